@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Write beside, then rename.
+#include "common/atomic_file.h"
+
+#include <sys/stat.h>
+
+#include <atomic>
+#include <cstdio>
+
+#include "common/fd.h"
+
+namespace keelson {
+
+Result<> write_file_atomic(const std::string& path, std::string_view data, mode_t mode, Durability durability) {
+  static std::atomic<unsigned> sequence = 0;
+  // Hidden, and unique to this process and call: two writers never share a temporary.
+  auto slash = path.find_last_of('/');
+  std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
+  std::string temporary = fmt::format("{}/.{}.{}.{}", folder, name, ::getpid(), sequence.fetch_add(1));
+  KEELSON_TRY(auto fd, open_file(temporary, O_WRONLY | O_CREAT | O_EXCL, mode));
+  auto written = write_all(fd.get(), data).context("{}", path);
+  if (written && ::fchmod(fd.get(), mode) < 0) {
+    written = fail_errno(errno, "set the mode of {}", path);
+  }
+  if (written && durability == Durability::power && ::fsync(fd.get()) < 0) {
+    written = fail_errno(errno, "sync {}", path);
+  }
+  if (written && ::rename(temporary.c_str(), path.c_str()) < 0) {
+    written = fail_errno(errno, "replace {}", path);
+  }
+  if (!written) {
+    ::unlink(temporary.c_str());
+    return written;
+  }
+  if (durability == Durability::power) {
+    KEELSON_TRY(auto dir, open_file(folder, O_RDONLY | O_DIRECTORY));
+    if (::fsync(dir.get()) < 0) {
+      return fail_errno(errno, "sync {}", folder);
+    }
+  }
+  return {};
+}
+
+}  // namespace keelson

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+
+#include "common/atomic_file.h"
+#include "common/fd.h"
+
+namespace keelson {
+namespace {
+
+class FileTest : public ::testing::Test {
+ protected:
+  FileTest() {
+    std::string pattern = ::testing::TempDir() + "keelson-file-XXXXXX";
+    dir_ = ::mkdtemp(pattern.data());
+  }
+  ~FileTest() override { std::filesystem::remove_all(dir_); }
+  std::string dir_;
+};
+
+TEST_F(FileTest, AtomicWriteReplacesAndLeavesNoTemporary) {
+  ASSERT_TRUE(write_file_atomic(dir_ + "/a", "one"));
+  ASSERT_TRUE(write_file_atomic(dir_ + "/a", "two", 0600, Durability::power));
+  EXPECT_EQ(*read_file(dir_ + "/a"), "two");
+  struct stat info {};
+  ASSERT_EQ(::stat((dir_ + "/a").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0600U);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir_), {}), 1);
+}
+
+TEST_F(FileTest, AtomicWriteKeepsTheOldFileOnError) {
+  ASSERT_TRUE(make_directories(dir_ + "/d"));
+  auto result = write_file_atomic(dir_ + "/d", "x");
+  ASSERT_FALSE(result);
+  EXPECT_TRUE(std::filesystem::is_directory(dir_ + "/d"));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir_), {}), 1);
+}
+
+TEST_F(FileTest, ReadStopsAtTheLimit) {
+  ASSERT_TRUE(write_file_atomic(dir_ + "/a", std::string(100, 'x')));
+  EXPECT_EQ(read_file(dir_ + "/a", 99).error().kind(), Kind::exhausted);
+  EXPECT_EQ(read_file(dir_ + "/a", 100)->size(), 100U);
+  EXPECT_EQ(read_file(dir_ + "/none").error().kind(), Kind::not_found);
+}
+
+TEST_F(FileTest, RemoveTreeDoesNotFollowLinks) {
+  ASSERT_TRUE(make_directories(dir_ + "/tree/a/b"));
+  ASSERT_TRUE(write_file_atomic(dir_ + "/kept", "x"));
+  std::filesystem::create_symlink(dir_ + "/kept", dir_ + "/tree/link");
+  std::filesystem::create_directory_symlink(dir_, dir_ + "/tree/up");
+  ASSERT_TRUE(remove_tree(dir_ + "/tree"));
+  EXPECT_FALSE(std::filesystem::exists(dir_ + "/tree"));
+  EXPECT_EQ(*read_file(dir_ + "/kept"), "x");
+  EXPECT_TRUE(remove_tree(dir_ + "/tree"));
+}
+
+TEST_F(FileTest, OpenInRootStaysInside) {
+  ASSERT_TRUE(make_directories(dir_ + "/root"));
+  ASSERT_TRUE(write_file_atomic(dir_ + "/secret", "outside"));
+  std::filesystem::create_symlink("../secret", dir_ + "/root/link");
+  auto root = open_file(dir_ + "/root", O_PATH | O_DIRECTORY);
+  ASSERT_TRUE(root);
+  EXPECT_EQ(open_in_root(root->get(), "link", O_RDONLY).error().kind(), Kind::not_found);
+  EXPECT_EQ(open_in_root(root->get(), "../../secret", O_RDONLY).error().kind(), Kind::not_found);
+}
+
+}  // namespace
+}  // namespace keelson
