@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the node says about a pod: phase, conditions, addresses, and the state of each container.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kube/meta.h"
+#include "kube/quantity.h"
+
+namespace keelson::kube {
+
+enum class PodPhase { pending, running, succeeded, failed, unknown };  ///< "Pending" ...
+enum class QosClass { guaranteed, burstable, best_effort };            ///< "Guaranteed", "Burstable", "BestEffort".
+enum class ConditionStatus { true_status, false_status, unknown };     ///< "True", "False", "Unknown".
+std::string_view to_string(PodPhase phase);
+std::string_view to_string(QosClass qos);
+std::string_view to_string(ConditionStatus status);
+
+struct PodCondition {
+  std::string
+      type;  ///< "Ready", "Initialized", "ContainersReady", "PodScheduled", "PodReadyToStartContainers" or a gate's.
+  ConditionStatus status = ConditionStatus::unknown;
+  int64_t observed_generation = 0;
+  std::optional<WallTime> last_probe_time;
+  std::optional<WallTime> last_transition_time;
+  std::string reason;
+  std::string message;
+  bool operator==(const PodCondition&) const = default;
+};
+
+struct ContainerWaiting {
+  std::string reason;  ///< "ContainerCreating", "CrashLoopBackOff" ...
+  std::string message;
+  bool operator==(const ContainerWaiting&) const = default;
+};
+
+struct ContainerRunning {
+  std::optional<WallTime> started_at;
+  bool operator==(const ContainerRunning&) const = default;
+};
+
+struct ContainerTerminated {
+  int32_t exit_code = 0;  ///< 128 + signal where a signal ended it.
+  int32_t signal = 0;
+  std::string reason;   ///< "Completed", "Error", "OOMKilled" ...
+  std::string message;  ///< From the termination message file.
+  std::optional<WallTime> started_at;
+  std::optional<WallTime> finished_at;
+  std::string container_id;
+  bool operator==(const ContainerTerminated&) const = default;
+};
+
+/// At most one is set; none means "waiting" without a reason.
+struct ContainerState {
+  std::optional<ContainerWaiting> waiting;
+  std::optional<ContainerRunning> running;
+  std::optional<ContainerTerminated> terminated;
+  bool operator==(const ContainerState&) const = default;
+};
+
+struct ContainerStatus {
+  std::string name;
+  ContainerState state;
+  ContainerState last_state;  ///< How the previous instance ended.
+  bool ready = false;
+  int32_t restart_count = 0;
+  std::string image;
+  std::string image_id;
+  std::string container_id;     ///< "<runtime>://<id>", e.g. "keelson://3f...".
+  std::optional<bool> started;  ///< True once the startup probe has passed.
+  ResourceList allocated_resources;
+  bool operator==(const ContainerStatus&) const = default;
+};
+
+struct PodStatus {
+  int64_t observed_generation = 0;
+  std::optional<PodPhase> phase;
+  std::vector<PodCondition> conditions;
+  std::string message;
+  std::string reason;  ///< Of the pod as a whole: "Evicted", "DeadlineExceeded" ...
+  std::string nominated_node_name;
+  std::string host_ip;
+  std::vector<std::string> host_ips;
+  std::string pod_ip;  ///< The first of pod_ips.
+  std::vector<std::string> pod_ips;
+  std::optional<WallTime> start_time;  ///< When the node accepted the pod.
+  std::vector<ContainerStatus> init_container_statuses;
+  std::vector<ContainerStatus> container_statuses;
+  std::optional<QosClass> qos_class;
+  bool operator==(const PodStatus&) const = default;
+};
+
+}  // namespace keelson::kube
