@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// server.h: the listener and its thread.
+#include "cri/streaming/server.h"
+
+#include <thread>
+
+#include <boost/asio/ip/tcp.hpp>
+
+#include "common/loop.h"
+#include "common/task_group.h"
+#include "cri/streaming/session.h"
+#include "cri/streaming/tokens.h"
+
+namespace keelson::cri {
+
+namespace {
+
+using asio::ip::tcp;
+
+class WebSocketServer final : public StreamingServer {
+ public:
+  WebSocketServer() : loop_(real_clock(), "kl-stream"), connections_(loop_), closing_(loop_), acceptor_(loop_.io()) {}
+
+  ~WebSocketServer() override {
+    if (thread_.joinable()) {
+      loop_.post([this] { closing_.spawn("close streaming", shut(this)); });
+      thread_.join();
+    }
+  }
+
+  Result<> listen(const std::string& address, uint16_t port) {
+    boost::system::error_code error;
+    const auto ip = asio::ip::make_address(address, error);
+    if (error) {
+      return fail(Kind::invalid, "streaming address \"{}\" is not an IP address", address);
+    }
+    const tcp::endpoint endpoint(ip, port);
+    acceptor_.open(endpoint.protocol(), error);
+    if (!error) {
+      acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
+      acceptor_.bind(endpoint, error);
+    }
+    if (!error) {
+      acceptor_.listen(128, error);
+    }
+    if (error) {
+      return fail_asio(error, fmt::format("listen on {}:{}", address, port));
+    }
+    const auto bound = acceptor_.local_endpoint(error);
+    base_ = fmt::format("http://{}:{}/", ip.is_v6() ? "[" + address + "]" : address, bound.port());
+    connections_.spawn("accept streaming", accept(this));
+    thread_ = std::thread([this] { loop_.run(); });
+    return {};
+  }
+
+  Result<std::string> offer(const std::string& verb, OpenSession open) override {
+    KEELSON_TRY(const auto token, tokens_.put(std::move(open), std::chrono::steady_clock::now()));
+    return base_ + verb + "/" + token;
+  }
+
+ private:
+  static Task<> accept(WebSocketServer* self) {
+    while (true) {
+      auto [error, socket] = co_await self->acceptor_.async_accept(use_result);
+      if (error == asio::error::operation_aborted) {
+        co_return fail(Kind::cancelled, "closed");
+      }
+      if (!error) {
+        self->connections_.spawn("streaming session", serve_connection(self->loop_, self->tokens_, std::move(socket)));
+      } else {
+        KEELSON_CO_DO(
+            co_await self->loop_.sleep(std::chrono::milliseconds(100)));  // out of descriptors: let some close
+      }
+    }
+  }
+
+  static Task<> shut(WebSocketServer* self) {
+    boost::system::error_code ignored;
+    self->acceptor_.close(ignored);
+    KEELSON_CO_DO(co_await self->connections_.close());
+    self->loop_.stop();
+    co_return Result<>();
+  }
+
+  Loop loop_;
+  Tokens tokens_;
+  TaskGroup connections_;
+  TaskGroup closing_;
+  tcp::acceptor acceptor_;
+  std::string base_;
+  std::thread thread_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<StreamingServer>> StreamingServer::start(const std::string& address, uint16_t port) {
+  auto server = std::make_unique<WebSocketServer>();
+  KEELSON_DO(server->listen(address, port));
+  return server;
+}
+
+}  // namespace keelson::cri

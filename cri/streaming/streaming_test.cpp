@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+// Streaming: tickets, the channel protocol, and whole sessions with a process over a real WebSocket.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <future>
+
+#include <boost/asio/connect.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/websocket.hpp>
+
+#include "cri/streaming/server.h"
+#include "cri/streaming/tokens.h"
+
+namespace keelson::cri {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+TEST(Channels, NewestProtocolWins) {
+  EXPECT_EQ(choose_protocol("v4.channel.k8s.io, v5.channel.k8s.io"), kProtocolV5);
+  EXPECT_EQ(choose_protocol("v4.channel.k8s.io"), kProtocolV4);
+  EXPECT_EQ(choose_protocol("channel.k8s.io,"), std::nullopt);
+}
+
+TEST(Channels, ResizeAndStatus) {
+  EXPECT_EQ(parse_resize(R"({"Width":120,"Height":40})")->width, 120);
+  EXPECT_FALSE(parse_resize(R"({"Width":120})"));
+  EXPECT_FALSE(parse_resize(R"({"Width":70000,"Height":1})"));
+  EXPECT_THAT(exit_status_json(3), HasSubstr(R"("causes":[{"reason":"ExitCode","message":"3"}])"));
+  EXPECT_THAT(exit_status_json(0), HasSubstr("Success"));
+}
+
+TEST(Tokens, GoodOnceAndForAMinute) {
+  Tokens tokens;
+  const Tokens::Time start{};
+  const auto first = tokens.put([] { return fail(Kind::internal, "unused"); }, start);
+  ASSERT_TRUE(first);
+  EXPECT_TRUE(tokens.take(*first, start + 59s));
+  EXPECT_FALSE(tokens.take(*first, start + 59s));
+  const auto second = tokens.put([] { return fail(Kind::internal, "unused"); }, start);
+  EXPECT_FALSE(tokens.take(*second, start + 61s));
+  for (int i = 0; i < 1000; ++i) {
+    ASSERT_TRUE(tokens.put([] { return fail(Kind::internal, "unused"); }, start));
+  }
+  EXPECT_EQ(tokens.put([] { return fail(Kind::internal, "unused"); }, start).error().kind(), Kind::exhausted);
+  EXPECT_TRUE(tokens.put([] { return fail(Kind::internal, "unused"); }, start + 61s));
+}
+
+// A shell command as a session, the way the shim hands one out.
+Result<StreamSession> run_shell(const std::string& command) {
+  int in[2], out[2], err[2];
+  if (::pipe2(in, O_CLOEXEC) != 0 || ::pipe2(out, O_CLOEXEC) != 0 || ::pipe2(err, O_CLOEXEC) != 0) {
+    return fail_errno(errno, "pipe");
+  }
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::dup2(in[0], 0);
+    ::dup2(out[1], 1);
+    ::dup2(err[1], 2);
+    ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
+    ::_exit(127);
+  }
+  ::close(in[0]);
+  ::close(out[1]);
+  ::close(err[1]);
+  StreamSession session{.in = Fd(in[1]), .out = Fd(out[0]), .err = Fd(err[0]), .resize = {}, .wait = {}, .hang_up = {}};
+  session.wait = [child]() -> Result<int> {
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  };
+  session.hang_up = [child] { ::kill(child, SIGKILL); };
+  return session;
+}
+
+class Client {
+ public:
+  Client(const std::string& url, const std::string& protocol) : socket_(io_) {
+    const auto host = url.substr(7, url.find('/', 7) - 7);
+    const auto colon = host.rfind(':');
+    const asio::ip::tcp::endpoint endpoint(asio::ip::make_address(host.substr(0, colon)),
+                                           static_cast<uint16_t>(std::stoi(host.substr(colon + 1))));
+    socket_.next_layer().connect(endpoint);
+    socket_.set_option(beast::websocket::stream_base::decorator([protocol](beast::websocket::request_type& request) {
+      request.set(beast::http::field::sec_websocket_protocol, protocol);
+    }));
+    socket_.binary(true);
+    socket_.handshake(response_, host, url.substr(url.find('/', 7)), error_);
+  }
+  beast::error_code error() const { return error_; }
+  unsigned status() const { return response_.result_int(); }
+  void send(Channel channel, std::string data) {
+    data.insert(data.begin(), static_cast<char>(channel));
+    socket_.write(asio::buffer(data));
+  }
+  void vanish() { socket_.next_layer().close(); }
+  // All that comes until the server closes, by channel.
+  std::map<Channel, std::string> read_to_end() {
+    std::map<Channel, std::string> all;
+    while (true) {
+      beast::flat_buffer buffer;
+      socket_.read(buffer, error_);
+      if (error_) {
+        return all;
+      }
+      const auto message = beast::buffers_to_string(buffer.data());
+      all[static_cast<Channel>(static_cast<uint8_t>(message.at(0)))] += message.substr(1);
+    }
+  }
+
+ private:
+  asio::io_context io_;
+  beast::websocket::stream<asio::ip::tcp::socket> socket_;
+  beast::websocket::response_type response_;
+  beast::error_code error_;
+};
+
+class StreamingTest : public testing::Test {
+ protected:
+  StreamingTest() : server_(*StreamingServer::start("127.0.0.1", 0)) {}
+  std::string offer(const std::string& command) {
+    return *server_->offer("exec", [command] { return run_shell(command); });
+  }
+  std::unique_ptr<StreamingServer> server_;
+};
+
+TEST_F(StreamingTest, OutputAndExitCode) {
+  Client client(offer("echo out; echo err >&2; exit 3"), "v4.channel.k8s.io");
+  ASSERT_FALSE(client.error()) << client.error().message();
+  const auto all = client.read_to_end();
+  EXPECT_EQ(all.at(Channel::out), "out\n");
+  EXPECT_EQ(all.at(Channel::err), "err\n");
+  EXPECT_THAT(all.at(Channel::error), HasSubstr(R"("message":"3")"));
+  EXPECT_EQ(client.error(), beast::websocket::error::closed);
+}
+
+TEST_F(StreamingTest, StdinAndHalfClose) {
+  Client client(offer("cat; echo end"), "v5.channel.k8s.io");
+  ASSERT_FALSE(client.error());
+  client.send(Channel::in, "hello ");
+  client.send(Channel::in, std::string(100'000, 'x'));
+  client.send(Channel::close, std::string(1, '\0'));
+  const auto all = client.read_to_end();
+  EXPECT_EQ(all.at(Channel::out), "hello " + std::string(100'000, 'x') + "end\n");
+  EXPECT_THAT(all.at(Channel::error), HasSubstr("Success"));
+}
+
+TEST_F(StreamingTest, UrlWorksOnce) {
+  const auto url = offer("true");
+  Client first(url, "v5.channel.k8s.io");
+  first.read_to_end();
+  Client second(url, "v5.channel.k8s.io");
+  EXPECT_TRUE(second.error());
+  EXPECT_EQ(second.status(), 404u);
+}
+
+TEST_F(StreamingTest, UnknownProtocolIsRefused) {
+  Client client(offer("true"), "v9.channel.k8s.io");
+  EXPECT_EQ(client.status(), 400u);
+}
+
+TEST_F(StreamingTest, FailureToOpenIsTold) {
+  const auto url = server_->offer("exec", [] { return fail(Kind::not_found, "container is gone"); });
+  Client client(*url, "v5.channel.k8s.io");
+  EXPECT_THAT(client.read_to_end().at(Channel::error), HasSubstr("container is gone"));
+}
+
+TEST_F(StreamingTest, LostClientEndsTheProcess) {
+  auto hung_up = std::make_shared<std::promise<void>>();
+  const auto url = server_->offer("exec", [hung_up]() -> Result<StreamSession> {
+    auto session = run_shell("exec sleep 1000");
+    session->hang_up = [hung_up, kill = session->hang_up] {
+      kill();
+      hung_up->set_value();
+    };
+    return session;
+  });
+  Client client(*url, "v5.channel.k8s.io");
+  ASSERT_FALSE(client.error());
+  client.vanish();
+  EXPECT_EQ(hung_up->get_future().wait_for(10s), std::future_status::ready);
+}
+
+TEST_F(StreamingTest, ShutdownEndsSessions) {
+  Client client(offer("exec sleep 1000"), "v5.channel.k8s.io");
+  ASSERT_FALSE(client.error());
+  server_.reset();
+  client.read_to_end();
+  EXPECT_TRUE(client.error());
+}
+
+}  // namespace
+}  // namespace keelson::cri
