@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+// The node under test, and counting what it made.
+#include "tests/support/node_fixture.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <boost/json/parse.hpp>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+#include <thread>
+
+extern char** environ;
+
+namespace keelson::testing {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string read_text(const std::string& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+size_t count_lines(const std::string& text) { return static_cast<size_t>(std::count(text.begin(), text.end(), '\n')); }
+
+std::vector<char*> c_words(const std::vector<std::string>& words) {
+  std::vector<char*> out;
+  for (const auto& word : words) {
+    out.push_back(const_cast<char*>(word.c_str()));
+  }
+  out.push_back(nullptr);
+  return out;
+}
+
+std::string environment(const char* name, const std::string& otherwise) {
+  const char* value = ::getenv(name);
+  return value != nullptr ? value : otherwise;
+}
+
+}  // namespace
+
+Output run(const std::vector<std::string>& command) {
+  int out[2];
+  int error[2];
+  if (::pipe2(out, O_CLOEXEC) < 0 || ::pipe2(error, O_CLOEXEC) < 0) {
+    return {.code = -1, .out = "", .error = "pipe failed"};
+  }
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  ::posix_spawn_file_actions_adddup2(&actions, out[1], 1);
+  ::posix_spawn_file_actions_adddup2(&actions, error[1], 2);
+  pid_t pid = -1;
+  auto words = c_words(command);
+  int failed = ::posix_spawnp(&pid, words[0], &actions, nullptr, words.data(), environ);
+  ::posix_spawn_file_actions_destroy(&actions);
+  ::close(out[1]);
+  ::close(error[1]);
+  Output result;
+  pollfd fds[2] = {{out[0], POLLIN, 0}, {error[0], POLLIN, 0}};
+  std::string* sinks[2] = {&result.out, &result.error};
+  while (failed == 0 && (fds[0].fd >= 0 || fds[1].fd >= 0)) {
+    ::poll(fds, 2, -1);
+    for (int i = 0; i < 2; ++i) {
+      char buffer[8192];
+      if (fds[i].fd >= 0 && fds[i].revents != 0) {
+        ssize_t n = ::read(fds[i].fd, buffer, sizeof buffer);
+        if (n > 0) {
+          sinks[i]->append(buffer, static_cast<size_t>(n));
+        } else {
+          fds[i].fd = -1;
+        }
+      }
+    }
+  }
+  ::close(out[0]);
+  ::close(error[0]);
+  if (failed != 0) {
+    return {.code = 127, .out = "", .error = ::strerror(failed)};
+  }
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  result.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return result;
+}
+
+void PrintTo(const Inventory& i, std::ostream* out) {
+  *out << fmt::format("processes {} mounts {} netns {} links {} routes {} cgroups {} addresses {}", i.processes, i.mounts,
+                      i.namespaces, i.links, i.routes, i.cgroups, i.addresses);
+}
+
+NodeTest::NodeTest() : bin_(environment("KEELSON_BIN", "build/bin")) {
+  std::string pattern = "/tmp/keelson-e2e-XXXXXX";
+  home_ = ::mkdtemp(pattern.data());
+  // A /24 of its own out of 10.242.0.0/16, so that tests at the same time do not share addresses.
+  subnet_ = fmt::format("10.242.{}", ::getpid() % 250);
+}
+
+NodeTest::~NodeTest() { fs::remove_all(home_); }
+
+void NodeTest::SetUp() {
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "SKIP: needs root (namespaces, mounts, cgroups)";
+  }
+  fs::create_directories(home_ + "/manifests");
+  fs::create_directories(home_ + "/images");
+  fs::create_directories(home_ + "/registry");
+  fs::create_directories(home_ + "/cni/net.d");
+  std::ofstream(home_ + "/cni/net.d/10-keelson.conflist")
+      << fmt::format(R"({{"cniVersion":"1.1.0","name":"e2e","plugins":[{{"type":"keelson-cni","dataDir":"{}/cni/data","ranges":["{}.0/24"]}}]}})",
+                     home_, subnet_);
+  before_ = inventory();
+}
+
+void NodeTest::TearDown() {
+  if (::geteuid() != 0) {
+    return;
+  }
+  if (node_ > 0) {
+    stop_node();
+  }
+  EXPECT_EQ(inventory(), before_) << "the node left something behind";
+}
+
+void NodeTest::start_node(const std::vector<std::string>& more_flags) {
+  std::vector<std::string> command = {bin_ + "/keelson", "--run", home_ + "/run", "node", "--root", home_ + "/root",
+                                      "--manifests", home_ + "/manifests", "--cni-conf-dir", home_ + "/cni/net.d",
+                                      "--cni-bin-dir", bin_, "--cni-bin-dir", "/usr/lib/cni", "--pod-logs-dir", home_ + "/logs/pods",
+                                      "--container-logs-dir", home_ + "/logs/containers", "--cgroup-root", cgroup_root(),
+                                      "--remove-pods-on-exit", "--image-archives", home_ + "/images", "--registry-config-dir",
+                                      home_ + "/registry"};
+  command.insert(command.end(), more_flags.begin(), more_flags.end());
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  std::string log_file = home_ + "/node.log";
+  ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  ::posix_spawn_file_actions_addopen(&actions, 1, log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+  ::posix_spawn_file_actions_adddup2(&actions, 1, 2);
+  auto words = c_words(command);
+  ASSERT_EQ(::posix_spawn(&node_, words[0], &actions, nullptr, words.data(), environ), 0) << words[0];
+  ::posix_spawn_file_actions_destroy(&actions);
+  wait_until("the node answers", [this] { return keelson({"get", "pods", "-A", "-o", "json"}).code == 0; });
+}
+
+void NodeTest::kill_node() {
+  ::kill(node_, SIGKILL);
+  ::waitpid(node_, nullptr, 0);
+  node_ = -1;
+}
+
+void NodeTest::stop_node() {
+  ::kill(node_, SIGTERM);
+  int status = 0;
+  ::waitpid(node_, &status, 0);
+  node_ = -1;
+  EXPECT_EQ(status, 0) << log();
+}
+
+void NodeTest::apply(const std::string& file, const std::string& yaml) {
+  std::ofstream(home_ + "/manifests/." + file) << yaml;
+  fs::rename(home_ + "/manifests/." + file, home_ + "/manifests/" + file);
+}
+
+void NodeTest::remove(const std::string& file) { fs::remove(home_ + "/manifests/" + file); }
+
+Output NodeTest::keelson(const std::vector<std::string>& arguments) {
+  std::vector<std::string> command = {bin_ + "/keelson", "--run", home_ + "/run"};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  return run(command);
+}
+
+boost::json::value NodeTest::pod(const std::string& name) {
+  auto got = keelson({"get", "pod", name, "-o", "json"});
+  return got.code == 0 ? boost::json::parse(got.out) : boost::json::value();
+}
+
+void NodeTest::wait_until(const std::string& what, const std::function<bool()>& condition, std::chrono::seconds limit) {
+  auto end = std::chrono::steady_clock::now() + limit;
+  while (!condition()) {
+    bool alive = node_ <= 0 || ::waitpid(node_, nullptr, WNOHANG) == 0;
+    if (!alive || std::chrono::steady_clock::now() > end) {
+      FAIL() << what << (alive ? ": not after " + std::to_string(limit.count()) + " s\n" : ": the node ended\n")
+             << keelson({"get", "pods", "-A", "-o", "wide"}).out << keelson({"events", "-A"}).out << log();
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+}
+
+void NodeTest::wait_ready(const std::string& name, std::chrono::seconds limit) {
+  wait_until("pod " + name + " is ready", [&] {
+    auto got = pod(name);
+    if (!got.is_object()) {
+      return false;
+    }
+    const auto* conditions = boost::json::value_from(got).as_object()["status"].as_object().if_contains("conditions");
+    for (const auto& condition : conditions != nullptr ? conditions->as_array() : boost::json::array()) {
+      if (condition.at("type") == "Ready" && condition.at("status") == "True") {
+        return true;
+      }
+    }
+    return false;
+  }, limit);
+}
+
+void NodeTest::wait_gone(const std::string& name, std::chrono::seconds limit) {
+  wait_until("pod " + name + " is gone", [&] { return !pod(name).is_object(); }, limit);
+}
+
+std::string NodeTest::cgroup_root() const { return "/" + fs::path(home_).filename().string(); }
+
+std::string NodeTest::log() const {
+  auto text = read_text(home_ + "/node.log");
+  return text.size() > 8000 ? "..." + text.substr(text.size() - 8000) : text;
+}
+
+Inventory NodeTest::inventory() const {
+  Inventory found;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator("/proc", ignored)) {
+    auto pid = entry.path().filename().string();
+    if (pid.find_first_not_of("0123456789") == std::string::npos &&
+        (read_text(entry.path() / "cmdline").find(home_) != std::string::npos ||
+         read_text(entry.path() / "cgroup").find(cgroup_root()) != std::string::npos)) {
+      ++found.processes;
+    }
+  }
+  std::istringstream mounts(read_text("/proc/self/mountinfo"));
+  for (std::string line; std::getline(mounts, line);) {
+    found.mounts += line.find(home_) != std::string::npos ? 1 : 0;
+  }
+  for (const auto& entry : fs::directory_iterator(home_ + "/run/netns", ignored)) {
+    found.namespaces += entry.exists() ? 1 : 0;
+  }
+  found.links = count_lines(run({"ip", "-o", "link", "show"}).out);
+  found.routes = count_lines(run({"ip", "route", "show", subnet_ + ".0/24"}).out) + count_lines(run({"ip", "route", "show", "root", subnet_ + ".0/24"}).out);
+  for (const auto& hierarchy : fs::directory_iterator("/sys/fs/cgroup", ignored)) {
+    auto root = hierarchy.path().string() + cgroup_root();
+    if (fs::exists(root)) {
+      for (auto it = fs::recursive_directory_iterator(root, ignored); it != fs::recursive_directory_iterator(); ++it) {
+        found.cgroups += it->is_directory() ? 1 : 0;
+      }
+    }
+  }
+  auto ipam = run({bin_ + "/keelson-cni", "--list", home_ + "/cni/data"});
+  found.addresses = ipam.code == 0 ? count_lines(ipam.out) : 0;
+  return found;
+}
+
+}  // namespace keelson::testing

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// A whole node for end-to-end tests: the built binaries, on folders, a cgroup and addresses of its own.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <sys/types.h>
+
+#include <boost/json/value.hpp>
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace keelson::testing {
+
+/// What is left of a command: its exit code (128 + signal if killed) and what it printed.
+struct Output {
+  int code = 0;
+  std::string out;
+  std::string error;
+};
+
+/// Runs a command to its end; the first word is a path or is found by PATH. Its standard input is empty.
+Output run(const std::vector<std::string>& command);
+
+/// What this machine holds now of the things that a node makes. Two of these are equal when nothing leaked between them.
+struct Inventory {
+  size_t processes = 0;  ///< keelson-shim processes and their descendants
+  size_t mounts = 0;     ///< lines of our mountinfo
+  size_t namespaces = 0; ///< pinned netns below the node's run folder
+  size_t links = 0;      ///< links of the root namespace
+  size_t routes = 0;
+  size_t cgroups = 0;    ///< below the node's cgroup root, over all hierarchies
+  size_t addresses = 0;  ///< what the IPAM store holds
+  bool operator==(const Inventory&) const = default;
+};
+void PrintTo(const Inventory& inventory, std::ostream* out);
+
+/// Starts a node on SetUp's first start(), and on TearDown removes every pod, ends it, and fails the test if anything is left.
+class NodeTest : public ::testing::Test {
+ protected:
+  NodeTest();
+  ~NodeTest() override;
+  void SetUp() override;
+  void TearDown() override;
+
+  /// Starts `keelson node`; returns once its admin socket answers.
+  void start_node(const std::vector<std::string>& more_flags = {});
+  /// kill -9: nothing is cleaned.
+  void kill_node();
+  /// SIGTERM with removal of all pods; waits for the end.
+  void stop_node();
+
+  /// Writes a manifest into the node's folder (atomically).
+  void apply(const std::string& file, const std::string& yaml);
+  void remove(const std::string& file);
+
+  /// The CLI against this node.
+  Output keelson(const std::vector<std::string>& arguments);
+  /// `get pod NAME -o json`; null while there is none.
+  boost::json::value pod(const std::string& name);
+  /// Polls until `condition` holds; fails the test, with the pods, events and the node's log, after `limit`.
+  void wait_until(const std::string& what, const std::function<bool()>& condition,
+                  std::chrono::seconds limit = std::chrono::seconds(30));
+  /// Until the pod's Ready condition is True.
+  void wait_ready(const std::string& name, std::chrono::seconds limit = std::chrono::seconds(30));
+  void wait_gone(const std::string& name, std::chrono::seconds limit = std::chrono::seconds(30));
+
+  Inventory inventory() const;
+  pid_t node_pid() const { return node_; }
+  const std::string& home() const { return home_; }
+  std::string cgroup_root() const;
+  std::string log() const;
+
+ private:
+  std::string home_;
+  std::string bin_;
+  std::string subnet_;
+  pid_t node_ = -1;
+  Inventory before_;
+};
+
+}  // namespace keelson::testing
