@@ -34,6 +34,11 @@ archive mysql "{\"Env\":[$path],\"Cmd\":[\"/server\",\"--port\",\"3306\",\"--fai
 archive wordpress "{\"Env\":[$path],\"Cmd\":[\"/server\",\"--port\",\"80\",\"--fail-after\",\"0\",\"--name\",\"wp\"]}" wordpress:6
 
 rm "$work/root/server"
+if [ -x "$(dirname "$server")/pause" ]; then
+  install -m 755 "$(dirname "$server")/pause" "$work/root/pause"
+  archive pause '{"Entrypoint":["/pause"]}' keelson.example/pause:1
+  rm "$work/root/pause"
+fi
 mkdir -p "$work/root/bin"
 install -m 755 "$busybox" "$work/root/bin/busybox"
 for applet in $("$busybox" --list); do

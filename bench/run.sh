@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Runs the benches, each beside its peer in the same run. usage: bench/run.sh [FILTER]
+set -euo pipefail
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+filter=${1:-}
+[ "${1:-}" != --filter ] || filter=${2:-}
+home=$(mktemp -d /tmp/keelson-bench-XXXXXX)
+pids=()
+stop() {
+  trap - EXIT
+  for pid in "${pids[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
+  for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
+  awk -v home="$home" '$5 ~ "^" home {print $5}' /proc/self/mountinfo | sort -r | xargs -r -n1 umount -l
+  ip link del kl-bench0 2>/dev/null || true
+  find /sys/fs/cgroup -depth -type d -path "*/$(basename "$home")*" -exec rmdir {} + 2>/dev/null || true
+  rm -rf --one-file-system "$home"
+}
+trap stop EXIT
+wanted() { [ -z "$filter" ] || [[ $1 == *$filter* ]]; }
+wait_for_socket() { for _ in $(seq 100); do [ -S "$1" ] && return; sleep 0.1; done; echo "bench: no $1" >&2; return 1; }
+
+bench_cri() {
+  for tool in containerd runc ctr; do
+    command -v $tool > /dev/null || { echo "SKIP: cri: needs $tool"; return; }
+  done
+  "$top/deploy/examples/make-images.sh" "$top/build/test/test-server" "$home/images"
+  mkdir -p "$home/cni/ours" "$home/cni/theirs"
+  echo "{\"cniVersion\":\"1.1.0\",\"name\":\"ours\",\"plugins\":[{\"type\":\"keelson-cni\",\"dataDir\":\"$home/ipam\",\"ranges\":[\"10.243.0.0/24\"]}]}" > "$home/cni/ours/10.conflist"
+  echo "{\"cniVersion\":\"1.0.0\",\"name\":\"theirs\",\"plugins\":[{\"type\":\"bridge\",\"bridge\":\"kl-bench0\",\"isGateway\":true,\"ipam\":{\"type\":\"host-local\",\"dataDir\":\"$home/host-local\",\"ranges\":[[{\"subnet\":\"10.243.1.0/24\"}]],\"routes\":[{\"dst\":\"0.0.0.0/0\"}]}}]}" > "$home/cni/theirs/10.conflist"
+  cat > "$home/containerd.toml" <<TOML
+version = 2
+root = "$home/containerd/root"
+state = "$home/containerd/state"
+disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.devmapper"]
+[grpc]
+  address = "$home/containerd.sock"
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "keelson.example/pause:1"
+  restrict_oom_score_adj = true
+  disable_apparmor = true
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "/usr/lib/cni"
+    conf_dir = "$home/cni/theirs"
+TOML
+  containerd --config "$home/containerd.toml" > "$home/containerd.log" 2>&1 &
+  local their_pid=$!
+  pids+=($their_pid)
+  "$top/build/bin/keelson" --run "$home/run" node --roles runtime --root "$home/root" --cni-conf-dir "$home/cni/ours" --cni-bin-dir "$top/build/bin" \
+    --image-archives "$home/images" > "$home/keelson.log" 2>&1 &
+  local our_pid=$!
+  pids+=($our_pid)
+  wait_for_socket "$home/containerd.sock"
+  wait_for_socket "$home/run/cri.sock"
+  for image in "$home"/images/busybox.tar "$home"/images/pause.tar; do
+    ctr --address "$home/containerd.sock" -n k8s.io images import "$image" > /dev/null
+  done
+  echo "== cri: beside $(containerd --version | awk '{print $1, $3}'), $(runc --version | head -1), bridge + host-local"
+  "$top/build/bench/cri_bench" --ours "$home/run/cri.sock" --theirs "$home/containerd.sock" --our-pid $our_pid --their-pid $their_pid --home "$home" ||
+    { tail -5 "$home/keelson.log" "$home/containerd.log"; return 1; }
+}
+
+if wanted cri; then bench_cri; fi
+for program in "$top"/build/bench/*_bench; do
+  name=$(basename "$program" _bench)
+  if [ "$name" != cri ] && wanted "$name"; then echo "== $name"; "$program"; fi
+done
