@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pod and container verbs through CRI, ours and a peer's in turns on one machine: start, start of many at once, exec, stop,
-// removal; and what the daemons and the keepers of pods weigh. Prints a table with ratios and spread.
+// Pod and container verbs through CRI, ours and a peer's in turns on one machine: start, start of many at once, exec,
+// stop, removal; and what the daemons and the keepers of pods weigh. Prints a table with ratios and spread.
 #include <fmt/format.h>
 #include <grpcpp/grpcpp.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -16,7 +15,9 @@
 #include <sstream>
 #include <thread>
 
-#include "api.grpc.pb.h"
+#include <CLI/CLI.hpp>
+
+#include "cri/proto/api.grpc.pb.h"
 
 namespace {
 
@@ -24,7 +25,9 @@ namespace cri = runtime::v1;
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-double since_ms(Clock::time_point start) { return std::chrono::duration<double, std::milli>(Clock::now() - start).count(); }
+double since_ms(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
 
 /// Measured values by metric name.
 using Samples = std::map<std::string, std::vector<double>>;
@@ -69,7 +72,8 @@ class Runtime {
     check("StartContainer", call(&cri::RuntimeService::Stub::StartContainer, start, started));
     if (samples != nullptr) {
       (*samples)["RunPodSandbox"].push_back(std::chrono::duration<double, std::milli>(sandbox_done - begin).count());
-      (*samples)["CreateContainer"].push_back(std::chrono::duration<double, std::milli>(create_done - sandbox_done).count());
+      (*samples)["CreateContainer"].push_back(
+          std::chrono::duration<double, std::milli>(create_done - sandbox_done).count());
       (*samples)["StartContainer"].push_back(since_ms(create_done));
       (*samples)["pod start (all three)"].push_back(since_ms(begin));
     }
@@ -271,18 +275,22 @@ int main(int argc, char** argv) {
     }
   }
 
-  const std::vector<std::pair<std::string, double>> rows = {
-      {"RunPodSandbox", 0},       {"CreateContainer", 0},
-      {"StartContainer", 0},      {"pod start (all three)", 1.0 / 8},
-      {fmt::format("{} pods at once", many), 1.0 / 8}, {"ExecSync true", 1.0 / 8},
-      {"StopContainer", 0},       {"StopPodSandbox + Remove", 0},
-      {"stop + remove (all)", 1.0 / 4}, {"keeper private memory, KiB", 0},
-      {"daemon RSS with 20 pods, MiB", 1.0 / 2}};
+  const std::vector<std::pair<std::string, double>> rows = {{"RunPodSandbox", 0},
+                                                            {"CreateContainer", 0},
+                                                            {"StartContainer", 0},
+                                                            {"pod start (all three)", 1.0 / 8},
+                                                            {fmt::format("{} pods at once", many), 1.0 / 8},
+                                                            {"ExecSync true", 1.0 / 8},
+                                                            {"StopContainer", 0},
+                                                            {"StopPodSandbox + Remove", 0},
+                                                            {"stop + remove (all)", 1.0 / 4},
+                                                            {"keeper private memory, KiB", 0},
+                                                            {"daemon RSS with 20 pods, MiB", 1.0 / 2}};
   fmt::print("{:<30} {:>26} {:>28} {:>7} {:>7}\n", "median (min..max), ms", "keelson", "containerd", "ratio", "goal");
   for (const auto& [name, goal] : rows) {
     double ratio = median(sides[0].samples[name]) / median(sides[1].samples[name]);
-    fmt::print("{:<30} {:>26} {:>28} {:>7.3f} {:>7}\n", name, spread(sides[0].samples[name]), spread(sides[1].samples[name]),
-               ratio, goal > 0 ? fmt::format("{:.3f}", goal) : "");
+    fmt::print("{:<30} {:>26} {:>28} {:>7.3f} {:>7}\n", name, spread(sides[0].samples[name]),
+               spread(sides[1].samples[name]), ratio, goal > 0 ? fmt::format("{:.3f}", goal) : "");
   }
   return 0;
 }

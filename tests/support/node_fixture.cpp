@@ -10,13 +10,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <boost/json/parse.hpp>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <set>
 #include <sstream>
 #include <thread>
+
+#include <boost/json/parse.hpp>
 
 extern char** environ;
 
@@ -33,7 +34,9 @@ std::string read_text(const std::string& path) {
   return text.str();
 }
 
-size_t count_lines(const std::string& text) { return static_cast<size_t>(std::count(text.begin(), text.end(), '\n')); }
+size_t count_lines(const std::string& text) {
+  return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
+}
 
 std::vector<char*> c_words(const std::vector<std::string>& words) {
   std::vector<char*> out;
@@ -97,8 +100,8 @@ Output run(const std::vector<std::string>& command) {
 }
 
 void PrintTo(const Inventory& i, std::ostream* out) {
-  *out << fmt::format("processes {} mounts {} netns {} links {} routes {} cgroups {} addresses {}", i.processes, i.mounts,
-                      i.namespaces, i.links, i.routes, i.cgroups, i.addresses);
+  *out << fmt::format("processes {} mounts {} netns {} links {} routes {} cgroups {} addresses {}", i.processes,
+                      i.mounts, i.namespaces, i.links, i.routes, i.cgroups, i.addresses);
 }
 
 NodeTest::NodeTest() : bin_(environment("KEELSON_BIN", "build/bin")) {
@@ -108,7 +111,9 @@ NodeTest::NodeTest() : bin_(environment("KEELSON_BIN", "build/bin")) {
   subnet_ = fmt::format("10.242.{}", ::getpid() % 250);
 }
 
-NodeTest::~NodeTest() { fs::remove_all(home_); }
+NodeTest::~NodeTest() {
+  fs::remove_all(home_);
+}
 
 void NodeTest::SetUp() {
   if (::geteuid() != 0) {
@@ -118,9 +123,9 @@ void NodeTest::SetUp() {
   fs::create_directories(home_ + "/images");
   fs::create_directories(home_ + "/registry");
   fs::create_directories(home_ + "/cni/net.d");
-  std::ofstream(home_ + "/cni/net.d/10-keelson.conflist")
-      << fmt::format(R"({{"cniVersion":"1.1.0","name":"e2e","plugins":[{{"type":"keelson-cni","dataDir":"{}/cni/data","ranges":["{}.0/24"]}}]}})",
-                     home_, subnet_);
+  std::ofstream(home_ + "/cni/net.d/10-keelson.conflist") << fmt::format(
+      R"({{"cniVersion":"1.1.0","name":"e2e","plugins":[{{"type":"keelson-cni","dataDir":"{}/cni/data","ranges":["{}.0/24"]}}]}})",
+      home_, subnet_);
   before_ = inventory();
 }
 
@@ -135,11 +140,30 @@ void NodeTest::TearDown() {
 }
 
 void NodeTest::start_node(const std::vector<std::string>& more_flags) {
-  std::vector<std::string> command = {bin_ + "/keelson", "--run", home_ + "/run", "node", "--root", home_ + "/root",
-                                      "--manifests", home_ + "/manifests", "--cni-conf-dir", home_ + "/cni/net.d",
-                                      "--cni-bin-dir", bin_, "--cni-bin-dir", "/usr/lib/cni", "--pod-logs-dir", home_ + "/logs/pods",
-                                      "--container-logs-dir", home_ + "/logs/containers", "--cgroup-root", cgroup_root(),
-                                      "--remove-pods-on-exit", "--image-archives", home_ + "/images", "--registry-config-dir",
+  std::vector<std::string> command = {bin_ + "/keelson",
+                                      "--run",
+                                      home_ + "/run",
+                                      "node",
+                                      "--root",
+                                      home_ + "/root",
+                                      "--manifests",
+                                      home_ + "/manifests",
+                                      "--cni-conf-dir",
+                                      home_ + "/cni/net.d",
+                                      "--cni-bin-dir",
+                                      bin_,
+                                      "--cni-bin-dir",
+                                      "/usr/lib/cni",
+                                      "--pod-logs-dir",
+                                      home_ + "/logs/pods",
+                                      "--container-logs-dir",
+                                      home_ + "/logs/containers",
+                                      "--cgroup-root",
+                                      cgroup_root(),
+                                      "--remove-pods-on-exit",
+                                      "--image-archives",
+                                      home_ + "/images",
+                                      "--registry-config-dir",
                                       home_ + "/registry"};
   command.insert(command.end(), more_flags.begin(), more_flags.end());
   posix_spawn_file_actions_t actions;
@@ -173,7 +197,9 @@ void NodeTest::apply(const std::string& file, const std::string& yaml) {
   fs::rename(home_ + "/manifests/." + file, home_ + "/manifests/" + file);
 }
 
-void NodeTest::remove(const std::string& file) { fs::remove(home_ + "/manifests/" + file); }
+void NodeTest::remove(const std::string& file) {
+  fs::remove(home_ + "/manifests/" + file);
+}
 
 Output NodeTest::keelson(const std::vector<std::string>& arguments) {
   std::vector<std::string> command = {bin_ + "/keelson", "--run", home_ + "/run"};
@@ -199,26 +225,32 @@ void NodeTest::wait_until(const std::string& what, const std::function<bool()>& 
 }
 
 void NodeTest::wait_ready(const std::string& name, std::chrono::seconds limit) {
-  wait_until("pod " + name + " is ready", [&] {
-    auto got = pod(name);
-    if (!got.is_object()) {
-      return false;
-    }
-    const auto* conditions = boost::json::value_from(got).as_object()["status"].as_object().if_contains("conditions");
-    for (const auto& condition : conditions != nullptr ? conditions->as_array() : boost::json::array()) {
-      if (condition.at("type") == "Ready" && condition.at("status") == "True") {
-        return true;
-      }
-    }
-    return false;
-  }, limit);
+  wait_until(
+      "pod " + name + " is ready",
+      [&] {
+        auto got = pod(name);
+        if (!got.is_object()) {
+          return false;
+        }
+        const auto* conditions =
+            boost::json::value_from(got).as_object()["status"].as_object().if_contains("conditions");
+        for (const auto& condition : conditions != nullptr ? conditions->as_array() : boost::json::array()) {
+          if (condition.at("type") == "Ready" && condition.at("status") == "True") {
+            return true;
+          }
+        }
+        return false;
+      },
+      limit);
 }
 
 void NodeTest::wait_gone(const std::string& name, std::chrono::seconds limit) {
   wait_until("pod " + name + " is gone", [&] { return !pod(name).is_object(); }, limit);
 }
 
-std::string NodeTest::cgroup_root() const { return "/" + fs::path(home_).filename().string(); }
+std::string NodeTest::cgroup_root() const {
+  return "/" + fs::path(home_).filename().string();
+}
 
 std::string NodeTest::log() const {
   auto text = read_text(home_ + "/node.log");
@@ -244,7 +276,8 @@ Inventory NodeTest::inventory() const {
     found.namespaces += entry.exists() ? 1 : 0;
   }
   found.links = count_lines(run({"ip", "-o", "link", "show"}).out);
-  found.routes = count_lines(run({"ip", "route", "show", subnet_ + ".0/24"}).out) + count_lines(run({"ip", "route", "show", "root", subnet_ + ".0/24"}).out);
+  found.routes = count_lines(run({"ip", "route", "show", subnet_ + ".0/24"}).out) +
+                 count_lines(run({"ip", "route", "show", "root", subnet_ + ".0/24"}).out);
   for (const auto& hierarchy : fs::directory_iterator("/sys/fs/cgroup", ignored)) {
     auto root = hierarchy.path().string() + cgroup_root();
     if (fs::exists(root)) {

@@ -5,12 +5,12 @@
 #include <gtest/gtest.h>
 #include <sys/types.h>
 
-#include <boost/json/value.hpp>
-
 #include <chrono>
 #include <functional>
 #include <string>
 #include <vector>
+
+#include <boost/json/value.hpp>
 
 namespace keelson::testing {
 
@@ -24,12 +24,13 @@ struct Output {
 /// Runs a command to its end; the first word is a path or is found by PATH. Its standard input is empty.
 Output run(const std::vector<std::string>& command);
 
-/// What this machine holds now of the things that a node makes. Two of these are equal when nothing leaked between them.
+/// What this machine holds now of the things that a node makes. Two of these are equal when nothing leaked between
+/// them.
 struct Inventory {
-  size_t processes = 0;  ///< keelson-shim processes and their descendants
-  size_t mounts = 0;     ///< lines of our mountinfo
-  size_t namespaces = 0; ///< pinned netns below the node's run folder
-  size_t links = 0;      ///< links of the root namespace
+  size_t processes = 0;   ///< keelson-shim processes and their descendants
+  size_t mounts = 0;      ///< lines of our mountinfo
+  size_t namespaces = 0;  ///< pinned netns below the node's run folder
+  size_t links = 0;       ///< links of the root namespace
   size_t routes = 0;
   size_t cgroups = 0;    ///< below the node's cgroup root, over all hierarchies
   size_t addresses = 0;  ///< what the IPAM store holds
@@ -37,7 +38,8 @@ struct Inventory {
 };
 void PrintTo(const Inventory& inventory, std::ostream* out);
 
-/// Starts a node on SetUp's first start(), and on TearDown removes every pod, ends it, and fails the test if anything is left.
+/// Starts a node on SetUp's first start(), and on TearDown removes every pod, ends it, and fails the test if anything
+/// is left.
 class NodeTest : public ::testing::Test {
  protected:
   NodeTest();
