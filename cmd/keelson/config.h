@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// The node's configuration: one table of settings drives the YAML file, the flags, --help and `config show`.
+//
+//   apiVersion: node.keelson.dev/v1alpha1
+//   kind: KeelsonConfiguration
+//   manifestDir: /etc/keelson/manifests
+//
+// Flags override the file. Unknown keys are refused by name, with the nearest known one; all errors come at once.
+#pragma once
+
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/result.h"
+
+namespace keelson::cli {
+
+/// A running configuration is a value; a change is a new value.
+struct NodeConfig {
+  std::vector<std::string> roles = {"agent", "runtime"};
+  std::string root = "/var/lib/keelson";
+  std::string run = "/run/keelson";
+  std::string manifest_dir;
+  std::string node_name;   ///< empty: the host name
+  std::string cri_socket;  ///< empty: <run>/cri.sock; with role runtime served there, otherwise only spoken to
+  std::string shim;        ///< empty: keelson-shim beside the keelson binary
+  std::string cni_conf_dir = "/etc/cni/net.d";
+  std::vector<std::string> cni_bin_dirs;  ///< empty: /opt/cni/bin, /usr/lib/cni
+  std::string registry_config_dir = "/etc/keelson/certs.d";
+  std::string image_archive_dir;
+  std::string pod_logs_dir = "/var/log/pods";
+  std::string container_logs_dir = "/var/log/containers";
+  std::string cgroup_root = "/";
+  std::vector<std::string> cluster_dns;
+  std::string cluster_domain = "cluster.local";
+  std::string log_level = "info";
+  bool remove_pods_on_exit = false;
+};
+
+/// One setting: its key in the file, its flag, where it lives, and what it does.
+struct Setting {
+  const char* key;
+  const char* flag;
+  std::variant<std::string NodeConfig::*, std::vector<std::string> NodeConfig::*, bool NodeConfig::*> field;
+  const char* help;
+};
+
+/// Every setting, in the order of --help.
+std::span<const Setting> settings();
+
+/// Reads a KeelsonConfiguration over `base`. Kind::invalid lists every wrong key as "FILE:LINE: key: what is wrong".
+Result<NodeConfig> parse_config(const std::string& text, const std::string& file, NodeConfig base);
+
+/// The configuration as the YAML that parse_config() reads.
+std::string format_config(const NodeConfig& config);
+
+/// Checks what no parser sees: roles that exist, absolute paths, a log level. Kind::invalid names the key.
+Result<> check_config(const NodeConfig& config);
+
+}  // namespace keelson::cli

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cmd/keelson/config.h"
+
+#include <gtest/gtest.h>
+
+namespace keelson::cli {
+namespace {
+
+constexpr const char* kHead = "apiVersion: node.keelson.dev/v1alpha1\nkind: KeelsonConfiguration\n";
+
+TEST(Config, FileOverridesDefaultsAndRoundTrips) {
+  auto config =
+      parse_config(std::string(kHead) + "root: /data\nroles: [runtime]\nremovePodsOnExit: true\n", "f.yaml", {});
+  ASSERT_TRUE(config) << config.error().message();
+  EXPECT_EQ(config->root, "/data");
+  EXPECT_EQ(config->roles, std::vector<std::string>{"runtime"});
+  EXPECT_TRUE(config->remove_pods_on_exit);
+  EXPECT_EQ(config->cluster_domain, "cluster.local");
+  auto again = parse_config(format_config(*config), "again.yaml", {});
+  ASSERT_TRUE(again);
+  EXPECT_EQ(format_config(*again), format_config(*config));
+}
+
+TEST(Config, NamesEveryWrongKeyWithItsLine) {
+  auto config = parse_config(std::string(kHead) + "manifestdir: /x\nroles: agent\nzzzzzzzzzzz: 1\n", "f.yaml", {});
+  ASSERT_FALSE(config);
+  EXPECT_EQ(config.error().message(),
+            "f.yaml:3: manifestdir: unknown key; did you mean manifestDir?\n"
+            "f.yaml:4: roles: expected a list of strings\n"
+            "f.yaml:5: zzzzzzzzzzz: unknown key");
+}
+
+TEST(Config, RefusesOtherFiles) {
+  EXPECT_EQ(parse_config("kind: Pod\n", "f.yaml", {}).error().message(),
+            "f.yaml:1: expected apiVersion: node.keelson.dev/v1alpha1 and kind: KeelsonConfiguration");
+  EXPECT_FALSE(parse_config("a: [", "f.yaml", {}));
+  EXPECT_FALSE(parse_config("just text", "f.yaml", {}));
+}
+
+TEST(Config, ChecksRolesPathsAndLevels) {
+  EXPECT_TRUE(check_config({}));
+  EXPECT_EQ(check_config({.roles = {"network"}}).error().message(),
+            "roles: 'network' is no role; use agent, runtime, or both");
+  EXPECT_EQ(check_config({.root = "data"}).error().message(), "root: 'data' is not an absolute path");
+  EXPECT_EQ(check_config({.log_level = "loud"}).error().kind(), Kind::invalid);
+}
+
+TEST(Config, EverySettingHasAKeyAFlagAndHelp) {
+  for (const auto& setting : settings()) {
+    EXPECT_NE(std::string(setting.key), "");
+    EXPECT_EQ(std::string(setting.flag).substr(0, 2), "--") << setting.key;
+    EXPECT_GT(std::string(setting.help).size(), 10U) << setting.key;
+  }
+}
+
+}  // namespace
+}  // namespace keelson::cli
