@@ -15,7 +15,7 @@ endif()
 add_library(keelson_options INTERFACE)
 target_compile_options(keelson_options INTERFACE
   -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wunused-result -Werror -Wno-error=deprecated-declarations
-  -fno-omit-frame-pointer $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
+  -fno-omit-frame-pointer $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety$<SEMICOLON>-Wno-missing-designated-field-initializers>)
 target_compile_definitions(keelson_options INTERFACE _GLIBCXX_ASSERTIONS _FILE_OFFSET_BITS=64)
 target_link_options(keelson_options INTERFACE $<$<CXX_COMPILER_ID:Clang>:-fuse-ld=lld>)
 if(KEELSON_SANITIZE)
