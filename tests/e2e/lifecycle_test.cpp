@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// One pod's life through the command line.
+#include <fmt/format.h>
+
+#include "tests/support/cluster_images.h"
+#include "tests/support/node_fixture.h"
+
+namespace keelson::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::string shell_pod(const std::string& name, const std::string& command, const std::string& more = "") {
+  return fmt::format(R"(apiVersion: v1
+kind: Pod
+metadata: {{name: {}}}
+spec:
+  terminationGracePeriodSeconds: 2
+{}  containers:
+  - name: main
+    image: keelson.example/busybox:1
+    command: ["sh", "-c", "{}"]
+)",
+                     name, more, command);
+}
+
+class LifecycleTest : public NodeTest {
+ protected:
+  void SetUp() override {
+    NodeTest::SetUp();
+    if (!IsSkipped()) {
+      make_images(home() + "/images");
+      start_node();
+    }
+  }
+};
+
+TEST_F(LifecycleTest, LogsExecAndDescribe) {
+  apply("shell.yaml", shell_pod("shell", "echo hello; echo oops >&2; trap 'exit 0' TERM; while :; do sleep 1; done"));
+  wait_ready("shell");
+  wait_until("the log is there", [&] { return keelson({"logs", "shell"}).out == "hello\noops\n"; });
+  EXPECT_EQ(keelson({"logs", "shell", "--tail", "1"}).out, "oops\n");
+  auto ran = keelson({"exec", "shell", "--", "sh", "-c", "echo $((6 * 7)); echo err >&2; exit 5"});
+  EXPECT_EQ(ran.out, "42\n");
+  EXPECT_EQ(ran.error, "err\n");
+  EXPECT_EQ(ran.code, 5);
+  auto described = keelson({"describe", "pod", "shell"}).out;
+  for (const char* reason : {"Pulled", "Created", "Started"}) {
+    EXPECT_NE(described.find(reason), std::string::npos) << described;
+  }
+  auto spans = keelson({"timeline", "shell"}).out;
+  EXPECT_NE(spans.find("sandbox"), std::string::npos) << spans;
+}
+
+TEST_F(LifecycleTest, CrashBacksOffAndKeepsThePreviousLog) {
+  apply("crash.yaml", shell_pod("crash", "echo run; exit 3"));
+  wait_until("a restart", [&] { return restarts("crash") >= 1; }, 40s);
+  wait_until("back-off", [&] { return keelson({"get", "pod", "crash"}).out.find("CrashLoopBackOff") != std::string::npos; });
+  EXPECT_EQ(keelson({"logs", "crash", "-p"}).out, "run\n");
+  auto events = keelson({"events", "--for", "pod/crash"}).out;
+  EXPECT_NE(events.find("Back-off restarting failed container main in pod crash"), std::string::npos) << events;
+}
+
+TEST_F(LifecycleTest, RemovedManifestEndsThePod) {
+  apply("gone.yaml", shell_pod("gone", "trap 'exit 0' TERM; while :; do sleep 1; done"));
+  wait_ready("gone");
+  remove("gone.yaml");
+  wait_gone("gone");
+}
+
+TEST_F(LifecycleTest, BadInputLeavesRunningPodsAlone) {
+  apply("good.yaml", shell_pod("good", "while :; do sleep 1; done"));
+  wait_ready("good");
+  auto before = process_of("good", "main");
+  apply("bad.yaml", "kind: Pod\napiVersion: v1\nmetadata: {name: bad}\nspec:\n  containers:\n  - name: a\n    image: b\n"
+                    "    livenessProbe: {httpGet: {port: 70000}}\n");
+  apply("broken.yaml", "a: [");
+  wait_until("the error names file and field", [&] {
+    auto text = log();
+    return text.find("bad.yaml") != std::string::npos &&
+           text.find("spec.containers[0].livenessProbe.httpGet.port") != std::string::npos &&
+           text.find("broken.yaml") != std::string::npos;
+  });
+  EXPECT_EQ(process_of("good", "main"), before);
+  EXPECT_EQ(restarts("good"), 0);
+}
+
+TEST_F(LifecycleTest, PodsReachEachOtherAndTheHostReachesPods) {
+  apply("server.yaml", R"(apiVersion: v1
+kind: Pod
+metadata: {name: server}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - {name: main, image: "keelson.example/server:1", args: ["/server", "--fail-after", "0", "--name", "from-server"]}
+)");
+  apply("client.yaml", shell_pod("client", "while :; do sleep 1; done"));
+  wait_ready("server");
+  wait_ready("client");
+  auto address = std::string(pod("server").at("status").at("podIP").as_string());
+  wait_until("the server listens", [&] {
+    return keelson({"exec", "client", "--", "wget", "-qO-", "-T", "2", "http://" + address + ":8080/"}).out == "from-server";
+  });
+  EXPECT_EQ(run({"curl", "-s", "--max-time", "2", "http://" + address + ":8080/"}).out, "from-server");
+}
+
+}  // namespace
+}  // namespace keelson::testing
