@@ -19,8 +19,9 @@ using Names = std::array<std::pair<E, std::string_view>, N>;
 constexpr Names<UriScheme, 2> names_of(UriScheme) {
   return {{{UriScheme::http, "HTTP"}, {UriScheme::https, "HTTPS"}}};
 }
-constexpr Names<ProfileType, 3> names_of(ProfileType) {
-  return {{{ProfileType::unconfined, "Unconfined"},
+constexpr Names<ProfileType, 4> names_of(ProfileType) {
+  return {{{ProfileType::unset, ""},
+           {ProfileType::unconfined, "Unconfined"},
            {ProfileType::runtime_default, "RuntimeDefault"},
            {ProfileType::localhost, "Localhost"}}};
 }

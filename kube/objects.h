@@ -46,7 +46,7 @@ struct ServicePort {
   bool operator==(const ServicePort&) const = default;
 };
 
-/// A Service as far as pods need it (env variables, endpoints). `rest` fields are carried, not read.
+/// A Service as far as pods need it (env variables, endpoints). Its other fields are dropped.
 struct Service {
   ObjectMeta metadata;
   ServiceType type = ServiceType::cluster_ip;
@@ -59,5 +59,11 @@ struct Service {
   RawJson status;
   bool operator==(const Service&) const = default;
 };
+
+/// What the API server fills in, in place: the namespace "default", a Secret's type, a Service port's target.
+/// Idempotent.
+void default_config_map(ConfigMap& config_map);
+void default_secret(Secret& secret);
+void default_service(Service& service);
 
 }  // namespace keelson::kube

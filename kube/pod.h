@@ -114,7 +114,7 @@ struct Pod {
 /// Idempotent.
 void default_pod(Pod& pod);
 
-/// "frontend_default(uid)" is not for people; this is: "default/frontend".
+/// "default/frontend": how messages name an object.
 std::string full_name(const ObjectMeta& metadata);
 
 /// The container of this name, init containers included; nullptr if there is none. Valid as long as the pod is

@@ -218,6 +218,13 @@ int64_t Quantity::in_units_of(const Quantity& unit) const {
   return unit.zero() ? whole() : divided(unit.nanos_);
 }
 
+Quantity Quantity::rounded_up_to_milli() const {
+  constexpr Int kMilli = kNanos / 1000;
+  const Int rest = nanos_ % kMilli;
+  const Int up = rest == 0 ? 0 : rest < 0 ? -kMilli - rest : kMilli - rest;
+  return Quantity(clamp(nanos_ + up), format_);
+}
+
 Quantity& Quantity::operator+=(const Quantity& other) {
   if (zero()) {
     format_ = other.format_;

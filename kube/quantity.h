@@ -49,6 +49,9 @@ class Quantity {
   /// The number of `unit`s in it, rounded up: what resourceFieldRef's divisor asks for. A zero unit counts as 1.
   int64_t in_units_of(const Quantity& unit) const;
 
+  /// The same amount without what is finer than a thousandth, rounded up: what the API server stores for resources.
+  Quantity rounded_up_to_milli() const;
+
   constexpr bool zero() const { return nanos_ == 0; }
   constexpr bool negative() const { return nanos_ < 0; }
   /// True if it is a whole number: pods, bytes and hugepages must be.

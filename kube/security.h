@@ -12,10 +12,10 @@
 namespace keelson::kube {
 
 /// Of seccomp and AppArmor alike.
-enum class ProfileType { unconfined, runtime_default, localhost };  ///< "Unconfined", "RuntimeDefault", "Localhost".
-enum class ProcMount { default_mount, unmasked };                   ///< "Default", "Unmasked".
-enum class SupplementalGroupsPolicy { merge, strict };              ///< "Merge", "Strict".
-enum class FsGroupChangePolicy { always, on_root_mismatch };        ///< "Always", "OnRootMismatch".
+enum class ProfileType { unset, unconfined, runtime_default, localhost };  ///< "", "Unconfined", "RuntimeDefault" ...
+enum class ProcMount { default_mount, unmasked };                          ///< "Default", "Unmasked".
+enum class SupplementalGroupsPolicy { merge, strict };                     ///< "Merge", "Strict".
+enum class FsGroupChangePolicy { always, on_root_mismatch };               ///< "Always", "OnRootMismatch".
 std::string_view to_string(ProfileType type);
 std::string_view to_string(ProcMount mount);
 std::string_view to_string(SupplementalGroupsPolicy policy);
@@ -23,7 +23,7 @@ std::string_view to_string(FsGroupChangePolicy policy);
 
 /// seccompProfile or appArmorProfile.
 struct SecurityProfile {
-  ProfileType type = ProfileType::unconfined;
+  ProfileType type = ProfileType::unset;  ///< Never unset in a valid pod.
   std::optional<std::string>
       localhost_profile;  ///< A file or profile on the node; only with localhost, and then required.
   bool operator==(const SecurityProfile&) const = default;
