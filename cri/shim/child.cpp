@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: Apache-2.0
+// clone3(2), the steps inside the child, and the channel between.
+#include "cri/shim/child.h"
+
+#include <fmt/format.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <termios.h>
+
+#include <array>
+#include <csignal>
+#include <cstring>
+
+#include "cri/shim/privileges.h"
+#include "cri/shim/rootfs.h"
+#include "cri/shim/user_lookup.h"
+
+namespace keelson::cri::shim {
+
+namespace {
+
+struct Channel {
+  Fd ours;
+  Fd childs;
+};
+
+Result<Channel> make_channel() {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
+    return fail_errno(errno, "make a socket pair");
+  }
+  return Channel{Fd(ends[0]), Fd(ends[1])};
+}
+
+/// One packet: 'R' or 'E', for an error its kind and code behind, then text; a terminal as SCM_RIGHTS.
+void tell(int channel, const Result<>& outcome, const Fd& terminal) {
+  std::string packet = "R";
+  if (!outcome) {
+    auto code = static_cast<int32_t>(outcome.error().code());
+    packet = "E";
+    packet.push_back(static_cast<char>(outcome.error().kind()));
+    packet.append(reinterpret_cast<const char*>(&code), sizeof code);
+    packet += outcome.error().message();
+  }
+  iovec data{packet.data(), packet.size()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  if (terminal) {
+    int fd = terminal.get();
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof fd);
+    std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  }
+  ::sendmsg(channel, &message, MSG_NOSIGNAL);
+}
+
+pid_t clone_process(uint64_t flags, Fd& pidfd) {
+  int fd = -1;
+  clone_args args{};
+  args.flags = flags | CLONE_PIDFD;
+  args.pidfd = reinterpret_cast<uint64_t>(&fd);
+  args.exit_signal = SIGCHLD;
+  auto pid = static_cast<pid_t>(::syscall(SYS_clone3, &args, sizeof args));
+  if (pid > 0) {
+    pidfd = Fd(fd);
+  }
+  return pid;
+}
+
+void reset_signals() {
+  for (int number = 1; number < NSIG; ++number) {
+    ::signal(number, SIG_DFL);
+  }
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+Result<> join_cgroups(const std::vector<std::string>& procs) {
+  for (const auto& file : procs) {
+    KEELSON_DO(write_value(file, "0").context("join the cgroup"));
+  }
+  return {};
+}
+
+Result<> use_streams(const ChildStdio& stdio) {
+  KEELSON_TRY(auto null, open_file("/dev/null", O_RDWR));
+  const Fd* streams[3] = {&stdio.in, &stdio.out, &stdio.error};
+  for (int i = 0; i < 3; ++i) {
+    if (::dup2(*streams[i] ? streams[i]->get() : null.get(), i) < 0) {
+      return fail_errno(errno, "set standard stream {}", i);
+    }
+  }
+  return {};
+}
+
+/// A terminal of the container's own devpts as our controlling one; the master is given back.
+Result<Fd> use_terminal(const User& user) {
+  KEELSON_TRY(auto master, open_file("/dev/ptmx", O_RDWR | O_NOCTTY));
+  int unlock = 0;
+  if (::ioctl(master.get(), TIOCSPTLCK, &unlock) < 0) {
+    return fail_errno(errno, "unlock the terminal");
+  }
+  Fd slave(::ioctl(master.get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
+  if (!slave) {
+    return fail_errno(errno, "open the terminal");
+  }
+  if (::fchown(slave.get(), user.uid, static_cast<gid_t>(-1)) < 0) {
+    return fail_errno(errno, "give the terminal to user {}", user.uid);
+  }
+  ::setsid();
+  if (::ioctl(slave.get(), TIOCSCTTY, 0) < 0) {
+    return fail_errno(errno, "take the terminal");
+  }
+  for (int i = 0; i < 3; ++i) {
+    if (::dup2(slave.get(), i) < 0) {
+      return fail_errno(errno, "set standard stream {}", i);
+    }
+  }
+  return master;
+}
+
+Result<> enter_folder(const std::string& path) {
+  if (::chdir(path.c_str()) == 0) {
+    return {};
+  }
+  if (errno == ENOENT) {
+    KEELSON_DO(make_directories(path));
+    if (::chdir(path.c_str()) == 0) {
+      return {};
+    }
+  }
+  return fail_errno(errno, "enter the working directory {}", path);
+}
+
+std::vector<char*> c_strings(std::vector<std::string>& strings) {
+  std::vector<char*> out;
+  for (auto& string : strings) {
+    out.push_back(string.data());
+  }
+  out.push_back(nullptr);
+  return out;
+}
+
+std::string variable(const std::vector<std::string>& env, std::string_view name, std::string otherwise) {
+  for (const auto& entry : env) {
+    if (entry.size() > name.size() && entry.starts_with(name) && entry[name.size()] == '=') {
+      otherwise = entry.substr(name.size() + 1);
+    }
+  }
+  return otherwise;
+}
+
+/// execve by PATH of the *container's* environment. Returns only with the error.
+std::unexpected<Error> execute(ProcessSpec process, const User& user) {
+  if (process.args.empty()) {
+    return fail(Kind::invalid, "no command: neither the container nor its image names one");
+  }
+  if (variable(process.env, "HOME", "").empty()) {
+    process.env.push_back("HOME=" + user.home);
+  }
+  auto args = c_strings(process.args);
+  auto env = c_strings(process.env);
+  const std::string& name = process.args[0];
+  int error = ENOENT;
+  if (name.find('/') != std::string::npos) {
+    ::execve(name.c_str(), args.data(), env.data());
+    error = errno;
+  } else {
+    std::string path = variable(process.env, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    for (size_t at = 0; at <= path.size();) {
+      auto end = std::min(path.find(':', at), path.size());
+      std::string candidate = (end == at ? "." : path.substr(at, end - at)) + "/" + name;
+      ::execve(candidate.c_str(), args.data(), env.data());
+      if (errno != ENOENT && errno != ENOTDIR) {
+        error = errno;
+      }
+      at = end + 1;
+    }
+  }
+  return fail_errno(error, "exec {}", name);
+}
+
+/// What container and exec have in common, from inside the container's root to exec. Returns only on failure.
+std::unexpected<Error> become(const ProcessSpec& process, const ChildStdio& stdio, const Fd& channel, bool wait) {
+  auto steps = [&]() -> Result<User> {
+    KEELSON_TRY(auto user, find_user("", process.user));
+    KEELSON_DO(set_rlimits(process.rlimits));
+    Fd terminal;
+    if (process.tty) {
+      KEELSON_TRY(terminal, use_terminal(user));
+    } else {
+      ::setsid();
+      KEELSON_DO(use_streams(stdio));
+    }
+    if (terminal || wait) {
+      tell(channel.get(), {}, terminal);
+    }
+    char go = 0;
+    if (wait && ::recv(channel.get(), &go, 1, 0) != 1) {
+      ::_exit(0);  // removed before it was started, or the shim is gone
+    }
+    if (::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0) {
+      return fail_errno(errno, "close descriptors");
+    }
+    KEELSON_DO(enter_folder(process.cwd.empty() ? "/" : process.cwd));
+    KEELSON_DO(drop_privileges(process, user));
+    return user;
+  };
+  auto user = steps();
+  if (!user) {
+    return std::unexpected(std::move(user).error());
+  }
+  // A change of user clears it, so here; and if the shim died in between, nobody will kill us.
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  return execute(process, *user);
+}
+
+[[noreturn]] void end_child(const Fd& channel, const Error& error) {
+  tell(channel.get(), std::unexpected(error), Fd());
+  ::_exit(128);
+}
+
+[[noreturn]] void run_container(const ContainerSpec& spec, const ChildStdio& stdio, const Fd& channel) {
+  reset_signals();
+  auto prepare = [&]() -> Result<> {
+    KEELSON_DO(join_cgroups(spec.cgroup_procs));
+    if (spec.cgroup_namespace && ::unshare(CLONE_NEWCGROUP) < 0) {
+      return fail_errno(errno, "make a cgroup namespace");
+    }
+    KEELSON_DO(set_oom_score(spec.oom_score_adj));
+    ::umask(0022);
+    return enter_rootfs(spec);
+  };
+  if (auto prepared = prepare(); !prepared) {
+    end_child(channel, prepared.error());
+  }
+  end_child(channel, become(spec.process, stdio, channel, true).error());
+}
+
+[[noreturn]] void run_exec(const ContainerSpec& spec, const ProcessSpec& process, const ChildStdio& stdio, int pidfd,
+                           const Fd& channel) {
+  reset_signals();
+  auto prepare = [&]() -> Result<> {
+    KEELSON_DO(join_cgroups(spec.cgroup_procs));
+    KEELSON_DO(set_oom_score(spec.oom_score_adj));
+    if (::setns(pidfd, CLONE_NEWNS | (spec.cgroup_namespace ? CLONE_NEWCGROUP : 0)) < 0) {
+      return fail_errno(errno, "enter the container");
+    }
+    ::umask(0022);
+    return {};
+  };
+  if (auto prepared = prepare(); !prepared) {
+    end_child(channel, prepared.error());
+  }
+  end_child(channel, become(process, stdio, channel, false).error());
+}
+
+/// Children are born into another PID namespace while one of these lives; ours comes back at the end.
+class BirthPlace {
+ public:
+  static Result<BirthPlace> enter(int pidns_or_pidfd) {
+    BirthPlace place;
+    if (pidns_or_pidfd < 0) {
+      return place;
+    }
+    KEELSON_TRY(place.ours_, open_file("/proc/self/ns/pid", O_RDONLY));
+    if (::setns(pidns_or_pidfd, CLONE_NEWPID) < 0) {
+      return fail_errno(errno, "enter the PID namespace");
+    }
+    return place;
+  }
+  BirthPlace(BirthPlace&&) = default;
+  BirthPlace& operator=(BirthPlace&&) = delete;
+  ~BirthPlace() {
+    if (ours_) {
+      ::setns(ours_.get(), CLONE_NEWPID);
+    }
+  }
+
+ private:
+  BirthPlace() = default;
+  Fd ours_;
+};
+
+}  // namespace
+
+Result<Child> clone_container(const ContainerSpec& spec, ChildStdio stdio, int sandbox_pidns) {
+  KEELSON_TRY(auto channel, make_channel());
+  uint64_t flags = CLONE_NEWNS;
+  int birth = -1;
+  Fd target;
+  if (spec.pid == NamespaceMode::container) {
+    flags |= CLONE_NEWPID;
+  } else if (spec.pid == NamespaceMode::pod) {
+    birth = sandbox_pidns;
+  } else if (spec.pid == NamespaceMode::target) {
+    KEELSON_TRY(target, open_file(fmt::format("/proc/{}/ns/pid", spec.target_pid), O_RDONLY));
+    birth = target.get();
+  }
+  KEELSON_TRY(auto place, BirthPlace::enter(birth));
+  Child child;
+  child.pid = clone_process(flags, child.pidfd);
+  if (child.pid == 0) {
+    channel.ours.reset();
+    run_container(spec, stdio, channel.childs);
+  }
+  if (child.pid < 0) {
+    return fail_errno(errno, "clone container {}", spec.id);
+  }
+  ::fcntl(channel.ours.get(), F_SETFL, O_NONBLOCK);
+  child.channel = std::move(channel.ours);
+  return child;
+}
+
+Result<Child> clone_exec(const ContainerSpec& spec, const ProcessSpec& process, ChildStdio stdio, int container_pidfd) {
+  KEELSON_TRY(auto channel, make_channel());
+  KEELSON_TRY(auto place, BirthPlace::enter(spec.pid == NamespaceMode::node ? -1 : container_pidfd));
+  Child child;
+  child.pid = clone_process(0, child.pidfd);
+  if (child.pid == 0) {
+    channel.ours.reset();
+    run_exec(spec, process, stdio, container_pidfd, channel.childs);
+  }
+  if (child.pid < 0) {
+    return fail_errno(errno, "clone a process for container {}", spec.id);
+  }
+  ::fcntl(channel.ours.get(), F_SETFL, O_NONBLOCK);
+  child.channel = std::move(channel.ours);
+  return child;
+}
+
+Result<std::optional<ChildMessage>> read_child(int channel) {
+  std::array<char, 4096> packet;
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  iovec data{packet.data(), packet.size()};
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  ssize_t n = ::recvmsg(channel, &message, MSG_CMSG_CLOEXEC);
+  if (n < 0) {
+    if (errno == EAGAIN || errno == EINTR) {
+      return std::nullopt;
+    }
+    return fail_errno(errno, "hear the new process");
+  }
+  ChildMessage heard;
+  if (n == 0) {
+    return heard;
+  }
+  if (packet[0] == 'R') {
+    heard.what = ChildMessage::What::ready;
+    if (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr && header->cmsg_type == SCM_RIGHTS) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
+      heard.terminal = Fd(fd);
+    }
+    return heard;
+  }
+  heard.what = ChildMessage::What::failed;
+  int32_t code = 0;
+  constexpr size_t kHead = 2 + sizeof code;
+  if (static_cast<size_t>(n) >= kHead) {
+    std::memcpy(&code, packet.data() + 2, sizeof code);
+    heard.error =
+        Error(static_cast<Kind>(packet[1]), std::string(packet.data() + kHead, static_cast<size_t>(n) - kHead), code);
+  }
+  return heard;
+}
+
+Result<> release(int channel) {
+  char go = 1;
+  if (::send(channel, &go, 1, MSG_NOSIGNAL) != 1) {
+    return fail_errno(errno, "start the process");
+  }
+  return {};
+}
+
+}  // namespace keelson::cri::shim

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// sendmsg(2) and recvmsg(2) with SCM_RIGHTS.
+#include "cri/shim/frames.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cstring>
+
+namespace keelson::cri::shim {
+
+namespace {
+
+constexpr size_t kHeader = sizeof(uint32_t) + 1;
+constexpr size_t kMaxFds = 8;
+
+Result<> wait_for(int socket, short events, int limit_ms) {
+  pollfd poll_fd{socket, events, 0};
+  int n = ::poll(&poll_fd, 1, limit_ms);
+  if (n == 0) {
+    return fail(Kind::timeout, "the shim did not answer in time");
+  }
+  if (n < 0 && errno != EINTR) {
+    return fail_errno(errno, "wait for the shim");
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<> send_frame(int socket, FrameType type, std::string_view body, const std::vector<int>& fds) {
+  std::string bytes;
+  auto size = static_cast<uint32_t>(body.size() + 1);
+  bytes.append(reinterpret_cast<const char*>(&size), sizeof size);
+  bytes.push_back(static_cast<char>(type));
+  bytes.append(body);
+  std::string_view left = bytes;
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(kMaxFds * sizeof(int))> control{};
+  while (!left.empty()) {
+    iovec data{const_cast<char*>(left.data()), left.size()};
+    msghdr message{};
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    if (left.size() == bytes.size() && !fds.empty()) {
+      message.msg_control = control.data();
+      message.msg_controllen = CMSG_SPACE(fds.size() * sizeof(int));
+      cmsghdr* header = CMSG_FIRSTHDR(&message);
+      header->cmsg_level = SOL_SOCKET;
+      header->cmsg_type = SCM_RIGHTS;
+      header->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
+      std::memcpy(CMSG_DATA(header), fds.data(), fds.size() * sizeof(int));
+    }
+    ssize_t n = ::sendmsg(socket, &message, MSG_NOSIGNAL);
+    if (n < 0 && errno == EAGAIN) {
+      KEELSON_DO(wait_for(socket, POLLOUT, 10'000));
+      continue;
+    }
+    if (n < 0 && errno != EINTR) {
+      return fail(Kind::unavailable, "the other end of the shim's socket is gone: {}", errno_text(errno));
+    }
+    left.remove_prefix(n < 0 ? 0 : static_cast<size_t>(n));
+  }
+  return {};
+}
+
+Result<bool> FrameReader::fill(int socket) {
+  std::array<char, 65536> data;
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(kMaxFds * sizeof(int))> control{};
+  iovec vector{data.data(), data.size()};
+  msghdr message{};
+  message.msg_iov = &vector;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  ssize_t n = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+  if (n < 0) {
+    if (errno == EINTR || errno == EAGAIN) {
+      return true;
+    }
+    return fail(Kind::unavailable, "the shim's socket: {}", errno_text(errno));
+  }
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
+      size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+      for (size_t i = 0; i < count; ++i) {
+        int fd = -1;
+        std::memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof fd);
+        fds_.emplace_back(fd);
+      }
+    }
+  }
+  buffer_.append(data.data(), static_cast<size_t>(n));
+  return n > 0;
+}
+
+Result<std::optional<Frame>> FrameReader::next() {
+  if (buffer_.size() < kHeader) {
+    return std::nullopt;
+  }
+  uint32_t size = 0;
+  std::memcpy(&size, buffer_.data(), sizeof size);
+  if (size == 0 || size > kMaxFrame) {
+    return fail(Kind::invalid, "shim message: a frame of {} bytes", size);
+  }
+  if (buffer_.size() < sizeof size + size) {
+    return std::nullopt;
+  }
+  Frame frame{
+      .type = static_cast<FrameType>(buffer_[sizeof size]), .body = buffer_.substr(kHeader, size - 1), .fds = {}};
+  // Descriptors come with a frame's first byte, and its answer is awaited before the next frame: all of them are its
+  // own.
+  frame.fds = std::move(fds_);
+  fds_.clear();
+  buffer_.erase(0, sizeof size + size);
+  if (buffer_.empty()) {
+    buffer_.shrink_to_fit();  // a shim must stay small
+  }
+  return frame;
+}
+
+Result<Frame> receive_frame(int socket, FrameReader& reader, std::optional<std::chrono::milliseconds> limit) {
+  auto end = std::chrono::steady_clock::now() + limit.value_or(std::chrono::milliseconds(0));
+  for (;;) {
+    KEELSON_TRY(auto frame, reader.next());
+    if (frame) {
+      return std::move(*frame);
+    }
+    int left = -1;
+    if (limit) {
+      auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now()).count();
+      left = ms > 0 ? static_cast<int>(ms) : 0;
+    }
+    KEELSON_DO(wait_for(socket, POLLIN, left));
+    KEELSON_TRY(bool more, reader.fill(socket));
+    if (!more) {
+      return fail(Kind::unavailable, "the shim has ended");
+    }
+  }
+}
+
+}  // namespace keelson::cri::shim

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// The namespaces of one sandbox, held by the shim's own process.
+#pragma once
+
+#include <memory>
+
+#include "common/fd.h"
+#include "cri/shim/protocol.h"
+
+namespace keelson::cri::shim {
+
+/// Moves this process into the sandbox's new namespaces (network, IPC, UTS as `spec` says), pins the network namespace,
+/// sets host name and sysctls, and, when the PID namespace is shared, starts its first process, which does nothing but
+/// reap. The process must be single-threaded.
+class Sandbox {
+ public:
+  static Result<std::unique_ptr<Sandbox>> enter(SandboxSpec spec);
+  Sandbox(const Sandbox&) = delete;
+  Sandbox& operator=(const Sandbox&) = delete;
+  ~Sandbox() { close(); }
+
+  /// Kills the shared PID namespace and takes the pin away. Idempotent; destruction does it too.
+  void close();
+
+  const SandboxSpec& spec() const { return spec_; }
+  /// The shared PID namespace (as a pidfd of its first process), or -1.
+  int pidns() const { return init_pidfd_.get(); }
+  pid_t init_pid() const { return init_pid_; }
+
+ private:
+  explicit Sandbox(SandboxSpec spec) : spec_(std::move(spec)) {}
+  SandboxSpec spec_;
+  Fd init_pidfd_;
+  pid_t init_pid_ = -1;
+  bool pinned_ = false;
+};
+
+}  // namespace keelson::cri::shim
