@@ -367,7 +367,9 @@ class Loop {
 
   Result<Answer> attach(const std::string& id, std::vector<Fd>& fds) {
     KEELSON_TRY(auto* container, find(id));
-    for (size_t i = 0; i < 2 && i < fds.size(); ++i) {
+    // A terminal has one stream for both.
+    size_t streams = container->spec.process.tty ? 1 : 2;
+    for (size_t i = 0; i < streams && i < fds.size(); ++i) {
       ::fcntl(fds[i].get(), F_SETFL, O_NONBLOCK);
       container->copies[i].push_back(std::move(fds[i]));
     }
