@@ -22,7 +22,9 @@ namespace keelson::kube {
 /// Bounds on foreign text. What is over them is refused, never truncated.
 inline constexpr size_t kMaxTextSize = 3 * 1024 * 1024;  ///< Bytes of one file: the API server's bound on a request.
 inline constexpr int kMaxDepth = 100;                    ///< Lists in maps in lists ...
-inline constexpr size_t kMaxValueCount = 300'000;        ///< Values of one document after aliases are expanded.
+inline constexpr size_t kMaxValueCount = 300'000;        ///< Values of one file after aliases are expanded.
+inline constexpr size_t kMaxExpandedSize = 2 * kMaxTextSize;  ///< Bytes of their texts.
+inline constexpr size_t kMaxDocumentCount = 5'000;            ///< Objects of one file.
 
 using Object = std::variant<Pod, ConfigMap, Secret, Service>;
 

@@ -150,16 +150,17 @@ class FileDecoder {
     }
     const size_t first = documents_.size();
     add_object(tree.root, "");
+    if (documents_.size() == first) {
+      return;
+    }
     for (Remark& remark : tree.warnings) {
       // To the object it stands in: the last one that begins at or before it.
       size_t owner = documents_.size() - 1;
       while (owner > first && documents_[owner].line > remark.line) {
         --owner;
       }
-      if (owner < documents_.size()) {
-        documents_[owner].warnings.push_back(
-            {std::string(file_), remark.line, remark.column, "", std::move(remark.text)});
-      }
+      documents_[owner].warnings.push_back(
+          {std::string(file_), remark.line, remark.column, "", std::move(remark.text)});
     }
   }
 
@@ -169,6 +170,11 @@ class FileDecoder {
   }
 
   std::vector<Document> take() {
+    if (documents_.size() > kMaxDocumentCount) {
+      const int line = documents_[kMaxDocumentCount].line;
+      documents_.clear();
+      refuse(line, fmt::format("more than {} objects in one file", kMaxDocumentCount));
+    }
     refuse_twins();
     return std::move(documents_);
   }
@@ -184,6 +190,9 @@ class FileDecoder {
   void add_object(const Value& root, const std::string& prefix) {
     const std::string kind = root.type == Type::map ? text_of(root, "kind") : std::string();
     const Value* items = root.type == Type::map ? root.find("items") : nullptr;
+    if (documents_.size() > kMaxDocumentCount) {
+      return;
+    }
     if (kind.ends_with("List") && items != nullptr && items->type == Type::list && prefix.empty()) {
       for (size_t i = 0; i < items->items.size(); ++i) {
         add_object(items->items[i], fmt::format("items[{}]", i));

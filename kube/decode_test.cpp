@@ -211,6 +211,13 @@ TEST(Decode, RefusesWhatIsTooMuch) {
   }
   EXPECT_THAT(errors_of(laughs), ElementsAre(HasSubstr("more than 300000 values")));
   EXPECT_THAT(errors_of("a: &a [*a]"), ElementsAre("1: not valid YAML: an alias inside the value that it names"));
+  EXPECT_THAT(errors_of(repeat("---\na: b\n", 5001)), ElementsAre("10002: more than 5000 objects in one file"));
+  EXPECT_THAT(errors_of("kind: List\nitems: [" + repeat("1,", 6000) + "1]"),
+              ElementsAre("2: more than 5000 objects in one file"));
+  EXPECT_THAT(errors_of(repeat("---\na: &a [1,2,3,4,5,6]\nb: [" + repeat("*a,", 9990) + "]\n", 5)),
+              testing::Contains(HasSubstr("more than 300000 values")));
+  EXPECT_THAT(errors_of("\"a\" \"b\""), ElementsAre("1: not valid YAML: text after the end of the document"));
+  EXPECT_THAT(errors_of("a: b\n...\n: c\n? d\n"), testing::SizeIs(2));
   EXPECT_THAT(errors_of("a: 1\nb: \xff"), ElementsAre("2: not UTF-8 text"));
   EXPECT_THAT(errors_of("a: \xed\xa0\x80"), ElementsAre("1: not UTF-8 text"));
   EXPECT_THAT(errors_of("[a]: b"), ElementsAre(HasSubstr("a key must be a string, not a list or a map")));
@@ -220,6 +227,7 @@ TEST(Decode, RefusesWhatIsTooMuch) {
 
 TEST(Decode, NothingToRead) {
   EXPECT_THAT(decode_documents("", "f"), IsEmpty());
+  EXPECT_THAT(decode_documents("{kind: List, items: [], items: []}", "f"), IsEmpty());
   EXPECT_THAT(decode_documents("\xEF\xBB\xBF# only\n---\n\n---\n%YAML 1.1\n---\n~\n", "f"), IsEmpty());
 }
 

@@ -24,6 +24,8 @@ class Events {
   static constexpr size_t max_key_size = kMaxTextSize;
   static constexpr size_t max_string_size = kMaxTextSize;
 
+  explicit Events(Budget& budget) : tree_(budget) {}
+
   bool on_document_begin(Code&) { return true; }
   bool on_document_end(Code&) { return true; }
   bool on_object_begin(Code& code) { return checked(tree_.open(Value::Type::map, {line_, 0}), code); }
@@ -79,10 +81,15 @@ class Events {
 
 }  // namespace
 
-Tree read_json(std::string_view text, int first_line) {
+Tree read_json(std::string_view text) {
+  Budget budget;
+  return read_json(text, 1, budget);
+}
+
+Tree read_json(std::string_view text, int first_line, Budget& budget) {
   json::parse_options options;
   options.max_depth = kMaxDepth;
-  json::basic_parser<Events> parser(options);
+  json::basic_parser<Events> parser(options, budget);
   Events& events = parser.handler();
   Code code;
   int line = first_line;

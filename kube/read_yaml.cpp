@@ -40,9 +40,9 @@ std::optional<Value> tagged(const std::string& tag, const std::string& text) {
 
 class Events : public YAML::EventHandler {
  public:
-  explicit Events(int first_line) : first_line_(first_line) {}
+  Events(int first_line, Budget& budget) : first_line_(first_line), tree_(budget) {}
 
-  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentStart(const YAML::Mark& mark) override { start_ = mark; }
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     check(tree_.scalar({}, place(mark), anchor), mark);
@@ -70,6 +70,7 @@ class Events : public YAML::EventHandler {
   void OnMapEnd() override { check(tree_.close(), YAML::Mark::null_mark()); }
 
   Tree take() { return tree_.take(); }
+  const YAML::Mark& start() const { return start_; }
 
  private:
   TreeBuilder::Mark place(const YAML::Mark& mark) const { return {mark.line + first_line_, mark.column + 1}; }
@@ -81,22 +82,26 @@ class Events : public YAML::EventHandler {
   }
 
   int first_line_;
+  YAML::Mark start_;
   TreeBuilder tree_;
 };
 
-void read_yaml(const std::string& text, int first_line, std::vector<Tree>& trees) {
+/// Reads what stands between two marks of documents: nothing, or one value.
+void read_yaml(const std::string& text, int first_line, Budget& budget, std::vector<Tree>& trees) {
   std::istringstream stream(text);
   try {
     YAML::Parser parser(stream);
-    while (true) {
-      Events events(first_line);
-      if (!parser.HandleNextDocument(events)) {
-        return;
-      }
-      Tree tree = events.take();
-      if (tree.root.type != Value::Type::null) {
-        trees.push_back(std::move(tree));
-      }
+    Events events(first_line, budget);
+    if (!parser.HandleNextDocument(events)) {
+      return;
+    }
+    // yaml-cpp takes a further value for a further document, and does so for ever with a token that fits nowhere.
+    if (Events rest(first_line, budget); parser.HandleNextDocument(rest)) {
+      throw YAML::ParserException(rest.start(), "text after the end of the document");
+    }
+    Tree tree = events.take();
+    if (tree.root.type != Value::Type::null) {
+      trees.push_back(std::move(tree));
     }
   } catch (const YAML::Exception& error) {
     // Only the library's own sentence: what may follow a colon is text of the document, which may be a Secret.
@@ -113,9 +118,9 @@ void read_yaml(const std::string& text, int first_line, std::vector<Tree>& trees
   }
 }
 
-/// True for a "---" line: at column 0 it parts documents wherever it stands, even inside block scalars.
-bool parts_documents(std::string_view line) {
-  return line.starts_with("---") && (line.size() == 3 || line[3] == ' ' || line[3] == '\t' || line[3] == '\r');
+/// True for a line of "---" or "...": at column 0 they part documents wherever they stand, even inside block scalars.
+bool is_mark(std::string_view line, std::string_view mark) {
+  return line.starts_with(mark) && (line.size() == 3 || line[3] == ' ' || line[3] == '\t' || line[3] == '\r');
 }
 
 bool blank(std::string_view text) {
@@ -145,39 +150,43 @@ bool looks_like_json(std::string_view text) {
   return next != std::string_view::npos && (text[next] == '"' || text[next] == '}');
 }
 
-void read_part(std::string_view text, int first_line, std::vector<Tree>& trees) {
+void read_part(std::string_view text, int first_line, Budget& budget, std::vector<Tree>& trees) {
   text = without_preamble(text, first_line);
   if (text.empty()) {
     return;
   }
   if (looks_like_json(text)) {
-    trees.push_back(read_json(text, first_line));
+    trees.push_back(read_json(text, first_line, budget));
     return;
   }
-  read_yaml(std::string(text), first_line, trees);
+  read_yaml(std::string(text), first_line, budget, trees);
 }
 
 }  // namespace
 
 std::vector<Tree> read_trees(std::string_view text) {
   std::vector<Tree> trees;
+  Budget budget;
   if (text.starts_with("\xEF\xBB\xBF")) {
     text.remove_prefix(3);
   }
   size_t part = 0;
   int part_line = 1;
   int line = 1;
-  for (size_t at = 0; at < text.size(); ++line) {
+  for (size_t at = 0; at < text.size() && trees.size() <= kMaxDocumentCount; ++line) {
     const size_t end = std::min(text.find('\n', at), text.size());
-    if (parts_documents(text.substr(at, end - at))) {
-      read_part(text.substr(part, at - part), part_line, trees);
-      // What follows the dashes on their own line belongs to the document; a blank in their place keeps the columns.
-      part = at + 3;
+    const bool begins = is_mark(text.substr(at, end - at), "---");
+    if (begins || is_mark(text.substr(at, end - at), "...")) {
+      read_part(text.substr(part, at - part), part_line, budget, trees);
+      // What follows the dashes on their own line belongs to the document.
+      part = begins ? at + 3 : end;
       part_line = line;
     }
     at = end + 1;
   }
-  read_part(text.substr(std::min(part, text.size())), part_line, trees);
+  if (trees.size() <= kMaxDocumentCount) {
+    read_part(text.substr(std::min(part, text.size())), part_line, budget, trees);
+  }
   return trees;
 }
 

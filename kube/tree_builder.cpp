@@ -6,15 +6,7 @@
 
 #include <algorithm>
 
-#include "kube/codec.h"
-
 namespace keelson::kube {
-
-namespace {
-
-constexpr size_t kMaxExpandedSize = 2 * kMaxTextSize;
-
-}  // namespace
 
 bool TreeBuilder::refuse(std::string text) {
   error_ = std::move(text);
@@ -22,12 +14,12 @@ bool TreeBuilder::refuse(std::string text) {
 }
 
 bool TreeBuilder::charge(size_t count, size_t bytes) {
-  count_ += count;
-  bytes_ += bytes;
-  if (count_ > kMaxValueCount || bytes_ > kMaxExpandedSize) {
+  if (count > budget_.values || bytes > budget_.bytes) {
     return refuse(
-        fmt::format("more than {} values or {} bytes with aliases expanded", kMaxValueCount, kMaxExpandedSize));
+        fmt::format("more than {} values or {} bytes in one file, aliases expanded", kMaxValueCount, kMaxExpandedSize));
   }
+  budget_.values -= count;
+  budget_.bytes -= bytes;
   return true;
 }
 

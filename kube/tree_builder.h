@@ -8,15 +8,24 @@
 #include <unordered_set>
 #include <vector>
 
+#include "kube/codec.h"
 #include "kube/value.h"
 
 namespace keelson::kube {
+
+/// What is left of the bounds of codec.h; shared by all documents of a text.
+struct Budget {
+  size_t values = kMaxValueCount;
+  size_t bytes = kMaxExpandedSize;
+};
 
 /// Takes events in the order of the text; in a map, keys and values in turn. Every call that answers false has set
 /// error() and the parse must stop. Aliases are expanded by copying, so their number and size are bounded here, before
 /// any copy is made.
 class TreeBuilder {
  public:
+  explicit TreeBuilder(Budget& budget) : budget_(budget) {}
+
   struct Mark {
     int line = 0;
     int column = 0;
@@ -65,8 +74,7 @@ class TreeBuilder {
   std::optional<Value> root_;
   std::vector<Remark> warnings_;
   std::string error_;
-  size_t count_ = 0;
-  size_t bytes_ = 0;
+  Budget& budget_;
 };
 
 }  // namespace keelson::kube

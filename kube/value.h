@@ -60,8 +60,10 @@ struct Tree {
 /// All documents of a text within the bounds of codec.h, empty ones left out. A broken document does not hide the
 /// others, as far as "---" lines part them.
 std::vector<Tree> read_trees(std::string_view text);
-/// One JSON text that is to be one value.
-Tree read_json(std::string_view text, int first_line = 1);
+/// One JSON text that is to be one value. The second form takes from a file's bounds.
+Tree read_json(std::string_view text);
+struct Budget;
+Tree read_json(std::string_view text, int first_line, Budget& budget);
 
 std::string print_json(const Value& value, bool pretty);
 std::string print_yaml(const Value& value);
