@@ -204,6 +204,9 @@ TEST(Decode, RefusesWhatIsTooMuch) {
               ElementsAre("1: not valid YAML: nested deeper than 100 levels"));
   EXPECT_THAT(errors_of(repeat("{\"a\":", 101)), ElementsAre(HasSubstr("not valid JSON: ")));
   EXPECT_THAT(errors_of(repeat("- ", 101) + "x"), ElementsAre("1: not valid YAML: nested deeper than 100 levels"));
+  EXPECT_THAT(
+      errors_of("a: &a " + repeat("[", 60) + repeat("]", 60) + "\nb: " + repeat("[", 60) + "*a" + repeat("]", 60)),
+      ElementsAre("2: not valid YAML: nested deeper than 100 levels with aliases expanded"));
   std::string laughs = "a: &a [x,x,x,x,x,x,x,x,x,x]\n";
   for (char c = 'b'; c < 'j'; ++c) {
     const std::string last = std::string("*") + static_cast<char>(c - 1);

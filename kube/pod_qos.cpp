@@ -39,7 +39,6 @@ ResourceList total(const PodSpec& spec, ResourceList ResourceRequirements::* sid
     if (container.is_sidecar()) {
       add(sum, container.resources.*side);
       add(sidecars, container.resources.*side);
-      raise(highest, sidecars);
     } else {
       ResourceList at_once = sidecars;
       add(at_once, container.resources.*side);
