@@ -187,7 +187,8 @@ class FileDecoder {
     return document;
   }
 
-  void add_object(const Value& root, const std::string& prefix) {
+  /// `list` is the list that the object stands in: what a PodList holds need not say that it is a v1 Pod.
+  void add_object(const Value& root, const std::string& prefix, const Value* list = nullptr) {
     const std::string kind = root.type == Type::map ? text_of(root, "kind") : std::string();
     const Value* items = root.type == Type::map ? root.find("items") : nullptr;
     if (documents_.size() > kMaxDocumentCount) {
@@ -195,7 +196,7 @@ class FileDecoder {
     }
     if (kind.ends_with("List") && items != nullptr && items->type == Type::list && prefix.empty()) {
       for (size_t i = 0; i < items->items.size(); ++i) {
-        add_object(items->items[i], fmt::format("items[{}]", i));
+        add_object(items->items[i], fmt::format("items[{}]", i), &root);
       }
       return;
     }
@@ -210,6 +211,10 @@ class FileDecoder {
     }
     document.kind = kind;
     document.api_version = text_of(root, "apiVersion");
+    if (const std::string of = list != nullptr ? text_of(*list, "kind") : "List"; kind.empty() && of != "List") {
+      document.kind = of.substr(0, of.size() - std::string_view("List").size());
+      document.api_version = text_of(*list, "apiVersion");
+    }
     if (const Value* metadata = root.find("metadata"); metadata != nullptr && metadata->type == Type::map) {
       document.name = text_of(*metadata, "name");
       document.ns = text_of(*metadata, "namespace");

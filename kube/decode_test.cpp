@@ -185,6 +185,14 @@ items:
   EXPECT_EQ(documents[2].errors[0].message(), "f:12: items[2]: expected an object, got an integer");
 }
 
+TEST(Decode, TypedListsNameTheKindOnce) {
+  const auto documents =
+      decode_documents("{apiVersion: v1, kind: ConfigMapList, items: [{metadata: {name: a}}, {kind: Pod}]}", "f");
+  ASSERT_EQ(documents.size(), 2U);
+  EXPECT_TRUE(documents[0].object && std::holds_alternative<ConfigMap>(*documents[0].object));
+  EXPECT_EQ(documents[1].errors[0].message(), "f:1: items[1].apiVersion: Required value");
+}
+
 TEST(Decode, TwoObjectsOfOneName) {
   const std::string one = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\n";
   const auto documents =
