@@ -1,0 +1,446 @@
+// SPDX-License-Identifier: Apache-2.0
+// gRPC's callback API bridged to the loop: answers are posted there, cancellation goes back.
+#include "cri/client/client.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include "cri/client/convert.h"
+#include "cri/proto/api.grpc.pb.h"
+#include "cri/proto/keelson.grpc.pb.h"
+
+namespace keelson::cri {
+
+namespace {
+
+constexpr int kMaxMessage = 16 << 20;
+constexpr auto kFirstRetry = std::chrono::milliseconds(100);
+constexpr auto kLastRetry = std::chrono::seconds(5);
+
+Kind kind_of(grpc::StatusCode code) {
+  switch (code) {
+    case grpc::StatusCode::INVALID_ARGUMENT:
+    case grpc::StatusCode::OUT_OF_RANGE:
+      return Kind::invalid;
+    case grpc::StatusCode::NOT_FOUND:
+      return Kind::not_found;
+    case grpc::StatusCode::ALREADY_EXISTS:
+      return Kind::exists;
+    case grpc::StatusCode::PERMISSION_DENIED:
+    case grpc::StatusCode::UNAUTHENTICATED:
+      return Kind::permission;
+    case grpc::StatusCode::UNAVAILABLE:
+      return Kind::unavailable;
+    case grpc::StatusCode::DEADLINE_EXCEEDED:
+      return Kind::timeout;
+    case grpc::StatusCode::RESOURCE_EXHAUSTED:
+      return Kind::exhausted;
+    case grpc::StatusCode::FAILED_PRECONDITION:
+    case grpc::StatusCode::ABORTED:
+      return Kind::conflict;
+    case grpc::StatusCode::UNIMPLEMENTED:
+      return Kind::unsupported;
+    case grpc::StatusCode::CANCELLED:
+      return Kind::cancelled;
+    default:
+      return Kind::internal;
+  }
+}
+
+template <class Request, class Response>
+struct Exchange {
+  grpc::ClientContext context;
+  Request request;
+  Response response;
+};
+
+/// Starts one call and resumes with its response on the loop.
+template <class Async, class Request, class Response>
+Task<Response> call(asio::io_context* io, Async* async,
+                    void (Async::*method)(grpc::ClientContext*, const Request*, Response*,
+                                          std::function<void(grpc::Status)>),
+                    Request request, Duration deadline) {
+  auto exchange = std::make_shared<Exchange<Request, Response>>();
+  exchange->request = std::move(request);
+  exchange->context.set_deadline(std::chrono::system_clock::now() +
+                                 std::chrono::duration_cast<std::chrono::system_clock::duration>(deadline));
+  auto initiate = [io, async, method, exchange](auto handler) {
+    using Handler = decltype(handler);
+    auto slot = asio::get_associated_cancellation_slot(handler);
+    if (slot.is_connected()) {
+      slot.assign([exchange](asio::cancellation_type) { exchange->context.TryCancel(); });
+    }
+    auto kept = std::make_shared<Handler>(std::move(handler));
+    auto work = std::make_shared<decltype(asio::make_work_guard(*io))>(asio::make_work_guard(*io));
+    (async->*method)(
+        &exchange->context, &exchange->request, &exchange->response, [io, kept, exchange, work](grpc::Status status) {
+          asio::post(*io, [kept, exchange, status, work] {
+            if (status.ok()) {
+              std::move (*kept)(Result<Response>(std::move(exchange->response)));
+            } else {
+              std::move (*kept)(Result<Response>(
+                  std::unexpected(Error(kind_of(status.error_code()), status.error_message(), status.error_code()))));
+            }
+          });
+        });
+  };
+  co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Result<Response>)>(std::move(initiate),
+                                                                                                 asio::use_awaitable);
+}
+
+/// What the event stream and the object share: the stream may end after the object.
+struct Watch {
+  explicit Watch(Loop& l) : loop(l), timer(l.io()) {}
+  Loop& loop;
+  std::function<void(ContainerEvent)> handle;
+  std::function<void()> resync;
+  v1::RuntimeService::Stub* stub = nullptr;
+  asio::steady_timer timer;
+  std::chrono::milliseconds retry = kFirstRetry;
+  bool closed = false;                         // on the loop only
+  std::weak_ptr<grpc::ClientContext> context;  // of the stream that lives
+};
+
+void connect_events(const std::shared_ptr<Watch>& watch);
+
+/// One life of the stream. Deletes itself at its end.
+class EventReader : public grpc::ClientReadReactor<v1::ContainerEventResponse> {
+ public:
+  explicit EventReader(std::shared_ptr<Watch> watch)
+      : watch_(std::move(watch)), context_(std::make_shared<grpc::ClientContext>()) {
+    context_->set_wait_for_ready(true);
+    watch_->context = context_;
+    watch_->stub->async()->GetContainerEvents(context_.get(), &request_, this);
+    StartRead(&response_);
+    StartCall();
+  }
+
+  void OnReadInitialMetadataDone(bool ok) override {
+    if (ok) {
+      post_resync();
+    }
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) {
+      return;
+    }
+    post_resync();
+    ContainerEvent event;
+    event.kind = static_cast<ContainerEventKind>(response_.container_event_type());
+    event.container_id = response_.container_id();
+    event.created_at = response_.created_at();
+    const auto& pod = response_.pod_sandbox_status().metadata();
+    event.pod = {pod.name(), pod.uid(), pod.namespace_(), pod.attempt()};
+    watch_->loop.post([watch = watch_, event] {
+      if (!watch->closed) {
+        watch->handle(event);
+      }
+    });
+    StartRead(&response_);
+  }
+
+  void OnDone(const grpc::Status&) override {
+    watch_->loop.post([watch = watch_] {
+      if (watch->closed) {
+        return;
+      }
+      watch->timer.expires_after(watch->retry);
+      watch->retry = std::min<std::chrono::milliseconds>(watch->retry * 2, kLastRetry);
+      watch->timer.async_wait([watch](boost::system::error_code error) {
+        if (!error && !watch->closed) {
+          connect_events(watch);
+        }
+      });
+    });
+    delete this;
+  }
+
+ private:
+  void post_resync() {
+    if (std::exchange(told_, true)) {
+      return;
+    }
+    watch_->loop.post([watch = watch_] {
+      watch->retry = kFirstRetry;
+      if (!watch->closed) {
+        watch->resync();
+      }
+    });
+  }
+
+  std::shared_ptr<Watch> watch_;
+  std::shared_ptr<grpc::ClientContext> context_;
+  v1::GetEventsRequest request_;
+  v1::ContainerEventResponse response_;
+  bool told_ = false;
+};
+
+void connect_events(const std::shared_ptr<Watch>& watch) {
+  new EventReader(watch);
+}
+
+Result<> done(const auto& response) {
+  if (!response) {
+    return std::unexpected(response.error());
+  }
+  return {};
+}
+
+class Client : public RuntimeService {
+ public:
+  Client(Loop& loop, const std::string& socket) : loop_(loop), watch_(std::make_shared<Watch>(loop)) {
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(kMaxMessage);
+    arguments.SetMaxSendMessageSize(kMaxMessage);
+    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 50);
+    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+    auto channel = grpc::CreateCustomChannel("unix:" + socket, grpc::InsecureChannelCredentials(), arguments);
+    runtime_ = v1::RuntimeService::NewStub(channel);
+    images_ = v1::ImageService::NewStub(channel);
+    transfer_ = ::keelson::runtime::v1::ImageTransfer::NewStub(channel);
+    watch_->stub = runtime_.get();
+  }
+
+  ~Client() override {
+    watch_->closed = true;
+    watch_->timer.cancel();
+    if (auto context = watch_->context.lock()) {
+      context->TryCancel();
+    }
+  }
+
+  Task<RuntimeVersion> version(Duration deadline) override {
+    KEELSON_CO_TRY(auto answer, co_await ask(&RuntimeAsync::Version, v1::VersionRequest(), deadline));
+    co_return RuntimeVersion{answer.runtime_name(), answer.runtime_version(), answer.runtime_api_version()};
+  }
+
+  Task<RuntimeStatus> status(Duration deadline) override {
+    KEELSON_CO_TRY(auto answer, co_await ask(&RuntimeAsync::Status, v1::StatusRequest(), deadline));
+    RuntimeStatus status;
+    for (const auto& condition : answer.status().conditions()) {
+      status.conditions.push_back({condition.type(), condition.status(), condition.reason(), condition.message()});
+    }
+    co_return status;
+  }
+
+  Task<std::string> run_pod_sandbox(SandboxConfig config, std::string handler, Duration deadline) override {
+    v1::RunPodSandboxRequest request;
+    *request.mutable_config() = to_proto(config);
+    request.set_runtime_handler(handler);
+    KEELSON_CO_TRY(auto answer, co_await ask(&RuntimeAsync::RunPodSandbox, std::move(request), deadline));
+    co_return answer.pod_sandbox_id();
+  }
+
+  Task<> stop_pod_sandbox(std::string id, Duration deadline) override {
+    v1::StopPodSandboxRequest request;
+    request.set_pod_sandbox_id(id);
+    co_return done(co_await ask(&RuntimeAsync::StopPodSandbox, std::move(request), deadline));
+  }
+
+  Task<> remove_pod_sandbox(std::string id, Duration deadline) override {
+    v1::RemovePodSandboxRequest request;
+    request.set_pod_sandbox_id(id);
+    co_return done(co_await ask(&RuntimeAsync::RemovePodSandbox, std::move(request), deadline));
+  }
+
+  Task<SandboxStatus> pod_sandbox_status(std::string id, Duration deadline) override {
+    v1::PodSandboxStatusRequest request;
+    request.set_pod_sandbox_id(id);
+    KEELSON_CO_TRY(auto answer, co_await ask(&RuntimeAsync::PodSandboxStatus, std::move(request), deadline));
+    co_return from_proto(answer.status());
+  }
+
+  Task<std::vector<SandboxStatus>> list_pod_sandboxes(ListFilter filter, Duration deadline) override {
+    v1::ListPodSandboxRequest request;
+    request.mutable_filter()->set_id(filter.id);
+    for (const auto& [key, value] : filter.labels) {
+      (*request.mutable_filter()->mutable_label_selector())[key] = value;
+    }
+    KEELSON_CO_TRY(auto answer, co_await ask(&RuntimeAsync::ListPodSandbox, std::move(request), deadline));
+    std::vector<SandboxStatus> sandboxes;
+    for (const auto& item : answer.items()) {
+      sandboxes.push_back(from_proto(item));
+    }
+    co_return sandboxes;
+  }
+
+  Task<std::string> create_container(std::string sandbox_id, ContainerConfig config, SandboxConfig sandbox,
+                                     Duration deadline) override {
+    v1::CreateContainerRequest request;
+    request.set_pod_sandbox_id(sandbox_id);
+    *request.mutable_config() = to_proto(config);
+    *request.mutable_sandbox_config() = to_proto(sandbox);
+    KEELSON_CO_TRY(auto answer, co_await ask(&RuntimeAsync::CreateContainer, std::move(request), deadline));
+    co_return answer.container_id();
+  }
+
+  Task<> start_container(std::string id, Duration deadline) override {
+    v1::StartContainerRequest request;
+    request.set_container_id(id);
+    co_return done(co_await ask(&RuntimeAsync::StartContainer, std::move(request), deadline));
+  }
+
+  Task<> stop_container(std::string id, std::chrono::seconds grace, Duration deadline) override {
+    v1::StopContainerRequest request;
+    request.set_container_id(id);
+    request.set_timeout(grace.count());
+    co_return done(co_await ask(&RuntimeAsync::StopContainer, std::move(request), deadline));
+  }
+
+  Task<> remove_container(std::string id, Duration deadline) override {
+    v1::RemoveContainerRequest request;
+    request.set_container_id(id);
+    co_return done(co_await ask(&RuntimeAsync::RemoveContainer, std::move(request), deadline));
+  }
+
+  Task<ContainerStatus> container_status(std::string id, Duration deadline) override {
+    v1::ContainerStatusRequest request;
+    request.set_container_id(id);
+    KEELSON_CO_TRY(auto answer, co_await ask(&RuntimeAsync::ContainerStatus, std::move(request), deadline));
+    co_return from_proto(answer.status());
+  }
+
+  Task<std::vector<ContainerStatus>> list_containers(ListFilter filter, Duration deadline) override {
+    v1::ListContainersRequest request;
+    request.mutable_filter()->set_id(filter.id);
+    request.mutable_filter()->set_pod_sandbox_id(filter.sandbox_id);
+    for (const auto& [key, value] : filter.labels) {
+      (*request.mutable_filter()->mutable_label_selector())[key] = value;
+    }
+    KEELSON_CO_TRY(auto answer, co_await ask(&RuntimeAsync::ListContainers, std::move(request), deadline));
+    std::vector<ContainerStatus> containers;
+    for (const auto& item : answer.containers()) {
+      containers.push_back(from_proto(item));
+    }
+    co_return containers;
+  }
+
+  Task<> update_container_resources(std::string id, LinuxResources resources, Duration deadline) override {
+    v1::UpdateContainerResourcesRequest request;
+    request.set_container_id(id);
+    *request.mutable_linux() = to_proto(resources);
+    co_return done(co_await ask(&RuntimeAsync::UpdateContainerResources, std::move(request), deadline));
+  }
+
+  Task<> reopen_container_log(std::string id, Duration deadline) override {
+    v1::ReopenContainerLogRequest request;
+    request.set_container_id(id);
+    co_return done(co_await ask(&RuntimeAsync::ReopenContainerLog, std::move(request), deadline));
+  }
+
+  Task<ExecResult> exec_sync(std::string id, std::vector<std::string> command, Duration limit) override {
+    v1::ExecSyncRequest request;
+    request.set_container_id(id);
+    request.mutable_cmd()->Assign(command.begin(), command.end());
+    auto seconds = std::chrono::ceil<std::chrono::seconds>(limit);
+    request.set_timeout(seconds.count());
+    // The runtime ends it by its own clock; ours is for a runtime that does not.
+    KEELSON_CO_TRY(auto answer,
+                   co_await ask(&RuntimeAsync::ExecSync, std::move(request), seconds + std::chrono::seconds(2)));
+    co_return ExecResult{answer.stdout(), answer.stderr(), answer.exit_code()};
+  }
+
+  Task<std::string> exec(std::string id, StreamRequest wanted, Duration deadline) override {
+    v1::ExecRequest request;
+    request.set_container_id(id);
+    request.mutable_cmd()->Assign(wanted.command.begin(), wanted.command.end());
+    request.set_stdin(wanted.in);
+    request.set_stdout(wanted.out);
+    request.set_stderr(wanted.error && !wanted.tty);
+    request.set_tty(wanted.tty);
+    KEELSON_CO_TRY(auto answer, co_await ask(&RuntimeAsync::Exec, std::move(request), deadline));
+    co_return answer.url();
+  }
+
+  Task<std::string> attach(std::string id, StreamRequest wanted, Duration deadline) override {
+    v1::AttachRequest request;
+    request.set_container_id(id);
+    request.set_stdin(wanted.in);
+    request.set_stdout(wanted.out);
+    request.set_stderr(wanted.error && !wanted.tty);
+    request.set_tty(wanted.tty);
+    KEELSON_CO_TRY(auto answer, co_await ask(&RuntimeAsync::Attach, std::move(request), deadline));
+    co_return answer.url();
+  }
+
+  Task<std::vector<Image>> list_images(Duration deadline) override {
+    KEELSON_CO_TRY(auto answer, co_await ask_images(&ImageAsync::ListImages, v1::ListImagesRequest(), deadline));
+    std::vector<Image> images;
+    for (const auto& item : answer.images()) {
+      images.push_back(from_proto(item));
+    }
+    co_return images;
+  }
+
+  Task<Image> image_status(std::string image, Duration deadline) override {
+    v1::ImageStatusRequest request;
+    request.mutable_image()->set_image(image);
+    KEELSON_CO_TRY(auto answer, co_await ask_images(&ImageAsync::ImageStatus, std::move(request), deadline));
+    co_return answer.has_image() ? from_proto(answer.image()) : Image{};
+  }
+
+  Task<std::string> pull_image(std::string image, AuthConfig auth, SandboxConfig sandbox, Duration deadline) override {
+    v1::PullImageRequest request;
+    request.mutable_image()->set_image(image);
+    *request.mutable_auth() = to_proto(auth);
+    *request.mutable_sandbox_config() = to_proto(sandbox);
+    KEELSON_CO_TRY(auto answer, co_await ask_images(&ImageAsync::PullImage, std::move(request), deadline));
+    co_return answer.image_ref();
+  }
+
+  Task<> remove_image(std::string image, Duration deadline) override {
+    v1::RemoveImageRequest request;
+    request.mutable_image()->set_image(image);
+    co_return done(co_await ask_images(&ImageAsync::RemoveImage, std::move(request), deadline));
+  }
+
+  Task<std::vector<std::string>> load_image(std::string path, Duration deadline) override {
+    ::keelson::runtime::v1::LoadRequest request;
+    request.set_path(path);
+    KEELSON_CO_TRY(
+        auto answer,
+        co_await call<TransferAsync, ::keelson::runtime::v1::LoadRequest, ::keelson::runtime::v1::LoadResponse>(
+            &loop_.io(), transfer_->async(), &TransferAsync::Load, std::move(request), deadline));
+    co_return std::vector<std::string>(answer.image_refs().begin(), answer.image_refs().end());
+  }
+
+  void watch_events(std::function<void(ContainerEvent)> handle, std::function<void()> resync) override {
+    watch_->handle = std::move(handle);
+    watch_->resync = std::move(resync);
+    connect_events(watch_);
+  }
+
+ private:
+  using RuntimeAsync = v1::RuntimeService::StubInterface::async_interface;
+  using ImageAsync = v1::ImageService::StubInterface::async_interface;
+  using TransferAsync = ::keelson::runtime::v1::ImageTransfer::StubInterface::async_interface;
+
+  template <class Request, class Response>
+  Task<Response> ask(void (RuntimeAsync::*method)(grpc::ClientContext*, const Request*, Response*,
+                                                  std::function<void(grpc::Status)>),
+                     Request request, Duration deadline) {
+    return call(&loop_.io(), static_cast<RuntimeAsync*>(runtime_->async()), method, std::move(request), deadline);
+  }
+  template <class Request, class Response>
+  Task<Response> ask_images(void (ImageAsync::*method)(grpc::ClientContext*, const Request*, Response*,
+                                                       std::function<void(grpc::Status)>),
+                            Request request, Duration deadline) {
+    return call(&loop_.io(), static_cast<ImageAsync*>(images_->async()), method, std::move(request), deadline);
+  }
+
+  Loop& loop_;
+  std::unique_ptr<v1::RuntimeService::Stub> runtime_;
+  std::unique_ptr<v1::ImageService::Stub> images_;
+  std::unique_ptr<::keelson::runtime::v1::ImageTransfer::Stub> transfer_;
+  std::shared_ptr<Watch> watch_;
+};
+
+}  // namespace
+
+std::unique_ptr<RuntimeService> connect_runtime(Loop& loop, const std::string& socket) {
+  return std::make_unique<Client>(loop, socket);
+}
+
+}  // namespace keelson::cri
