@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// RPC CreateContainer: record, image, folders, cgroup with its limits, spec, and the shim's child up to just before
+// exec.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/fd.h"
+#include "common/log.h"
+#include "cri/runtime/lifecycle.h"
+#include "cri/runtime/signals.h"
+#include "cri/runtime/undo.h"
+#include "cri/service.h"
+#include "cri/status.h"
+
+namespace keelson::cri {
+
+namespace {
+
+Result<> validate(const v1::CreateContainerRequest& request, const Sandbox& sandbox) {
+  if (!request.config().has_metadata() || request.config().metadata().name().empty()) {
+    return fail(Kind::invalid, "config.metadata: a container needs a name");
+  }
+  if (request.config().cdi_devices_size() > 0) {
+    return fail(Kind::unsupported, "config.CDI_devices");
+  }
+  if (!sandbox.ready()) {
+    return fail(Kind::conflict, "sandbox {} is not ready", sandbox.id());
+  }
+  return {};
+}
+
+// log_directory/log_path, which must stay below the directory.
+Result<std::string> log_path_of(const v1::PodSandboxConfig& sandbox, const v1::ContainerConfig& config) {
+  if (sandbox.log_directory().empty() || config.log_path().empty()) {
+    return std::string();
+  }
+  if (config.log_path().starts_with('/') || ("/" + config.log_path() + "/").find("/../") != std::string::npos) {
+    return fail(Kind::invalid, "config.log_path: \"{}\" leaves the log directory", config.log_path());
+  }
+  auto path = sandbox.log_directory() + "/" + config.log_path();
+  KEELSON_DO(make_directories(path.substr(0, path.rfind('/')), 0755).context("config.log_path"));
+  return path;
+}
+
+Result<int> stop_signal_of(const v1::ContainerConfig& config, const RootImage& image) {
+  if (const int number = signal_number(config.stop_signal())) {
+    return number;
+  }
+  if (image.stop_signal.empty()) {
+    return SIGTERM;
+  }
+  return signal_of_name(image.stop_signal).context("stop signal of the image");
+}
+
+Result<> make_folders(const std::string& dir) {
+  for (const auto* name : {"/upper", "/work", "/rootfs"}) {
+    KEELSON_DO(make_directories(dir + name, 0755));
+  }
+  return {};
+}
+
+std::vector<std::string> device_rules(const SpecInput& input, const shim::ContainerSpec& spec) {
+  std::vector<std::string> rules;
+  if (input.config.linux().security_context().privileged()) {
+    return {"a"};
+  }
+  for (const auto& device : spec.devices) {
+    const auto rights = device.type == S_IFCHR && device.major == 1 ? "rwm" : "rw";
+    rules.push_back(fmt::format("{} {}:{} {}", device.type == S_IFBLK ? 'b' : 'c', device.major, device.minor, rights));
+  }
+  return rules;
+}
+
+// The PID that NamespaceMode TARGET names; it must be in the same sandbox and run.
+Result<int> target_pid_of(const Parts& parts, const Sandbox& sandbox, const v1::ContainerConfig& config) {
+  const auto& options = config.linux().security_context().namespace_options();
+  if (options.pid() != v1::TARGET) {
+    return 0;
+  }
+  KEELSON_TRY(const auto target, parts.pods.container(options.target_id()));
+  if (target.container->sandbox_id() != sandbox.id() || target.container->state() != v1::CONTAINER_RUNNING) {
+    return fail(Kind::invalid, "namespace_options.target_id: {} does not run in this sandbox", options.target_id());
+  }
+  return target.container->read([](const auto& record) { return record.pid(); });
+}
+
+Result<> build(Parts& parts, const Located& located, const v1::PodSandboxConfig& sandbox_config) {
+  const auto record = located.container->record();
+  const auto& config = record.config();
+  KEELSON_TRY(const auto image, parts.images.acquire(config.image().image(), record.id()));
+  KEELSON_TRY(const auto log_path, log_path_of(sandbox_config, config));
+  KEELSON_TRY(const int stop_signal, stop_signal_of(config, image));
+  KEELSON_TRY(const int target, target_pid_of(parts, *located.sandbox, config));
+  const auto dir = parts.container_dir(record.id());
+  KEELSON_DO(make_folders(dir));
+  KEELSON_DO(parts.cgroups.create(record.cgroup()));
+  KEELSON_DO(parts.cgroups.apply(record.cgroup(), config.linux().resources()));
+  const SpecInput input{.config = config,
+                        .sandbox = sandbox_config,
+                        .image = image.defaults,
+                        .id = record.id(),
+                        .container_dir = dir,
+                        .sandbox_dir = parts.sandbox_dir(record.sandbox_id()),
+                        .seccomp_dir = parts.options.seccomp_dir,
+                        .layers = image.layers,
+                        .cgroup_procs = parts.cgroups.procs_files(record.cgroup()),
+                        .unified_cgroups = parts.cgroups.unified(),
+                        .target_pid = target,
+                        .log_path = log_path};
+  KEELSON_TRY(auto spec, build_spec(input));
+  spec.log_max_bytes = parts.options.log_max_bytes;
+  spec.log_max_files = parts.options.log_max_files;
+  KEELSON_DO(parts.cgroups.confine_devices(record.cgroup(), device_rules(input, spec)));
+  const auto shim = located.sandbox->shim();
+  if (!shim) {
+    return fail(Kind::conflict, "sandbox {} has lost its shim", located.sandbox->id());
+  }
+  KEELSON_TRY(const auto status, shim->create(spec));
+  return located.container->update([&](ContainerRecord& change) {
+    change.set_image_id(image.id);
+    change.set_image_ref(image.reference);
+    change.set_log_path(log_path);
+    change.set_stop_signal(stop_signal);
+    change.set_pid(status.pid);
+    change.set_process(shim::encode(spec.process));
+    change.set_complete(true);
+  });
+}
+
+Result<std::string> create(Parts& parts, const v1::CreateContainerRequest& request) {
+  KEELSON_TRY(auto sandbox, parts.pods.sandbox(request.pod_sandbox_id()));
+  KEELSON_DO(validate(request, *sandbox));
+  ContainerRecord record;
+  record.set_id(PodTable::new_id());
+  record.set_sandbox_id(sandbox->id());
+  *record.mutable_config() = request.config();
+  record.set_state(v1::CONTAINER_CREATED);
+  record.set_created_at(now_ns());
+  *record.mutable_resources() = request.config().linux().resources();
+  record.set_cgroup(sandbox->read([](const auto& one) { return one.cgroup_parent(); }) + "/" + record.id());
+  const Located located{sandbox, std::make_shared<Container>(record, parts.records)};
+  KEELSON_DO(parts.pods.insert(sandbox, located.container));
+  Undo undo;
+  undo.add([&parts, located] {
+    if (auto removed = remove_container(parts, located); !removed) {
+      log::warning("undo of container {}: {}; tried again at the next start", located.container->id(),
+                   removed.error().message());
+    }
+  });
+  KEELSON_DO(parts.records.save(record));
+  const auto sandbox_config = sandbox->read([](const auto& one) { return one.config(); });
+  KEELSON_DO(build(parts, located, sandbox_config));
+  undo.keep();
+  tell(parts, *sandbox, record.id(), v1::CONTAINER_CREATED_EVENT);
+  return record.id();
+}
+
+}  // namespace
+
+grpc::Status RuntimeService::CreateContainer(grpc::ServerContext*, const v1::CreateContainerRequest* request,
+                                             v1::CreateContainerResponse* response) {
+  auto id = create(parts_, *request).context("create container {}", request->config().metadata().name());
+  if (id) {
+    response->set_container_id(*id);
+  }
+  return to_status(id);
+}
+
+}  // namespace keelson::cri

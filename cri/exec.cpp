@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// RPCs Exec, Attach and PortForward: URLs of sessions that the streaming server will run.
+#include "cri/runtime/exec.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <memory>
+
+#include "cri/service.h"
+#include "cri/status.h"
+
+namespace keelson::cri {
+
+namespace {
+
+constexpr auto kForever = std::chrono::steady_clock::time_point::max();
+
+struct Pipe {
+  Fd read;
+  Fd write;
+};
+
+Result<Pipe> make_pipe(int flags) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC | flags) != 0) {
+    return fail_errno(errno, "pipe");
+  }
+  return Pipe{Fd(ends[0]), Fd(ends[1])};
+}
+
+StreamSession session_of(Parts& parts, const Located& located, Exec exec) {
+  auto shared = std::make_shared<Exec>(std::move(exec));
+  StreamSession session;
+  session.wait = [&parts, shared]() -> Result<int> {
+    auto code = parts.execs.wait(shared->id, kForever);
+    parts.execs.drop(shared->id);
+    return code;
+  };
+  session.hang_up = [shared] { kill_exec(*shared); };
+  session.resize = [located, shared](TerminalSize size) -> Result<> {
+    const auto shim = located.sandbox->shim();
+    return shim ? shim->resize(located.container->id(), shared->id, size.width, size.height)
+                : fail(Kind::unavailable, "sandbox {} is not ready", located.sandbox->id());
+  };
+  return session;
+}
+
+Result<StreamSession> open_terminal(Parts& parts, const Located& located, const v1::ExecRequest& request) {
+  Fd master;
+  KEELSON_TRY(auto exec, start_exec_terminal(parts, located, {request.cmd().begin(), request.cmd().end()}, master));
+  auto session = session_of(parts, located, std::move(exec));
+  if (request.stdin()) {
+    KEELSON_TRY(session.in, duplicate(master.get()));
+  }
+  session.out = std::move(master);
+  return session;
+}
+
+Result<StreamSession> open_exec(Parts& parts, const Located& located, const v1::ExecRequest& request) {
+  if (request.tty()) {
+    return open_terminal(parts, located, request);
+  }
+  KEELSON_TRY(auto in, make_pipe(0));
+  KEELSON_TRY(auto out, make_pipe(0));
+  KEELSON_TRY(auto err, make_pipe(0));
+  KEELSON_TRY(auto exec, start_exec(parts, located, {request.cmd().begin(), request.cmd().end()},
+                                    {in.read.get(), out.write.get(), err.write.get()}));
+  auto session = session_of(parts, located, std::move(exec));
+  if (request.stdin()) {
+    session.in = std::move(in.write);
+  }
+  session.out = std::move(out.read);  // read even if not asked for: a full pipe would stop the process
+  session.err = std::move(err.read);
+  session.resize = {};
+  return session;
+}
+
+// Attach lives until the container ends or the client goes; then the descriptors close, and the shim lets go.
+Result<StreamSession> open_attach(const Located& located, const v1::AttachRequest& request) {
+  const auto shim = located.sandbox->shim();
+  if (!shim || located.container->state() != v1::CONTAINER_RUNNING) {
+    return fail(Kind::conflict, "container {} is not running", located.container->id());
+  }
+  KEELSON_TRY(auto out, make_pipe(O_NONBLOCK));
+  KEELSON_TRY(auto err, make_pipe(O_NONBLOCK));
+  KEELSON_TRY(auto in, shim->attach(located.container->id(), out.write.get(), err.write.get()));
+  StreamSession session;
+  if (request.stdin()) {
+    session.in = std::move(in);
+  }
+  session.out = std::move(out.read);
+  session.err = std::move(err.read);
+  auto gone = std::make_shared<std::atomic<bool>>(false);
+  session.wait = [located, gone]() -> Result<int> {
+    while (!gone->load() &&
+           !located.container->wait_stopped(std::chrono::steady_clock::now() + std::chrono::seconds(1))) {
+    }
+    return located.container->read([](const auto& record) { return record.exit_code(); });
+  };
+  session.hang_up = [gone] { gone->store(true); };
+  if (request.tty()) {
+    session.resize = [located](TerminalSize size) -> Result<> {
+      const auto line = located.sandbox->shim();
+      return line ? line->resize(located.container->id(), "", size.width, size.height) : Result<>();
+    };
+  }
+  return session;
+}
+
+// What both requests must obey: some stream, and no separate stderr on a terminal.
+template <class Request>
+Result<Located> validate(const Parts& parts, const Request& request) {
+  KEELSON_TRY(auto located, parts.pods.container(request.container_id()));
+  if (!request.stdin() && !request.stdout() && !request.stderr()) {
+    return fail(Kind::invalid, "one of stdin, stdout, stderr must be asked for");
+  }
+  if (request.tty() && request.stderr()) {
+    return fail(Kind::invalid, "a terminal has no separate stderr");
+  }
+  if (located.container->state() != v1::CONTAINER_RUNNING) {
+    return fail(Kind::conflict, "container {} is not running", located.container->id());
+  }
+  return located;
+}
+
+}  // namespace
+
+grpc::Status RuntimeService::Exec(grpc::ServerContext*, const v1::ExecRequest* request, v1::ExecResponse* response) {
+  const auto located = validate(parts_, *request);
+  if (!located) {
+    return to_status(located);
+  }
+  auto url = parts_.streaming->offer(
+      "exec", [this, located = *located, copy = *request] { return open_exec(parts_, located, copy); });
+  if (url) {
+    response->set_url(*url);
+  }
+  return to_status(url);
+}
+
+grpc::Status RuntimeService::Attach(grpc::ServerContext*, const v1::AttachRequest* request,
+                                    v1::AttachResponse* response) {
+  const auto located = validate(parts_, *request);
+  if (!located) {
+    return to_status(located);
+  }
+  auto url =
+      parts_.streaming->offer("attach", [located = *located, copy = *request] { return open_attach(located, copy); });
+  if (url) {
+    response->set_url(*url);
+  }
+  return to_status(url);
+}
+
+grpc::Status RuntimeService::PortForward(grpc::ServerContext*, const v1::PortForwardRequest*,
+                                         v1::PortForwardResponse*) {
+  return {grpc::StatusCode::UNIMPLEMENTED, "port forwarding is not built yet"};
+}
+
+}  // namespace keelson::cri

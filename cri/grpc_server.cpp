@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// grpc_server.h: the parts put together, and a socket in front.
+#include "cri/grpc_server.h"
+
+#include <grpcpp/resource_quota.h>
+#include <grpcpp/server_builder.h>
+#include <sys/stat.h>
+
+#include "common/fd.h"
+#include "common/log.h"
+#include "cri/runtime/lifecycle.h"
+#include "cri/runtime/reconcile.h"
+#include "cri/runtime/seccomp.h"
+#include "cri/service.h"
+
+namespace keelson::cri {
+
+namespace {
+
+constexpr int kMaxMessage = 16 << 20;  // what the kubelet allows itself
+constexpr std::chrono::seconds kCallsEnd{2};
+
+ShimWatcher::Listener listener_for(Parts& parts) {
+  return {.exited =
+              [&parts](const std::string&, const shim::ProcessStatus& status) {
+                if (!status.exec_id.empty()) {
+                  parts.execs.exited(status.exec_id, status.exit_code);
+                } else if (const auto located = parts.pods.container(status.container_id)) {
+                  record_exit(parts, *located, status);
+                }
+              },
+          .lost =
+              [&parts](const std::string& sandbox_id) {
+                log::warning("sandbox {}: its shim ended; its containers are dead", sandbox_id);
+                record_loss(parts, sandbox_id);
+              }};
+}
+
+Result<std::unique_ptr<Parts>> make_parts(RuntimeOptions options, ImageSource& images) {
+  KEELSON_DO(make_directories(options.state_dir, 0711));
+  KEELSON_DO(make_directories(options.run_dir, 0711));
+  KEELSON_TRY(auto records, Records::open(options.state_dir));
+  KEELSON_TRY(auto cgroups, Cgroups::open());
+  auto parts = std::unique_ptr<Parts>(
+      new Parts{options,
+                std::move(records),
+                std::move(cgroups),
+                Network(options.cni_conf_dir, options.cni_bin_dirs, options.state_dir + "/cni", options.cni_timeout),
+                images,
+                {},
+                {},
+                {},
+                nullptr,
+                nullptr});
+  KEELSON_TRY(parts->streaming, StreamingServer::start(options.streaming_address, options.streaming_port));
+  KEELSON_TRY(parts->watcher, ShimWatcher::start(listener_for(*parts)));
+  return parts;
+}
+
+class GrpcServer final : public Server {
+ public:
+  explicit GrpcServer(std::unique_ptr<Parts> parts) : parts_(std::move(parts)), runtime_(*parts_) {}
+  ~GrpcServer() override { stop(); }
+
+  Result<> serve() {
+    const auto& socket = parts_->options.socket;
+    ::unlink(socket.c_str());
+    grpc::ServerBuilder builder;
+    builder.SetMaxReceiveMessageSize(kMaxMessage);
+    builder.SetMaxSendMessageSize(kMaxMessage);
+    builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
+    builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 4);
+    builder.AddListeningPort("unix://" + socket, grpc::InsecureServerCredentials());
+    builder.RegisterService(&runtime_);
+    grpc_ = builder.BuildAndStart();
+    if (!grpc_) {
+      return fail(Kind::unavailable, "serve CRI on {}: cannot listen", socket);
+    }
+    ::chmod(socket.c_str(), 0660);
+    return {};
+  }
+
+  void stop() override {
+    if (grpc_) {
+      parts_->events.close();
+      grpc_->Shutdown(std::chrono::system_clock::now() + kCallsEnd);
+      grpc_->Wait();
+      grpc_.reset();
+      parts_->streaming.reset();
+      parts_->watcher.reset();
+    }
+  }
+
+ private:
+  const std::unique_ptr<Parts> parts_;
+  RuntimeService runtime_;
+  std::unique_ptr<grpc::Server> grpc_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> start_server(RuntimeOptions options, ImageSource& images) {
+  KEELSON_TRY(auto parts, make_parts(std::move(options), images));
+  KEELSON_DO(reconcile(*parts).context("read back the runtime's records"));
+  KEELSON_DO(default_seccomp_program(default_capabilities()));  // 25 ms that the first pod need not wait
+  auto server = std::make_unique<GrpcServer>(std::move(parts));
+  KEELSON_DO(server->serve());
+  return server;
+}
+
+}  // namespace keelson::cri

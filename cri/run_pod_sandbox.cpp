@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// RPC RunPodSandbox: record, cgroup, files, shim with its namespaces, network; each step undone if a later one fails.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "common/fd.h"
+#include "common/log.h"
+#include "cri/runtime/lifecycle.h"
+#include "cri/runtime/sandbox_files.h"
+#include "cri/runtime/undo.h"
+#include "cri/service.h"
+#include "cri/status.h"
+
+namespace keelson::cri {
+
+namespace {
+
+bool on_host_network(const v1::PodSandboxConfig& config) {
+  return config.linux().security_context().namespace_options().network() == v1::NODE;
+}
+
+Result<> validate(const v1::RunPodSandboxRequest& request) {
+  if (!request.config().has_metadata() || request.config().metadata().name().empty()) {
+    return fail(Kind::invalid, "config.metadata: a sandbox needs a name");
+  }
+  const auto& handler = request.runtime_handler();
+  if (!handler.empty() && handler != "keelson" && handler != "runc") {
+    return fail(Kind::invalid, "runtime_handler: no handler \"{}\" here; there are \"\" and \"keelson\"", handler);
+  }
+  if (request.config().linux().security_context().namespace_options().userns_options().uids_size() > 0) {
+    return fail(Kind::unsupported, "config.linux.security_context.namespace_options.userns_options: user namespaces");
+  }
+  return {};
+}
+
+SandboxRecord new_record(const Parts& parts, const v1::RunPodSandboxRequest& request) {
+  SandboxRecord record;
+  record.set_id(PodTable::new_id());
+  *record.mutable_config() = request.config();
+  record.set_runtime_handler(request.runtime_handler());
+  record.set_created_at(now_ns());
+  record.set_state(v1::SANDBOX_NOTREADY);
+  record.set_cgroup_parent(
+      Cgroups::parent_path(request.config().linux().cgroup_parent(), parts.options.default_cgroup_parent));
+  if (!on_host_network(request.config())) {
+    record.set_netns_path(parts.netns_path(record.id()));
+  }
+  return record;
+}
+
+shim::SandboxSpec spec_of(const Parts& parts, const SandboxRecord& record) {
+  const auto& options = record.config().linux().security_context().namespace_options();
+  shim::SandboxSpec spec;
+  spec.id = record.id();
+  spec.run_dir = parts.sandbox_dir(record.id());
+  spec.hostname = record.config().hostname();
+  spec.netns_pin = record.netns_path();
+  spec.ipc = options.ipc() == v1::NODE ? shim::NamespaceMode::node : shim::NamespaceMode::pod;
+  spec.pid = options.pid() == v1::POD    ? shim::NamespaceMode::pod
+             : options.pid() == v1::NODE ? shim::NamespaceMode::node
+                                         : shim::NamespaceMode::container;
+  for (const auto& [name, value] : record.config().linux().sysctls()) {
+    spec.sysctls.push_back({name, value});
+  }
+  spec.cgroup_procs = parts.cgroups.procs_files(record.cgroup_parent() + "/" + record.id());
+  spec.oom_score_adj = -998;  // as the kubelet asks for pause containers
+  return spec;
+}
+
+Result<> make_folders(const Parts& parts, const SandboxRecord& record) {
+  const auto dir = parts.sandbox_dir(record.id());
+  KEELSON_DO(make_directories(dir, 0711));
+  if (!record.config().log_directory().empty()) {
+    KEELSON_DO(make_directories(record.config().log_directory(), 0755).context("config.log_directory"));
+  }
+  return write_sandbox_files(dir, record.config());
+}
+
+Result<> launch_shim(Parts& parts, const std::shared_ptr<Sandbox>& sandbox) {
+  const auto record = sandbox->record();
+  if (!record.netns_path().empty()) {
+    KEELSON_DO(make_directories(parts.options.run_dir + "/netns", 0711));
+  }
+  KEELSON_TRY(auto shim,
+              shim::ShimClient::launch(parts.options.shim_binary, spec_of(parts, record), parts.options.shim_timeout));
+  sandbox->set_shim(std::move(shim));
+  KEELSON_TRY(auto line, shim::ShimClient::connect(parts.sandbox_dir(record.id()), parts.options.shim_timeout));
+  return parts.watcher->watch(record.id(), std::move(line));
+}
+
+Result<> attach_network(Parts& parts, const std::shared_ptr<Sandbox>& sandbox) {
+  if (sandbox->read([](const auto& record) { return record.netns_path().empty(); })) {
+    return {};
+  }
+  KEELSON_DO(sandbox->update([](SandboxRecord& record) { record.set_network_attached(true); }));
+  KEELSON_TRY(const auto attachment, parts.network.attach(sandbox->record()));
+  return sandbox->update([&](SandboxRecord& record) {
+    record.mutable_addresses()->Assign(attachment.addresses.begin(), attachment.addresses.end());
+    record.set_cni_result(attachment.result);
+  });
+}
+
+Result<std::string> run(Parts& parts, const v1::RunPodSandboxRequest& request) {
+  KEELSON_DO(validate(request));
+  auto record = new_record(parts, request);
+  const auto id = record.id();
+  auto sandbox = std::make_shared<Sandbox>(record, parts.records);
+  KEELSON_DO(parts.pods.insert(sandbox));
+  Undo undo;
+  undo.add([&parts, sandbox] {
+    if (auto removed = remove_sandbox(parts, sandbox); !removed) {
+      log::warning("undo of sandbox {}: {}; tried again at the next start", sandbox->id(), removed.error().message());
+    }
+  });
+  KEELSON_DO(parts.records.save(record));
+  KEELSON_DO(parts.cgroups.create(record.cgroup_parent() + "/" + id));
+  KEELSON_DO(make_folders(parts, record));
+  KEELSON_DO(launch_shim(parts, sandbox));
+  KEELSON_DO(attach_network(parts, sandbox).context("network"));
+  KEELSON_DO(sandbox->update([](SandboxRecord& change) {
+    change.set_state(v1::SANDBOX_READY);
+    change.set_complete(true);
+  }));
+  undo.keep();
+  tell(parts, *sandbox, id, v1::CONTAINER_CREATED_EVENT);
+  tell(parts, *sandbox, id, v1::CONTAINER_STARTED_EVENT);
+  return id;
+}
+
+}  // namespace
+
+grpc::Status RuntimeService::RunPodSandbox(grpc::ServerContext*, const v1::RunPodSandboxRequest* request,
+                                           v1::RunPodSandboxResponse* response) {
+  auto id = run(parts_, *request).context("run sandbox {}", request->config().metadata().name());
+  if (id) {
+    response->set_pod_sandbox_id(*id);
+  }
+  return to_status(id);
+}
+
+}  // namespace keelson::cri

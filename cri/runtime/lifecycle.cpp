@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// lifecycle.h: ends of containers, and events.
+#include "cri/runtime/lifecycle.h"
+
+#include <signal.h>
+
+#include "common/clock.h"
+#include "common/fd.h"
+#include "common/log.h"
+#include "cri/runtime/status_view.h"
+
+namespace keelson::cri {
+
+namespace v1 = ::runtime::v1;
+
+namespace {
+
+// How long a SIGKILL may take to be told: a process in uninterruptible sleep may hold it up.
+constexpr std::chrono::seconds kKillTime{30};
+constexpr int kKilled = 128 + SIGKILL;
+
+std::chrono::steady_clock::time_point in(std::chrono::seconds time) {
+  return std::chrono::steady_clock::now() + time;
+}
+
+std::string reason_of(const shim::ProcessStatus& status, bool oom) {
+  if (status.exit_code == 0) {
+    return "Completed";
+  }
+  return oom ? "OOMKilled" : "Error";
+}
+
+}  // namespace
+
+int64_t now_ns() {
+  return real_clock().wall().time_since_epoch().count();
+}
+
+void tell(Parts& parts, const Sandbox& sandbox, const std::string& id, v1::ContainerEventType type) {
+  if (!parts.events.heard()) {
+    return;
+  }
+  Events::Event event;
+  event.set_container_id(id);
+  event.set_container_event_type(type);
+  event.set_created_at(now_ns());
+  *event.mutable_pod_sandbox_status() = sandbox.read([](const auto& record) { return status_of(record); });
+  for (const auto& container : sandbox.containers()) {
+    *event.add_containers_statuses() = container->read([](const auto& record) { return status_of(record); });
+  }
+  parts.events.publish(event);
+}
+
+void record_exit(Parts& parts, const Located& located, const shim::ProcessStatus& status) {
+  const auto cgroup = located.container->read([](const auto& record) { return record.cgroup(); });
+  const bool oom = status.exit_code != 0 && parts.cgroups.oom_kills(cgroup) > 0;
+  bool first = false;
+  auto saved = located.container->update([&](ContainerRecord& record) {
+    if (record.state() == v1::CONTAINER_EXITED) {
+      return;
+    }
+    first = true;
+    record.set_state(v1::CONTAINER_EXITED);
+    record.set_pid(0);
+    if (record.started_at() == 0) {
+      record.set_started_at(status.started_at);
+    }
+    record.set_finished_at(status.finished_at);
+    record.set_exit_code(status.exit_code);
+    record.set_reason(reason_of(status, oom));
+  });
+  if (!saved) {
+    log::error("exit of container {}: {}; kept in memory", located.container->id(), saved.error().message());
+  }
+  if (first) {
+    tell(parts, *located.sandbox, located.container->id(), v1::CONTAINER_STOPPED_EVENT);
+  }
+}
+
+void record_loss(Parts& parts, const std::string& sandbox_id) {
+  auto sandbox = parts.pods.sandbox(sandbox_id);
+  if (!sandbox) {
+    return;
+  }
+  (*sandbox)->set_shim(nullptr);
+  parts.execs.lost(sandbox_id);
+  auto saved = (*sandbox)->update([](SandboxRecord& record) { record.set_state(v1::SANDBOX_NOTREADY); });
+  if (!saved) {
+    log::error("loss of sandbox {}: {}; kept in memory", sandbox_id, saved.error().message());
+  }
+  for (const auto& container : (*sandbox)->containers()) {
+    if (container->state() != v1::CONTAINER_EXITED) {
+      shim::ProcessStatus status;
+      status.exit_code = kKilled;
+      status.finished_at = now_ns();
+      auto noted =
+          container->update([](auto& record) { record.set_message("the sandbox's shim ended, and this with it"); });
+      static_cast<void>(noted);  // record_exit writes, and reports, the same row
+      record_exit(parts, {*sandbox, container}, status);
+    }
+  }
+  tell(parts, **sandbox, sandbox_id, v1::CONTAINER_STOPPED_EVENT);
+}
+
+Result<> stop_container(Parts& parts, const Located& located, std::chrono::seconds grace) {
+  const auto& container = *located.container;
+  const std::scoped_lock turn(located.container->operation());
+  if (container.state() != v1::CONTAINER_RUNNING) {
+    return {};
+  }
+  const auto shim = located.sandbox->shim();
+  if (!shim) {
+    record_loss(parts, located.sandbox->id());
+    return {};
+  }
+  if (grace > std::chrono::seconds::zero()) {
+    const int number = container.read([](const auto& record) { return record.stop_signal(); });
+    KEELSON_DO(
+        shim->signal(container.id(), number ? number : SIGTERM, false).context("stop container {}", container.id()));
+    if (container.wait_stopped(in(grace))) {
+      return {};
+    }
+  }
+  KEELSON_DO(shim->signal(container.id(), SIGKILL, true).context("kill container {}", container.id()));
+  if (!container.wait_stopped(in(kKillTime))) {
+    return fail(Kind::timeout, "container {} is not dead {} s after SIGKILL", container.id(), kKillTime.count());
+  }
+  return {};
+}
+
+Result<> remove_container(Parts& parts, const Located& located) {
+  const auto& id = located.container->id();
+  KEELSON_DO(stop_container(parts, located, std::chrono::seconds::zero()));
+  const std::scoped_lock turn(located.container->operation());
+  const auto record = located.container->record();
+  if (const auto shim = located.sandbox->shim()) {
+    auto removed = shim->remove(id);
+    if (!removed && removed.error().kind() != Kind::not_found && removed.error().kind() != Kind::unavailable) {
+      return std::move(removed).context("remove container {}", id);
+    }
+  }
+  if (!record.cgroup().empty()) {
+    KEELSON_DO(parts.cgroups.remove(record.cgroup()));
+  }
+  KEELSON_DO(remove_tree(parts.container_dir(id)));
+  parts.images.release(id);
+  KEELSON_DO(parts.records.remove_container(id));
+  parts.pods.erase_container(id);
+  tell(parts, *located.sandbox, id, v1::CONTAINER_DELETED_EVENT);
+  return {};
+}
+
+}  // namespace keelson::cri

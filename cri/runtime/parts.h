@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the runtime consists of, for the RPCs that move it.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "cri/runtime/cgroups.h"
+#include "cri/runtime/events.h"
+#include "cri/runtime/exec_waiters.h"
+#include "cri/runtime/image_source.h"
+#include "cri/runtime/network.h"
+#include "cri/runtime/pod_table.h"
+#include "cri/runtime/records.h"
+#include "cri/runtime/watcher.h"
+#include "cri/server.h"
+#include "cri/streaming/server.h"
+
+namespace keelson::cri {
+
+/// Built and torn down by Server, in the order of declaration. Everything in it is thread-safe.
+struct Parts {
+  RuntimeOptions options;
+  Records records;
+  Cgroups cgroups;
+  Network network;
+  ImageSource& images;
+  PodTable pods;
+  Events events;
+  ExecWaiters execs;
+  std::unique_ptr<StreamingServer> streaming;
+  std::unique_ptr<ShimWatcher> watcher;
+
+  /// On the state disk: small files and shared memory are in run_dir.
+  std::string container_dir(const std::string& id) const { return options.state_dir + "/containers/" + id; }
+  /// The shim's socket, the sandbox's files.
+  std::string sandbox_dir(const std::string& id) const { return options.run_dir + "/sandboxes/" + id; }
+  std::string netns_path(const std::string& id) const { return options.run_dir + "/netns/" + id; }
+};
+
+/// Now, as records have it: nanoseconds since the epoch.
+int64_t now_ns();
+
+}  // namespace keelson::cri

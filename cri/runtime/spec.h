@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// From CRI's wish to the shim's orders: everything that a container is made of, as one value. Reads files of the node
+// (seccomp profiles, host paths), changes nothing.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "cri/proto/record.pb.h"
+#include "cri/runtime/capabilities.h"
+#include "cri/shim/protocol.h"
+
+namespace keelson::cri {
+
+/// What an image says about its processes (OCI image-spec config).
+struct ImageDefaults {
+  std::vector<std::string> entrypoint;
+  std::vector<std::string> command;
+  std::vector<std::string> env;
+  std::string working_dir;
+  std::string user;
+};
+
+/// Everything that a spec depends on. References must outlive the call only.
+struct SpecInput {
+  const ::runtime::v1::ContainerConfig& config;
+  const ::runtime::v1::PodSandboxConfig& sandbox;
+  const ImageDefaults& image;
+  std::string id;
+  std::string container_dir;              ///< gets upper/, work/, rootfs/
+  std::string sandbox_dir;                ///< has hostname, hosts, resolv.conf, shm/
+  std::string seccomp_dir;                ///< root of Localhost profiles given by relative path
+  std::vector<std::string> layers;        ///< top first
+  std::vector<std::string> cgroup_procs;  ///< one a hierarchy
+  bool unified_cgroups = false;           ///< pure cgroup v2
+  int32_t target_pid = 0;                 ///< with NamespaceMode TARGET
+  std::string log_path;
+};
+
+/// The whole container. Errors (invalid) name the CRI field: "linux.security_context.capabilities: unknown capability
+/// ...".
+Result<shim::ContainerSpec> build_spec(const SpecInput& input);
+
+/// The arguments: command replaces the entrypoint, and drops the image's command; args replace the image's command
+/// alone. Kind::invalid if nothing is left to run.
+Result<std::vector<std::string>> process_args(const ::runtime::v1::ContainerConfig& config, const ImageDefaults& image);
+/// PATH, HOSTNAME and TERM, then the image's, then the config's; a later value of a name replaces an earlier one in its
+/// place.
+std::vector<std::string> process_env(const ::runtime::v1::ContainerConfig& config, const ImageDefaults& image,
+                                     const std::string& hostname);
+/// "user[:group]" from run_as_user/username/group, else the image's. A group alone is Kind::invalid.
+Result<std::string> process_user(const ::runtime::v1::LinuxContainerSecurityContext& security,
+                                 const ImageDefaults& image);
+
+/// An exec in a container: the same rights, another command and terminal.
+shim::ProcessSpec exec_process(const shim::ProcessSpec& container, std::vector<std::string> args, bool tty);
+
+/// Steps of build_spec, each in a file of its own.
+Result<> add_security(const SpecInput& input, shim::ContainerSpec& spec);
+Result<> add_mounts(const SpecInput& input, shim::ContainerSpec& spec);
+Result<> add_devices(const SpecInput& input, shim::ContainerSpec& spec);
+
+}  // namespace keelson::cri
