@@ -42,7 +42,7 @@ class Container {
   /// Waits until the container is not RUNNING, or until `deadline`. True: it is not.
   bool wait_stopped(std::chrono::steady_clock::time_point deadline) const;
 
-  /// Held by StartContainer, StopContainer and RemoveContainer while they act, so that they take turns.
+  /// Held by StartContainer and RemoveContainer while they act, so that they take turns.
   std::mutex& operation() { return operation_; }
 
  private:

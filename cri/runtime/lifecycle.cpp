@@ -103,8 +103,8 @@ void record_loss(Parts& parts, const std::string& sandbox_id) {
 }
 
 Result<> stop_container(Parts& parts, const Located& located, std::chrono::seconds grace) {
+  // No lock while it waits: a later call with a shorter grace, or a kill of the whole pod, must not stand behind this one.
   const auto& container = *located.container;
-  const std::scoped_lock turn(located.container->operation());
   if (container.state() != v1::CONTAINER_RUNNING) {
     return {};
   }

@@ -1,26 +1,94 @@
 // SPDX-License-Identifier: Apache-2.0
-// network.h.
+// network.h over cni/invoker.h.
 #include "cri/runtime/network.h"
+
+#include <algorithm>
+
+#include <boost/json.hpp>
+
+#include "cni/invoker.h"
 
 namespace keelson::cri {
 
-Network::Network(std::string conf_dir, std::vector<std::string> bin_dirs, std::string cache_dir,
-                 std::chrono::seconds timeout)
-    : conf_dir_(std::move(conf_dir)),
-      bin_dirs_(std::move(bin_dirs)),
-      cache_dir_(std::move(cache_dir)),
-      timeout_(timeout) {}
+namespace v1 = ::runtime::v1;
+namespace json = boost::json;
 
-Result<Network::Attachment> Network::attach(const SandboxRecord& record) {
-  return fail(Kind::unsupported, "sandbox {}: pod networks are not built; use the node's network", record.id());
+namespace {
+
+std::string_view protocol_name(v1::Protocol protocol) {
+  return protocol == v1::UDP ? "udp" : protocol == v1::SCTP ? "sctp" : "tcp";
 }
 
-Result<> Network::detach(const SandboxRecord&) {
-  return {};
+// The capability "portMappings" of the portmap plugin and its like.
+json::array port_mappings(const v1::PodSandboxConfig& config) {
+  json::array mappings;
+  for (const auto& port : config.port_mappings()) {
+    if (port.host_port() > 0) {
+      mappings.push_back(json::object{{"hostPort", port.host_port()},
+                                      {"containerPort", port.container_port()},
+                                      {"protocol", protocol_name(port.protocol())},
+                                      {"hostIP", port.host_ip()}});
+    }
+  }
+  return mappings;
+}
+
+// The names that containerd and CRI-O give plugins, too.
+cni::Attachment attachment_of(const SandboxRecord& record) {
+  const auto& metadata = record.config().metadata();
+  cni::Attachment attachment;
+  attachment.container_id = record.id();
+  attachment.netns = record.netns_path();
+  attachment.args = {{"IgnoreUnknown", "1"},
+                     {"K8S_POD_NAMESPACE", metadata.namespace_()},
+                     {"K8S_POD_NAME", metadata.name()},
+                     {"K8S_POD_INFRA_CONTAINER_ID", record.id()},
+                     {"K8S_POD_UID", metadata.uid()}};
+  if (auto mappings = port_mappings(record.config()); !mappings.empty()) {
+    attachment.capability_args["portMappings"] = std::move(mappings);
+  }
+  json::object annotations;
+  for (const auto& [key, value] : record.config().annotations()) {
+    annotations[key] = value;
+  }
+  attachment.capability_args["io.kubernetes.cri.pod-annotations"] = std::move(annotations);
+  return attachment;
+}
+
+}  // namespace
+
+Network::Network(std::string conf_dir, std::vector<std::string> bin_dirs, std::string cache_dir,
+                 std::chrono::seconds timeout)
+    : invoker_(std::make_unique<cni::Invoker>(cni::Invoker::Options{.conf_dir = std::move(conf_dir),
+                                                                    .bin_dirs = std::move(bin_dirs),
+                                                                    .cache_dir = std::move(cache_dir),
+                                                                    .deadline = timeout})) {}
+
+Network::~Network() = default;
+
+Result<Network::Attachment> Network::attach(const SandboxRecord& record) {
+  KEELSON_TRY(const auto outcome, invoker_->add(attachment_of(record)));
+  Attachment attachment;
+  for (const auto& address : outcome.addresses) {
+    const auto index = address.interface ? static_cast<size_t>(*address.interface) : outcome.interfaces.size();
+    if (index < outcome.interfaces.size() && outcome.interfaces[index].sandbox.empty()) {
+      continue;  // an address of the node's end
+    }
+    attachment.addresses.push_back(address.address.substr(0, address.address.find('/')));
+  }
+  if (attachment.addresses.empty()) {
+    return fail(Kind::internal, "sandbox {}: the CNI plugins gave no address", record.id());
+  }
+  attachment.result = json::serialize(cni::format_outcome(outcome, cni::kNewestVersion));
+  return attachment;
+}
+
+Result<> Network::detach(const SandboxRecord& record) {
+  return invoker_->del(attachment_of(record));
 }
 
 Result<> Network::ready() {
-  return fail(Kind::unsupported, "pod networks are not built");
+  return invoker_->ready();
 }
 
 }  // namespace keelson::cri

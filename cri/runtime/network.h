@@ -3,11 +3,16 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "common/result.h"
 #include "cri/runtime/records.h"
+
+namespace keelson::cni {
+class Invoker;
+}
 
 namespace keelson::cri {
 
@@ -15,6 +20,7 @@ namespace keelson::cri {
 class Network {
  public:
   Network(std::string conf_dir, std::vector<std::string> bin_dirs, std::string cache_dir, std::chrono::seconds timeout);
+  ~Network();
 
   struct Attachment {
     std::vector<std::string> addresses;  ///< without prefix lengths; the default interface's, primary first
@@ -28,10 +34,7 @@ class Network {
   Result<> ready();
 
  private:
-  const std::string conf_dir_;
-  const std::vector<std::string> bin_dirs_;
-  const std::string cache_dir_;
-  [[maybe_unused]] const std::chrono::seconds timeout_;
+  const std::unique_ptr<cni::Invoker> invoker_;
 };
 
 }  // namespace keelson::cri

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+// A whole runtime in a temporary folder, with a busybox image and a gRPC client: what the kernel tests stand on.
+#pragma once
+
+#include <grpcpp/create_channel.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+
+#include "common/fd.h"
+#include "cri/grpc_server.h"
+#include "cri/proto/api.grpc.pb.h"
+
+namespace keelson::cri {
+
+namespace v1 = ::runtime::v1;
+namespace fs = std::filesystem;
+
+/// One unpacked image, "busybox".
+class FolderImage final : public ImageSource {
+ public:
+  explicit FolderImage(std::string layer) : layer_(std::move(layer)) {}
+  Result<RootImage> acquire(const std::string& image, const std::string&) override {
+    if (image != "busybox" && image != "sha256:busybox") {
+      return fail(Kind::not_found, "image \"{}\" not found", image);
+    }
+    return RootImage{.id = "sha256:busybox",
+                     .reference = "busybox@sha256:0",
+                     .layers = {layer_},
+                     .defaults = {.entrypoint = {},
+                                  .command = {"sleep", "1000"},
+                                  .env = {"PATH=/bin"},
+                                  .working_dir = "",
+                                  .user = ""},
+                     .stop_signal = "SIGTERM"};
+  }
+  void release(const std::string&) override {}
+
+ private:
+  const std::string layer_;
+};
+
+class RuntimeFixture : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (::geteuid() != 0) {
+      GTEST_SKIP() << "SKIP: needs root (namespaces, cgroups, mounts)";
+    }
+    if (!fs::exists("/bin/busybox")) {
+      GTEST_SKIP() << "SKIP: needs busybox-static";
+    }
+    char name[] = "/tmp/keelson-rt-XXXXXX";
+    dir_ = ::mkdtemp(name);
+    const auto bin = dir_ + "/layer/bin";
+    fs::create_directories(bin);
+    fs::create_directories(dir_ + "/layer/etc");
+    fs::copy("/bin/busybox", bin + "/busybox");
+    for (const char* applet :
+         {"sh", "cat", "ls", "echo", "sleep", "true", "id", "touch", "dd", "tail", "kill", "yes"}) {
+      fs::create_symlink("busybox", bin + "/" + applet);
+    }
+    std::ofstream(dir_ + "/layer/etc/passwd") << "root:x:0:0:root:/root:/bin/sh\n";
+    images_ = std::make_unique<FolderImage>(dir_ + "/layer");
+    const char* built = ::getenv("KEELSON_BIN");
+    options_.state_dir = dir_ + "/state";
+    options_.run_dir = dir_ + "/run";
+    options_.socket = dir_ + "/cri.sock";
+    options_.shim_binary = std::string(built ? built : "build/bin") + "/keelson-shim";
+    options_.cni_conf_dir = dir_ + "/net.d";
+    options_.default_cgroup_parent = "/" + fs::path(dir_).filename().string();
+    mounts_ = count_mounts();
+    start();
+  }
+
+  void TearDown() override {
+    if (dir_.empty()) {
+      return;
+    }
+    server_.reset();
+    EXPECT_EQ(count_mounts(), mounts_) << "a mount was left";
+    EXPECT_FALSE(fs::exists("/sys/fs/cgroup/memory" + options_.default_cgroup_parent)) << "a cgroup was left";
+    EXPECT_EQ(entries(options_.run_dir + "/sandboxes"), 0) << "a sandbox folder was left";
+    EXPECT_EQ(entries(options_.state_dir + "/containers"), 0) << "a container folder was left";
+    EXPECT_TRUE(remove_tree(dir_));
+  }
+
+  void start() {
+    auto server = start_server(options_, *images_);
+    ASSERT_TRUE(server) << server.error().message();
+    server_ = std::move(*server);
+    stub_ = v1::RuntimeService::NewStub(
+        grpc::CreateChannel("unix://" + options_.socket, grpc::InsecureChannelCredentials()));
+  }
+  /// As after kill -9 and a new start, but for the process.
+  void restart() {
+    stub_.reset();
+    server_.reset();
+    start();
+  }
+
+  static int entries(const std::string& dir) {
+    return fs::exists(dir) ? static_cast<int>(std::distance(fs::directory_iterator(dir), {})) : 0;
+  }
+  int count_mounts() const {
+    std::ifstream file("/proc/self/mountinfo");
+    int count = 0;
+    for (std::string line; std::getline(file, line);) {
+      count += line.find(dir_) != std::string::npos ? 1 : 0;
+    }
+    return count;
+  }
+
+  template <class Request, class Response, class Method>
+  grpc::Status call(Method method, const Request& request, Response& response) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
+    return (stub_.get()->*method)(&context, request, &response);
+  }
+
+  v1::PodSandboxConfig sandbox_config(const std::string& name) const {
+    v1::PodSandboxConfig config;
+    config.mutable_metadata()->set_name(name);
+    config.mutable_metadata()->set_namespace_("default");
+    config.mutable_metadata()->set_uid("uid-" + name);
+    config.set_hostname(name);
+    config.set_log_directory(dir_ + "/logs/" + name);
+    config.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_network(v1::NODE);
+    return config;
+  }
+  v1::ContainerConfig container_config(const std::string& name, std::vector<std::string> command) const {
+    v1::ContainerConfig config;
+    config.mutable_metadata()->set_name(name);
+    config.mutable_image()->set_image("busybox");
+    config.set_log_path(name + ".log");
+    config.mutable_command()->Assign(command.begin(), command.end());
+    auto* security = config.mutable_linux()->mutable_security_context();
+    security->mutable_namespace_options()->set_pid(v1::CONTAINER);
+    security->mutable_seccomp()->set_profile_type(v1::SecurityProfile::RuntimeDefault);
+    return config;
+  }
+
+  std::string run_sandbox(const v1::PodSandboxConfig& config) {
+    v1::RunPodSandboxRequest request;
+    *request.mutable_config() = config;
+    v1::RunPodSandboxResponse response;
+    const auto status = call(&v1::RuntimeService::Stub::RunPodSandbox, request, response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response.pod_sandbox_id();
+  }
+  grpc::Status create(const std::string& sandbox, const v1::ContainerConfig& config, std::string* id) {
+    v1::CreateContainerRequest request;
+    request.set_pod_sandbox_id(sandbox);
+    *request.mutable_config() = config;
+    v1::CreateContainerResponse response;
+    const auto status = call(&v1::RuntimeService::Stub::CreateContainer, request, response);
+    *id = response.container_id();
+    return status;
+  }
+  grpc::Status start_container(const std::string& id) {
+    v1::StartContainerRequest request;
+    request.set_container_id(id);
+    v1::StartContainerResponse response;
+    return call(&v1::RuntimeService::Stub::StartContainer, request, response);
+  }
+  std::string run_container(const std::string& sandbox, const v1::ContainerConfig& config) {
+    std::string id;
+    auto status = create(sandbox, config, &id);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    status = start_container(id);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return id;
+  }
+  grpc::Status stop_container(const std::string& id, int64_t timeout) {
+    v1::StopContainerRequest request;
+    request.set_container_id(id);
+    request.set_timeout(timeout);
+    v1::StopContainerResponse response;
+    return call(&v1::RuntimeService::Stub::StopContainer, request, response);
+  }
+  grpc::Status remove_container(const std::string& id) {
+    v1::RemoveContainerRequest request;
+    request.set_container_id(id);
+    v1::RemoveContainerResponse response;
+    return call(&v1::RuntimeService::Stub::RemoveContainer, request, response);
+  }
+  grpc::Status stop_sandbox(const std::string& id) {
+    v1::StopPodSandboxRequest request;
+    request.set_pod_sandbox_id(id);
+    v1::StopPodSandboxResponse response;
+    return call(&v1::RuntimeService::Stub::StopPodSandbox, request, response);
+  }
+  grpc::Status remove_sandbox(const std::string& id) {
+    v1::RemovePodSandboxRequest request;
+    request.set_pod_sandbox_id(id);
+    v1::RemovePodSandboxResponse response;
+    return call(&v1::RuntimeService::Stub::RemovePodSandbox, request, response);
+  }
+  grpc::Status exec(const std::string& id, std::vector<std::string> command, int64_t timeout,
+                    v1::ExecSyncResponse* response) {
+    v1::ExecSyncRequest request;
+    request.set_container_id(id);
+    request.mutable_cmd()->Assign(command.begin(), command.end());
+    request.set_timeout(timeout);
+    return call(&v1::RuntimeService::Stub::ExecSync, request, *response);
+  }
+  v1::ContainerStatusResponse status_of(const std::string& id) {
+    v1::ContainerStatusRequest request;
+    request.set_container_id(id);
+    request.set_verbose(true);
+    v1::ContainerStatusResponse response;
+    const auto status = call(&v1::RuntimeService::Stub::ContainerStatus, request, response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response;
+  }
+  v1::PodSandboxState sandbox_state(const std::string& id) {
+    v1::PodSandboxStatusRequest request;
+    request.set_pod_sandbox_id(id);
+    v1::PodSandboxStatusResponse response;
+    EXPECT_TRUE(call(&v1::RuntimeService::Stub::PodSandboxStatus, request, response).ok());
+    return response.status().state();
+  }
+  /// Follows the events until the container has stopped; its final status.
+  v1::ContainerStatus wait_exit(const std::string& id) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+    const auto events = stub_->GetContainerEvents(&context, {});
+    v1::ContainerEventResponse event;
+    events->WaitForInitialMetadata();
+    while (status_of(id).status().state() != v1::CONTAINER_EXITED && events->Read(&event)) {
+    }
+    context.TryCancel();
+    return status_of(id).status();
+  }
+
+  std::string dir_;
+  int mounts_ = 0;
+  RuntimeOptions options_;
+  std::unique_ptr<FolderImage> images_;
+  std::unique_ptr<Server> server_;
+  std::unique_ptr<v1::RuntimeService::Stub> stub_;
+};
+
+}  // namespace keelson::cri

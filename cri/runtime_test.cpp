@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+// The runtime through its socket, on this kernel: whole lives, restarts, losses, and what must not be left.
+#include <gmock/gmock.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+#include <regex>
+#include <thread>
+
+#include "cri/runtime_fixture.h"
+
+namespace keelson::cri {
+namespace {
+
+using testing::HasSubstr;
+using Code = grpc::StatusCode;
+
+std::string read(const std::string& path) {
+  return read_file(path).value_or("<" + path + " is not there>");
+}
+
+int pid_of(const v1::ContainerStatusResponse& response) {
+  std::smatch match;
+  const auto info = response.info().at("info");
+  return std::regex_search(info, match, std::regex("\"pid\":(\\d+)")) ? std::stoi(match[1]) : 0;
+}
+
+TEST_F(RuntimeFixture, WholeLife) {
+  const auto sandbox = run_sandbox(sandbox_config("life"));
+  EXPECT_EQ(sandbox_state(sandbox), v1::SANDBOX_READY);
+  auto config = container_config("main", {"sh", "-c", "echo started; exec sleep 1000"});
+  config.mutable_linux()->mutable_resources()->set_cpu_shares(256);
+  config.mutable_linux()->mutable_resources()->set_cpu_period(100000);
+  config.mutable_linux()->mutable_resources()->set_cpu_quota(50000);
+  config.mutable_linux()->mutable_resources()->set_memory_limit_in_bytes(64 << 20);
+  const auto id = run_container(sandbox, config);
+  auto status = status_of(id);
+  EXPECT_EQ(status.status().state(), v1::CONTAINER_RUNNING);
+  EXPECT_GT(status.status().started_at(), status.status().created_at());
+  EXPECT_EQ(status.status().image_id(), "sha256:busybox");
+  const auto cgroup = options_.default_cgroup_parent + "/" + id;
+  EXPECT_EQ(read("/sys/fs/cgroup/cpu" + cgroup + "/cpu.shares"), "256\n");
+  EXPECT_EQ(read("/sys/fs/cgroup/cpu" + cgroup + "/cpu.cfs_quota_us"), "50000\n");
+  EXPECT_EQ(read("/sys/fs/cgroup/memory" + cgroup + "/memory.limit_in_bytes"), "67108864\n");
+  EXPECT_EQ(read("/sys/fs/cgroup/memory" + cgroup + "/cgroup.procs"), std::to_string(pid_of(status)) + "\n");
+
+  v1::ExecSyncResponse output;
+  ASSERT_TRUE(exec(id, {"sh", "-c", "cat /etc/hostname; echo err >&2; exit 7"}, 5, &output).ok());
+  EXPECT_EQ(output.stdout(), "life\n");
+  EXPECT_EQ(output.stderr(), "err\n");
+  EXPECT_EQ(output.exit_code(), 7);
+
+  const auto began = std::chrono::steady_clock::now();
+  ASSERT_TRUE(stop_container(id, 1).ok());  // PID 1 of its namespace without a handler: SIGTERM does nothing
+  EXPECT_GE(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(900));
+  status = status_of(id);
+  EXPECT_EQ(status.status().state(), v1::CONTAINER_EXITED);
+  EXPECT_EQ(status.status().exit_code(), 137);
+  EXPECT_EQ(status.status().reason(), "Error");
+  EXPECT_THAT(read(dir_ + "/logs/life/main.log"), HasSubstr("stdout F started"));
+  EXPECT_TRUE(remove_container(id).ok());
+  EXPECT_TRUE(remove_sandbox(sandbox).ok());
+}
+
+TEST_F(RuntimeFixture, StopWaitsForTheExitAndNoLonger) {
+  const auto sandbox = run_sandbox(sandbox_config("stop"));
+  const auto id = run_container(
+      sandbox,
+      container_config("main", {"sh", "-c", "trap 'exit 3' TERM; echo ready; while true; do sleep 0.05; done"}));
+  v1::ExecSyncResponse output;
+  const auto began = std::chrono::steady_clock::now();
+  while (read(dir_ + "/logs/stop/main.log").find("ready") == std::string::npos &&
+         std::chrono::steady_clock::now() - began < std::chrono::seconds(5)) {
+    ASSERT_TRUE(exec(id, {"true"}, 5, &output).ok());
+  }
+  ASSERT_TRUE(stop_container(id, 30).ok());
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(10));
+  EXPECT_EQ(status_of(id).status().exit_code(), 3);
+  EXPECT_TRUE(remove_sandbox(sandbox).ok());
+}
+
+TEST_F(RuntimeFixture, CallsCanBeRepeatedAndMistakesHaveCodes) {
+  EXPECT_TRUE(stop_sandbox("nobody").ok());
+  EXPECT_TRUE(remove_sandbox("nobody").ok());
+  EXPECT_TRUE(stop_container("nobody", 1).ok());
+  EXPECT_TRUE(remove_container("nobody").ok());
+  EXPECT_EQ(start_container("nobody").error_code(), Code::NOT_FOUND);
+
+  const auto sandbox = run_sandbox(sandbox_config("twice"));
+  v1::RunPodSandboxRequest again;
+  *again.mutable_config() = sandbox_config("twice");
+  v1::RunPodSandboxResponse response;
+  EXPECT_EQ(call(&v1::RuntimeService::Stub::RunPodSandbox, again, response).error_code(), Code::ALREADY_EXISTS);
+  again.mutable_config()->mutable_metadata()->set_attempt(1);
+  again.set_runtime_handler("kata");
+  EXPECT_EQ(call(&v1::RuntimeService::Stub::RunPodSandbox, again, response).error_code(), Code::INVALID_ARGUMENT);
+
+  std::string id;
+  auto config = container_config("main", {"sleep", "1000"});
+  config.mutable_image()->set_image("missing");
+  EXPECT_EQ(create(sandbox, config, &id).error_code(), Code::NOT_FOUND);
+  config = container_config("main", {"/no/such/program"});
+  ASSERT_TRUE(create(sandbox, config, &id).ok());
+  const auto failed = start_container(id);
+  EXPECT_FALSE(failed.ok());
+  EXPECT_THAT(failed.error_message(), HasSubstr("/no/such/program"));
+  EXPECT_EQ(status_of(id).status().reason(), "StartError");
+  EXPECT_EQ(status_of(id).status().exit_code(), 128);
+  EXPECT_EQ(start_container(id).error_code(), Code::FAILED_PRECONDITION);
+  EXPECT_TRUE(stop_sandbox(sandbox).ok());
+  EXPECT_TRUE(stop_sandbox(sandbox).ok());
+  EXPECT_EQ(sandbox_state(sandbox), v1::SANDBOX_NOTREADY);
+  EXPECT_EQ(create(sandbox, container_config("late", {}), &id).error_code(), Code::FAILED_PRECONDITION);
+  EXPECT_TRUE(remove_sandbox(sandbox).ok());
+  EXPECT_TRUE(remove_sandbox(sandbox).ok());
+}
+
+TEST_F(RuntimeFixture, ExecObeysItsTime) {
+  const auto sandbox = run_sandbox(sandbox_config("exec"));
+  const auto id = run_container(sandbox, container_config("main", {"sleep", "1000"}));
+  v1::ExecSyncResponse output;
+  EXPECT_EQ(exec(id, {"sleep", "100"}, 1, &output).error_code(), Code::DEADLINE_EXCEEDED);
+  ASSERT_TRUE(exec(id, {"sh", "-c", "yes | dd bs=1024 count=20000 2>/dev/null"}, 30, &output).ok());
+  EXPECT_LT(output.stdout().size(), 16u << 20);
+  EXPECT_GT(output.stdout().size(), 15u << 20);
+  EXPECT_TRUE(remove_sandbox(sandbox).ok());
+}
+
+TEST_F(RuntimeFixture, OutOfMemoryHasItsName) {
+  const auto sandbox = run_sandbox(sandbox_config("oom"));
+  auto config = container_config("main", {"sh", "-c", "tail /dev/zero"});
+  config.mutable_linux()->mutable_resources()->set_memory_limit_in_bytes(16 << 20);
+  const auto id = run_container(sandbox, config);
+  const auto status = wait_exit(id);
+  EXPECT_EQ(status.reason(), "OOMKilled");
+  EXPECT_EQ(status.exit_code(), 137);
+  EXPECT_TRUE(remove_sandbox(sandbox).ok());
+}
+
+TEST_F(RuntimeFixture, RestartKeepsEverything) {
+  const auto sandbox = run_sandbox(sandbox_config("restart"));
+  const auto living = run_container(sandbox, container_config("living", {"sleep", "1000"}));
+  const auto ending = run_container(
+      sandbox, container_config("ending", {"sh", "-c", "while [ ! -e /end ]; do sleep 0.02; done; exit 5"}));
+  const auto pid = pid_of(status_of(living));
+  const auto ending_pid = pid_of(status_of(ending));
+  std::string created;
+  ASSERT_TRUE(create(sandbox, container_config("created", {"sleep", "1000"}), &created).ok());
+
+  stub_.reset();
+  server_.reset();
+  std::ofstream(fmt::format("/proc/{}/root/end", ending_pid)) << "";
+  while (::kill(ending_pid, 0) == 0) {  // reaped by its shim, not by us
+    std::this_thread::yield();
+  }
+  start();
+
+  EXPECT_EQ(sandbox_state(sandbox), v1::SANDBOX_READY);
+  EXPECT_EQ(status_of(living).status().state(), v1::CONTAINER_RUNNING);
+  EXPECT_EQ(pid_of(status_of(living)), pid);
+  EXPECT_EQ(status_of(ending).status().state(), v1::CONTAINER_EXITED);
+  EXPECT_EQ(status_of(ending).status().exit_code(), 5);
+  EXPECT_TRUE(start_container(created).ok());
+  v1::ExecSyncResponse output;
+  EXPECT_TRUE(exec(living, {"true"}, 5, &output).ok());
+  EXPECT_TRUE(stop_container(living, 0).ok());
+  EXPECT_EQ(status_of(living).status().exit_code(), 137);
+  EXPECT_TRUE(remove_sandbox(sandbox).ok());
+}
+
+TEST_F(RuntimeFixture, LossOfTheShimIsTold) {
+  const auto sandbox = run_sandbox(sandbox_config("loss"));
+  const auto id = run_container(sandbox, container_config("main", {"sleep", "1000"}));
+  v1::PodSandboxStatusRequest request;
+  request.set_pod_sandbox_id(sandbox);
+  request.set_verbose(true);
+  v1::PodSandboxStatusResponse response;
+  ASSERT_TRUE(call(&v1::RuntimeService::Stub::PodSandboxStatus, request, response).ok());
+  std::smatch match;
+  const auto info = response.info().at("info");
+  ASSERT_TRUE(std::regex_search(info, match, std::regex("\"pid\":(\\d+)")));
+  ASSERT_EQ(::kill(std::stoi(match[1]), SIGKILL), 0);
+  const auto status = wait_exit(id);
+  EXPECT_EQ(status.exit_code(), 137);
+  EXPECT_THAT(status.message(), HasSubstr("shim"));
+  EXPECT_EQ(sandbox_state(sandbox), v1::SANDBOX_NOTREADY);
+  restart();
+  EXPECT_EQ(sandbox_state(sandbox), v1::SANDBOX_NOTREADY);
+  EXPECT_TRUE(remove_sandbox(sandbox).ok());
+}
+
+TEST_F(RuntimeFixture, StatsAndLists) {
+  const auto sandbox = run_sandbox(sandbox_config("stats"));
+  const auto id = run_container(sandbox, container_config("main", {"sleep", "1000"}));
+  v1::ContainerStatsRequest request;
+  request.set_container_id(id);
+  v1::ContainerStatsResponse stats;
+  ASSERT_TRUE(call(&v1::RuntimeService::Stub::ContainerStats, request, stats).ok());
+  EXPECT_GT(stats.stats().cpu().usage_core_nano_seconds().value(), 0u);
+  EXPECT_GT(stats.stats().memory().usage_bytes().value(), 0u);
+  v1::ListContainersRequest list;
+  list.mutable_filter()->mutable_state()->set_state(v1::CONTAINER_RUNNING);
+  v1::ListContainersResponse containers;
+  ASSERT_TRUE(call(&v1::RuntimeService::Stub::ListContainers, list, containers).ok());
+  ASSERT_EQ(containers.containers_size(), 1);
+  EXPECT_EQ(containers.containers(0).id(), id);
+  EXPECT_TRUE(remove_sandbox(sandbox).ok());
+}
+
+}  // namespace
+}  // namespace keelson::cri
