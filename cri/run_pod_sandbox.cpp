@@ -93,10 +93,14 @@ Result<> attach_network(Parts& parts, const std::shared_ptr<Sandbox>& sandbox) {
     return {};
   }
   KEELSON_DO(sandbox->update([](SandboxRecord& record) { record.set_network_attached(true); }));
-  KEELSON_TRY(const auto attachment, parts.network.attach(sandbox->record()));
+  const auto attachment = parts.network.attach(sandbox->record());
+  if (!attachment) {  // the invoker has undone what its plugins did
+    KEELSON_DO(sandbox->update([](SandboxRecord& record) { record.set_network_attached(false); }));
+    return std::unexpected(attachment.error());
+  }
   return sandbox->update([&](SandboxRecord& record) {
-    record.mutable_addresses()->Assign(attachment.addresses.begin(), attachment.addresses.end());
-    record.set_cni_result(attachment.result);
+    record.mutable_addresses()->Assign(attachment->addresses.begin(), attachment->addresses.end());
+    record.set_cni_result(attachment->result);
   });
 }
 
@@ -109,7 +113,12 @@ Result<std::string> run(Parts& parts, const v1::RunPodSandboxRequest& request) {
   Undo undo;
   undo.add([&parts, sandbox] {
     if (auto removed = remove_sandbox(parts, sandbox); !removed) {
-      log::warning("undo of sandbox {}: {}; tried again at the next start", sandbox->id(), removed.error().message());
+      // From now on the client sees it, NOTREADY, and can remove it when the reason is gone.
+      log::warning("undo of sandbox {}: {}; left for its removal", sandbox->id(), removed.error().message());
+      auto shown = sandbox->update([](SandboxRecord& change) { change.set_complete(true); });
+      if (!shown) {
+        log::error("{}", shown.error().message());
+      }
     }
   });
   KEELSON_DO(parts.records.save(record));

@@ -4,6 +4,7 @@
 
 #include <grpcpp/create_channel.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <filesystem>
 #include <fstream>
@@ -11,6 +12,7 @@
 #include <string>
 
 #include "common/fd.h"
+#include "common/netlink.h"
 #include "cri/grpc_server.h"
 #include "cri/proto/api.grpc.pb.h"
 
@@ -52,6 +54,7 @@ class RuntimeFixture : public testing::Test {
     if (!fs::exists("/bin/busybox")) {
       GTEST_SKIP() << "SKIP: needs busybox-static";
     }
+    enter_own_network();
     char name[] = "/tmp/keelson-rt-XXXXXX";
     dir_ = ::mkdtemp(name);
     const auto bin = dir_ + "/layer/bin";
@@ -70,6 +73,11 @@ class RuntimeFixture : public testing::Test {
     options_.socket = dir_ + "/cri.sock";
     options_.shim_binary = std::string(built ? built : "build/bin") + "/keelson-shim";
     options_.cni_conf_dir = dir_ + "/net.d";
+    options_.cni_bin_dirs = {built ? built : "build/bin"};
+    fs::create_directories(options_.cni_conf_dir);
+    std::ofstream(options_.cni_conf_dir + "/10-test.conflist") << fmt::format(
+        R"({{"cniVersion":"1.1.0","name":"net","plugins":[{{"type":"keelson-cni","dataDir":"{}/ipam","ranges":["10.77.0.0/24"]}}]}})",
+        dir_);
     options_.default_cgroup_parent = "/" + fs::path(dir_).filename().string();
     mounts_ = count_mounts();
     start();
@@ -87,12 +95,23 @@ class RuntimeFixture : public testing::Test {
     EXPECT_TRUE(remove_tree(dir_));
   }
 
+  /// The test's node has a network of its own; the server's threads are born into it.
+  static void enter_own_network() {
+    static const bool entered = ::unshare(CLONE_NEWNET) == 0;
+    ASSERT_TRUE(entered) << errno_text(errno);
+    auto netlink = Netlink::open();
+    ASSERT_TRUE(netlink) << netlink.error().message();
+    ASSERT_TRUE(netlink->set_up(netlink->find_link("lo")->index));
+  }
+
   void start() {
     auto server = start_server(options_, *images_);
     ASSERT_TRUE(server) << server.error().message();
     server_ = std::move(*server);
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(16 << 20);  // as the kubelet
     stub_ = v1::RuntimeService::NewStub(
-        grpc::CreateChannel("unix://" + options_.socket, grpc::InsecureChannelCredentials()));
+        grpc::CreateCustomChannel("unix://" + options_.socket, grpc::InsecureChannelCredentials(), arguments));
   }
   /// As after kill -9 and a new start, but for the process.
   void restart() {

@@ -59,7 +59,7 @@ TEST_F(RuntimeFixture, WholeLife) {
   EXPECT_EQ(status.status().reason(), "Error");
   EXPECT_THAT(read(dir_ + "/logs/life/main.log"), HasSubstr("stdout F started"));
   EXPECT_TRUE(remove_container(id).ok());
-  EXPECT_TRUE(remove_sandbox(sandbox).ok());
+  EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
 }
 
 TEST_F(RuntimeFixture, StopWaitsForTheExitAndNoLonger) {
@@ -76,7 +76,7 @@ TEST_F(RuntimeFixture, StopWaitsForTheExitAndNoLonger) {
   ASSERT_TRUE(stop_container(id, 30).ok());
   EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(10));
   EXPECT_EQ(status_of(id).status().exit_code(), 3);
-  EXPECT_TRUE(remove_sandbox(sandbox).ok());
+  EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
 }
 
 TEST_F(RuntimeFixture, CallsCanBeRepeatedAndMistakesHaveCodes) {
@@ -111,8 +111,8 @@ TEST_F(RuntimeFixture, CallsCanBeRepeatedAndMistakesHaveCodes) {
   EXPECT_TRUE(stop_sandbox(sandbox).ok());
   EXPECT_EQ(sandbox_state(sandbox), v1::SANDBOX_NOTREADY);
   EXPECT_EQ(create(sandbox, container_config("late", {}), &id).error_code(), Code::FAILED_PRECONDITION);
-  EXPECT_TRUE(remove_sandbox(sandbox).ok());
-  EXPECT_TRUE(remove_sandbox(sandbox).ok());
+  EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
+  EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
 }
 
 TEST_F(RuntimeFixture, ExecObeysItsTime) {
@@ -123,7 +123,7 @@ TEST_F(RuntimeFixture, ExecObeysItsTime) {
   ASSERT_TRUE(exec(id, {"sh", "-c", "yes | dd bs=1024 count=20000 2>/dev/null"}, 30, &output).ok());
   EXPECT_LT(output.stdout().size(), 16u << 20);
   EXPECT_GT(output.stdout().size(), 15u << 20);
-  EXPECT_TRUE(remove_sandbox(sandbox).ok());
+  EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
 }
 
 TEST_F(RuntimeFixture, OutOfMemoryHasItsName) {
@@ -134,7 +134,7 @@ TEST_F(RuntimeFixture, OutOfMemoryHasItsName) {
   const auto status = wait_exit(id);
   EXPECT_EQ(status.reason(), "OOMKilled");
   EXPECT_EQ(status.exit_code(), 137);
-  EXPECT_TRUE(remove_sandbox(sandbox).ok());
+  EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
 }
 
 TEST_F(RuntimeFixture, RestartKeepsEverything) {
@@ -165,7 +165,7 @@ TEST_F(RuntimeFixture, RestartKeepsEverything) {
   EXPECT_TRUE(exec(living, {"true"}, 5, &output).ok());
   EXPECT_TRUE(stop_container(living, 0).ok());
   EXPECT_EQ(status_of(living).status().exit_code(), 137);
-  EXPECT_TRUE(remove_sandbox(sandbox).ok());
+  EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
 }
 
 TEST_F(RuntimeFixture, LossOfTheShimIsTold) {
@@ -186,7 +186,40 @@ TEST_F(RuntimeFixture, LossOfTheShimIsTold) {
   EXPECT_EQ(sandbox_state(sandbox), v1::SANDBOX_NOTREADY);
   restart();
   EXPECT_EQ(sandbox_state(sandbox), v1::SANDBOX_NOTREADY);
-  EXPECT_TRUE(remove_sandbox(sandbox).ok());
+  EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
+}
+
+TEST_F(RuntimeFixture, PodNetwork) {
+  auto config = sandbox_config("net");
+  config.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_network(v1::POD);
+  config.mutable_dns_config()->add_servers("10.0.0.10");
+  const auto sandbox = run_sandbox(config);
+  v1::PodSandboxStatusRequest request;
+  request.set_pod_sandbox_id(sandbox);
+  v1::PodSandboxStatusResponse response;
+  ASSERT_TRUE(call(&v1::RuntimeService::Stub::PodSandboxStatus, request, response).ok());
+  EXPECT_THAT(response.status().network().ip(), testing::StartsWith("10.77.0."));
+  EXPECT_EQ(count_mounts(), mounts_ + 1);  // the namespace's pin
+  const auto id = run_container(sandbox, container_config("main", {"sleep", "1000"}));
+  v1::ExecSyncResponse output;
+  ASSERT_TRUE(exec(id, {"sh", "-c", "cat /proc/net/dev /etc/resolv.conf"}, 5, &output).ok());
+  EXPECT_THAT(output.stdout(), HasSubstr("eth0"));
+  EXPECT_THAT(output.stdout(), HasSubstr("nameserver 10.0.0.10"));
+  EXPECT_TRUE(stop_sandbox(sandbox).ok());
+  EXPECT_EQ(count_mounts(), mounts_);
+  EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
+
+  std::ofstream(options_.cni_conf_dir + "/10-test.conflist")
+      << R"({"cniVersion":"1.1.0","name":"n","plugins":[{"type":"absent"}]})";
+  v1::RunPodSandboxRequest failing;
+  config.mutable_metadata()->set_name("failing");
+  *failing.mutable_config() = config;
+  v1::RunPodSandboxResponse none;
+  const auto status = call(&v1::RuntimeService::Stub::RunPodSandbox, failing, none);
+  EXPECT_THAT(status.error_message(), HasSubstr("absent"));
+  v1::ListPodSandboxResponse left;
+  ASSERT_TRUE(call(&v1::RuntimeService::Stub::ListPodSandbox, v1::ListPodSandboxRequest(), left).ok());
+  EXPECT_EQ(left.items_size(), 0);
 }
 
 TEST_F(RuntimeFixture, StatsAndLists) {
@@ -204,7 +237,7 @@ TEST_F(RuntimeFixture, StatsAndLists) {
   ASSERT_TRUE(call(&v1::RuntimeService::Stub::ListContainers, list, containers).ok());
   ASSERT_EQ(containers.containers_size(), 1);
   EXPECT_EQ(containers.containers(0).id(), id);
-  EXPECT_TRUE(remove_sandbox(sandbox).ok());
+  EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
 }
 
 }  // namespace

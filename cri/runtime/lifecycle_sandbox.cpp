@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // lifecycle.h: ends of sandboxes.
+#include <poll.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <thread>
@@ -15,6 +17,8 @@ namespace keelson::cri {
 namespace v1 = ::runtime::v1;
 
 namespace {
+
+constexpr int kShimEnds = 5000;  // milliseconds
 
 // SIGKILL to all at once, then wait for each: the pod's end takes as long as its slowest, not their sum.
 Result<> kill_containers(Parts& parts, const std::shared_ptr<Sandbox>& sandbox) {
@@ -45,13 +49,23 @@ Result<> detach_network(Parts& parts, Sandbox& sandbox) {
   return sandbox.update([](SandboxRecord& change) { change.set_network_attached(false); });
 }
 
+// The shim's reply is its last word, not its end: its cgroup and namespaces are free when it has gone.
+void await_end(const Fd& process) {
+  if (process) {
+    pollfd ready{process.get(), POLLIN, 0};
+    ::poll(&ready, 1, kShimEnds);
+  }
+}
+
 Result<> end_shim(Parts& parts, Sandbox& sandbox) {
   parts.watcher->forget(sandbox.id());
   if (const auto shim = sandbox.shim()) {
+    const Fd process(static_cast<int>(::syscall(SYS_pidfd_open, shim->pid(), 0)));
     auto ended = shim->shutdown();
     if (!ended && ended.error().kind() != Kind::unavailable) {
       return std::move(ended).context("end the shim of sandbox {}", sandbox.id());
     }
+    await_end(process);
     sandbox.set_shim(nullptr);
   }
   parts.execs.lost(sandbox.id());
