@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: Apache-2.0
+// Workers made, told and ended.
+#include "agent/agent.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <set>
+
+#include "agent/pod_worker.h"
+#include "common/log.h"
+#include "common/task_group.h"
+
+namespace keelson::agent {
+
+namespace {
+
+/// A pod's name's worker, and the pod of that name that waits for its end.
+struct Entry {
+  std::unique_ptr<PodWorker> worker;
+  std::optional<kube::Pod> next;
+};
+
+}  // namespace
+
+struct Agent::State {
+  State(Loop& l, AgentOptions o, PodRuntime& r, ContainerProbes* p)
+      : options(std::move(o)),
+        loop(l),
+        runtime(r),
+        events(l.clock(), options.node_name),
+        shared{.loop = l,
+               .runtime = r,
+               .events = events,
+               .probes = p,
+               .times = options.times,
+               .node = options.node,
+               .resync = options.resync},
+        tasks(l),
+        workers(l),
+        changed(l.io()) {
+    changed.expires_at(asio::steady_timer::time_point::max());
+    shared.status_changed = [this](const kube::Pod& pod) { tell(pod, false); };
+  }
+
+  AgentOptions options;
+  Loop& loop;
+  PodRuntime& runtime;
+  EventRecorder events;
+  WorkerShared shared;
+  TaskGroup tasks;  // the source, adoption
+  TaskGroup workers;
+  asio::steady_timer changed;         // cancelled when a worker ends, and by stop()
+  std::map<std::string, Entry> pods;  // by "namespace/name"; an orphan's key may have its uid behind
+  std::set<std::string> told;         // problems of the source already told
+  std::optional<DesiredState> wanted;
+  bool adopted = false;
+  bool stopping = false;
+  bool ended = false;
+  std::function<void(const DesiredState&)> objects_listener = [](const DesiredState&) {};
+  std::function<void(const kube::Pod&, bool)> status_listener = [](const kube::Pod&, bool) {};
+
+  void tell(const kube::Pod& pod, bool gone) { status_listener(pod, gone); }
+
+  void start_worker(const std::string& key, kube::Pod pod, bool orphan) {
+    if (!pod.metadata.creation_timestamp) {
+      pod.metadata.creation_timestamp = loop.clock().wall();
+    }
+    auto worker = std::make_unique<PodWorker>(shared, std::move(pod), orphan);
+    PodWorker* running = worker.get();
+    pods[key].worker = std::move(worker);
+    workers.spawn("pod " + key, follow(key, running));
+  }
+
+  /// Runs a worker to its end, and starts the pod that waited for its name.
+  Task<> follow(std::string key, PodWorker* worker) {
+    KEELSON_CO_DO(co_await worker->run());
+    auto it = pods.find(key);
+    kube::Pod old = it->second.worker->pod();
+    bool orphan = it->second.worker->is_orphan();
+    std::optional<kube::Pod> next = std::move(it->second.next);
+    pods.erase(it);
+    if (!orphan) {
+      tell(old, true);
+    }
+    changed.cancel();
+    if (next && !stopping) {
+      start_worker(key, *std::move(next), false);
+    }
+    co_return Result<>();
+  }
+
+  void want_pod(const std::string& key, const kube::Pod& pod) {
+    auto it = pods.find(key);
+    if (it == pods.end()) {
+      start_worker(key, pod, false);
+    } else if (it->second.worker->pod().metadata.uid != pod.metadata.uid || it->second.worker->removed()) {
+      it->second.next = pod;
+      it->second.worker->remove();
+    } else {
+      it->second.next.reset();
+      kube::Pod update = pod;
+      update.metadata.creation_timestamp = it->second.worker->pod().metadata.creation_timestamp;
+      it->second.worker->update(std::move(update));
+    }
+  }
+
+  void tell_problems(const std::vector<SourceProblem>& problems) {
+    std::set<std::string> now;
+    for (const auto& problem : problems) {
+      now.insert(problem.text);
+      if (told.contains(problem.text)) {
+        continue;
+      }
+      if (problem.warning) {
+        log::warning("manifest {}; it is ignored", problem.text);
+        continue;
+      }
+      log::error("manifest {}; what its last good version held goes on", problem.text);
+      kube::ObjectReference about{.kind = problem.kind.empty() ? "Node" : problem.kind,
+                                  .ns = problem.kind.empty() || problem.ns.empty() ? "default" : problem.ns,
+                                  .name = problem.name.empty() ? options.node_name : problem.name,
+                                  .uid = {},
+                                  .api_version = "v1",
+                                  .resource_version = {},
+                                  .field_path = {}};
+      events.record(std::move(about), EventType::warning, "FailedValidation", problem.text);
+    }
+    told = std::move(now);
+  }
+
+  void desired(DesiredState state) {
+    if (stopping) {
+      return;
+    }
+    tell_problems(state.problems);
+    objects_listener(state);
+    bool first = !wanted;
+    wanted = std::move(state);
+    if (first) {
+      tasks.spawn("adopt pods", adopt());
+    }
+    if (adopted) {
+      apply_wanted();
+    }
+  }
+
+  void apply_wanted() {
+    for (auto& [key, entry] : pods) {
+      if (!wanted->pods.contains(key)) {
+        entry.next.reset();
+        entry.worker->remove();
+      }
+    }
+    for (const auto& [key, pod] : wanted->pods) {
+      want_pod(key, pod);
+    }
+  }
+
+  /// Pods that the runtime has and nobody wants are ended first; a wanted pod waits for an old one of its name.
+  Task<> adopt() {
+    auto found = co_await runtime.list_pods();
+    while (!found) {
+      log::warning("look for pods of an earlier run: {}; trying again in 1 s", found.error().message());
+      KEELSON_CO_DO(co_await loop.sleep(std::chrono::seconds(1)));
+      found = co_await runtime.list_pods();
+    }
+    for (const auto& meta : *found) {
+      if (!is_wanted(meta.uid) && !stopping) {
+        remove_orphan(meta);
+      }
+    }
+    adopted = true;
+    if (!stopping) {
+      apply_wanted();
+    }
+    co_return Result<>();
+  }
+
+  bool is_wanted(const std::string& uid) const {
+    return std::ranges::any_of(wanted->pods, [&](const auto& entry) { return entry.second.metadata.uid == uid; });
+  }
+
+  void remove_orphan(const kube::ObjectMeta& meta) {
+    kube::Pod orphan;
+    orphan.metadata = meta;
+    auto key = kube::full_name(meta);
+    if (meta.name.empty() || pods.contains(key)) {
+      key += " " + meta.uid;
+    }
+    log::info("pod {} ({}) is left of an earlier run and no manifest has it: it is removed", key, meta.uid);
+    start_worker(key, std::move(orphan), true);
+  }
+
+  const PodWorker* find(std::string_view ns, std::string_view name) const {
+    auto it = pods.find(fmt::format("{}/{}", ns, name));
+    return it == pods.end() || it->second.worker->is_orphan() ? nullptr : it->second.worker.get();
+  }
+
+  Task<> wait_changed() {
+    co_await changed.async_wait(use_result);
+    co_return Result<>();
+  }
+  Task<> wait_empty() {
+    while (!pods.empty()) {
+      KEELSON_CO_DO(co_await wait_changed());
+    }
+    co_return Result<>();
+  }
+  Task<> remove_all() {
+    Duration longest{0};
+    for (auto& [key, entry] : pods) {
+      entry.next.reset();
+      entry.worker->remove();
+      longest =
+          std::max<Duration>(longest, std::chrono::seconds(entry.worker->pod().spec.termination_grace_period_seconds));
+    }
+    auto outcome = co_await with_deadline<void>(loop, longest + options.stop_slack, wait_empty());
+    if (!outcome) {
+      std::string left;
+      for (const auto& [key, entry] : pods) {
+        left += " " + key;
+      }
+      co_return fail(Kind::timeout, "these pods could not be removed:{}", left);
+    }
+    co_return Result<>();
+  }
+};
+
+namespace {
+
+std::unexpected<Error> fail_pod_not_found(std::string_view name) {
+  return fail(Kind::not_found, "pods \"{}\" not found", name);
+}
+
+}  // namespace
+
+Agent::Agent(Loop& loop, AgentOptions options, PodRuntime& runtime, ContainerProbes* probes)
+    : state_(std::make_unique<State>(loop, std::move(options), runtime, probes)) {}
+
+Agent::~Agent() = default;
+
+Task<> Agent::run() {
+  State& s = *state_;
+  std::optional<PodSource> source;
+  if (!s.options.manifest_dir.empty()) {
+    source.emplace(s.loop, s.options.manifest_dir, [&s](DesiredState state) { s.desired(std::move(state)); });
+    s.tasks.spawn("manifests", source->run());
+  }
+  while (!s.ended) {
+    if (auto waited = co_await s.wait_changed(); !waited) {
+      break;
+    }
+  }
+  KEELSON_CO_DO(co_await s.tasks.close());
+  KEELSON_CO_DO(co_await s.workers.close());
+  co_return Result<>();
+}
+
+Task<> Agent::stop(bool remove_pods) {
+  State& s = *state_;
+  s.stopping = true;
+  Result<> outcome;
+  if (remove_pods) {
+    outcome = co_await s.remove_all();
+  }
+  s.ended = true;
+  s.changed.cancel();
+  co_return outcome;
+}
+
+void Agent::desired(DesiredState state) {
+  state_->desired(std::move(state));
+}
+void Agent::on_objects(std::function<void(const DesiredState&)> listener) {
+  state_->objects_listener = std::move(listener);
+}
+void Agent::on_status(std::function<void(const kube::Pod&, bool)> listener) {
+  state_->status_listener = std::move(listener);
+}
+
+void Agent::runtime_changed(const std::string& uid) {
+  for (auto& [key, entry] : state_->pods) {
+    if (uid.empty() || entry.worker->pod().metadata.uid == uid) {
+      entry.worker->poke();
+    }
+  }
+}
+
+std::vector<kube::Pod> Agent::pods() const {
+  std::vector<kube::Pod> found;
+  for (const auto& [key, entry] : state_->pods) {
+    if (!entry.worker->is_orphan()) {
+      found.push_back(entry.worker->pod());
+    }
+  }
+  return found;
+}
+
+Result<kube::Pod> Agent::find_pod(std::string_view ns, std::string_view name) const {
+  const PodWorker* worker = state_->find(ns, name);
+  if (worker == nullptr) {
+    return fail_pod_not_found(name);
+  }
+  return worker->pod();
+}
+
+Result<ObservedPod> Agent::find_observed(std::string_view ns, std::string_view name) const {
+  const PodWorker* worker = state_->find(ns, name);
+  if (worker == nullptr) {
+    return fail_pod_not_found(name);
+  }
+  return worker->observed();
+}
+
+Result<Timeline> Agent::find_timeline(std::string_view ns, std::string_view name) const {
+  const PodWorker* worker = state_->find(ns, name);
+  if (worker == nullptr) {
+    return fail_pod_not_found(name);
+  }
+  return worker->timeline();
+}
+
+EventRecorder& Agent::events() {
+  return state_->events;
+}
+
+}  // namespace keelson::agent

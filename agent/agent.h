@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent: from the manifest folder to running pods, one worker each.
+//
+//   source --> Agent --> PodWorker (one a pod) --> PodRuntime --> CRI
+//                ^            | status
+//                +-- events --+--> pods(), EventRecorder, AdminApi
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/container_probes.h"
+#include "agent/event_recorder.h"
+#include "agent/plan.h"
+#include "agent/pod_runtime.h"
+#include "agent/pod_source.h"
+#include "agent/pod_status.h"
+#include "agent/timeline.h"
+#include "common/loop.h"
+#include "kube/pod.h"
+
+namespace keelson::agent {
+
+struct AgentOptions {
+  std::string manifest_dir;  ///< A folder or one file; empty: no source (desired() is called by the owner).
+  std::string node_name;
+  StatusNode node;  ///< Addresses of the node, and the runtime's name.
+  LifecycleTimes times;
+  Duration resync = std::chrono::seconds(60);
+  /// Once the pods are told to end (stop(true)), how long to wait beyond their own graces.
+  Duration stop_slack = std::chrono::seconds(15);
+};
+
+/// Belongs to one loop; all calls on its thread.
+class Agent {
+ public:
+  /// `runtime` and `probes` (may be nullptr) outlive the agent.
+  Agent(Loop& loop, AgentOptions options, PodRuntime& runtime, ContainerProbes* probes = nullptr);
+  ~Agent();
+  Agent(const Agent&) = delete;
+  Agent& operator=(const Agent&) = delete;
+
+  /// Runs until stop(). Running pods are adopted; pods that the runtime has and the source has not are
+  /// removed once the source has been read.
+  Task<> run();
+  /// Ends run(). With `remove_pods` every pod is ended within its grace and removed with all its traces first;
+  /// otherwise all goes on without us. Kind::timeout names pods that are left.
+  Task<> stop(bool remove_pods);
+
+  /// What is wanted, all of it; called by the source, or by the owner where there is none.
+  void desired(DesiredState state);
+  /// Called with each new state of the source, before pods are told.
+  void on_objects(std::function<void(const DesiredState&)> listener);
+  /// Called after each change of a pod's status, and with no status when a pod has gone.
+  void on_status(std::function<void(const kube::Pod&, bool gone)> listener);
+
+  /// The runtime has news of this pod (empty: of any).
+  void runtime_changed(const std::string& uid);
+
+  /// All pods with their status, by namespace and name.
+  std::vector<kube::Pod> pods() const;
+  /// One, or Kind::not_found in the API server's words: pods "x" not found.
+  Result<kube::Pod> find_pod(std::string_view ns, std::string_view name) const;
+  /// Its instances as last observed.
+  Result<ObservedPod> find_observed(std::string_view ns, std::string_view name) const;
+  Result<Timeline> find_timeline(std::string_view ns, std::string_view name) const;
+  EventRecorder& events();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace keelson::agent

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// postStart and preStop hooks.
+#pragma once
+
+#include <string>
+
+#include "agent/pod_runtime.h"
+#include "common/loop.h"
+#include "kube/pod.h"
+
+namespace keelson::agent {
+
+/// One hook to run in, or against, one running instance.
+struct HookCall {
+  kube::LifecycleHandler handler;
+  kube::Container container;  ///< For its named ports.
+  std::string id;
+  std::string pod_ip;
+  Duration limit{0};
+};
+
+/// Runs it to its end; the error says what went wrong (Kind::timeout after the limit). HTTP hooks ask for HTTPS by
+/// HTTP, as the kubelet falls back to; any answer below 400 is success. tcpSocket does nothing.
+Task<> run_hook(Loop& loop, PodRuntime& runtime, HookCall call);
+
+}  // namespace keelson::agent

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+// The steps of a pod that shall run.
+#include "agent/plan.h"
+
+#include <fmt/format.h>
+
+#include "agent/plan_parts.h"
+
+namespace keelson::agent {
+
+namespace {
+
+using Kind = Step::Kind;
+
+/// Before and after a start: whether it may be now, from what, and as which attempt.
+void plan_start(Planning& p, const kube::Container& container, const ObservedSandbox& sandbox) {
+  const ObservedContainer* last = p.observed.newest(container.name);
+  auto known = p.memory.containers.find(container.name);
+  if (known != p.memory.containers.end() && known->second.trouble && known->second.trouble->retry_at > p.now) {
+    p.wake_at(known->second.trouble->retry_at);
+    return;
+  }
+  Step start{.kind = Kind::start_container, .name = container.name, .id = sandbox.id};
+  if (last != nullptr && last->state == RunState::exited) {
+    bool same = last->spec_hash == spec_hash(container);
+    WallTime when = last->finished_at + (same ? restart_wait(*last, p.times) : Duration(0));
+    if (when > p.now) {
+      p.plan.backing_off[container.name] = when;
+      p.wake_at(when);
+      return;
+    }
+    start.attempt = last->attempt + 1;
+    start.delay = same ? next_restart_delay(*last, p.times) : p.times.restart_initial;
+  } else if (last != nullptr) {
+    // Made but never started (the agent died in between), or lost by the runtime.
+    p.plan.steps.push_back({.kind = Kind::remove_container, .name = container.name, .id = last->id});
+    start.attempt = last->state == RunState::created ? last->attempt : last->attempt + 1;
+    start.delay = last->restart_delay;
+  }
+  p.plan.steps.push_back(std::move(start));
+}
+
+/// Running instances whose image changed, or that a probe or hook condemned.
+void plan_kills(Planning& p) {
+  for (const auto& instance : p.observed.containers) {
+    const kube::Container* container = kube::find_container(p.pod.spec, instance.name);
+    if (instance.state != RunState::running || container == nullptr) {
+      continue;
+    }
+    const ContainerMemory* known = memory_of(p.memory, instance);
+    Step kill{.kind = Kind::kill_container, .name = instance.name, .id = instance.id};
+    kill.grace = std::chrono::seconds(p.pod.spec.termination_grace_period_seconds);
+    if (known != nullptr && known->kill_message) {
+      kill.message = *known->kill_message;
+      kill.grace = std::chrono::seconds(known->kill_grace.value_or(p.pod.spec.termination_grace_period_seconds));
+    } else if (instance.spec_hash != spec_hash(*container)) {
+      kill.message = fmt::format("Container {} definition changed, will be restarted", instance.name);
+    } else {
+      continue;
+    }
+    p.plan.steps.push_back(std::move(kill));
+  }
+}
+
+/// Keeps, for each container, the newest instance and one dead one besides; old sandboxes go once they are empty.
+void plan_garbage(Planning& p) {
+  std::map<std::string_view, int> dead_behind;
+  for (const auto& instance : p.observed.containers) {
+    const ObservedContainer* newest = p.observed.newest(instance.name);
+    if (&instance == newest || instance.state == RunState::running) {
+      continue;
+    }
+    bool keep =
+        newest->state != RunState::exited && instance.state == RunState::exited && dead_behind[instance.name] == 0;
+    ++dead_behind[instance.name];
+    if (!keep) {
+      p.plan.steps.push_back({.kind = Kind::remove_container, .name = instance.name, .id = instance.id});
+    }
+  }
+  for (size_t i = 1; i < p.observed.sandboxes.size(); ++i) {
+    const auto& sandbox = p.observed.sandboxes[i];
+    bool empty = std::ranges::none_of(p.observed.containers, [&](const auto& c) { return c.sandbox_id == sandbox.id; });
+    if (sandbox.ready) {
+      p.plan.steps.push_back({.kind = Kind::stop_sandbox, .id = sandbox.id});
+    } else if (empty) {
+      p.plan.steps.push_back({.kind = Kind::remove_sandbox, .id = sandbox.id});
+    }
+  }
+}
+
+void plan_sandbox(Planning& p) {
+  for (const auto& sandbox : p.observed.sandboxes) {
+    bool in_use = std::ranges::any_of(p.observed.containers, [&](const auto& c) {
+      return c.sandbox_id == sandbox.id && c.state == RunState::running;
+    });
+    if (sandbox.ready || in_use) {
+      p.plan.steps.push_back({.kind = Kind::stop_sandbox, .id = sandbox.id});
+    }
+  }
+  if (p.memory.sandbox_trouble && p.memory.sandbox_trouble->retry_at > p.now) {
+    p.wake_at(p.memory.sandbox_trouble->retry_at);
+    return;
+  }
+  uint32_t attempt = p.observed.sandboxes.empty() ? 0 : p.observed.sandboxes.front().attempt + 1;
+  p.plan.steps.push_back({.kind = Kind::create_sandbox, .attempt = attempt});
+}
+
+void plan_containers(Planning& p, const ObservedSandbox& sandbox) {
+  InitProgress init = init_progress(p.pod, p.observed, p.memory);
+  for (const kube::Container* container : init.starts) {
+    plan_start(p, *container, sandbox);
+  }
+  if (!init.done) {
+    return;
+  }
+  for (const auto& container : p.pod.spec.containers) {
+    const ObservedContainer* last = p.observed.newest(container.name);
+    bool ended = last != nullptr && last->state == RunState::exited;
+    if (last == nullptr || last->state == RunState::created || last->state == RunState::unknown ||
+        (ended && may_restart(p.pod.spec.restart_policy, *last))) {
+      plan_start(p, container, sandbox);
+    }
+  }
+}
+
+void plan_sync(Planning& p) {
+  if (p.pod.spec.active_deadline_seconds) {
+    p.wake_at(p.memory.start_time + std::chrono::seconds(*p.pod.spec.active_deadline_seconds));
+  }
+  if (!p.memory.prepared) {
+    if (p.memory.sandbox_trouble && p.memory.sandbox_trouble->retry_at > p.now) {
+      p.wake_at(p.memory.sandbox_trouble->retry_at);
+      return;
+    }
+    p.plan.steps.push_back({.kind = Kind::prepare});
+  }
+  const auto& sandboxes = p.observed.sandboxes;
+  bool usable =
+      !sandboxes.empty() && sandboxes.front().ready && (p.pod.spec.host_network || !sandboxes.front().ips.empty());
+  if (!usable) {
+    plan_sandbox(p);
+    return;
+  }
+  plan_garbage(p);
+  plan_kills(p);
+  plan_containers(p, sandboxes.front());
+}
+
+}  // namespace
+
+std::string_view to_string(Step::Kind kind) {
+  switch (kind) {
+    case Kind::prepare:
+      return "prepare";
+    case Kind::create_sandbox:
+      return "create_sandbox";
+    case Kind::stop_sandbox:
+      return "stop_sandbox";
+    case Kind::remove_sandbox:
+      return "remove_sandbox";
+    case Kind::start_container:
+      return "start_container";
+    case Kind::kill_container:
+      return "kill_container";
+    case Kind::remove_container:
+      return "remove_container";
+    case Kind::clean_up:
+      return "clean_up";
+  }
+  return "";
+}
+
+Plan plan(const kube::Pod& pod, const ObservedPod& observed, const PodMemory& memory, WallTime now,
+          const LifecycleTimes& times) {
+  Planning p{pod, observed, memory, now, times, {}};
+  if (memory.removed || verdict(pod, observed, memory, now)) {
+    plan_ending(p);
+  } else {
+    plan_sync(p);
+  }
+  return std::move(p.plan);
+}
+
+std::string spec_hash(const kube::Container& container) {
+  uint64_t hash = 14695981039346656037ULL;  // FNV-1a, 64 bits
+  auto add = [&](std::string_view text) {
+    for (unsigned char c : text) {
+      hash = (hash ^ c) * 1099511628211ULL;
+    }
+    hash *= 1099511628211ULL;
+  };
+  add(container.name);
+  add(container.image);
+  return fmt::format("{:016x}", hash);
+}
+
+Duration restart_wait(const ObservedContainer& ended, const LifecycleTimes& times) {
+  return ended.finished_at - ended.created_at > times.restart_reset ? Duration(0) : ended.restart_delay;
+}
+
+Duration next_restart_delay(const ObservedContainer& ended, const LifecycleTimes& times) {
+  if (ended.restart_delay == Duration(0) || ended.finished_at - ended.created_at > times.restart_reset) {
+    return times.restart_initial;
+  }
+  return std::min(2 * ended.restart_delay, times.restart_max);
+}
+
+}  // namespace keelson::agent

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a pod needs done next: a pure function from what is wanted and what is there.
+//
+// A pod's life, as the steps of plan() drive it (a worker carries them out, observes again, and asks again):
+//
+//   sync ----------------> prepare, create sandbox, init containers in order (sidecars stay), containers, restarts
+//     | deadline, all ended, removed
+//     v
+//   ending --------------> kill mains, then sidecars in reverse order, then stop the sandbox
+//     | nothing runs            | pod still wanted: its phase is final, its dead containers stay for logs
+//     v                         v
+//   removing                 finished
+//     | pod no longer wanted: containers, sandboxes, volumes and cgroup go
+//     v
+//   gone
+//
+// Rules are those of the kubelet (pkg/kubelet/kuberuntime computePodActions); the numbers are in LifecycleTimes.
+// Back-off needs no memory: each instance is created with the delay that must pass after its own end, so it survives an
+// agent restart.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/observed.h"
+#include "kube/pod.h"
+
+namespace keelson::agent {
+
+/// The numbers of restarting. Defaults are the kubelet's.
+struct LifecycleTimes {
+  Duration restart_initial = std::chrono::seconds(10);
+  Duration restart_max = std::chrono::seconds(300);
+  Duration restart_reset = std::chrono::seconds(600);  ///< An instance that lived longer starts the back-off anew.
+  Duration pull_initial = std::chrono::seconds(10);
+  Duration pull_max = std::chrono::seconds(300);
+  Duration create_retry = std::chrono::seconds(10);  ///< After a config or create error of a container.
+  Duration sandbox_retry = std::chrono::seconds(1);  ///< After a failed sandbox; doubles up to create_retry.
+};
+
+/// Why a container that should run does not, and when to try again.
+struct StartTrouble {
+  std::string reason;  ///< "ErrImagePull", "CreateContainerConfigError" ...
+  std::string message;
+  WallTime retry_at{};
+  Duration delay{0};
+  bool operator==(const StartTrouble&) const = default;
+};
+
+/// What the worker knows of a container beyond what the runtime says; bound to the instance `id`.
+struct ContainerMemory {
+  std::string id;
+  bool post_start_pending = false;  ///< The hook runs: the container does not count as running yet.
+  bool started = false;             ///< The startup probe has passed, or there is none and it runs.
+  bool ready = false;
+  std::optional<std::string> kill_message;  ///< A probe or hook wants it gone; the message of its Killing event.
+  std::optional<int64_t> kill_grace;        ///< The probe's own grace, in seconds.
+  std::optional<StartTrouble> trouble;      ///< Of the next instance.
+};
+
+/// A final phase, once decided.
+struct Verdict {
+  kube::PodPhase phase = kube::PodPhase::failed;
+  std::string reason;
+  std::string message;
+  bool operator==(const Verdict&) const = default;
+};
+
+/// What the worker remembers of the pod. All of it can be lost: a new agent rebuilds it from the runtime.
+struct PodMemory {
+  WallTime start_time{};  ///< status.startTime.
+  bool removed = false;   ///< The source no longer has the pod.
+  bool orphan = false;    ///< Never known by a source of this agent: only to be removed.
+  std::optional<WallTime> ending_since;
+  std::optional<int64_t> grace;    ///< Overrides the spec's; only ever shorter.
+  std::optional<Verdict> verdict;  ///< Evicted, DeadlineExceeded: decided from outside of the containers.
+  std::optional<StartTrouble> sandbox_trouble;
+  bool prepared = false;  ///< Volumes and cgroup are in place (of this agent's life).
+  bool cleaned = false;
+  std::map<std::string, ContainerMemory, std::less<>> containers;
+};
+
+/// One thing to do. Fields that a kind does not name are empty.
+struct Step {
+  enum class Kind {
+    prepare,           ///< Directories, cgroup, volumes.
+    create_sandbox,    ///< `attempt`.
+    stop_sandbox,      ///< `id`: kills what runs in it.
+    remove_sandbox,    ///< `id`.
+    start_container,   ///< `name`, `attempt`, `delay` (its restart_delay), `id` (the sandbox): pull, create, start.
+    kill_container,    ///< `name`, `id`, `grace`, `message`: preStop, SIGTERM, SIGKILL.
+    remove_container,  ///< `id`, `name`.
+    clean_up,          ///< Volumes, cgroup and directories go.
+  };
+  Kind kind = Kind::prepare;
+  std::string name = {};
+  std::string id = {};
+  uint32_t attempt = 0;
+  Duration delay{0};
+  Duration grace{0};
+  std::string message = {};
+  bool operator==(const Step&) const = default;
+};
+std::string_view to_string(Step::Kind kind);
+
+/// What is to do now. Kills may be carried out at the same time; all else in order. Empty: nothing until something
+/// changes or `wake` comes.
+struct Plan {
+  enum class Stage { sync, ending, finished, gone };
+  Stage stage = Stage::sync;
+  std::vector<Step> steps;
+  std::optional<WallTime> wake;
+  /// Containers whose next start waits for the end of a back-off, with that time.
+  std::map<std::string, WallTime, std::less<>> backing_off;
+};
+
+/// The next steps. Pure. `pod` has its uid.
+Plan plan(const kube::Pod& pod, const ObservedPod& observed, const PodMemory& memory, WallTime now,
+          const LifecycleTimes& times);
+
+/// Which final phase the pod has reached by what its containers did, or by memory.verdict; nullopt while it has none.
+/// Sidecars' exit codes do not count.
+std::optional<Verdict> verdict(const kube::Pod& pod, const ObservedPod& observed, const PodMemory& memory,
+                               WallTime now);
+
+/// Whether all that must end before the containers has ended: init containers done, sidecars started.
+bool is_initialized(const kube::Pod& pod, const ObservedPod& observed, const PodMemory& memory);
+
+/// Changes with the container's name and image alone (so an edit of its env or command never restarts it).
+std::string spec_hash(const kube::Container& container);
+
+/// How long after the end of `ended` the next instance may start; zero at once.
+Duration restart_wait(const ObservedContainer& ended, const LifecycleTimes& times);
+/// The restart_delay of the instance after `ended`.
+Duration next_restart_delay(const ObservedContainer& ended, const LifecycleTimes& times);
+
+}  // namespace keelson::agent

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a worker asks of the world: sandboxes and containers by CRI, volumes and cgroups of the node, in the words of a
+// pod's life.
+//
+// One implementation talks to a CRI runtime (cri_pod_runtime.h); the tests' one is a small world in memory. Every call
+// ends by a deadline of its own (Kind::timeout), so that a hung one hurts one pod; every call may be repeated after a
+// crash at any point.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/observed.h"
+#include "common/loop.h"
+#include "kube/pod.h"
+
+namespace keelson::agent {
+
+/// What a container is made from.
+struct ContainerOrder {
+  kube::Pod pod;
+  std::string name;
+  std::string sandbox_id;
+  std::vector<std::string> pod_ips;
+  std::string image_ref;  ///< What pull_image or find_image answered.
+  uint32_t attempt = 0;
+  Duration restart_delay{0};
+};
+
+/// What a command in a container did.
+struct ExecOutcome {
+  int32_t exit_code = 0;
+  std::string output;
+};
+
+/// All calls on the agent's loop. Pods come by value, so that a caller may change its own meanwhile.
+class PodRuntime {
+ public:
+  virtual ~PodRuntime() = default;
+
+  /// Every pod that anything is left of: in the runtime, or of prepare() alone (then its uid is all that is known).
+  virtual Task<std::vector<kube::ObjectMeta>> list_pods() = 0;
+  /// All of one pod, termination messages included.
+  virtual Task<ObservedPod> observe(std::string uid) = 0;
+
+  /// Folders, cgroup, volumes of the pod; idempotent. The error is the text of a FailedMount event.
+  virtual Task<> prepare(kube::Pod pod) = 0;
+  /// Undoes prepare(); what is not there is fine.
+  virtual Task<> clean_up(kube::Pod pod) = 0;
+
+  /// Answers the sandbox's id.
+  virtual Task<std::string> create_sandbox(kube::Pod pod, uint32_t attempt) = 0;
+  virtual Task<> stop_sandbox(std::string id) = 0;
+  virtual Task<> remove_sandbox(std::string id) = 0;
+
+  /// The reference of an image that is here; empty if it is not.
+  virtual Task<std::string> find_image(std::string image) = 0;
+  /// Pulls it; answers its reference. Kind::invalid: that is no image name.
+  virtual Task<std::string> pull_image(kube::Pod pod, std::string image) = 0;
+
+  /// Answers the container's id. Kind::invalid: the spec cannot be made real as it stands (a missing ConfigMap key,
+  /// say): CreateContainerConfigError. Other kinds: CreateContainerError.
+  virtual Task<std::string> create_container(ContainerOrder order) = 0;
+  virtual Task<> start_container(std::string id) = 0;
+  /// SIGTERM, then SIGKILL after `grace`; ends when the container has ended.
+  virtual Task<> stop_container(std::string id, Duration grace) = 0;
+  virtual Task<> remove_container(std::string id) = 0;
+
+  /// Runs a command in a container to its end. Kind::timeout after `limit`.
+  virtual Task<ExecOutcome> exec(std::string id, std::vector<std::string> command, Duration limit) = 0;
+};
+
+}  // namespace keelson::agent

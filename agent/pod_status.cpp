@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+// Container statuses, conditions, phase: from plain values to the API's words.
+#include "agent/pod_status.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "agent/plan_parts.h"
+#include "agent/pod_phase.h"
+#include "kube/pod_qos.h"
+
+namespace keelson::agent {
+
+namespace {
+
+using kube::ConditionStatus;
+using kube::PodPhase;
+
+std::optional<WallTime> time_of(WallTime time) {
+  return time.time_since_epoch().count() == 0 ? std::nullopt : std::optional(time);
+}
+
+kube::ContainerState terminated_state(const ObservedContainer& instance, const StatusNode& node) {
+  kube::ContainerTerminated ended{.exit_code = instance.exit_code,
+                                  .signal = 0,
+                                  .reason = instance.reason,
+                                  .message = instance.message,
+                                  .started_at = time_of(instance.started_at),
+                                  .finished_at = time_of(instance.finished_at),
+                                  .container_id = node.runtime_name + "://" + instance.id};
+  if (ended.reason.empty()) {
+    ended.reason = instance.exit_code == 0 ? "Completed" : "Error";
+  }
+  kube::ContainerState state;
+  state.terminated = std::move(ended);
+  return state;
+}
+
+kube::ContainerState waiting_state(std::string reason, std::string message = {}) {
+  kube::ContainerState state;
+  state.waiting = kube::ContainerWaiting{std::move(reason), std::move(message)};
+  return state;
+}
+
+/// Why a container that does not run waits, if it is to run.
+std::optional<kube::ContainerState> reason_to_wait(const StatusInput& in, const kube::Container& container,
+                                                   const ObservedContainer* newest) {
+  auto known = in.memory.containers.find(container.name);
+  if (known != in.memory.containers.end() && known->second.trouble) {
+    return waiting_state(known->second.trouble->reason, known->second.trouble->message);
+  }
+  if (auto it = in.plan.backing_off.find(container.name); it != in.plan.backing_off.end() && newest != nullptr) {
+    const auto& meta = in.pod.metadata;
+    return waiting_state("CrashLoopBackOff", fmt::format("back-off {} restarting failed container={} pod={}_{}({})",
+                                                         human_duration(it->second - newest->finished_at),
+                                                         container.name, meta.name, meta.ns, meta.uid));
+  }
+  if (newest == nullptr || newest->state != RunState::exited) {
+    return waiting_state(in.pod.spec.init_containers.empty() ? "ContainerCreating" : "PodInitializing");
+  }
+  return std::nullopt;
+}
+
+kube::ContainerStatus container_status(const StatusInput& in, const StatusNode& node, const kube::Container& container,
+                                       bool init) {
+  kube::ContainerStatus status;
+  status.name = container.name;
+  status.image = container.image;
+  status.started = false;
+  const ObservedContainer* newest = in.observed.newest(container.name);
+  auto previous = std::ranges::find_if(in.observed.containers, [&](const auto& c) {
+    return c.name == container.name && &c != newest && c.state == RunState::exited;
+  });
+  if (previous != in.observed.containers.end()) {
+    status.last_state = terminated_state(*previous, node);
+  }
+  const ContainerMemory* known = newest == nullptr ? nullptr : memory_of(in.memory, *newest);
+  bool runs =
+      newest != nullptr && newest->state == RunState::running && !(known != nullptr && known->post_start_pending);
+  if (newest != nullptr) {
+    status.restart_count = static_cast<int32_t>(newest->attempt);
+    status.image_id = newest->image_ref;
+    status.container_id = node.runtime_name + "://" + newest->id;
+  }
+  if (runs) {
+    status.state.running = kube::ContainerRunning{time_of(newest->started_at)};
+    status.started = known != nullptr && known->started;
+    status.ready = known != nullptr && known->ready;
+  } else if (auto waiting = reason_to_wait(in, container, newest)) {
+    status.state = *waiting;
+    if (newest != nullptr && newest->state == RunState::exited) {
+      status.last_state = terminated_state(*newest, node);
+    }
+  } else {
+    status.state = terminated_state(*newest, node);
+    status.ready = init && !container.is_sidecar() && newest->exit_code == 0;
+  }
+  return status;
+}
+
+std::string join(const std::vector<std::string>& names) {
+  return fmt::format("[{}]", fmt::join(names, " "));
+}
+
+/// Sets one condition; its transition time moves only when its status changes.
+void set_condition(kube::PodStatus& status, const kube::PodStatus& previous, kube::PodCondition condition,
+                   WallTime now) {
+  auto old = std::ranges::find(previous.conditions, condition.type, &kube::PodCondition::type);
+  bool same = old != previous.conditions.end() && old->status == condition.status && old->last_transition_time;
+  condition.last_transition_time = same ? *old->last_transition_time : now;
+  status.conditions.push_back(std::move(condition));
+}
+
+kube::PodCondition condition(std::string type, bool holds, std::string reason = {}, std::string message = {}) {
+  kube::PodCondition c;
+  c.type = std::move(type);
+  c.status = holds ? ConditionStatus::true_status : ConditionStatus::false_status;
+  c.reason = std::move(reason);
+  c.message = std::move(message);
+  return c;
+}
+
+kube::PodCondition containers_ready(const StatusInput& in, const kube::PodStatus& status) {
+  if (status.phase == PodPhase::succeeded || status.phase == PodPhase::failed) {
+    return condition("ContainersReady", false, status.phase == PodPhase::succeeded ? "PodCompleted" : "PodFailed");
+  }
+  std::vector<std::string> unready;
+  for (size_t i = 0; i < status.init_container_statuses.size(); ++i) {
+    if (in.pod.spec.init_containers[i].is_sidecar() && !status.init_container_statuses[i].ready) {
+      unready.push_back(status.init_container_statuses[i].name);
+    }
+  }
+  for (const auto& container : status.container_statuses) {
+    if (!container.ready) {
+      unready.push_back(container.name);
+    }
+  }
+  if (unready.empty()) {
+    return condition("ContainersReady", true);
+  }
+  return condition("ContainersReady", false, "ContainersNotReady", "containers with unready status: " + join(unready));
+}
+
+kube::PodCondition pod_ready(const StatusInput& in, const kube::PodCondition& containers) {
+  kube::PodCondition ready = containers;
+  ready.type = "Ready";
+  if (containers.status != ConditionStatus::true_status) {
+    return ready;
+  }
+  std::vector<std::string> messages;
+  for (const auto& gate : in.pod.spec.readiness_gates) {
+    auto it = std::ranges::find(in.previous.conditions, gate, &kube::PodCondition::type);
+    if (it == in.previous.conditions.end()) {
+      messages.push_back(fmt::format("corresponding condition of pod readiness gate \"{}\" does not exist.", gate));
+    } else if (it->status != ConditionStatus::true_status) {
+      messages.push_back(fmt::format("the status of pod readiness gate \"{}\" is not \"True\", but {}", gate,
+                                     kube::to_string(it->status)));
+    }
+  }
+  if (!messages.empty()) {
+    return condition("Ready", false, "ReadinessGatesNotReady", fmt::format("{}", fmt::join(messages, ", ")));
+  }
+  return ready;
+}
+
+kube::PodCondition initialized(const StatusInput& in, const kube::PodStatus& status) {
+  if (status.phase == PodPhase::succeeded) {
+    return condition("Initialized", true, "PodCompleted");
+  }
+  InitProgress init = init_progress(in.pod, in.observed, in.memory);
+  if (init.done) {
+    return condition("Initialized", true);
+  }
+  std::vector<std::string> names;
+  for (const auto* container : init.incomplete) {
+    names.push_back(container->name);
+  }
+  return condition("Initialized", false, "ContainersNotInitialized",
+                   "containers with incomplete status: " + join(names));
+}
+
+void set_conditions(kube::PodStatus& status, const StatusInput& in, WallTime now) {
+  const ObservedSandbox* sandbox = in.observed.ready_sandbox();
+  bool network = sandbox != nullptr && (in.pod.spec.host_network || !sandbox->ips.empty());
+  set_condition(status, in.previous, condition("PodReadyToStartContainers", network), now);
+  set_condition(status, in.previous, initialized(in, status), now);
+  kube::PodCondition containers = containers_ready(in, status);
+  set_condition(status, in.previous, pod_ready(in, containers), now);
+  set_condition(status, in.previous, containers, now);
+  set_condition(status, in.previous, condition("PodScheduled", true), now);
+  for (const auto& other : in.previous.conditions) {
+    if (std::ranges::find(status.conditions, other.type, &kube::PodCondition::type) == status.conditions.end()) {
+      status.conditions.push_back(other);
+    }
+  }
+}
+
+bool is_final(const std::optional<PodPhase>& phase) {
+  return phase == PodPhase::succeeded || phase == PodPhase::failed;
+}
+
+void set_phase(kube::PodStatus& status, const StatusInput& in, WallTime now) {
+  if (is_final(in.previous.phase)) {
+    status.phase = in.previous.phase;
+    status.reason = in.previous.reason;
+    status.message = in.previous.message;
+    return;
+  }
+  auto decided = verdict(in.pod, in.observed, in.memory, now);
+  if (decided && !is_running(in.observed)) {
+    status.phase = decided->phase;
+    status.reason = decided->reason;
+    status.message = decided->message;
+  } else if (decided) {
+    status.phase = in.previous.phase.value_or(PodPhase::running);
+  } else {
+    status.phase = current_phase(in.pod, in.observed, in.memory);
+  }
+}
+
+void set_addresses(kube::PodStatus& status, const StatusInput& in, const StatusNode& node) {
+  status.host_ips = node.ips;
+  status.host_ip = node.ips.empty() ? "" : node.ips.front();
+  status.pod_ips = in.previous.pod_ips;
+  if (in.pod.spec.host_network) {
+    status.pod_ips = in.observed.sandboxes.empty() ? status.pod_ips : node.ips;
+  } else if (!in.observed.sandboxes.empty() && !in.observed.sandboxes.front().ips.empty()) {
+    status.pod_ips = in.observed.sandboxes.front().ips;
+  }
+  status.pod_ip = status.pod_ips.empty() ? "" : status.pod_ips.front();
+}
+
+}  // namespace
+
+kube::PodStatus make_status(const StatusInput& input, const StatusNode& node, WallTime now) {
+  kube::PodStatus status;
+  status.observed_generation = input.pod.metadata.generation;
+  status.qos_class = kube::qos_class(input.pod);
+  status.start_time = input.memory.start_time;
+  set_addresses(status, input, node);
+  for (const auto& container : input.pod.spec.init_containers) {
+    status.init_container_statuses.push_back(container_status(input, node, container, true));
+  }
+  for (const auto& container : input.pod.spec.containers) {
+    status.container_statuses.push_back(container_status(input, node, container, false));
+  }
+  set_phase(status, input, now);
+  set_conditions(status, input, now);
+  return status;
+}
+
+bool is_ready(const kube::PodStatus& status) {
+  return std::ranges::any_of(
+      status.conditions, [](const auto& c) { return c.type == "Ready" && c.status == ConditionStatus::true_status; });
+}
+
+}  // namespace keelson::agent

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the node says of a pod (status.phase, conditions, containerStatuses): a pure function of what plan() sees too.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "agent/plan.h"
+#include "kube/pod.h"
+
+namespace keelson::agent {
+
+/// What the status needs to know of the node.
+struct StatusNode {
+  std::vector<std::string> ips;          ///< Become hostIPs, and podIPs with host networking.
+  std::string runtime_name = "keelson";  ///< Before "://" in container ids.
+};
+
+/// What a status is made from. `previous` is what was said last: transition times and a final phase are kept from it.
+struct StatusInput {
+  const kube::Pod& pod;
+  const ObservedPod& observed;
+  const PodMemory& memory;
+  const Plan& plan;
+  const kube::PodStatus& previous;
+};
+
+/// The status now. Pure. Rules: features of the kubelet's generateAPIPodStatus: a final phase is held back until
+/// nothing runs, and never changes again; conditions PodReadyToStartContainers, Initialized, Ready, ContainersReady,
+/// PodScheduled with the kubelet's reasons; condition types of others in `previous` are kept.
+kube::PodStatus make_status(const StatusInput& input, const StatusNode& node, WallTime now);
+
+/// Whether the pod's Ready condition is True.
+bool is_ready(const kube::PodStatus& status);
+
+}  // namespace keelson::agent

@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: Apache-2.0
+// The worker's loop.
+#include "agent/pod_worker.h"
+
+#include <fmt/format.h>
+
+#include "agent/plan_parts.h"
+#include "agent/pod_worker_state.h"
+#include "common/log.h"
+
+namespace keelson::agent {
+
+namespace {
+
+using namespace asio::experimental::awaitable_operators;
+
+bool is_init(const kube::Pod& pod, std::string_view name) {
+  return std::ranges::find(pod.spec.init_containers, name, &kube::Container::name) != pod.spec.init_containers.end();
+}
+
+std::string_view probe_word(ProbeKind kind) {
+  switch (kind) {
+    case ProbeKind::liveness:
+      return "liveness";
+    case ProbeKind::readiness:
+      return "readiness";
+    case ProbeKind::startup:
+      return "startup";
+  }
+  return "";
+}
+
+std::string capitalised(std::string_view word) {
+  std::string text(word);
+  text[0] = static_cast<char>(text[0] - 'a' + 'A');
+  return text;
+}
+
+}  // namespace
+
+EventRecorder::Subject PodWorker::State::subject(std::string_view container) const {
+  return {.pod = pod.metadata, .container = std::string(container), .init = is_init(pod, container)};
+}
+
+void PodWorker::State::record(std::string_view container, EventType type, std::string_view reason,
+                              std::string message) {
+  shared.events.record(subject(container), type, reason, std::move(message));
+}
+
+void PodWorker::State::publish() {
+  if (memory.orphan) {
+    return;
+  }
+  kube::PodStatus status = make_status({pod, observed, memory, plan, pod.status}, shared.node, now());
+  if (is_ready(status) || plan.stage != Plan::Stage::sync) {
+    timeline.close();
+  }
+  if (status != pod.status) {
+    pod.status = std::move(status);
+    shared.status_changed(pod);
+  }
+}
+
+void PodWorker::State::ask_plan() {
+  plan = agent::plan(pod, observed, memory, now(), shared.times);
+  if (plan.stage != Plan::Stage::sync && !memory.ending_since) {
+    memory.ending_since = now();
+    if (shared.probes != nullptr) {
+      shared.probes->pod_ends(pod.metadata.uid);
+    }
+    plan = agent::plan(pod, observed, memory, now(), shared.times);
+  }
+}
+
+/// Binds memory to what was just observed, and has new instances probed.
+void PodWorker::State::learn() {
+  for (const auto* list : {&pod.spec.init_containers, &pod.spec.containers}) {
+    for (const auto& container : *list) {
+      const ObservedContainer* instance = observed.newest(container.name);
+      if (instance == nullptr) {
+        continue;
+      }
+      if (instance->state == RunState::running) {
+        learn_instance(container, *instance);
+      } else if (auto known = memory.containers.find(container.name); known != memory.containers.end()) {
+        known->second.ready = known->second.started = known->second.post_start_pending = false;
+        known->second.kill_message.reset();
+        if (shared.probes != nullptr) {
+          shared.probes->forget(pod.metadata.uid, container.name);
+        }
+      }
+    }
+  }
+}
+
+void PodWorker::State::learn_instance(const kube::Container& container, const ObservedContainer& instance) {
+  ContainerMemory& known = memory.containers[container.name];
+  if (known.id != instance.id) {
+    known = ContainerMemory{.id = instance.id};
+  }
+  known.trouble.reset();
+  if (known.post_start_pending) {
+    return;
+  }
+  if (!container.startup_probe) {
+    known.started = true;
+  }
+  if (!container.readiness_probe) {
+    known.ready = known.started;
+  }
+  if (shared.probes != nullptr && plan.stage == Plan::Stage::sync) {
+    std::string ip = observed.sandboxes.empty() || observed.sandboxes.front().ips.empty()
+                         ? (shared.node.ips.empty() ? "" : shared.node.ips.front())
+                         : observed.sandboxes.front().ips.front();
+    shared.probes->watch(pod, instance, ip, [weak = weak_from_this()](ProbeNews news) {
+      if (auto self = weak.lock()) {
+        self->hear(news);
+      }
+    });
+  }
+}
+
+void PodWorker::State::hear(const ProbeNews& news) {
+  auto it = memory.containers.find(news.name);
+  const kube::Container* container = kube::find_container(pod.spec, news.name);
+  if (it == memory.containers.end() || it->second.id != news.id || container == nullptr) {
+    return;
+  }
+  ContainerMemory& known = it->second;
+  std::string_view word = probe_word(news.kind);
+  if (!news.success && !news.message.empty()) {
+    record(news.name, EventType::warning, "Unhealthy",
+           fmt::format("{} probe failed: {}", capitalised(word), news.message));
+  }
+  if (!news.decided) {
+    return;
+  }
+  if (news.kind == ProbeKind::readiness) {
+    known.ready = news.success;
+  } else if (news.success) {
+    known.started = true;
+  } else {
+    const auto& probe = news.kind == ProbeKind::liveness ? container->liveness_probe : container->startup_probe;
+    known.kill_message = fmt::format("Container {} failed {} probe, will be restarted", news.name, word);
+    known.kill_grace = probe ? probe->termination_grace_period_seconds : std::nullopt;
+  }
+  if (!container->readiness_probe) {
+    known.ready = known.started;
+  }
+  publish();
+  poke();
+}
+
+void PodWorker::State::tell_back_off() {
+  for (const auto& [name, when] : plan.backing_off) {
+    const ObservedContainer* ended = observed.newest(name);
+    if (ended != nullptr && backing_off.insert(ended->id).second) {
+      const auto& meta = pod.metadata;
+      record(
+          name, EventType::warning, "BackOff",
+          fmt::format("Back-off restarting failed container {} in pod {}_{}({})", name, meta.name, meta.ns, meta.uid));
+    }
+  }
+}
+
+/// A failed pull is told as such for a moment, and then as waiting.
+void PodWorker::State::tell_pull_back_off() {
+  constexpr auto kShown = std::chrono::seconds(1);
+  for (auto& [name, known] : memory.containers) {
+    const kube::Container* container = kube::find_container(pod.spec, name);
+    if (container == nullptr || !known.trouble || known.trouble->reason != "ErrImagePull") {
+      continue;
+    }
+    WallTime shown = known.trouble->retry_at - known.trouble->delay + kShown;
+    if (now() < shown) {
+      plan.wake = plan.wake ? std::min(*plan.wake, shown) : shown;
+      continue;
+    }
+    auto text = fmt::format("Back-off pulling image \"{}\"", container->image);
+    record(name, EventType::normal, "BackOff", text);
+    known.trouble->reason = "ImagePullBackOff";
+    known.trouble->message = fmt::format("{}: ErrImagePull: {}", text, known.trouble->message);
+  }
+}
+
+Task<> PodWorker::State::wait_poke() {
+  while (!dirty) {
+    co_await wake.async_wait(use_result);
+  }
+  co_return Result<>();
+}
+
+Task<> PodWorker::State::wait_interrupt() {
+  while (!interrupted) {
+    co_await interrupt.async_wait(use_result);
+  }
+  co_return Result<>();
+}
+
+/// Until poked, or the plan's wake time, or the next look.
+Task<> PodWorker::State::wait_for_change() {
+  Duration wait = shared.resync;
+  if (plan.wake) {
+    wait = std::min<Duration>(wait, *plan.wake - now());
+  }
+  if (retry > Duration(0)) {
+    wait = std::min(wait, retry);
+  }
+  if (wait > Duration(0) && !dirty) {
+    auto outcome = co_await (shared.loop.sleep(wait) || wait_poke());
+    if (outcome.index() == 0 && !std::get<0>(outcome)) {
+      co_return std::unexpected(std::get<0>(outcome).error());
+    }
+  }
+  co_return Result<>();
+}
+
+Task<> PodWorker::State::prepare() {
+  timeline.enter("mounts");
+  auto done = co_await shared.runtime.prepare(pod);
+  timeline.leave();
+  if (!done) {
+    record({}, EventType::warning, "FailedMount", done.error().message());
+    Duration delay = shared.times.sandbox_retry;
+    if (memory.sandbox_trouble) {
+      delay = std::min(2 * memory.sandbox_trouble->delay, shared.times.create_retry);
+    }
+    memory.sandbox_trouble = StartTrouble{"FailedMount", done.error().message(), now() + delay, delay};
+    co_return std::unexpected(std::move(done).error());
+  }
+  memory.prepared = true;
+  memory.sandbox_trouble.reset();
+  co_return Result<>();
+}
+
+Task<> PodWorker::State::create_sandbox(uint32_t attempt) {
+  if (attempt > 0) {
+    record({}, EventType::normal, "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
+  }
+  timeline.enter("sandbox");
+  auto id = co_await shared.runtime.create_sandbox(pod, attempt);
+  timeline.leave();
+  if (!id) {
+    record({}, EventType::warning, "FailedCreatePodSandBox", "Failed to create pod sandbox: " + id.error().message());
+    Duration delay = shared.times.sandbox_retry;
+    if (memory.sandbox_trouble) {
+      delay = std::min(2 * memory.sandbox_trouble->delay, shared.times.create_retry);
+    }
+    memory.sandbox_trouble = StartTrouble{"FailedCreatePodSandBox", id.error().message(), now() + delay, delay};
+    co_return std::unexpected(std::move(id).error());
+  }
+  memory.sandbox_trouble.reset();
+  co_return Result<>();
+}
+
+Task<> PodWorker::State::carry_out_step(Step step) {
+  switch (step.kind) {
+    case Step::Kind::prepare:
+      co_return co_await prepare();
+    case Step::Kind::create_sandbox:
+      co_return co_await create_sandbox(step.attempt);
+    case Step::Kind::stop_sandbox:
+      co_return co_await shared.runtime.stop_sandbox(step.id);
+    case Step::Kind::remove_sandbox:
+      co_return co_await shared.runtime.remove_sandbox(step.id);
+    case Step::Kind::start_container:
+      co_return co_await start_container(std::move(step));
+    case Step::Kind::kill_container:
+      co_return co_await kill_container(std::move(step));
+    case Step::Kind::remove_container:
+      co_return co_await shared.runtime.remove_container(step.id);
+    case Step::Kind::clean_up: {
+      KEELSON_CO_DO(co_await shared.runtime.clean_up(pod));
+      memory.cleaned = true;
+      co_return Result<>();
+    }
+  }
+  co_return Result<>();
+}
+
+/// Kills at the same time, then the rest in order, up to the first that fails; containers do not wait for one another's
+/// failures.
+Task<> PodWorker::State::carry_out(Plan what) {
+  auto rest = std::ranges::stable_partition(what.steps,
+                                            [](const Step& step) { return step.kind == Step::Kind::kill_container; });
+  std::vector<Step> kills(what.steps.begin(), rest.begin());
+  Result<> outcome;
+  if (!kills.empty()) {
+    outcome = co_await kill_all(std::move(kills), 0);
+  }
+  for (auto& step : rest) {
+    bool starts = step.kind == Step::Kind::start_container;
+    auto done = co_await carry_out_step(std::move(step));
+    if (!done) {
+      outcome = std::move(done);
+      if (!starts) {
+        break;
+      }
+    }
+  }
+  co_return outcome;
+}
+
+PodWorker::PodWorker(WorkerShared& shared, kube::Pod pod, bool orphan)
+    : state_(std::make_shared<State>(shared, std::move(pod))) {
+  state_->memory.start_time = state_->now();
+  state_->memory.orphan = orphan;
+  state_->memory.removed = orphan;
+}
+
+PodWorker::~PodWorker() {
+  if (state_->shared.probes != nullptr) {
+    for (const auto& [name, known] : state_->memory.containers) {
+      state_->shared.probes->forget(state_->pod.metadata.uid, name);
+    }
+  }
+}
+
+Task<> PodWorker::run() {
+  auto s = state_;
+  while (true) {
+    s->dirty = false;
+    s->interrupted = false;
+    auto looked = co_await (s->shared.runtime.observe(s->pod.metadata.uid) || s->wait_interrupt());
+    if (looked.index() == 1) {
+      continue;
+    }
+    auto observed = std::get<0>(std::move(looked));
+    if (!observed) {
+      if (observed.error().kind() == Kind::cancelled) {
+        co_return std::unexpected(std::move(observed).error());
+      }
+      log::warning("pod {}: look at the runtime: {}; trying again in 1 s", kube::full_name(s->pod.metadata),
+                   observed.error().message());
+      KEELSON_CO_DO(co_await s->shared.loop.sleep(std::chrono::seconds(1)));
+      continue;
+    }
+    s->observed = *std::move(observed);
+    if (!s->observed.sandboxes.empty()) {
+      s->memory.start_time = std::min(s->memory.start_time, s->observed.sandboxes.back().created_at);
+    }
+    s->learn();
+    s->ask_plan();
+    s->tell_pull_back_off();
+    s->publish();
+    s->tell_back_off();
+    if (s->plan.stage == Plan::Stage::gone) {
+      co_return Result<>();
+    }
+    if (s->plan.steps.empty()) {
+      s->retry = Duration(0);
+      KEELSON_CO_DO(co_await s->wait_for_change());
+      continue;
+    }
+    auto outcome = co_await (s->carry_out(s->plan) || s->wait_interrupt());
+    if (outcome.index() == 0 && !std::get<0>(outcome)) {
+      const Error& error = std::get<0>(outcome).error();
+      if (error.kind() == Kind::cancelled && !s->interrupted) {
+        co_return std::unexpected(error);
+      }
+      log::warning("pod {}: {}", kube::full_name(s->pod.metadata), error.message());
+      s->retry = std::clamp<Duration>(2 * s->retry, std::chrono::seconds(1), std::chrono::seconds(10));
+      s->dirty = s->interrupted;
+      s->ask_plan();
+      s->publish();
+      KEELSON_CO_DO(co_await s->wait_for_change());
+    } else {
+      s->retry = Duration(0);
+    }
+  }
+}
+
+void PodWorker::update(kube::Pod pod) {
+  pod.status = std::move(state_->pod.status);
+  bool changed = pod != state_->pod;
+  state_->pod = std::move(pod);
+  // A ConfigMap may have come that a container waits for.
+  for (auto& [name, known] : state_->memory.containers) {
+    if (known.trouble && known.trouble->reason == "CreateContainerConfigError") {
+      known.trouble->retry_at = {};
+      changed = true;
+    }
+  }
+  if (changed) {
+    state_->poke();
+  }
+}
+
+void PodWorker::remove(std::optional<int64_t> grace) {
+  PodMemory& memory = state_->memory;
+  int64_t now = memory.grace.value_or(state_->pod.spec.termination_grace_period_seconds);
+  bool shorter = grace && *grace < now;
+  if (shorter) {
+    memory.grace = std::max<int64_t>(*grace, 1);
+  }
+  bool first = !memory.removed;
+  memory.removed = true;
+  if (first && state_->plan.stage == Plan::Stage::sync) {
+    state_->stop_current();
+  } else if (shorter) {
+    state_->stop_current();
+  } else {
+    state_->poke();
+  }
+}
+
+void PodWorker::fail_pod(Verdict verdict) {
+  if (!state_->memory.verdict) {
+    state_->memory.verdict = std::move(verdict);
+    state_->stop_current();
+  }
+}
+
+void PodWorker::poke() {
+  state_->poke();
+}
+const kube::Pod& PodWorker::pod() const {
+  return state_->pod;
+}
+const Timeline& PodWorker::timeline() const {
+  return state_->timeline;
+}
+const ObservedPod& PodWorker::observed() const {
+  return state_->observed;
+}
+bool PodWorker::removed() const {
+  return state_->memory.removed;
+}
+
+bool PodWorker::is_orphan() const {
+  return state_->memory.orphan;
+}
+
+}  // namespace keelson::agent

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// One pod's worker: observes, asks plan(), carries out the steps, says the status; again and again until the pod is
+// gone.
+//
+// A worker is one coroutine on the agent's loop. It waits for its own runtime calls alone, so a hung call hurts no
+// other pod. It holds no truth: killed at any point and made anew, it goes on from what the runtime has.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "agent/container_probes.h"
+#include "agent/event_recorder.h"
+#include "agent/plan.h"
+#include "agent/pod_runtime.h"
+#include "agent/pod_status.h"
+#include "agent/timeline.h"
+#include "common/loop.h"
+#include "kube/pod.h"
+
+namespace keelson::agent {
+
+/// What all workers share. Outlives them.
+struct WorkerShared {
+  Loop& loop;
+  PodRuntime& runtime;
+  EventRecorder& events;
+  ContainerProbes* probes = nullptr;  ///< nullptr: probes of a spec never succeed (a container without one is ready).
+  LifecycleTimes times;
+  StatusNode node;
+  Duration resync = std::chrono::seconds(60);  ///< Looks at the runtime at least this often.
+  std::function<void(const kube::Pod&)> status_changed = [](const kube::Pod&) {};
+};
+
+class PodWorker {
+ public:
+  /// `pod` has its uid. `orphan`: no source has it; it is only to be removed.
+  PodWorker(WorkerShared& shared, kube::Pod pod, bool orphan = false);
+  ~PodWorker();
+  PodWorker(const PodWorker&) = delete;
+  PodWorker& operator=(const PodWorker&) = delete;
+
+  /// Ends when the pod is gone, or with Kind::cancelled: then everything stays as it is.
+  Task<> run();
+
+  /// The wanted pod changed (same uid).
+  void update(kube::Pod pod);
+  /// The pod is no longer wanted. A later, shorter grace (seconds) cuts a running kill short; a longer one is ignored.
+  void remove(std::optional<int64_t> grace = std::nullopt);
+  /// Ends the pod for a reason of the node's ("Evicted"); its objects stay until remove().
+  void fail_pod(Verdict verdict);
+  /// Something may have changed in the runtime.
+  void poke();
+
+  /// The pod with its status as last said.
+  const kube::Pod& pod() const;
+  const Timeline& timeline() const;
+  const ObservedPod& observed() const;
+  bool removed() const;
+  bool is_orphan() const;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace keelson::agent

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ending a container: preStop, SIGTERM, SIGKILL, all within one grace.
+#include <fmt/format.h>
+
+#include "agent/hooks.h"
+#include "agent/pod_worker_state.h"
+
+namespace keelson::agent {
+
+namespace {
+
+using namespace asio::experimental::awaitable_operators;
+
+// What is left for SIGTERM when preStop has used up the grace (kubelet minimumGracePeriodInSeconds).
+constexpr auto kMinimumStop = std::chrono::seconds(2);
+
+}  // namespace
+
+Task<> PodWorker::State::kill_container(Step step) {
+  const kube::Container* found = kube::find_container(pod.spec, step.name);
+  if (!memory.orphan) {
+    record(step.name, EventType::normal, "Killing", step.message);
+  }
+  Duration left = step.grace;
+  bool hook = found != nullptr && found->lifecycle && found->lifecycle->pre_stop && step.grace > Duration(0);
+  if (hook && pre_stopped.insert(step.id).second) {
+    const ObservedSandbox* sandbox = observed.ready_sandbox();
+    HookCall call{.handler = *found->lifecycle->pre_stop,
+                  .container = *found,
+                  .id = step.id,
+                  .pod_ip = sandbox == nullptr || sandbox->ips.empty() ? "" : sandbox->ips.front(),
+                  .limit = step.grace};
+    SteadyTime begin = shared.loop.clock().steady();
+    auto done = co_await run_hook(shared.loop, shared.runtime, std::move(call));
+    if (!done && done.error().kind() != Kind::cancelled) {
+      record(step.name, EventType::warning, "FailedPreStopHook", "PreStopHook failed");
+    }
+    left = std::max<Duration>(step.grace - (shared.loop.clock().steady() - begin), kMinimumStop);
+  }
+  co_return co_await shared.runtime.stop_container(step.id, left);
+}
+
+Task<> PodWorker::State::kill_all(std::vector<Step> steps, size_t from) {
+  Step first = steps[from];
+  if (from + 1 == steps.size()) {
+    co_return co_await kill_container(std::move(first));
+  }
+  auto [one, others] = co_await (kill_container(std::move(first)) && kill_all(std::move(steps), from + 1));
+  co_return one ? std::move(others) : std::move(one);
+}
+
+}  // namespace keelson::agent

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// Starting a container: image, create, start, postStart.
+#include <fmt/format.h>
+
+#include "agent/hooks.h"
+#include "agent/pod_worker_state.h"
+
+namespace keelson::agent {
+
+namespace {
+
+// The kubelet gives postStart no limit; a hook that hangs would hold this pod's worker for ever.
+constexpr auto kPostStartLimit = std::chrono::minutes(10);
+
+std::string seconds_text(Duration d) {
+  return d < std::chrono::seconds(1) ? fmt::format("{}ms", d / std::chrono::milliseconds(1))
+                                     : fmt::format("{:.3f}s", std::chrono::duration<double>(d).count());
+}
+
+}  // namespace
+
+void PodWorker::State::set_trouble(const std::string& name, std::string reason, std::string message, Duration delay) {
+  memory.containers[name].trouble = StartTrouble{std::move(reason), std::move(message), now() + delay, delay};
+  publish();
+}
+
+/// The image's reference. A failure has been told, and is in the container's trouble.
+Task<std::string> PodWorker::State::provide_image(kube::Container container) {
+  auto policy = container.image_pull_policy.value_or(kube::PullPolicy::if_not_present);
+  if (policy != kube::PullPolicy::always) {
+    auto present = co_await shared.runtime.find_image(container.image);
+    if (!present) {
+      set_trouble(container.name, "ImageInspectError", present.error().message(), shared.times.create_retry);
+      record(container.name, EventType::warning, "InspectFailed",
+             fmt::format("Failed to inspect image \"{}\": {}", container.image, present.error().message()));
+      co_return std::unexpected(std::move(present).error());
+    }
+    if (!present->empty()) {
+      record(container.name, EventType::normal, "Pulled",
+             fmt::format("Container image \"{}\" already present on machine", container.image));
+      co_return *std::move(present);
+    }
+  }
+  if (policy == kube::PullPolicy::never) {
+    auto message = fmt::format("Container image \"{}\" is not present with pull policy of Never", container.image);
+    record(container.name, EventType::warning, "ErrImageNeverPull", message);
+    record(container.name, EventType::warning, "Failed", "Error: ErrImageNeverPull");
+    set_trouble(container.name, "ErrImageNeverPull", message, shared.times.create_retry);
+    co_return fail(Kind::not_found, "{}", message);
+  }
+  const auto& last = memory.containers[container.name].trouble;
+  Duration delay = last && (last->reason == "ErrImagePull" || last->reason == "ImagePullBackOff")
+                       ? std::min(2 * last->delay, shared.times.pull_max)
+                       : shared.times.pull_initial;
+  record(container.name, EventType::normal, "Pulling", fmt::format("Pulling image \"{}\"", container.image));
+  SteadyTime begin = shared.loop.clock().steady();
+  auto pulled = co_await shared.runtime.pull_image(pod, container.image);
+  if (!pulled) {
+    bool bad_name = pulled.error().kind() == Kind::invalid;
+    std::string reason = bad_name ? "InvalidImageName" : "ErrImagePull";
+    record(container.name, EventType::warning, "Failed",
+           fmt::format("Failed to pull image \"{}\": {}", container.image, pulled.error().message()));
+    record(container.name, EventType::warning, "Failed", "Error: " + reason);
+    set_trouble(container.name, reason, pulled.error().message(), delay);
+    co_return std::unexpected(std::move(pulled).error());
+  }
+  auto took = seconds_text(shared.loop.clock().steady() - begin);
+  record(container.name, EventType::normal, "Pulled",
+         fmt::format("Successfully pulled image \"{}\" in {} ({} including waiting)", container.image, took, took));
+  co_return *std::move(pulled);
+}
+
+Task<> PodWorker::State::start_container(Step step) {
+  const kube::Container* found = kube::find_container(pod.spec, step.name);
+  if (found == nullptr) {
+    co_return Result<>();
+  }
+  kube::Container container = *found;
+  timeline.enter("pull", step.name);
+  auto image = co_await provide_image(container);
+  timeline.leave();
+  if (!image) {
+    co_return std::unexpected(std::move(image).error());
+  }
+  timeline.enter("create", step.name);
+  const ObservedSandbox* sandbox = observed.ready_sandbox();
+  ContainerOrder order{.pod = pod,
+                       .name = step.name,
+                       .sandbox_id = step.id,
+                       .pod_ips = sandbox == nullptr || sandbox->ips.empty() ? shared.node.ips : sandbox->ips,
+                       .image_ref = *image,
+                       .attempt = step.attempt,
+                       .restart_delay = step.delay};
+  auto id = co_await shared.runtime.create_container(std::move(order));
+  if (!id) {
+    timeline.leave();
+    bool config = id.error().kind() == Kind::invalid;
+    record(step.name, EventType::warning, "Failed", "Error: " + id.error().message());
+    set_trouble(step.name, config ? "CreateContainerConfigError" : "CreateContainerError", id.error().message(),
+                shared.times.create_retry);
+    co_return std::unexpected(std::move(id).error());
+  }
+  record(step.name, EventType::normal, "Created", fmt::format("Created container: {}", step.name));
+  bool hook = container.lifecycle && container.lifecycle->post_start;
+  memory.containers[step.name] = ContainerMemory{.id = *id, .post_start_pending = hook};
+  timeline.enter("start", step.name);
+  auto started = co_await shared.runtime.start_container(*id);
+  timeline.leave();
+  if (!started) {
+    record(step.name, EventType::warning, "Failed", "Error: " + started.error().message());
+    set_trouble(step.name, "RunContainerError", started.error().message(),
+                std::max(step.delay, shared.times.create_retry));
+    co_return std::unexpected(std::move(started).error());
+  }
+  record(step.name, EventType::normal, "Started", fmt::format("Started container {}", step.name));
+  if (hook) {
+    co_return co_await post_start(std::move(container), *std::move(id));
+  }
+  co_return Result<>();
+}
+
+Task<> PodWorker::State::post_start(kube::Container container, std::string id) {
+  const ObservedSandbox* sandbox = observed.ready_sandbox();
+  HookCall call{.handler = *container.lifecycle->post_start,
+                .container = container,
+                .id = id,
+                .pod_ip = sandbox == nullptr || sandbox->ips.empty() ? "" : sandbox->ips.front(),
+                .limit = kPostStartLimit};
+  timeline.enter("postStart", container.name);
+  auto done = co_await run_hook(shared.loop, shared.runtime, std::move(call));
+  timeline.leave();
+  ContainerMemory& known = memory.containers[container.name];
+  if (!done && known.id == id) {
+    record(container.name, EventType::warning, "FailedPostStartHook", "PostStartHook failed");
+    known.kill_message = "FailedPostStartHook";
+  }
+  known.post_start_pending = false;
+  co_return Result<>();
+}
+
+}  // namespace keelson::agent

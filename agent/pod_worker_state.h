@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// A worker's inside, shared by its loop (pod_worker.cpp) and its steps (pod_worker_start.cpp, pod_worker_kill.cpp).
+#pragma once
+
+#include <set>
+
+#include "agent/pod_worker.h"
+
+namespace keelson::agent {
+
+struct PodWorker::State : std::enable_shared_from_this<PodWorker::State> {
+  State(WorkerShared& s, kube::Pod p)
+      : shared(s), pod(std::move(p)), timeline(s.loop.clock()), wake(s.loop.io()), interrupt(s.loop.io()) {
+    wake.expires_at(asio::steady_timer::time_point::max());
+    interrupt.expires_at(asio::steady_timer::time_point::max());
+  }
+
+  WorkerShared& shared;
+  kube::Pod pod;
+  ObservedPod observed;
+  PodMemory memory;
+  Plan plan;
+  Timeline timeline;
+  std::set<std::string> pre_stopped;  // instances whose preStop hook was run
+  std::set<std::string> backing_off;  // instances whose back-off was told
+  bool dirty = false;                 // look again without waiting
+  bool interrupted = false;           // drop what is being carried out
+  Duration retry{0};                  // the wait after a step that failed and has no trouble of its own
+  asio::steady_timer wake;
+  asio::steady_timer interrupt;
+
+  WallTime now() const { return shared.loop.clock().wall(); }
+  void poke() {
+    dirty = true;
+    wake.cancel();
+  }
+  void stop_current() {
+    interrupted = true;
+    interrupt.cancel();
+    poke();
+  }
+  EventRecorder::Subject subject(std::string_view container = {}) const;
+  void record(std::string_view container, EventType type, std::string_view reason, std::string message);
+  void publish();
+
+  // pod_worker.cpp
+  void ask_plan();
+  void learn();
+  void learn_instance(const kube::Container& container, const ObservedContainer& instance);
+  void hear(const ProbeNews& news);
+  void tell_back_off();
+  void tell_pull_back_off();
+  Task<> wait_poke();
+  Task<> wait_interrupt();
+  Task<> wait_for_change();
+  Task<> carry_out(Plan what);
+  Task<> carry_out_step(Step step);
+  Task<> prepare();
+  Task<> create_sandbox(uint32_t attempt);
+
+  // pod_worker_start.cpp
+  Task<> start_container(Step step);
+  Task<std::string> provide_image(kube::Container container);
+  Task<> post_start(kube::Container container, std::string id);
+  void set_trouble(const std::string& name, std::string reason, std::string message, Duration delay);
+
+  // pod_worker_kill.cpp
+  Task<> kill_container(Step step);
+  Task<> kill_all(std::vector<Step> steps, size_t from);
+};
+
+}  // namespace keelson::agent
