@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # What image/ adds to the target keelson::cri; paths are relative to cri/.
 set(CRI_IMAGE_PUBLIC)
-set(CRI_IMAGE_SRCS)
-set(CRI_IMAGE_LIBS)
+set(CRI_IMAGE_SRCS
+  image/reference.cpp image/digest.cpp image/manifest.cpp image/unpack.cpp image/store.cpp image/load.cpp)
+set(CRI_IMAGE_LIBS PkgConfig::ARCHIVE PkgConfig::CURL OpenSSL::Crypto Boost::json)
 set(CRI_IMAGE_UNIT_TESTS)
 set(CRI_IMAGE_KERNEL_TESTS)
