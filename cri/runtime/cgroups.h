@@ -46,7 +46,7 @@ class Cgroups {
   /// `allowed`
   /// ("c 10:200 rwm") are out of reach.
   Result<> confine_devices(const std::string& path, const std::vector<std::string>& allowed) const;
-  /// The files that a process joins by writing its PID, one a hierarchy.
+  /// The files that a single-threaded process joins by writing "0", one a hierarchy; v2's last name is cgroup.procs.
   std::vector<std::string> procs_files(const std::string& path) const;
   /// Removes the folders and empty ones below. Absent is success; Kind::conflict while a process is inside.
   Result<> remove(const std::string& path) const;

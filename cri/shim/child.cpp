@@ -65,12 +65,25 @@ void tell(int channel, const Result<>& outcome, const Fd& terminal) {
   ::sendmsg(channel, &message, MSG_NOSIGNAL);
 }
 
-pid_t clone_process(uint64_t flags, Fd& pidfd) {
+/// The cgroup v2 folder among the files to be joined. A child is born into it, because a move of a process into a v2
+/// cgroup waits for an RCU grace period (10 ms), and a birth or a move by a v1 "tasks" file does not.
+Fd second_cgroup(const std::vector<std::string>& procs) {
+  for (const auto& file : procs) {
+    Fd dir(::open(file.substr(0, file.rfind('/')).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (dir && ::faccessat(dir.get(), "cgroup.controllers", F_OK, 0) == 0) {
+      return dir;
+    }
+  }
+  return {};
+}
+
+pid_t clone_process(uint64_t flags, const Fd& cgroup, Fd& pidfd) {
   int fd = -1;
   clone_args args{};
-  args.flags = flags | CLONE_PIDFD;
+  args.flags = flags | CLONE_PIDFD | (cgroup ? CLONE_INTO_CGROUP : 0);
   args.pidfd = reinterpret_cast<uint64_t>(&fd);
   args.exit_signal = SIGCHLD;
+  args.cgroup = cgroup ? static_cast<uint64_t>(cgroup.get()) : 0;
   auto pid = static_cast<pid_t>(::syscall(SYS_clone3, &args, sizeof args));
   if (pid > 0) {
     pidfd = Fd(fd);
@@ -89,6 +102,9 @@ void reset_signals() {
 
 Result<> join_cgroups(const std::vector<std::string>& procs) {
   for (const auto& file : procs) {
+    if (::access((file.substr(0, file.rfind('/')) + "/cgroup.controllers").c_str(), F_OK) == 0) {
+      continue;  // v2: born into it
+    }
     KEELSON_DO(write_value(file, "0").context("join the cgroup"));
   }
   return {};
@@ -311,7 +327,7 @@ Result<Child> clone_container(const ContainerSpec& spec, ChildStdio stdio, int s
   }
   KEELSON_TRY(auto place, BirthPlace::enter(birth));
   Child child;
-  child.pid = clone_process(flags, child.pidfd);
+  child.pid = clone_process(flags, second_cgroup(spec.cgroup_procs), child.pidfd);
   if (child.pid == 0) {
     channel.ours.reset();
     run_container(spec, stdio, channel.childs);
@@ -328,7 +344,7 @@ Result<Child> clone_exec(const ContainerSpec& spec, const ProcessSpec& process, 
   KEELSON_TRY(auto channel, make_channel());
   KEELSON_TRY(auto place, BirthPlace::enter(spec.pid == NamespaceMode::node ? -1 : container_pidfd));
   Child child;
-  child.pid = clone_process(0, child.pidfd);
+  child.pid = clone_process(0, second_cgroup(spec.cgroup_procs), child.pidfd);
   if (child.pid == 0) {
     channel.ours.reset();
     run_exec(spec, process, stdio, container_pidfd, channel.childs);

@@ -46,7 +46,7 @@ struct SandboxSpec {
   NamespaceMode ipc = NamespaceMode::pod;  ///< pod or node
   NamespaceMode pid = NamespaceMode::container;  ///< pod: the shim keeps a PID 1 for all; container; node
   std::vector<Sysctl> sysctls;
-  std::vector<std::string> cgroup_procs;  ///< files that the shim writes its PID into at start
+  std::vector<std::string> cgroup_procs;  ///< files that the shim writes "0" into at start (v1: tasks)
   int32_t oom_score_adj = 0;              ///< raised or, where allowed, lowered
   template <class V>
   void visit(V& v) {
@@ -153,7 +153,7 @@ struct ContainerSpec {
   std::vector<std::string> read_only_paths;
   NamespaceMode pid = NamespaceMode::container;
   int32_t target_pid = 0;                 ///< with NamespaceMode::target: a process of the PID namespace to join
-  std::vector<std::string> cgroup_procs;  ///< files that the child writes itself into, one a hierarchy
+  std::vector<std::string> cgroup_procs;  ///< one a hierarchy: v1 tasks ("0" is written), v2 cgroup.procs (born into)
   bool cgroup_namespace = true;
   int32_t oom_score_adj = 0;   ///< clamped to what we may
   std::string log_path;        ///< CRI log; empty: output is dropped
