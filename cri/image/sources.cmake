@@ -4,5 +4,5 @@ set(CRI_IMAGE_PUBLIC)
 set(CRI_IMAGE_SRCS
   image/reference.cpp image/digest.cpp image/manifest.cpp image/unpack.cpp image/store.cpp image/load.cpp)
 set(CRI_IMAGE_LIBS PkgConfig::ARCHIVE PkgConfig::CURL OpenSSL::Crypto Boost::json)
-set(CRI_IMAGE_UNIT_TESTS)
-set(CRI_IMAGE_KERNEL_TESTS)
+set(CRI_IMAGE_UNIT_TESTS image/reference_test.cpp)
+set(CRI_IMAGE_KERNEL_TESTS image/unpack_test.cpp)

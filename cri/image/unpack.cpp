@@ -25,6 +25,11 @@ constexpr std::string_view kWhiteout = ".wh.";
 constexpr std::string_view kOpaque = ".wh..wh..opq";
 constexpr size_t kMaxPath = 4096;
 
+/// libarchive gives no text in the locale when that is plain "C" and the name is not ASCII.
+const char* either(const char* local, const char* utf8) {
+  return local != nullptr ? local : utf8;
+}
+
 /// The uncompressed bytes, hashed and counted on their way to the tar reader.
 struct Plain {
   Archive compressed;
@@ -83,7 +88,7 @@ class Layer {
   explicit Layer(Fd root) : root_(std::move(root)) {}
 
   Result<> add(archive* tar, archive_entry* entry, uint64_t& content) {
-    const char* raw = ::archive_entry_pathname(entry);
+    const char* raw = either(::archive_entry_pathname(entry), ::archive_entry_pathname_utf8(entry));
     if (raw == nullptr) {
       return fail(Kind::invalid, "a layer entry has no path");
     }
@@ -164,8 +169,10 @@ class Layer {
 
   Result<> make(archive* tar, archive_entry* entry, int parent, const std::string& name, uint64_t& content) {
     auto type = ::archive_entry_filetype(entry);
-    KEELSON_DO(clear(parent, name, type == AE_IFDIR && ::archive_entry_hardlink(entry) == nullptr));
-    if (const char* target = ::archive_entry_hardlink(entry)) {
+    KEELSON_DO(clear(
+        parent, name,
+        type == AE_IFDIR && either(::archive_entry_hardlink(entry), ::archive_entry_hardlink_utf8(entry)) == nullptr));
+    if (const char* target = either(::archive_entry_hardlink(entry), ::archive_entry_hardlink_utf8(entry))) {
       return make_hard_link(parent, name, target);
     }
     mode_t mode = ::archive_entry_perm(entry) & 07777;
@@ -177,7 +184,10 @@ class Layer {
       case AE_IFREG:
         return write_file(tar, entry, parent, name, content);
       case AE_IFLNK:
-        failed = ::symlinkat(::archive_entry_symlink(entry), parent, name.c_str()) < 0 ? errno : 0;
+        failed = ::symlinkat(either(::archive_entry_symlink(entry), ::archive_entry_symlink_utf8(entry)), parent,
+                             name.c_str()) < 0
+                     ? errno
+                     : 0;
         break;
       case AE_IFCHR:
       case AE_IFBLK:
@@ -258,7 +268,8 @@ class Layer {
     std::array<timespec, 2> times = {{{::archive_entry_mtime(entry), ::archive_entry_mtime_nsec(entry)},
                                       {::archive_entry_mtime(entry), ::archive_entry_mtime_nsec(entry)}}};
     if (type == AE_IFDIR) {
-      if (auto clean = clean_path(::archive_entry_pathname(entry)); clean && !clean->empty()) {
+      if (auto clean = clean_path(either(::archive_entry_pathname(entry), ::archive_entry_pathname_utf8(entry)));
+          clean && !clean->empty()) {
         folders_.emplace_back(*clean, times);
       }
     } else {
