@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+// CRI's statuses to observed values, and orders to CRI's configs.
+#include "agent/cri_pod_runtime.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "agent/container_log.h"
+#include "agent/plan.h"
+#include "common/fd.h"
+
+namespace keelson::agent {
+
+namespace {
+
+constexpr const char* kPodName = "io.kubernetes.pod.name";
+constexpr const char* kPodNamespace = "io.kubernetes.pod.namespace";
+constexpr const char* kPodUid = "io.kubernetes.pod.uid";
+constexpr const char* kContainerName = "io.kubernetes.container.name";
+constexpr const char* kHash = "io.kubernetes.container.hash";
+constexpr const char* kRestartCount = "io.kubernetes.container.restartCount";
+constexpr const char* kMessagePolicy = "io.kubernetes.container.terminationMessagePolicy";
+constexpr const char* kRestartDelay = "node.keelson.dev/restart-delay-ms";
+constexpr size_t kMessageLimit = 4096;
+constexpr size_t kFallbackLimit = 2048;
+constexpr size_t kFallbackLines = 80;
+
+std::string value_at(const cri::StringMap& map, const char* key) {
+  auto it = map.find(key);
+  return it == map.end() ? "" : it->second;
+}
+
+WallTime time_at(int64_t nanoseconds) {
+  return WallTime(std::chrono::nanoseconds(nanoseconds));
+}
+
+RunState state_of(cri::ContainerState state) {
+  switch (state) {
+    case cri::ContainerState::created:
+      return RunState::created;
+    case cri::ContainerState::running:
+      return RunState::running;
+    case cri::ContainerState::exited:
+      return RunState::exited;
+    case cri::ContainerState::unknown:
+      return RunState::unknown;
+  }
+  return RunState::unknown;
+}
+
+Duration delay_of(const cri::StringMap& annotations) {
+  auto text = value_at(annotations, kRestartDelay);
+  int64_t milliseconds = 0;
+  std::from_chars(text.data(), text.data() + text.size(), milliseconds);
+  return std::chrono::milliseconds(milliseconds);
+}
+
+cri::StringMap pod_labels(const kube::ObjectMeta& pod) {
+  return {{kPodName, pod.name}, {kPodNamespace, pod.ns}, {kPodUid, pod.uid}};
+}
+
+/// What is already gone is as gone as asked for.
+Result<> absent_is_fine(Result<> result) {
+  if (!result && result.error().kind() == Kind::not_found) {
+    return {};
+  }
+  return result;
+}
+
+}  // namespace
+
+CriPodRuntime::CriPodRuntime(cri::RuntimeService& service, PodConfigs& configs, CallLimits limits)
+    : service_(service), configs_(configs), limits_(limits) {}
+
+void CriPodRuntime::watch(std::function<void(const std::string& uid)> changed) {
+  service_.watch_events([changed](const cri::ContainerEvent& event) { changed(event.pod.uid); },
+                        [changed] { changed(""); });
+}
+
+Task<std::vector<kube::ObjectMeta>> CriPodRuntime::list_pods() {
+  KEELSON_CO_TRY(auto sandboxes, co_await service_.list_pod_sandboxes({}, limits_.ask));
+  std::map<std::string, kube::ObjectMeta> found;
+  for (const auto& sandbox : sandboxes) {
+    // A sandbox without our label is somebody else's (crictl runp).
+    if (auto uid = value_at(sandbox.labels, kPodUid); !uid.empty()) {
+      kube::ObjectMeta meta;
+      meta.name = sandbox.metadata.name;
+      meta.ns = sandbox.metadata.ns;
+      meta.uid = uid;
+      found.emplace(uid, std::move(meta));
+    }
+  }
+  KEELSON_CO_TRY(auto prepared, configs_.prepared());
+  for (const auto& uid : prepared) {
+    kube::ObjectMeta meta;
+    meta.uid = uid;
+    found.emplace(uid, std::move(meta));
+  }
+  std::vector<kube::ObjectMeta> list;
+  for (auto& [uid, meta] : found) {
+    list.push_back(std::move(meta));
+  }
+  co_return list;
+}
+
+std::string CriPodRuntime::termination_message(const cri::ContainerStatus& status) {
+  kube::ObjectMeta pod;
+  pod.name = value_at(status.labels, kPodName);
+  pod.ns = value_at(status.labels, kPodNamespace);
+  pod.uid = value_at(status.labels, kPodUid);
+  auto path = configs_.termination_log(pod, status.name, status.attempt);
+  std::string message;
+  if (auto text = path.empty() ? Result<std::string>("") : read_head(path, kMessageLimit)) {
+    message = *std::move(text);
+  }
+  if (message.empty() && status.exit_code != 0 &&
+      value_at(status.annotations, kMessagePolicy) == "FallbackToLogsOnError") {
+    LogOptions options;
+    options.tail_lines = kFallbackLines;
+    if (auto text = read_log(status.log_path, options)) {
+      message = text->size() > kFallbackLimit ? text->substr(text->size() - kFallbackLimit) : *text;
+    }
+  }
+  return message.empty() ? status.message : message;
+}
+
+Task<ObservedContainer> CriPodRuntime::observe_container(cri::ContainerStatus listed) {
+  if (auto known = ended_.find(listed.id); known != ended_.end()) {
+    co_return known->second;
+  }
+  KEELSON_CO_TRY(auto status, co_await service_.container_status(listed.id, limits_.ask));
+  ObservedContainer seen{.id = status.id,
+                         .sandbox_id = listed.sandbox_id,
+                         .name = value_at(status.labels, kContainerName),
+                         .attempt = status.attempt,
+                         .state = state_of(status.state),
+                         .created_at = time_at(status.created_at),
+                         .started_at = time_at(status.started_at),
+                         .finished_at = time_at(status.finished_at),
+                         .exit_code = status.exit_code,
+                         .reason = status.reason,
+                         .message = {},
+                         .image = status.image,
+                         .image_ref = status.image_ref,
+                         .log_path = status.log_path,
+                         .spec_hash = value_at(status.annotations, kHash),
+                         .restart_delay = delay_of(status.annotations)};
+  if (seen.state == RunState::exited) {
+    seen.message = termination_message(status);
+    ended_[seen.id] = seen;
+  }
+  co_return seen;
+}
+
+Task<ObservedPod> CriPodRuntime::observe(std::string uid) {
+  cri::ListFilter filter;
+  filter.labels = {{kPodUid, uid}};
+  ObservedPod found;
+  KEELSON_CO_TRY(auto sandboxes, co_await service_.list_pod_sandboxes(filter, limits_.ask));
+  for (const auto& listed : sandboxes) {
+    ObservedSandbox seen{.id = listed.id,
+                         .attempt = listed.metadata.attempt,
+                         .ready = listed.ready,
+                         .created_at = time_at(listed.created_at),
+                         .ips = {},
+                         .annotations = listed.annotations};
+    if (listed.ready) {
+      KEELSON_CO_TRY(auto status, co_await service_.pod_sandbox_status(listed.id, limits_.ask));
+      seen.ready = status.ready;
+      seen.ips = std::move(status.ips);
+    }
+    found.sandboxes.push_back(std::move(seen));
+  }
+  KEELSON_CO_TRY(auto containers, co_await service_.list_containers(filter, limits_.ask));
+  for (auto& listed : containers) {
+    auto seen = co_await observe_container(std::move(listed));
+    if (seen) {
+      found.containers.push_back(*std::move(seen));
+    } else if (seen.error().kind() != Kind::not_found) {
+      co_return std::unexpected(std::move(seen).error());
+    }
+  }
+  std::ranges::sort(found.sandboxes, std::greater(), [](const auto& s) { return std::pair(s.attempt, s.created_at); });
+  std::ranges::sort(found.containers, std::greater(), [](const auto& c) { return std::pair(c.attempt, c.created_at); });
+  co_return found;
+}
+
+Task<> CriPodRuntime::prepare(kube::Pod pod) {
+  co_return co_await configs_.prepare(std::move(pod));
+}
+Task<> CriPodRuntime::clean_up(kube::Pod pod) {
+  co_return co_await configs_.clean_up(std::move(pod));
+}
+
+Result<cri::SandboxConfig> CriPodRuntime::sandbox_config(const kube::Pod& pod, uint32_t attempt) {
+  KEELSON_TRY(auto config, configs_.sandbox(pod, attempt));
+  config.metadata = {.name = pod.metadata.name, .uid = pod.metadata.uid, .ns = pod.metadata.ns, .attempt = attempt};
+  config.labels.insert(pod.metadata.labels.begin(), pod.metadata.labels.end());
+  for (auto& [key, value] : pod_labels(pod.metadata)) {
+    config.labels[key] = value;
+  }
+  return config;
+}
+
+Task<std::string> CriPodRuntime::create_sandbox(kube::Pod pod, uint32_t attempt) {
+  KEELSON_CO_TRY(auto config, sandbox_config(pod, attempt));
+  co_return co_await service_.run_pod_sandbox(std::move(config), pod.spec.runtime_class_name.value_or(""), limits_.act);
+}
+
+Task<> CriPodRuntime::stop_sandbox(std::string id) {
+  co_return absent_is_fine(co_await service_.stop_pod_sandbox(std::move(id), limits_.act));
+}
+
+Task<> CriPodRuntime::remove_sandbox(std::string id) {
+  co_return absent_is_fine(co_await service_.remove_pod_sandbox(std::move(id), limits_.act));
+}
+
+Task<std::string> CriPodRuntime::find_image(std::string image) {
+  KEELSON_CO_TRY(auto status, co_await service_.image_status(std::move(image), limits_.ask));
+  co_return status.id;
+}
+
+Task<std::string> CriPodRuntime::pull_image(kube::Pod pod, std::string image) {
+  KEELSON_CO_TRY(auto sandbox, sandbox_config(pod, 0));
+  auto auth = configs_.credentials(pod, image);
+  co_return co_await service_.pull_image(std::move(image), std::move(auth), std::move(sandbox), limits_.pull);
+}
+
+Task<std::string> CriPodRuntime::create_container(ContainerOrder order) {
+  uint32_t sandbox_attempt = 0;
+  KEELSON_CO_TRY(auto sandbox, sandbox_config(order.pod, sandbox_attempt));
+  KEELSON_CO_TRY(auto config, configs_.container(order));
+  const kube::Container* container = kube::find_container(order.pod.spec, order.name);
+  config.name = order.name;
+  config.attempt = order.attempt;
+  config.image = order.image_ref;
+  config.labels = pod_labels(order.pod.metadata);
+  config.labels[kContainerName] = order.name;
+  if (container != nullptr) {
+    config.user_specified_image = container->image;
+    config.annotations[kHash] = spec_hash(*container);
+    config.annotations[kMessagePolicy] = kube::to_string(container->termination_message_policy);
+  }
+  config.annotations[kRestartCount] = fmt::format("{}", order.attempt);
+  config.annotations[kRestartDelay] = fmt::format("{}", order.restart_delay / std::chrono::milliseconds(1));
+  co_return co_await service_.create_container(order.sandbox_id, std::move(config), std::move(sandbox), limits_.act);
+}
+
+Task<> CriPodRuntime::start_container(std::string id) {
+  co_return co_await service_.start_container(std::move(id), limits_.act);
+}
+
+Task<> CriPodRuntime::stop_container(std::string id, Duration grace) {
+  auto seconds = std::chrono::ceil<std::chrono::seconds>(grace);
+  co_return absent_is_fine(co_await service_.stop_container(std::move(id), seconds, seconds + limits_.act));
+}
+
+Task<> CriPodRuntime::remove_container(std::string id) {
+  ended_.erase(id);
+  co_return absent_is_fine(co_await service_.remove_container(std::move(id), limits_.act));
+}
+
+Task<ExecOutcome> CriPodRuntime::exec(std::string id, std::vector<std::string> command, Duration limit) {
+  KEELSON_CO_TRY(auto result, co_await service_.exec_sync(std::move(id), std::move(command), limit));
+  co_return ExecOutcome{result.exit_code, result.out + result.error};
+}
+
+}  // namespace keelson::agent

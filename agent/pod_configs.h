@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a pod's spec to what CRI is asked for: configs, volumes, cgroup. cri_pod_runtime.h calls it; config/ implements
+// it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "agent/pod_runtime.h"
+#include "agent/pod_source.h"
+#include "common/loop.h"
+#include "cri/client/types.h"
+#include "kube/pod.h"
+
+namespace keelson::agent {
+
+/// All calls on the agent's loop; what may hang (mounts) hangs in a child or a thread of its own.
+class PodConfigs {
+ public:
+  virtual ~PodConfigs() = default;
+
+  /// ConfigMaps, Secrets and Services as they are now; volumes made from them follow.
+  virtual void objects_changed(const DesiredState& state) = 0;
+
+  /// The pod's folders, cgroup and volumes; idempotent.
+  virtual Task<> prepare(kube::Pod pod) = 0;
+  /// The reverse, by uid alone if need be; idempotent. Nothing of the pod is left.
+  virtual Task<> clean_up(kube::Pod pod) = 0;
+
+  /// The uids of all pods that prepare() has made something for and clean_up() has not removed (the folders below
+  /// <root>/pods), for finding what a dead agent left.
+  virtual Result<std::vector<std::string>> prepared() = 0;
+
+  /// Pure but for what prepare() has made. Labels and annotations that the agent reads back are added by the caller.
+  virtual Result<cri::SandboxConfig> sandbox(const kube::Pod& pod, uint32_t attempt) = 0;
+  /// Kind::invalid: CreateContainerConfigError, with the kubelet's text ("configmap \"x\" not found").
+  virtual Result<cri::ContainerConfig> container(const ContainerOrder& order) = 0;
+  /// The host file that holds a container instance's termination message; empty if there is none.
+  virtual std::string termination_log(const kube::ObjectMeta& pod, const std::string& container, uint32_t attempt) = 0;
+  /// Credentials for an image from the pod's imagePullSecrets; an empty one if none fits.
+  virtual cri::AuthConfig credentials(const kube::Pod& pod, const std::string& image) = 0;
+};
+
+}  // namespace keelson::agent
