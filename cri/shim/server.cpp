@@ -690,6 +690,9 @@ class Loop {
     if (auto written = container.log.finish(static_cast<Stream>(index), now_ns()); !written) {
       // As above.
     }
+    // A terminal's master has a second descriptor: closing this one alone would leave it in the epoll set, ready for
+    // ever.
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, container.output[index].get(), nullptr);
     container.output[index].reset();
     container.copies[index].clear();
   }

@@ -303,6 +303,12 @@ TEST_F(ShimTest, TerminalOfAContainerAndOfAnExec) {
   EXPECT_NE(copy->find("got hello"), std::string::npos) << *copy;
   EXPECT_NE(copy->find("40 120"), std::string::npos) << *copy;
 
+  // Nothing to do: it sleeps, whenever one looks.
+  for (int i = 0; i < 50; ++i) {
+    auto stat = text_of("/proc/" + std::to_string(client_->pid()) + "/stat");
+    EXPECT_EQ(stat[stat.rfind(')') + 2], 'S') << "the shim is busy after its container's terminal has closed";
+  }
+
   auto other = container("o", {"sleep", "100"});
   ASSERT_TRUE(client_->create(other));
   ASSERT_TRUE(client_->start("o"));
