@@ -62,7 +62,7 @@ class GrpcServer final : public Server {
   explicit GrpcServer(std::unique_ptr<Parts> parts) : parts_(std::move(parts)), runtime_(*parts_) {}
   ~GrpcServer() override { stop(); }
 
-  Result<> serve() {
+  Result<> serve(const std::vector<grpc::Service*>& services) {
     const auto& socket = parts_->options.socket;
     ::unlink(socket.c_str());
     grpc::ServerBuilder builder;
@@ -72,6 +72,9 @@ class GrpcServer final : public Server {
     builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 4);
     builder.AddListeningPort("unix://" + socket, grpc::InsecureServerCredentials());
     builder.RegisterService(&runtime_);
+    for (auto* service : services) {
+      builder.RegisterService(service);
+    }
     grpc_ = builder.BuildAndStart();
     if (!grpc_) {
       return fail(Kind::unavailable, "serve CRI on {}: cannot listen", socket);
@@ -99,12 +102,13 @@ class GrpcServer final : public Server {
 
 }  // namespace
 
-Result<std::unique_ptr<Server>> start_server(RuntimeOptions options, ImageSource& images) {
+Result<std::unique_ptr<Server>> start_server(RuntimeOptions options, ImageSource& images,
+                                             const std::vector<grpc::Service*>& services) {
   KEELSON_TRY(auto parts, make_parts(std::move(options), images));
   KEELSON_DO(reconcile(*parts).context("read back the runtime's records"));
   KEELSON_DO(default_seccomp_program(default_capabilities()));  // 25 ms that the first pod need not wait
   auto server = std::make_unique<GrpcServer>(std::move(parts));
-  KEELSON_DO(server->serve());
+  KEELSON_DO(server->serve(services));
   return server;
 }
 

@@ -6,9 +6,14 @@
 #include "cri/runtime/image_source.h"
 #include "cri/server.h"
 
+namespace grpc {
+class Service;
+}
+
 namespace keelson::cri {
 
-/// As Server::start. `images` outlives the server.
-Result<std::unique_ptr<Server>> start_server(RuntimeOptions options, ImageSource& images);
+/// As Server::start, with `services` on the socket beside RuntimeService. `images` and `services` outlive the server.
+Result<std::unique_ptr<Server>> start_server(RuntimeOptions options, ImageSource& images,
+                                             const std::vector<grpc::Service*>& services = {});
 
 }  // namespace keelson::cri

@@ -2,10 +2,70 @@
 // Server::start: the image store, then the server on it.
 #include "cri/server.h"
 
+#include "common/fd.h"
+#include "cri/grpc_server.h"
+#include "cri/image/store.h"
+#include "cri/image_service.h"
+
 namespace keelson::cri {
 
+namespace {
+
+// The image store as containers see it.
+class StoreImages final : public ImageSource {
+ public:
+  explicit StoreImages(image::ImageStore& store) : store_(store) {}
+  Result<RootImage> acquire(const std::string& image, const std::string& user) override {
+    KEELSON_TRY(const auto stored, store_.hold(image, user));
+    const auto& config = stored.config;
+    return RootImage{.id = stored.id,
+                     .reference = stored.digests.empty() ? stored.id : stored.digests.front(),
+                     .layers = store_.layer_dirs(stored),
+                     .defaults = {.entrypoint = config.entrypoint,
+                                  .command = config.command,
+                                  .env = config.env,
+                                  .working_dir = config.working_dir,
+                                  .user = config.user},
+                     .stop_signal = config.stop_signal};
+  }
+  void release(const std::string& user) override { store_.release(user); }
+
+ private:
+  image::ImageStore& store_;
+};
+
+class RuntimeServer final : public Server {
+ public:
+  explicit RuntimeServer(std::unique_ptr<image::ImageStore> store)
+      : store_(std::move(store)), images_(*store_), service_(*store_), transfer_(*store_) {}
+  ~RuntimeServer() override { stop(); }
+
+  Result<> serve(RuntimeOptions options) {
+    KEELSON_TRY(server_, start_server(std::move(options), images_, {&service_, &transfer_}));
+    return {};
+  }
+  void stop() override {
+    if (server_) {
+      server_->stop();
+    }
+  }
+
+ private:
+  const std::unique_ptr<image::ImageStore> store_;
+  StoreImages images_;
+  ImageService service_;
+  ImageTransfer transfer_;
+  std::unique_ptr<Server> server_;
+};
+
+}  // namespace
+
 Result<std::unique_ptr<Server>> Server::start(RuntimeOptions options) {
-  return fail(Kind::unsupported, "runtime in {}: this build has no image store", options.state_dir);
+  KEELSON_DO(make_directories(options.state_dir, 0711));
+  KEELSON_TRY(auto store, image::ImageStore::open({.root = options.state_dir + "/images", .limits = {}}));
+  auto server = std::make_unique<RuntimeServer>(std::move(store));
+  KEELSON_DO(server->serve(std::move(options)));
+  return server;
 }
 
 }  // namespace keelson::cri
