@@ -104,7 +104,7 @@ class RuntimeFixture : public testing::Test {
     ASSERT_TRUE(netlink->set_up(netlink->find_link("lo")->index));
   }
 
-  void start() {
+  virtual void start() {
     auto server = start_server(options_, *images_);
     ASSERT_TRUE(server) << server.error().message();
     server_ = std::move(*server);
