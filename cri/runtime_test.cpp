@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "cri/runtime_fixture.h"
+#include "cri/streaming/test_client.h"
 
 namespace keelson::cri {
 namespace {
@@ -220,6 +221,50 @@ TEST_F(RuntimeFixture, PodNetwork) {
   v1::ListPodSandboxResponse left;
   ASSERT_TRUE(call(&v1::RuntimeService::Stub::ListPodSandbox, v1::ListPodSandboxRequest(), left).ok());
   EXPECT_EQ(left.items_size(), 0);
+}
+
+TEST_F(RuntimeFixture, ExecAndAttachByUrl) {
+  const auto sandbox = run_sandbox(sandbox_config("stream"));
+  auto config = container_config("main", {"sh", "-c", "read line; echo got $line; exit 6"});
+  config.set_stdin(true);
+  const auto id = run_container(sandbox, config);
+
+  v1::ExecRequest exec_request;
+  exec_request.set_container_id(id);
+  for (const auto* word : {"sh", "-c", "cat; exit 4"}) {
+    exec_request.add_cmd(word);
+  }
+  exec_request.set_stdin(true);
+  exec_request.set_stdout(true);
+  v1::ExecResponse exec_response;
+  ASSERT_TRUE(call(&v1::RuntimeService::Stub::Exec, exec_request, exec_response).ok());
+  StreamClient exec_client(exec_response.url(), "v5.channel.k8s.io");
+  ASSERT_FALSE(exec_client.error()) << exec_client.error().message();
+  exec_client.send(Channel::in, "hello");
+  exec_client.send(Channel::close, std::string(1, '\0'));
+  auto all = exec_client.read_to_end();
+  EXPECT_EQ(all[Channel::out], "hello");
+  EXPECT_THAT(all[Channel::error], HasSubstr(R"("message":"4")"));
+
+  exec_request.set_tty(true);
+  exec_request.mutable_cmd()->at(2) = "test -t 0 && echo terminal";
+  ASSERT_TRUE(call(&v1::RuntimeService::Stub::Exec, exec_request, exec_response).ok());
+  StreamClient terminal(exec_response.url(), "v4.channel.k8s.io");
+  terminal.send(Channel::resize, R"({"Width":100,"Height":30})");
+  EXPECT_EQ(terminal.read_to_end()[Channel::out], "terminal\r\n");
+
+  v1::AttachRequest attach_request;
+  attach_request.set_container_id(id);
+  attach_request.set_stdin(true);
+  attach_request.set_stdout(true);
+  v1::AttachResponse attach_response;
+  ASSERT_TRUE(call(&v1::RuntimeService::Stub::Attach, attach_request, attach_response).ok());
+  StreamClient attached(attach_response.url(), "v5.channel.k8s.io");
+  attached.send(Channel::in, "this\n");
+  all = attached.read_to_end();
+  EXPECT_EQ(all[Channel::out], "got this\n");
+  EXPECT_EQ(status_of(id).status().exit_code(), 6);
+  EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
 }
 
 TEST_F(RuntimeFixture, StatsAndLists) {

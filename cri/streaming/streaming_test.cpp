@@ -8,18 +8,13 @@
 
 #include <future>
 
-#include <boost/asio/connect.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/websocket.hpp>
-
 #include "cri/streaming/server.h"
+#include "cri/streaming/test_client.h"
 #include "cri/streaming/tokens.h"
 
 namespace keelson::cri {
 namespace {
 
-namespace asio = boost::asio;
 namespace beast = boost::beast;
 using namespace std::chrono_literals;
 using testing::HasSubstr;
@@ -81,48 +76,6 @@ Result<StreamSession> run_shell(const std::string& command) {
   return session;
 }
 
-class Client {
- public:
-  Client(const std::string& url, const std::string& protocol) : socket_(io_) {
-    const auto host = url.substr(7, url.find('/', 7) - 7);
-    const auto colon = host.rfind(':');
-    const asio::ip::tcp::endpoint endpoint(asio::ip::make_address(host.substr(0, colon)),
-                                           static_cast<uint16_t>(std::stoi(host.substr(colon + 1))));
-    socket_.next_layer().connect(endpoint);
-    socket_.set_option(beast::websocket::stream_base::decorator([protocol](beast::websocket::request_type& request) {
-      request.set(beast::http::field::sec_websocket_protocol, protocol);
-    }));
-    socket_.binary(true);
-    socket_.handshake(response_, host, url.substr(url.find('/', 7)), error_);
-  }
-  beast::error_code error() const { return error_; }
-  unsigned status() const { return response_.result_int(); }
-  void send(Channel channel, std::string data) {
-    data.insert(data.begin(), static_cast<char>(channel));
-    socket_.write(asio::buffer(data));
-  }
-  void vanish() { socket_.next_layer().close(); }
-  // All that comes until the server closes, by channel.
-  std::map<Channel, std::string> read_to_end() {
-    std::map<Channel, std::string> all;
-    while (true) {
-      beast::flat_buffer buffer;
-      socket_.read(buffer, error_);
-      if (error_) {
-        return all;
-      }
-      const auto message = beast::buffers_to_string(buffer.data());
-      all[static_cast<Channel>(static_cast<uint8_t>(message.at(0)))] += message.substr(1);
-    }
-  }
-
- private:
-  asio::io_context io_;
-  beast::websocket::stream<asio::ip::tcp::socket> socket_;
-  beast::websocket::response_type response_;
-  beast::error_code error_;
-};
-
 class StreamingTest : public testing::Test {
  protected:
   StreamingTest() : server_(*StreamingServer::start("127.0.0.1", 0)) {}
@@ -133,7 +86,7 @@ class StreamingTest : public testing::Test {
 };
 
 TEST_F(StreamingTest, OutputAndExitCode) {
-  Client client(offer("echo out; echo err >&2; exit 3"), "v4.channel.k8s.io");
+  StreamClient client(offer("echo out; echo err >&2; exit 3"), "v4.channel.k8s.io");
   ASSERT_FALSE(client.error()) << client.error().message();
   const auto all = client.read_to_end();
   EXPECT_EQ(all.at(Channel::out), "out\n");
@@ -143,7 +96,7 @@ TEST_F(StreamingTest, OutputAndExitCode) {
 }
 
 TEST_F(StreamingTest, StdinAndHalfClose) {
-  Client client(offer("cat; echo end"), "v5.channel.k8s.io");
+  StreamClient client(offer("cat; echo end"), "v5.channel.k8s.io");
   ASSERT_FALSE(client.error());
   client.send(Channel::in, "hello ");
   client.send(Channel::in, std::string(100'000, 'x'));
@@ -155,21 +108,21 @@ TEST_F(StreamingTest, StdinAndHalfClose) {
 
 TEST_F(StreamingTest, UrlWorksOnce) {
   const auto url = offer("true");
-  Client first(url, "v5.channel.k8s.io");
+  StreamClient first(url, "v5.channel.k8s.io");
   first.read_to_end();
-  Client second(url, "v5.channel.k8s.io");
+  StreamClient second(url, "v5.channel.k8s.io");
   EXPECT_TRUE(second.error());
   EXPECT_EQ(second.status(), 404u);
 }
 
 TEST_F(StreamingTest, UnknownProtocolIsRefused) {
-  Client client(offer("true"), "v9.channel.k8s.io");
+  StreamClient client(offer("true"), "v9.channel.k8s.io");
   EXPECT_EQ(client.status(), 400u);
 }
 
 TEST_F(StreamingTest, FailureToOpenIsTold) {
   const auto url = server_->offer("exec", [] { return fail(Kind::not_found, "container is gone"); });
-  Client client(*url, "v5.channel.k8s.io");
+  StreamClient client(*url, "v5.channel.k8s.io");
   EXPECT_THAT(client.read_to_end().at(Channel::error), HasSubstr("container is gone"));
 }
 
@@ -183,14 +136,14 @@ TEST_F(StreamingTest, LostClientEndsTheProcess) {
     };
     return session;
   });
-  Client client(*url, "v5.channel.k8s.io");
+  StreamClient client(*url, "v5.channel.k8s.io");
   ASSERT_FALSE(client.error());
   client.vanish();
   EXPECT_EQ(hung_up->get_future().wait_for(10s), std::future_status::ready);
 }
 
 TEST_F(StreamingTest, ShutdownEndsSessions) {
-  Client client(offer("exec sleep 1000"), "v5.channel.k8s.io");
+  StreamClient client(offer("exec sleep 1000"), "v5.channel.k8s.io");
   ASSERT_FALSE(client.error());
   server_.reset();
   client.read_to_end();
