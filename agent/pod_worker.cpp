@@ -281,9 +281,11 @@ Task<> PodWorker::State::carry_out_step(Step step) {
 /// Kills at the same time, then the rest in order, up to the first that fails; containers do not wait for one another's
 /// failures.
 Task<> PodWorker::State::carry_out(Plan what) {
-  auto rest = std::ranges::stable_partition(what.steps,
-                                            [](const Step& step) { return step.kind == Step::Kind::kill_container; });
-  std::vector<Step> kills(what.steps.begin(), rest.begin());
+  std::vector<Step> kills;
+  std::vector<Step> rest;
+  for (auto& step : what.steps) {
+    (step.kind == Step::Kind::kill_container ? kills : rest).push_back(std::move(step));
+  }
   Result<> outcome;
   if (!kills.empty()) {
     outcome = co_await kill_all(std::move(kills), 0);
