@@ -51,6 +51,14 @@ TEST_F(RuntimeFixture, WholeLife) {
   EXPECT_EQ(output.stderr(), "err\n");
   EXPECT_EQ(output.exit_code(), 7);
 
+  ASSERT_TRUE(exec(id, {"cat", "/proc/self/status"}, 5, &output).ok());
+  EXPECT_THAT(output.stdout(), HasSubstr("Seccomp:\t2"));
+  EXPECT_THAT(output.stdout(), HasSubstr("CapEff:\t00000000a80425fb"));
+  ASSERT_TRUE(exec(id, {"ls", "/proc/self/fd", "/proc/1/fd"}, 5, &output).ok());
+  EXPECT_EQ(output.stdout(), "/proc/1/fd:\n0\n1\n2\n\n/proc/self/fd:\n0\n1\n2\n3\n");  // 3 is the listing itself
+  ASSERT_TRUE(exec(id, {"sh", "-c", "cat < /dev/null && echo x > /dev/shm/x && echo $HOSTNAME"}, 5, &output).ok());
+  EXPECT_EQ(output.stdout(), "life\n");
+
   const auto began = std::chrono::steady_clock::now();
   ASSERT_TRUE(stop_container(id, 1).ok());  // PID 1 of its namespace without a handler: SIGTERM does nothing
   EXPECT_GE(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(900));
