@@ -10,6 +10,7 @@ namespace keelson::cri {
 grpc::Status RuntimeService::GetContainerEvents(grpc::ServerContext* context, const v1::GetEventsRequest*,
                                                 grpc::ServerWriter<v1::ContainerEventResponse>* writer) {
   const auto subscription = parts_.events.subscribe();
+  writer->SendInitialMetadata();  // tells the client that from here on nothing is missed: now it may list
   // The synchronous API cannot be woken by a client that leaves in silence, so its going is looked for now and then.
   const std::jthread watch([&](const std::stop_token& stop) {
     std::mutex mutex;
