@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Names: resolv.conf, /etc/hosts, host names (kubelet pkg/kubelet/network/dns, KEP-1797).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "cri/client/types.h"
+#include "kube/pod.h"
+
+namespace keelson::agent {
+
+struct ClusterDns {
+  std::vector<std::string> servers;
+  std::string domain = "cluster.local";
+};
+
+/// The pod's resolv.conf by its policy, with at most 3 servers, 32 searches and 2048 characters of them. `host` is the
+/// text of the node's own file.
+cri::DnsConfig make_dns(const kube::Pod& pod, const ClusterDns& cluster, const std::string& host);
+
+/// The pod's host name (its name or spec.hostname, 63 bytes at most), or its FQDN with setHostnameAsFQDN.
+/// Kind::invalid: the FQDN is longer than 64 bytes.
+Result<std::string> make_hostname(const kube::Pod& pod, const ClusterDns& cluster);
+
+/// "# Kubernetes-managed hosts file." and what follows. With host networking: `host`, the node's own file, and the
+/// aliases.
+std::string make_hosts(const kube::Pod& pod, const std::vector<std::string>& pod_ips, const ClusterDns& cluster,
+                       const std::string& host);
+
+}  // namespace keelson::agent

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parts of config/ put together.
+#include "agent/config/node_pod_configs.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <mutex>
+
+#include "agent/config/env.h"
+#include "agent/config/image_auth.h"
+#include "agent/config/pod_cgroups.h"
+#include "agent/config/security.h"
+#include "agent/config/volumes.h"
+#include "common/atomic_file.h"
+#include "common/fd.h"
+#include "common/log.h"
+
+namespace keelson::agent {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr size_t kThreads = 2;
+
+std::string log_dir_of(const PodConfigOptions& options, const kube::ObjectMeta& pod) {
+  return fmt::format("{}/{}_{}_{}", options.pod_logs_dir, pod.ns, pod.name, pod.uid);
+}
+
+std::string host_text(const std::string& path) {
+  return read_file(path).value_or("");
+}
+
+}  // namespace
+
+struct NodePodConfigs::State {
+  State(Loop& l, PodConfigOptions o) : loop(l), options(std::move(o)), volumes(options.root), pool(kThreads) {}
+  ~State() { pool.join(); }
+
+  Loop& loop;
+  const PodConfigOptions options;
+  const Volumes volumes;
+  const PodCgroups cgroups;
+  std::shared_ptr<const DesiredState> objects = std::make_shared<DesiredState>();
+  std::map<std::string, kube::Pod> pods;                      // prepared, by uid
+  std::map<std::string, std::vector<std::string>> addresses;  // as containers were told, by uid
+  asio::thread_pool pool;
+
+  std::string hosts_file(const std::string& uid) const { return volumes.pod_dir(uid) + "/etc-hosts"; }
+  std::string container_dir(const std::string& uid, const std::string& container) const {
+    return volumes.pod_dir(uid) + "/containers/" + container;
+  }
+  std::string message_file(const std::string& uid, const std::string& container, uint32_t attempt) const {
+    return fmt::format("{}/{}", container_dir(uid, container), attempt);
+  }
+
+  Result<> add_mounts(const ContainerOrder& order, const kube::Container& container, const Environment& env,
+                      cri::ContainerConfig& out) const;
+  Result<> add_files(const ContainerOrder& order, const kube::Container& container, cri::ContainerConfig& out) const;
+  void refresh_volumes();
+};
+
+NodePodConfigs::NodePodConfigs(Loop& loop, PodConfigOptions options)
+    : state_(std::make_unique<State>(loop, std::move(options))) {}
+NodePodConfigs::~NodePodConfigs() = default;
+
+void NodePodConfigs::objects_changed(const DesiredState& state) {
+  auto& s = *state_;
+  bool same = s.objects->config_maps == state.config_maps && s.objects->secrets == state.secrets &&
+              s.objects->services == state.services;
+  auto copy = std::make_shared<DesiredState>();
+  copy->config_maps = state.config_maps;
+  copy->secrets = state.secrets;
+  copy->services = state.services;
+  s.objects = std::move(copy);
+  if (!same) {
+    s.refresh_volumes();
+  }
+}
+
+/// Volumes of running pods follow their objects; what fails now is told when the pod is prepared next.
+void NodePodConfigs::State::refresh_volumes() {
+  for (const auto& [uid, pod] : pods) {
+    auto work = [this, pod, now = objects, ips = addresses[uid]] {
+      if (auto mounted = volumes.mount_all(pod, *now, options.node, ips); !mounted) {
+        log::warning("pod {}: {}", kube::full_name(pod.metadata), mounted.error().message());
+      }
+    };
+    asio::post(pool, work);
+  }
+}
+
+Task<> NodePodConfigs::prepare(kube::Pod pod) {
+  auto* s = state_.get();
+  auto limits = pod_limits_of(pod);
+  auto cgroup = pod_cgroup(s->options.cgroup_root, pod);
+  auto work = [s, pod, limits, cgroup, objects = s->objects, ips = s->addresses[pod.metadata.uid]]() -> Result<> {
+    KEELSON_DO(s->cgroups.create(cgroup, limits));
+    KEELSON_DO(make_directories(log_dir_of(s->options, pod.metadata)));
+    return s->volumes.mount_all(pod, *objects, s->options.node, ips);
+  };
+  KEELSON_CO_DO(co_await blocking(s->pool, work));
+  s->pods[pod.metadata.uid] = std::move(pod);
+  co_return Result<>();
+}
+
+Task<> NodePodConfigs::clean_up(kube::Pod pod) {
+  auto* s = state_.get();
+  auto uid = pod.metadata.uid;
+  s->pods.erase(uid);
+  s->addresses.erase(uid);
+  auto work = [s, uid]() -> Result<> {
+    KEELSON_DO(s->volumes.remove_all(uid));
+    // By uid alone, so in every class.
+    std::string root = s->options.cgroup_root == "/" ? "" : s->options.cgroup_root;
+    for (const char* qos : {"/kubepods/pod", "/kubepods/burstable/pod", "/kubepods/besteffort/pod"}) {
+      KEELSON_DO(s->cgroups.remove(root + qos + uid));
+    }
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(s->options.pod_logs_dir, ignored)) {
+      if (entry.path().filename().string().ends_with("_" + uid)) {
+        KEELSON_DO(remove_tree(entry.path()));
+      }
+    }
+    for (const auto& entry : fs::directory_iterator(s->options.container_logs_dir, ignored)) {
+      // A link whose log went with its pod.
+      if (entry.is_symlink(ignored) && !fs::exists(entry.path(), ignored)) {
+        fs::remove(entry.path(), ignored);
+      }
+    }
+    return {};
+  };
+  co_return co_await blocking(s->pool, work);
+}
+
+Result<std::vector<std::string>> NodePodConfigs::prepared() {
+  return state_->volumes.list();
+}
+
+Result<cri::SandboxConfig> NodePodConfigs::sandbox(const kube::Pod& pod, uint32_t) {
+  const auto& o = state_->options;
+  cri::SandboxConfig out;
+  if (!pod.spec.host_network) {
+    KEELSON_TRY(out.hostname, make_hostname(pod, o.dns));
+  }
+  out.log_directory = log_dir_of(o, pod.metadata);
+  out.dns = make_dns(pod, o.dns, host_text(o.resolv_conf));
+  out.annotations = pod.metadata.annotations;
+  out.cgroup_parent = pod_cgroup(o.cgroup_root, pod);
+  out.security = sandbox_security(pod);
+  for (const auto& sysctl : pod.spec.security_context.sysctls) {
+    auto name = sysctl.name;
+    std::replace(name.begin(), name.end(), '/', '.');
+    out.sysctls[name] = sysctl.value;
+  }
+  for (const auto& container : pod.spec.containers) {
+    for (const auto& port : container.ports) {
+      out.port_mappings.push_back(
+          {static_cast<cri::Protocol>(port.protocol), port.container_port, port.host_port, port.host_ip});
+    }
+  }
+  return out;
+}
+
+Result<> NodePodConfigs::State::add_mounts(const ContainerOrder& order, const kube::Container& container,
+                                           const Environment& env, cri::ContainerConfig& out) const {
+  std::map<std::string, std::string> variables(env.begin(), env.end());
+  for (size_t i = 0; i < container.volume_mounts.size(); ++i) {
+    const auto& wanted = container.volume_mounts[i];
+    auto volume = std::find_if(order.pod.spec.volumes.begin(), order.pod.spec.volumes.end(),
+                               [&](const kube::Volume& v) { return v.name == wanted.name; });
+    if (volume == order.pod.spec.volumes.end()) {
+      return fail(Kind::invalid, "cannot find volume \"{}\" to mount into container \"{}\"", wanted.name,
+                  container.name);
+    }
+    cri::Mount mount{.container_path = wanted.mount_path,
+                     .host_path = volumes.path_of(order.pod, *volume),
+                     .read_only = wanted.read_only};
+    auto below = wanted.sub_path_expr.empty() ? wanted.sub_path : expand(wanted.sub_path_expr, variables);
+    if (!below.empty()) {
+      KEELSON_TRY(mount.host_path, volumes.sub_path(order.pod, mount.host_path, wanted.name, container.name, i, below));
+    }
+    switch (wanted.mount_propagation.value_or(kube::MountPropagation::none)) {
+      case kube::MountPropagation::none:
+        break;
+      case kube::MountPropagation::host_to_container:
+        mount.propagation = cri::Propagation::host_to_container;
+        break;
+      case kube::MountPropagation::bidirectional:
+        mount.propagation = cri::Propagation::bidirectional;
+        break;
+    }
+    mount.recursive_read_only =
+        wanted.read_only &&
+        wanted.recursive_read_only.value_or(kube::RecursiveReadOnly::disabled) != kube::RecursiveReadOnly::disabled;
+    out.mounts.push_back(mount);
+  }
+  return {};
+}
+
+/// /etc/hosts and the termination message, unless the pod mounts its own.
+Result<> NodePodConfigs::State::add_files(const ContainerOrder& order, const kube::Container& container,
+                                          cri::ContainerConfig& out) const {
+  const auto& uid = order.pod.metadata.uid;
+  auto mounted = [&](const std::string& path) {
+    return std::any_of(out.mounts.begin(), out.mounts.end(),
+                       [&](const cri::Mount& m) { return m.container_path == path; });
+  };
+  if (!mounted("/etc/hosts")) {
+    auto text =
+        make_hosts(order.pod, order.pod_ips, options.dns, order.pod.spec.host_network ? host_text("/etc/hosts") : "");
+    KEELSON_DO(write_file_atomic(hosts_file(uid), text, 0644));
+    out.mounts.push_back({.container_path = "/etc/hosts", .host_path = hosts_file(uid)});
+  }
+  if (!container.termination_message_path.empty() && !mounted(container.termination_message_path)) {
+    auto file = message_file(uid, container.name, order.attempt);
+    KEELSON_DO(make_directories(container_dir(uid, container.name), 0750));
+    KEELSON_TRY(auto fd, open_file(file, O_WRONLY | O_CREAT | O_TRUNC, 0666));
+    // Whoever the container runs as may write it.
+    if (::fchmod(fd.get(), 0666) < 0) {
+      return fail_errno(errno, "set the mode of {}", file);
+    }
+    out.mounts.push_back({.container_path = container.termination_message_path, .host_path = file});
+  }
+  return {};
+}
+
+Result<cri::ContainerConfig> NodePodConfigs::container(const ContainerOrder& order) {
+  auto& s = *state_;
+  const auto& pod = order.pod;
+  const auto* container = kube::find_container(pod.spec, order.name);
+  if (container == nullptr) {
+    return fail(Kind::invalid, "container {} is not in the pod's spec", order.name);
+  }
+  s.addresses[pod.metadata.uid] = order.pod_ips;
+  cri::ContainerConfig out;
+  KEELSON_TRY(out.envs, make_environment(pod, *container, *s.objects, order.pod_ips, s.options.node));
+  std::map<std::string, std::string> variables(out.envs.begin(), out.envs.end());
+  for (const auto& word : container->command) {
+    out.command.push_back(expand(word, variables));
+  }
+  for (const auto& word : container->args) {
+    out.args.push_back(expand(word, variables));
+  }
+  out.working_dir = container->working_dir;
+  KEELSON_DO(s.add_mounts(order, *container, out.envs, out));
+  KEELSON_DO(s.add_files(order, *container, out));
+  out.log_path = fmt::format("{}/{}.log", container->name, order.attempt);
+  KEELSON_DO(make_directories(fmt::format("{}/{}", log_dir_of(s.options, pod.metadata), container->name)));
+  out.stdin_open = container->stdin_open;
+  out.stdin_once = container->stdin_once;
+  out.tty = container->tty;
+  out.resources = container_resources(pod, *container, memory_capacity());
+  KEELSON_TRY(out.security, container_security(pod, *container));
+  return out;
+}
+
+std::string NodePodConfigs::termination_log(const kube::ObjectMeta& pod, const std::string& container,
+                                            uint32_t attempt) {
+  auto file = state_->message_file(pod.uid, container, attempt);
+  return ::access(file.c_str(), R_OK) == 0 ? file : "";
+}
+
+cri::AuthConfig NodePodConfigs::credentials(const kube::Pod& pod, const std::string& image) {
+  return find_credentials(pod, *state_->objects, image);
+}
+
+void NodePodConfigs::remove_empty_roots() {
+  state_->cgroups.remove_root(state_->options.cgroup_root);
+}
+
+}  // namespace keelson::agent

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// PodConfigs on this node: volumes and cgroups made, CRI configs written.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/config/dns.h"
+#include "agent/config/field_values.h"
+#include "agent/pod_configs.h"
+
+namespace keelson::agent {
+
+struct PodConfigOptions {
+  std::string root = "/var/lib/keelson";  ///< pods/ is below
+  std::string pod_logs_dir = "/var/log/pods";
+  std::string container_logs_dir;  ///< links <pod>_<ns>_<container>-<id>.log; empty: none
+  std::string cgroup_root = "/";
+  std::string resolv_conf = "/etc/resolv.conf";
+  ClusterDns dns;
+  NodeFacts node;
+};
+
+/// Belongs to the agent's loop; file work runs on a small pool of threads.
+class NodePodConfigs : public PodConfigs {
+ public:
+  NodePodConfigs(Loop& loop, PodConfigOptions options);
+  ~NodePodConfigs() override;
+
+  void objects_changed(const DesiredState& state) override;
+  Task<> prepare(kube::Pod pod) override;
+  Task<> clean_up(kube::Pod pod) override;
+  Result<std::vector<std::string>> prepared() override;
+  Result<cri::SandboxConfig> sandbox(const kube::Pod& pod, uint32_t attempt) override;
+  Result<cri::ContainerConfig> container(const ContainerOrder& order) override;
+  std::string termination_log(const kube::ObjectMeta& pod, const std::string& container, uint32_t attempt) override;
+  cri::AuthConfig credentials(const kube::Pod& pod, const std::string& image) override;
+
+  /// Takes away the cgroup root and folders that are empty now; for a node that leaves nothing behind.
+  void remove_empty_roots();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace keelson::agent

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// The cgroups of pods, above the runtime's containers: <root>/kubepods[/burstable|/besteffort]/pod<uid> (cgroupfs
+// driver).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "agent/config/resources.h"
+#include "common/result.h"
+
+namespace keelson::agent {
+
+/// Thread-compatible. v1 and hybrid (every controller its own tree) and v2.
+class PodCgroups {
+ public:
+  /// `mount` is where cgroupfs is, "/sys/fs/cgroup".
+  explicit PodCgroups(std::string mount = "/sys/fs/cgroup");
+
+  /// Makes `path` (see pod_cgroup()) with its parents, and sets the limits. Idempotent.
+  Result<> create(const std::string& path, const PodLimits& limits) const;
+  /// Removes the pod's cgroup and what is left below; processes in it are killed. Absent is success.
+  Result<> remove(const std::string& path) const;
+  /// Removes `root` with kubepods below if no pod is left in it.
+  void remove_root(const std::string& root) const;
+
+ private:
+  std::string mount_;
+  bool unified_;
+  std::vector<std::string> trees_;  // the folders of all hierarchies
+};
+
+}  // namespace keelson::agent

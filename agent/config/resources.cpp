@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kubelet's arithmetic.
+#include "agent/config/resources.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace keelson::agent {
+
+namespace {
+
+constexpr int64_t kMinShares = 2;
+constexpr int64_t kMaxShares = 262'144;
+constexpr int64_t kMinQuota = 1'000;
+constexpr int32_t kCriticalPriority = 2'000'000'000;
+constexpr int64_t kGuaranteedScore = -997;
+
+int64_t milli_of(const kube::ResourceList& list, const char* name) {
+  auto found = list.find(name);
+  return found == list.end() ? 0 : found->second.milli();
+}
+
+int64_t whole_of(const kube::ResourceList& list, const char* name) {
+  auto found = list.find(name);
+  return found == list.end() ? 0 : found->second.whole();
+}
+
+int64_t burstable_score(int64_t request, int64_t capacity) {
+  auto score = 1000 - static_cast<int64_t>(static_cast<__int128>(1000) * request / std::max<int64_t>(capacity, 1));
+  return std::clamp<int64_t>(score, 3, 999);
+}
+
+}  // namespace
+
+int64_t cpu_shares(int64_t milli_cpu) {
+  return std::clamp(milli_cpu * 1024 / 1000, kMinShares, kMaxShares);
+}
+
+int64_t cpu_quota(int64_t milli_cpu) {
+  return milli_cpu == 0 ? 0 : std::max(milli_cpu * kCpuPeriod / 1000, kMinQuota);
+}
+
+int64_t oom_score_adj(const kube::Pod& pod, const kube::Container& container, int64_t memory_capacity) {
+  auto qos = kube::qos_class(pod);
+  if (qos == kube::QosClass::guaranteed || pod.spec.priority.value_or(0) > kCriticalPriority) {
+    return kGuaranteedScore;
+  }
+  if (qos == kube::QosClass::best_effort) {
+    return 1000;
+  }
+  auto score = burstable_score(whole_of(container.resources.requests, "memory"), memory_capacity);
+  if (container.is_sidecar()) {
+    for (const auto& main : pod.spec.containers) {
+      score = std::min(score, burstable_score(whole_of(main.resources.requests, "memory"), memory_capacity));
+    }
+  }
+  return score;
+}
+
+cri::LinuxResources container_resources(const kube::Pod& pod, const kube::Container& container,
+                                        int64_t memory_capacity) {
+  const auto& limits = container.resources.limits;
+  const auto& requests = container.resources.requests;
+  auto cpu_request = requests.contains("cpu") ? milli_of(requests, "cpu") : milli_of(limits, "cpu");
+  cri::LinuxResources out;
+  out.cpu_shares = cpu_shares(cpu_request);
+  out.cpu_period = kCpuPeriod;
+  out.cpu_quota = cpu_quota(milli_of(limits, "cpu"));
+  out.memory_limit_bytes = whole_of(limits, "memory");
+  out.oom_score_adj = oom_score_adj(pod, container, memory_capacity);
+  for (const auto& [name, amount] : limits) {
+    if (constexpr std::string_view kPrefix = "hugepages-"; name.starts_with(kPrefix)) {
+      // The kernel says "2MB" where the API says "2Mi".
+      auto size = name.substr(kPrefix.size());
+      size.back() = 'B';
+      out.hugepage_limits[size] = std::to_string(amount.whole());
+    }
+  }
+  return out;
+}
+
+PodLimits pod_limits_of(const kube::Pod& pod) {
+  PodLimits out;
+  if (kube::qos_class(pod) == kube::QosClass::best_effort) {
+    return out;
+  }
+  auto requests = kube::pod_requests(pod);
+  auto limits = kube::pod_limits(pod);
+  out.cpu_shares = cpu_shares(milli_of(requests, "cpu"));
+  if (kube::all_limited(pod, "cpu")) {
+    out.cpu_quota = cpu_quota(milli_of(limits, "cpu"));
+  }
+  if (kube::all_limited(pod, "memory")) {
+    out.memory_limit = whole_of(limits, "memory");
+  }
+  return out;
+}
+
+std::string pod_cgroup(const std::string& root, const kube::Pod& pod) {
+  std::string path = (root == "/" ? "" : root) + "/kubepods";
+  switch (kube::qos_class(pod)) {
+    case kube::QosClass::guaranteed:
+      break;
+    case kube::QosClass::burstable:
+      path += "/burstable";
+      break;
+    case kube::QosClass::best_effort:
+      path += "/besteffort";
+      break;
+  }
+  return path + "/pod" + pod.metadata.uid;
+}
+
+int64_t memory_capacity() {
+  return static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGESIZE);
+}
+
+}  // namespace keelson::agent

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Requests and limits as the kernel wants them (kubelet pkg/kubelet/cm, KEP-2254 for v2: the runtime converts).
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "cri/client/types.h"
+#include "kube/pod_qos.h"
+
+namespace keelson::agent {
+
+/// max(2, min(262144, milliCPU x 1024 / 1000)); 0 is 2.
+int64_t cpu_shares(int64_t milli_cpu);
+/// milliCPU x period / 1000, at least 1000; 0 (no limit) is 0.
+int64_t cpu_quota(int64_t milli_cpu);
+inline constexpr int64_t kCpuPeriod = 100'000;  ///< microseconds
+
+/// Guaranteed or node-critical -997, BestEffort 1000, Burstable 1000 - 1000 x request/capacity within [3, 999]; a
+/// sidecar is no easier to kill than the smallest main container.
+int64_t oom_score_adj(const kube::Pod& pod, const kube::Container& container, int64_t memory_capacity);
+
+/// A container's own values. Without a CPU request its limit counts as one.
+cri::LinuxResources container_resources(const kube::Pod& pod, const kube::Container& container,
+                                        int64_t memory_capacity);
+
+/// The pod cgroup's: quota and memory limit only if every container declares that limit; 0 is "none".
+struct PodLimits {
+  int64_t cpu_shares = 2;
+  int64_t cpu_quota = 0;
+  int64_t memory_limit = 0;
+};
+PodLimits pod_limits_of(const kube::Pod& pod);
+
+/// "/kubepods/burstable/pod<uid>" below `root` ("/" or "/name"); Guaranteed pods are directly below kubepods.
+std::string pod_cgroup(const std::string& root, const kube::Pod& pod);
+
+/// This machine's memory in bytes.
+int64_t memory_capacity();
+
+}  // namespace keelson::agent

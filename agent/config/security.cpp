@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// Merging of security contexts.
+#include "agent/config/security.h"
+
+#include <algorithm>
+
+namespace keelson::agent {
+
+namespace {
+
+const std::vector<std::string> kMasked = {"/proc/asound",     "/proc/acpi",        "/proc/interrupts",
+                                          "/proc/kcore",      "/proc/keys",        "/proc/latency_stats",
+                                          "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
+                                          "/proc/scsi",       "/sys/firmware",     "/sys/devices/virtual/powercap"};
+const std::vector<std::string> kReadOnly = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
+
+cri::SecurityProfile profile_of(const kube::SecurityProfile& profile) {
+  switch (profile.type) {
+    case kube::ProfileType::runtime_default:
+      return {cri::ProfileKind::runtime_default, ""};
+    case kube::ProfileType::localhost:
+      return {cri::ProfileKind::localhost, profile.localhost_profile.value_or("")};
+    case kube::ProfileType::unset:
+    case kube::ProfileType::unconfined:
+      return {cri::ProfileKind::unconfined, ""};
+  }
+  return {};
+}
+
+cri::NamespaceOptions namespaces_of(const kube::PodSpec& spec) {
+  cri::NamespaceOptions out;
+  out.network = spec.host_network ? cri::Namespace::node : cri::Namespace::pod;
+  out.ipc = spec.host_ipc ? cri::Namespace::node : cri::Namespace::pod;
+  out.pid = spec.host_pid                                  ? cri::Namespace::node
+            : spec.share_process_namespace.value_or(false) ? cri::Namespace::pod
+                                                           : cri::Namespace::container;
+  return out;
+}
+
+std::vector<int64_t> groups_of(const kube::PodSecurityContext& pod) {
+  auto groups = pod.supplemental_groups;
+  if (pod.fs_group) {
+    groups.push_back(*pod.fs_group);
+  }
+  return groups;
+}
+
+bool strict(const kube::PodSecurityContext& pod) {
+  return pod.supplemental_groups_policy == kube::SupplementalGroupsPolicy::strict;
+}
+
+bool any_privileged(const kube::PodSpec& spec) {
+  auto privileged = [](const kube::Container& c) {
+    return c.security_context && c.security_context->privileged.value_or(false);
+  };
+  return std::any_of(spec.containers.begin(), spec.containers.end(), privileged) ||
+         std::any_of(spec.init_containers.begin(), spec.init_containers.end(), privileged);
+}
+
+cri::SeLinuxOptions labels_of(const kube::SeLinuxOptions& in) {
+  return {in.user, in.role, in.type, in.level};
+}
+
+}  // namespace
+
+cri::SandboxSecurity sandbox_security(const kube::Pod& pod) {
+  const auto& context = pod.spec.security_context;
+  cri::SandboxSecurity out;
+  out.namespaces = namespaces_of(pod.spec);
+  out.run_as_user = context.run_as_user;
+  out.run_as_group = context.run_as_user ? context.run_as_group : std::nullopt;
+  out.supplemental_groups = groups_of(context);
+  out.strict_groups = strict(context);
+  out.privileged = any_privileged(pod.spec);
+  out.seccomp = cri::SecurityProfile{cri::ProfileKind::runtime_default, ""};
+  if (context.se_linux_options) {
+    out.selinux = labels_of(*context.se_linux_options);
+  }
+  return out;
+}
+
+Result<cri::ContainerSecurity> container_security(const kube::Pod& pod, const kube::Container& container) {
+  const auto& of_pod = pod.spec.security_context;
+  auto own = container.security_context.value_or(kube::SecurityContext{});
+  cri::ContainerSecurity out;
+  out.namespaces = namespaces_of(pod.spec);
+  out.privileged = own.privileged.value_or(false);
+  out.run_as_user = own.run_as_user ? own.run_as_user : of_pod.run_as_user;
+  out.run_as_group = own.run_as_group ? own.run_as_group : of_pod.run_as_group;
+  if ((own.run_as_non_root ? own.run_as_non_root : of_pod.run_as_non_root).value_or(false) && out.run_as_user == 0) {
+    return fail(Kind::invalid, "container's runAsUser breaks non-root policy (pod: \"{}_{}({})\", container: {})",
+                pod.metadata.name, pod.metadata.ns, pod.metadata.uid, container.name);
+  }
+  // CRI refuses a group without a user; user 0 is what the kubelet's runtimes take then.
+  if (out.run_as_group && !out.run_as_user) {
+    out.run_as_user = 0;
+  }
+  out.supplemental_groups = groups_of(of_pod);
+  out.strict_groups = strict(of_pod);
+  out.read_only_root = own.read_only_root_filesystem.value_or(false);
+  if (own.capabilities) {
+    out.add_capabilities = own.capabilities->add;
+    out.drop_capabilities = own.capabilities->drop;
+  }
+  bool has_admin = std::any_of(out.add_capabilities.begin(), out.add_capabilities.end(), [](const std::string& c) {
+    return c == "ALL" || c == "SYS_ADMIN" || c == "CAP_SYS_ADMIN";
+  });
+  out.no_new_privs = !own.allow_privilege_escalation.value_or(true) && !out.privileged && !has_admin;
+  if (!out.privileged && own.proc_mount.value_or(kube::ProcMount::default_mount) == kube::ProcMount::default_mount) {
+    out.masked_paths = kMasked;
+    out.read_only_paths = kReadOnly;
+  }
+  auto seccomp = own.seccomp_profile ? own.seccomp_profile : of_pod.seccomp_profile;
+  out.seccomp = seccomp ? profile_of(*seccomp) : cri::SecurityProfile{cri::ProfileKind::unconfined, ""};
+  if (auto apparmor = own.app_armor_profile ? own.app_armor_profile : of_pod.app_armor_profile) {
+    out.apparmor = profile_of(*apparmor);
+  }
+  if (auto selinux = own.se_linux_options ? own.se_linux_options : of_pod.se_linux_options) {
+    out.selinux = labels_of(*selinux);
+  }
+  return out;
+}
+
+}  // namespace keelson::agent
