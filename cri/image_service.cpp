@@ -2,9 +2,12 @@
 // The image RPCs.
 #include "cri/image_service.h"
 
+#include <algorithm>
 #include <charconv>
+#include <chrono>
 
 #include "cri/image/load.h"
+#include "cri/image/pull.h"
 #include "cri/runtime/parts.h"
 #include "cri/status.h"
 
@@ -58,6 +61,26 @@ grpc::Status ImageService::ImageStatus(grpc::ServerContext*, const v1::ImageStat
     return grpc::Status::OK;
   }
   return found.error().kind() == Kind::not_found ? grpc::Status::OK : to_status(found);
+}
+
+grpc::Status ImageService::PullImage(grpc::ServerContext* context, const v1::PullImageRequest* request,
+                                     v1::PullImageResponse* response) {
+  const auto& auth = request->auth();
+  image::PullOptions options{.config_dir = registry_config_dir_};
+  // The caller's deadline is far away if it has none.
+  const auto left = context->deadline() - std::chrono::system_clock::now();
+  options.deadline = std::min(options.deadline, std::chrono::duration_cast<std::chrono::milliseconds>(left));
+  const auto pulled = image::pull_image(store_, request->image().image(),
+                                        {.username = auth.username(),
+                                         .password = auth.password(),
+                                         .auth = auth.auth(),
+                                         .identity_token = auth.identity_token(),
+                                         .registry_token = auth.registry_token()},
+                                        options);
+  if (pulled) {
+    response->set_image_ref(pulled->id);
+  }
+  return to_status(pulled);
 }
 
 grpc::Status ImageService::RemoveImage(grpc::ServerContext*, const v1::RemoveImageRequest* request,

@@ -10,18 +10,21 @@ namespace keelson::cri {
 
 namespace v1 = ::runtime::v1;
 
-/// Called by gRPC's threads, many at once. `store` outlives it. PullImage answers UNIMPLEMENTED until pulling is built.
+/// Called by gRPC's threads, many at once. `store` outlives it. `registry_config_dir` has hosts.toml files.
 class ImageService final : public v1::ImageService::Service {
  public:
-  explicit ImageService(image::ImageStore& store) : store_(store) {}
+  ImageService(image::ImageStore& store, std::string registry_config_dir)
+      : store_(store), registry_config_dir_(std::move(registry_config_dir)) {}
 
   grpc::Status ListImages(grpc::ServerContext*, const v1::ListImagesRequest*, v1::ListImagesResponse*) override;
   grpc::Status ImageStatus(grpc::ServerContext*, const v1::ImageStatusRequest*, v1::ImageStatusResponse*) override;
+  grpc::Status PullImage(grpc::ServerContext*, const v1::PullImageRequest*, v1::PullImageResponse*) override;
   grpc::Status RemoveImage(grpc::ServerContext*, const v1::RemoveImageRequest*, v1::RemoveImageResponse*) override;
   grpc::Status ImageFsInfo(grpc::ServerContext*, const v1::ImageFsInfoRequest*, v1::ImageFsInfoResponse*) override;
 
  private:
   image::ImageStore& store_;
+  std::string registry_config_dir_;
 };
 
 /// Images from files on the node (proto/keelson.proto).

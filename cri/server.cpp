@@ -36,8 +36,11 @@ class StoreImages final : public ImageSource {
 
 class RuntimeServer final : public Server {
  public:
-  explicit RuntimeServer(std::unique_ptr<image::ImageStore> store)
-      : store_(std::move(store)), images_(*store_), service_(*store_), transfer_(*store_) {}
+  RuntimeServer(std::unique_ptr<image::ImageStore> store, const RuntimeOptions& options)
+      : store_(std::move(store)),
+        images_(*store_),
+        service_(*store_, options.registry_config_dir),
+        transfer_(*store_) {}
   ~RuntimeServer() override { stop(); }
 
   Result<> serve(RuntimeOptions options) {
@@ -63,7 +66,7 @@ class RuntimeServer final : public Server {
 Result<std::unique_ptr<Server>> Server::start(RuntimeOptions options) {
   KEELSON_DO(make_directories(options.state_dir, 0711));
   KEELSON_TRY(auto store, image::ImageStore::open({.root = options.state_dir + "/images", .limits = {}}));
-  auto server = std::make_unique<RuntimeServer>(std::move(store));
+  auto server = std::make_unique<RuntimeServer>(std::move(store), options);
   KEELSON_DO(server->serve(std::move(options)));
   return server;
 }
