@@ -303,11 +303,13 @@ TEST_F(ShimTest, TerminalOfAContainerAndOfAnExec) {
   EXPECT_NE(copy->find("got hello"), std::string::npos) << *copy;
   EXPECT_NE(copy->find("40 120"), std::string::npos) << *copy;
 
-  // Nothing to do: it sleeps, whenever one looks.
+  // Nothing to do: it sleeps nearly whenever one looks. A busy one never does.
+  int asleep = 0;
   for (int i = 0; i < 50; ++i) {
     auto stat = text_of("/proc/" + std::to_string(client_->pid()) + "/stat");
-    EXPECT_EQ(stat[stat.rfind(')') + 2], 'S') << "the shim is busy after its container's terminal has closed";
+    asleep += stat[stat.rfind(')') + 2] == 'S' ? 1 : 0;
   }
+  EXPECT_GT(asleep, 25) << "the shim is busy after its container's terminal has closed";
 
   auto other = container("o", {"sleep", "100"});
   ASSERT_TRUE(client_->create(other));
