@@ -2,7 +2,9 @@
 // keelson logs POD [-c CONTAINER] [-f] [-p]
 #include <fmt/format.h>
 
+#include <charconv>
 #include <cstdio>
+#include <map>
 
 #include "cmd/keelson/output.h"
 #include "cmd/keelson/target.h"
@@ -24,6 +26,19 @@ struct LogFlags {
   std::string since;
 };
 
+/// "90", "90s", "5m" or "2h" as seconds.
+Result<int64_t> parse_since(const std::string& text) {
+  int64_t number = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  std::string unit(end, text.data() + text.size());
+  static const std::map<std::string, int64_t> kUnits = {{"", 1}, {"s", 1}, {"m", 60}, {"h", 3600}};
+  auto found = kUnits.find(unit);
+  if (error != std::errc() || number <= 0 || found == kUnits.end()) {
+    return fail(Kind::invalid, "--since {}: use a duration such as 5s, 2m or 3h", text);
+  }
+  return number * found->second;
+}
+
 Result<int> logs(const Session& session, const LogFlags& flags) {
   KEELSON_TRY(auto container, choose_container(session, flags.where.name, flags.pod, flags.container));
   std::string target = fmt::format("/containerLogs/{}/{}/{}?", percent_encode(flags.where.name),
@@ -34,12 +49,8 @@ Result<int> logs(const Session& session, const LogFlags& flags) {
   target += flags.tail >= 0 ? fmt::format("&tailLines={}", flags.tail) : "";
   target += flags.limit_bytes > 0 ? fmt::format("&limitBytes={}", flags.limit_bytes) : "";
   if (!flags.since.empty()) {
-    auto seconds = CLI::AsNumberWithUnit({{"s", 1}, {"m", 60}, {"h", 3600}});
-    std::string value = flags.since;
-    if (auto wrong = seconds(value); !wrong.empty()) {
-      return fail(Kind::invalid, "--since {}: {}; use a duration such as 5s, 2m or 3h", flags.since, wrong);
-    }
-    target += "&sinceSeconds=" + value;
+    KEELSON_TRY(auto seconds, parse_since(flags.since));
+    target += fmt::format("&sinceSeconds={}", seconds);
   }
   KEELSON_DO(session.admin().stream(target, [](std::string_view text) {
     std::fwrite(text.data(), 1, text.size(), stdout);

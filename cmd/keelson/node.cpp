@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+// Wiring of runtime and agent, and their end.
+#include "cmd/keelson/node.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <pthread.h>
+#include <sys/sysinfo.h>
+
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+#include <thread>
+
+#include "agent/agent.h"
+#include "agent/api_server.h"
+#include "agent/config/node_pod_configs.h"
+#include "agent/cri_pod_runtime.h"
+#include "common/fd.h"
+#include "common/log.h"
+#include "common/task_group.h"
+#include "cri/client/client.h"
+#include "cri/server.h"
+
+namespace keelson::cli {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr auto kLoadDeadline = std::chrono::minutes(10);
+constexpr auto kRuntimeDeadline = std::chrono::seconds(30);
+
+bool has_role(const NodeConfig& config, std::string_view role) {
+  return std::find(config.roles.begin(), config.roles.end(), role) != config.roles.end();
+}
+
+std::string cri_socket(const NodeConfig& config) {
+  return config.cri_socket.empty() ? config.run + "/cri.sock" : config.cri_socket;
+}
+
+std::string host_name() {
+  char name[256] = "";
+  ::gethostname(name, sizeof name - 1);
+  return name;
+}
+
+/// The node's addresses: what its links have, but loopback and what only reaches a link.
+std::vector<std::string> node_addresses() {
+  std::vector<std::string> four;
+  std::vector<std::string> six;
+  ifaddrs* list = nullptr;
+  if (::getifaddrs(&list) < 0) {
+    return {};
+  }
+  for (auto* item = list; item != nullptr; item = item->ifa_next) {
+    if (item->ifa_addr == nullptr || (item->ifa_flags & IFF_LOOPBACK) != 0 || (item->ifa_flags & IFF_UP) == 0) {
+      continue;
+    }
+    char text[INET6_ADDRSTRLEN] = "";
+    if (item->ifa_addr->sa_family == AF_INET) {
+      ::inet_ntop(AF_INET, &reinterpret_cast<sockaddr_in*>(item->ifa_addr)->sin_addr, text, sizeof text);
+      four.emplace_back(text);
+    } else if (item->ifa_addr->sa_family == AF_INET6) {
+      const auto& address = reinterpret_cast<sockaddr_in6*>(item->ifa_addr)->sin6_addr;
+      if (!IN6_IS_ADDR_LINKLOCAL(&address)) {
+        ::inet_ntop(AF_INET6, &address, text, sizeof text);
+        six.emplace_back(text);
+      }
+    }
+  }
+  ::freeifaddrs(list);
+  std::vector<std::string> out;
+  for (const auto* family : {&four, &six}) {
+    if (!family->empty()) {
+      out.push_back(family->front());
+    }
+  }
+  return out.empty() ? std::vector<std::string>{"127.0.0.1"} : out;
+}
+
+Result<std::unique_ptr<cri::Server>> start_runtime(const NodeConfig& config) {
+  cri::RuntimeOptions options;
+  options.state_dir = config.root + "/runtime";
+  options.run_dir = config.run + "/runtime";
+  options.socket = cri_socket(config);
+  std::error_code ignored;
+  auto here = fs::read_symlink("/proc/self/exe", ignored).parent_path();
+  options.shim_binary = config.shim.empty() ? (here / "keelson-shim").string() : config.shim;
+  options.cni_conf_dir = config.cni_conf_dir;
+  if (!config.cni_bin_dirs.empty()) {
+    options.cni_bin_dirs = config.cni_bin_dirs;
+  }
+  options.registry_config_dir = config.registry_config_dir;
+  options.default_cgroup_parent = (config.cgroup_root == "/" ? "" : config.cgroup_root) + "/keelson";
+  return cri::Server::start(options);
+}
+
+agent::PodConfigOptions pod_config_options(const NodeConfig& config, const std::vector<std::string>& addresses) {
+  agent::PodConfigOptions options;
+  options.root = config.root;
+  options.pod_logs_dir = config.pod_logs_dir;
+  options.container_logs_dir = config.container_logs_dir;
+  options.cgroup_root = config.cgroup_root;
+  options.dns = {config.cluster_dns, config.cluster_domain};
+  options.node.name = config.node_name.empty() ? host_name() : config.node_name;
+  options.node.ips = addresses;
+  options.node.allocatable_cpu_milli = int64_t{1000} * ::get_nprocs();
+  struct sysinfo info{};
+  ::sysinfo(&info);
+  options.node.allocatable_memory = static_cast<int64_t>(info.totalram) * info.mem_unit;
+  return options;
+}
+
+/// Waits until the runtime answers, then gives it the archives of a folder. A bad archive is told and passed over.
+Task<> load_archives(cri::RuntimeService* runtime, Loop* loop, std::string folder) {
+  auto end = loop->clock().steady() + kRuntimeDeadline;
+  for (;;) {
+    auto version = co_await runtime->version(std::chrono::seconds(2));
+    if (version) {
+      log::info("runtime {} {} answers", version->name, version->version);
+      break;
+    }
+    if (loop->clock().steady() > end) {
+      log::warning("the runtime does not answer ({}), going on", version.error().message());
+      co_return Result<>();
+    }
+    KEELSON_CO_DO(co_await loop->sleep(std::chrono::milliseconds(100)));
+  }
+  std::vector<std::string> archives;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    if (entry.path().extension() == ".tar") {
+      archives.push_back(entry.path());
+    }
+  }
+  std::sort(archives.begin(), archives.end());
+  for (const auto& archive : archives) {
+    auto loaded = co_await runtime->load_image(archive, kLoadDeadline);
+    if (!loaded) {
+      log::warning("image archive {}: {}", archive, loaded.error().message());
+    }
+  }
+  co_return Result<>();
+}
+
+/// The agent role on its own thread.
+class AgentRole {
+ public:
+  AgentRole(const NodeConfig& config, std::vector<std::string> addresses)
+      : config_(config),
+        loop_(real_clock(), "kl-agent"),
+        service_(cri::connect_runtime(loop_, cri_socket(config))),
+        configs_(loop_, pod_config_options(config, addresses)),
+        runtime_(*service_, configs_),
+        agent_(loop_, agent_options(config, addresses), runtime_),
+        api_(loop_, agent_, *service_),
+        tasks_(loop_) {}
+
+  void start() {
+    thread_ = std::jthread([this] {
+      agent_.on_objects([this](const agent::DesiredState& state) { configs_.objects_changed(state); });
+      tasks_.spawn("agent", run());
+      loop_.run();
+    });
+  }
+
+  /// Blocks until the agent has ended. False if pods were to be removed and some are left.
+  bool stop() {
+    bool clean = true;
+    loop_.post([this, &clean] { stopping_.spawn("stop", end(&clean)); });
+    thread_.join();
+    return clean;
+  }
+
+ private:
+  static agent::AgentOptions agent_options(const NodeConfig& config, const std::vector<std::string>& addresses) {
+    agent::AgentOptions options;
+    options.manifest_dir = config.manifest_dir;
+    options.node_name = config.node_name.empty() ? host_name() : config.node_name;
+    options.node.ips = addresses;
+    return options;
+  }
+
+  Task<> run() {
+    KEELSON_CO_DO(co_await load_archives(service_.get(), &loop_, config_.image_archive_dir));
+    runtime_.watch([this](const std::string& uid) { agent_.runtime_changed(uid); });
+    tasks_.spawn("admin API", api_.run(config_.run + "/admin.sock"));
+    co_return co_await agent_.run();
+  }
+
+  Task<> end(bool* clean) {
+    auto stopped = co_await agent_.stop(config_.remove_pods_on_exit);
+    if (!stopped) {
+      log::error("stop: {}", stopped.error().message());
+      *clean = false;
+    }
+    if (config_.remove_pods_on_exit) {
+      configs_.remove_empty_roots();
+    }
+    KEELSON_CO_DO(co_await tasks_.close());
+    loop_.stop();
+    co_return Result<>();
+  }
+
+  const NodeConfig& config_;
+  Loop loop_;
+  std::unique_ptr<cri::RuntimeService> service_;
+  agent::NodePodConfigs configs_;
+  agent::CriPodRuntime runtime_;
+  agent::Agent agent_;
+  agent::ApiServer api_;
+  TaskGroup tasks_;
+  TaskGroup stopping_{loop_};
+  std::jthread thread_;
+};
+
+log::Level level_of(const std::string& name) {
+  if (name == "debug") {
+    return log::Level::debug;
+  }
+  if (name == "warning") {
+    return log::Level::warning;
+  }
+  return name == "error" ? log::Level::error : log::Level::info;
+}
+
+int wait_for_signal(const sigset_t& signals) {
+  int number = 0;
+  ::sigwait(&signals, &number);
+  return number;
+}
+
+}  // namespace
+
+Result<int> run_node(const NodeConfig& config) {
+  KEELSON_DO(check_config(config));
+  log::set_level(level_of(config.log_level));
+  // Before any thread is made, so that none of them takes the signal.
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  ::sigaddset(&signals, SIGTERM);
+  ::sigaddset(&signals, SIGINT);
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  KEELSON_DO(make_directories(config.root, 0711));
+  KEELSON_DO(make_directories(config.run, 0711));
+
+  std::unique_ptr<cri::Server> runtime;
+  if (has_role(config, "runtime")) {
+    KEELSON_TRY(runtime, start_runtime(config).context("start the runtime"));
+    log::info("runtime serves CRI on {}", cri_socket(config));
+  }
+  std::unique_ptr<AgentRole> agent;
+  if (has_role(config, "agent")) {
+    agent = std::make_unique<AgentRole>(config, node_addresses());
+    agent->start();
+    log::info("agent runs the pods of {}", config.manifest_dir.empty() ? "no folder" : config.manifest_dir);
+  }
+  auto number = wait_for_signal(signals);
+  log::info("{}: stopping", ::strsignal(number));
+  // Who asks twice does not want to wait.
+  std::thread([signals] {
+    wait_for_signal(signals);
+    ::_exit(1);
+  }).detach();
+  bool clean = agent == nullptr || agent->stop();
+  agent.reset();
+  if (runtime) {
+    runtime->stop();
+  }
+  return clean ? 0 : 1;
+}
+
+}  // namespace keelson::cli
