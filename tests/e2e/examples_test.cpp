@@ -85,7 +85,8 @@ std::string cgroup_of(const std::string& pid, const std::string& controller) {
 }
 
 TEST_F(ExamplesTest, FrontendsCgroupsAreExact) {
-  MirrorRegistry registry(home() + "/registry", {"docker.io/library/mysql:latest", "docker.io/library/wordpress:latest"});
+  MirrorRegistry registry(home() + "/registry",
+                          {"docker.io/library/mysql:latest", "docker.io/library/wordpress:latest"});
   start_node();
   apply("frontend.yaml", kFrontend);
   wait_ready("frontend");

@@ -55,7 +55,8 @@ TEST_F(LifecycleTest, LogsExecAndDescribe) {
 TEST_F(LifecycleTest, CrashBacksOffAndKeepsThePreviousLog) {
   apply("crash.yaml", shell_pod("crash", "echo run; exit 3"));
   wait_until("a restart", [&] { return restarts("crash") >= 1; }, 40s);
-  wait_until("back-off", [&] { return keelson({"get", "pod", "crash"}).out.find("CrashLoopBackOff") != std::string::npos; });
+  wait_until("back-off",
+             [&] { return keelson({"get", "pod", "crash"}).out.find("CrashLoopBackOff") != std::string::npos; });
   EXPECT_EQ(keelson({"logs", "crash", "-p"}).out, "run\n");
   auto events = keelson({"events", "--for", "pod/crash"}).out;
   EXPECT_NE(events.find("Back-off restarting failed container main in pod crash"), std::string::npos) << events;
@@ -72,8 +73,9 @@ TEST_F(LifecycleTest, BadInputLeavesRunningPodsAlone) {
   apply("good.yaml", shell_pod("good", "while :; do sleep 1; done"));
   wait_ready("good");
   auto before = process_of("good", "main");
-  apply("bad.yaml", "kind: Pod\napiVersion: v1\nmetadata: {name: bad}\nspec:\n  containers:\n  - name: a\n    image: b\n"
-                    "    livenessProbe: {httpGet: {port: 70000}}\n");
+  apply("bad.yaml",
+        "kind: Pod\napiVersion: v1\nmetadata: {name: bad}\nspec:\n  containers:\n  - name: a\n    image: b\n"
+        "    livenessProbe: {httpGet: {port: 70000}}\n");
   apply("broken.yaml", "a: [");
   wait_until("the error names file and field", [&] {
     auto text = log();
@@ -99,7 +101,8 @@ spec:
   wait_ready("client");
   auto address = std::string(pod("server").at("status").at("podIP").as_string());
   wait_until("the server listens", [&] {
-    return keelson({"exec", "client", "--", "wget", "-qO-", "-T", "2", "http://" + address + ":8080/"}).out == "from-server";
+    return keelson({"exec", "client", "--", "wget", "-qO-", "-T", "2", "http://" + address + ":8080/"}).out ==
+           "from-server";
   });
   EXPECT_EQ(run({"curl", "-s", "--max-time", "2", "http://" + address + ":8080/"}).out, "from-server");
 }

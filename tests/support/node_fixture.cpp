@@ -52,6 +52,45 @@ std::string environment(const char* name, const std::string& otherwise) {
   return value != nullptr ? value : otherwise;
 }
 
+constexpr const char* kStatuses = "/status/containerStatuses";
+
+/// The list at a JSON pointer; empty if there is none.
+boost::json::array list_at(const boost::json::value& value, std::string_view pointer) {
+  boost::system::error_code error;
+  const auto* list = value.find_pointer(pointer, error);
+  return list != nullptr && list->is_array() ? list->get_array() : boost::json::array();
+}
+
+/// Clock ticks between boot and the process' start (proc_pid_stat(5) field 22).
+uint64_t start_time(const fs::path& process) {
+  auto text = read_text(process / "stat");
+  std::istringstream rest(text.substr(std::min(text.rfind(')') + 1, text.size())));
+  std::string word;
+  for (int field = 3; field <= 22; ++field) {
+    rest >> word;
+  }
+  return std::strtoull(word.c_str(), nullptr, 10);
+}
+
+/// The oldest process in a cgroup that has `id` in its name.
+std::string first_process_in(const std::string& id) {
+  std::string oldest;
+  uint64_t oldest_start = UINT64_MAX;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator("/proc", ignored)) {
+    auto pid = entry.path().filename().string();
+    if (pid.find_first_not_of("0123456789") != std::string::npos ||
+        read_text(entry.path() / "cgroup").find(id) == std::string::npos) {
+      continue;
+    }
+    if (auto start = start_time(entry.path()); start != 0 && start < oldest_start) {
+      oldest = pid;
+      oldest_start = start;
+    }
+  }
+  return oldest;
+}
+
 }  // namespace
 
 Output run(const std::vector<std::string>& command) {
@@ -228,13 +267,7 @@ void NodeTest::wait_ready(const std::string& name, std::chrono::seconds limit) {
   wait_until(
       "pod " + name + " is ready",
       [&] {
-        auto got = pod(name);
-        if (!got.is_object()) {
-          return false;
-        }
-        const auto* conditions =
-            boost::json::value_from(got).as_object()["status"].as_object().if_contains("conditions");
-        for (const auto& condition : conditions != nullptr ? conditions->as_array() : boost::json::array()) {
+        for (const auto& condition : list_at(pod(name), "/status/conditions")) {
           if (condition.at("type") == "Ready" && condition.at("status") == "True") {
             return true;
           }
@@ -246,6 +279,27 @@ void NodeTest::wait_ready(const std::string& name, std::chrono::seconds limit) {
 
 void NodeTest::wait_gone(const std::string& name, std::chrono::seconds limit) {
   wait_until("pod " + name + " is gone", [&] { return !pod(name).is_object(); }, limit);
+}
+
+std::string NodeTest::process_of(const std::string& pod_name, const std::string& container) {
+  for (const auto& status : list_at(pod(pod_name), kStatuses)) {
+    const auto* id = status.as_object().if_contains("containerID");
+    if (status.at("name") == boost::json::value(container) && id != nullptr && id->is_string() &&
+        !id->get_string().empty()) {
+      std::string text(id->get_string());
+      return first_process_in(text.substr(text.rfind('/') + 1));
+    }
+  }
+  return "";
+}
+
+int NodeTest::restarts(const std::string& pod_name) {
+  int64_t count = 0;
+  for (const auto& status : list_at(pod(pod_name), kStatuses)) {
+    const auto* restarts = status.as_object().if_contains("restartCount");
+    count += restarts != nullptr ? restarts->to_number<int64_t>() : 0;
+  }
+  return static_cast<int>(count);
 }
 
 std::string NodeTest::cgroup_root() const {

@@ -69,6 +69,11 @@ class NodeTest : public ::testing::Test {
   void wait_ready(const std::string& name, std::chrono::seconds limit = std::chrono::seconds(30));
   void wait_gone(const std::string& name, std::chrono::seconds limit = std::chrono::seconds(30));
 
+  /// The pid on the host of the container's first process; empty while none runs.
+  std::string process_of(const std::string& pod_name, const std::string& container);
+  /// Of all the pod's containers together; 0 while there is none.
+  int restarts(const std::string& pod_name);
+
   Inventory inventory() const;
   pid_t node_pid() const { return node_; }
   const std::string& home() const { return home_; }
