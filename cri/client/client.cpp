@@ -4,6 +4,11 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <set>
+
 #include "cri/client/convert.h"
 #include "cri/proto/api.grpc.pb.h"
 #include "cri/proto/keelson.grpc.pb.h"
@@ -46,6 +51,34 @@ Kind kind_of(grpc::StatusCode code) {
   }
 }
 
+/// The calls that gRPC still works on. The client cancels them and waits for the last before it goes: their callbacks
+/// use the loop.
+class OpenCalls {
+ public:
+  void add(grpc::ClientContext* context) {
+    std::lock_guard lock(mutex_);
+    contexts_.insert(context);
+  }
+  void remove(grpc::ClientContext* context) {
+    std::lock_guard lock(mutex_);
+    contexts_.erase(context);
+    // Under the lock: whoever waits may be gone right after.
+    none_.notify_all();
+  }
+  void cancel_and_wait() {
+    std::unique_lock lock(mutex_);
+    for (auto* context : contexts_) {
+      context->TryCancel();
+    }
+    none_.wait(lock, [this] { return contexts_.empty(); });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable none_;
+  std::set<grpc::ClientContext*> contexts_;
+};
+
 template <class Request, class Response>
 struct Exchange {
   grpc::ClientContext context;
@@ -55,7 +88,7 @@ struct Exchange {
 
 /// Starts one call and resumes with its response on the loop.
 template <class Async, class Request, class Response>
-Task<Response> call(asio::io_context* io, Async* async,
+Task<Response> call(asio::io_context* io, std::shared_ptr<OpenCalls> calls, Async* async,
                     void (Async::*method)(grpc::ClientContext*, const Request*, Response*,
                                           std::function<void(grpc::Status)>),
                     Request request, Duration deadline) {
@@ -63,7 +96,7 @@ Task<Response> call(asio::io_context* io, Async* async,
   exchange->request = std::move(request);
   exchange->context.set_deadline(std::chrono::system_clock::now() +
                                  std::chrono::duration_cast<std::chrono::system_clock::duration>(deadline));
-  auto initiate = [io, async, method, exchange](auto handler) {
+  auto initiate = [io, calls, async, method, exchange](auto handler) {
     using Handler = decltype(handler);
     auto slot = asio::get_associated_cancellation_slot(handler);
     if (slot.is_connected()) {
@@ -71,17 +104,23 @@ Task<Response> call(asio::io_context* io, Async* async,
     }
     auto kept = std::make_shared<Handler>(std::move(handler));
     auto work = std::make_shared<decltype(asio::make_work_guard(*io))>(asio::make_work_guard(*io));
-    (async->*method)(
-        &exchange->context, &exchange->request, &exchange->response, [io, kept, exchange, work](grpc::Status status) {
-          asio::post(*io, [kept, exchange, status, work] {
-            if (status.ok()) {
-              std::move (*kept)(Result<Response>(std::move(exchange->response)));
-            } else {
-              std::move (*kept)(Result<Response>(
-                  std::unexpected(Error(kind_of(status.error_code()), status.error_message(), status.error_code()))));
-            }
-          });
-        });
+    auto resume = [kept, exchange, work, slot](const grpc::Status& status) mutable {
+      if (slot.is_connected()) {
+        slot.clear();
+      }
+      if (status.ok()) {
+        std::move (*kept)(Result<Response>(std::move(exchange->response)));
+      } else {
+        std::move (*kept)(Result<Response>(
+            std::unexpected(Error(kind_of(status.error_code()), status.error_message(), status.error_code()))));
+      }
+    };
+    calls->add(&exchange->context);
+    (async->*method)(&exchange->context, &exchange->request, &exchange->response,
+                     [io, calls, exchange, resume](grpc::Status status) {
+                       asio::post(*io, [resume, status]() mutable { resume(status); });
+                       calls->remove(&exchange->context);
+                     });
   };
   co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Result<Response>)>(std::move(initiate),
                                                                                                  asio::use_awaitable);
@@ -89,15 +128,15 @@ Task<Response> call(asio::io_context* io, Async* async,
 
 /// What the event stream and the object share: the stream may end after the object.
 struct Watch {
-  explicit Watch(Loop& l) : loop(l), timer(l.io()) {}
+  Watch(Loop& l, std::shared_ptr<OpenCalls> c) : loop(l), calls(std::move(c)), timer(l.io()) {}
   Loop& loop;
+  std::shared_ptr<OpenCalls> calls;
   std::function<void(ContainerEvent)> handle;
   std::function<void()> resync;
   v1::RuntimeService::Stub* stub = nullptr;
   asio::steady_timer timer;
   std::chrono::milliseconds retry = kFirstRetry;
-  bool closed = false;                         // on the loop only
-  std::weak_ptr<grpc::ClientContext> context;  // of the stream that lives
+  std::atomic<bool> closed = false;
 };
 
 void connect_events(const std::shared_ptr<Watch>& watch);
@@ -105,11 +144,10 @@ void connect_events(const std::shared_ptr<Watch>& watch);
 /// One life of the stream. Deletes itself at its end.
 class EventReader : public grpc::ClientReadReactor<v1::ContainerEventResponse> {
  public:
-  explicit EventReader(std::shared_ptr<Watch> watch)
-      : watch_(std::move(watch)), context_(std::make_shared<grpc::ClientContext>()) {
-    context_->set_wait_for_ready(true);
-    watch_->context = context_;
-    watch_->stub->async()->GetContainerEvents(context_.get(), &request_, this);
+  explicit EventReader(std::shared_ptr<Watch> watch) : watch_(std::move(watch)) {
+    context_.set_wait_for_ready(true);
+    watch_->calls->add(&context_);
+    watch_->stub->async()->GetContainerEvents(&context_, &request_, this);
     StartRead(&response_);
     StartCall();
   }
@@ -152,12 +190,15 @@ class EventReader : public grpc::ClientReadReactor<v1::ContainerEventResponse> {
         }
       });
     });
+    auto calls = watch_->calls;
+    auto* context = &context_;
     delete this;
+    calls->remove(context);
   }
 
  private:
   void post_resync() {
-    if (std::exchange(told_, true)) {
+    if (told_.exchange(true)) {
       return;
     }
     watch_->loop.post([watch = watch_] {
@@ -169,10 +210,10 @@ class EventReader : public grpc::ClientReadReactor<v1::ContainerEventResponse> {
   }
 
   std::shared_ptr<Watch> watch_;
-  std::shared_ptr<grpc::ClientContext> context_;
+  grpc::ClientContext context_;
   v1::GetEventsRequest request_;
   v1::ContainerEventResponse response_;
-  bool told_ = false;
+  std::atomic<bool> told_ = false;
 };
 
 void connect_events(const std::shared_ptr<Watch>& watch) {
@@ -188,7 +229,8 @@ Result<> done(const auto& response) {
 
 class Client : public RuntimeService {
  public:
-  Client(Loop& loop, const std::string& socket) : loop_(loop), watch_(std::make_shared<Watch>(loop)) {
+  Client(Loop& loop, const std::string& socket)
+      : loop_(loop), calls_(std::make_shared<OpenCalls>()), watch_(std::make_shared<Watch>(loop, calls_)) {
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(kMaxMessage);
     arguments.SetMaxSendMessageSize(kMaxMessage);
@@ -206,9 +248,7 @@ class Client : public RuntimeService {
   ~Client() override {
     watch_->closed = true;
     watch_->timer.cancel();
-    if (auto context = watch_->context.lock()) {
-      context->TryCancel();
-    }
+    calls_->cancel_and_wait();
   }
 
   Task<RuntimeVersion> version(Duration deadline) override {
@@ -402,7 +442,7 @@ class Client : public RuntimeService {
     KEELSON_CO_TRY(
         auto answer,
         co_await call<TransferAsync, ::keelson::runtime::v1::LoadRequest, ::keelson::runtime::v1::LoadResponse>(
-            &loop_.io(), transfer_->async(), &TransferAsync::Load, std::move(request), deadline));
+            &loop_.io(), calls_, transfer_->async(), &TransferAsync::Load, std::move(request), deadline));
     co_return std::vector<std::string>(answer.image_refs().begin(), answer.image_refs().end());
   }
 
@@ -421,19 +461,21 @@ class Client : public RuntimeService {
   Task<Response> ask(void (RuntimeAsync::*method)(grpc::ClientContext*, const Request*, Response*,
                                                   std::function<void(grpc::Status)>),
                      Request request, Duration deadline) {
-    return call(&loop_.io(), static_cast<RuntimeAsync*>(runtime_->async()), method, std::move(request), deadline);
+    return call(&loop_.io(), calls_, static_cast<RuntimeAsync*>(runtime_->async()), method, std::move(request),
+                deadline);
   }
   template <class Request, class Response>
   Task<Response> ask_images(void (ImageAsync::*method)(grpc::ClientContext*, const Request*, Response*,
                                                        std::function<void(grpc::Status)>),
                             Request request, Duration deadline) {
-    return call(&loop_.io(), static_cast<ImageAsync*>(images_->async()), method, std::move(request), deadline);
+    return call(&loop_.io(), calls_, static_cast<ImageAsync*>(images_->async()), method, std::move(request), deadline);
   }
 
   Loop& loop_;
   std::unique_ptr<v1::RuntimeService::Stub> runtime_;
   std::unique_ptr<v1::ImageService::Stub> images_;
   std::unique_ptr<::keelson::runtime::v1::ImageTransfer::Stub> transfer_;
+  std::shared_ptr<OpenCalls> calls_;
   std::shared_ptr<Watch> watch_;
 };
 
