@@ -101,8 +101,7 @@ spec:
   wait_ready("client");
   auto address = std::string(pod("server").at("status").at("podIP").as_string());
   wait_until("the server listens", [&] {
-    return keelson({"exec", "client", "--", "wget", "-qO-", "-T", "2", "http://" + address + ":8080/"}).out ==
-           "from-server";
+    return keelson({"exec", "client", "--", "wget", "-qO-", "http://" + address + ":8080/"}).out == "from-server";
   });
   EXPECT_EQ(run({"curl", "-s", "--max-time", "2", "http://" + address + ":8080/"}).out, "from-server");
 }
