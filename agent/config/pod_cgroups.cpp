@@ -91,9 +91,9 @@ PodCgroups::PodCgroups(std::string mount)
   }
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(mount_, ignored)) {
-    // Links such as cpu,cpuacct name trees that are there already; the named ones belong to systemd.
-    if (entry.is_directory(ignored) && !entry.is_symlink(ignored) && fs::exists(entry.path() / "cgroup.procs") &&
-        entry.path().filename() != "systemd") {
+    // Links such as cpu,cpuacct name trees that are there already. The tree named systemd is one of them: the runtime
+    // puts containers into every tree.
+    if (entry.is_directory(ignored) && !entry.is_symlink(ignored) && fs::exists(entry.path() / "cgroup.procs")) {
       trees_.push_back(entry.path());
     }
   }
