@@ -17,6 +17,7 @@
 #include "agent/agent.h"
 #include "agent/api_server.h"
 #include "agent/config/node_pod_configs.h"
+#include "agent/container_prober.h"
 #include "agent/cri_pod_runtime.h"
 #include "common/fd.h"
 #include "common/log.h"
@@ -155,7 +156,8 @@ class AgentRole {
         service_(cri::connect_runtime(loop_, cri_socket(config))),
         configs_(loop_, pod_config_options(config, addresses)),
         runtime_(*service_, configs_),
-        agent_(loop_, agent_options(config, addresses), runtime_),
+        probes_(loop_, *service_),
+        agent_(loop_, agent_options(config, addresses), runtime_, &probes_),
         api_(loop_, agent_, *service_),
         tasks_(loop_) {}
 
@@ -210,6 +212,7 @@ class AgentRole {
   std::unique_ptr<cri::RuntimeService> service_;
   agent::NodePodConfigs configs_;
   agent::CriPodRuntime runtime_;
+  agent::ContainerProber probes_;
   agent::Agent agent_;
   agent::ApiServer api_;
   TaskGroup tasks_;

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// Specs to targets.
+#include "agent/container_prober.h"
+
+#include <algorithm>
+
+namespace keelson::agent {
+
+namespace {
+
+uint16_t port_of(const kube::Container& container, const kube::IntOrString& port) {
+  if (port.is_number()) {
+    return static_cast<uint16_t>(port.number());
+  }
+  auto named = std::ranges::find(container.ports, port.name(), &kube::ContainerPort::name);
+  return named == container.ports.end() ? 0 : static_cast<uint16_t>(named->container_port);
+}
+
+probes::Target target_of(const kube::Container& container, const kube::Probe& probe, const std::string& pod_ip) {
+  probes::Target out;
+  out.host = pod_ip;
+  if (probe.http_get) {
+    const auto& http = *probe.http_get;
+    out.handler = http.scheme == kube::UriScheme::https ? probes::Handler::https : probes::Handler::http;
+    out.host = http.host.empty() ? pod_ip : http.host;
+    out.port = port_of(container, http.port);
+    out.path = http.path.starts_with('/') ? http.path : "/" + http.path;
+    for (const auto& header : http.http_headers) {
+      out.headers.emplace_back(header.name, header.value);
+    }
+  } else if (probe.tcp_socket) {
+    out.handler = probes::Handler::tcp;
+    out.host = probe.tcp_socket->host.empty() ? pod_ip : probe.tcp_socket->host;
+    out.port = port_of(container, probe.tcp_socket->port);
+  } else if (probe.grpc) {
+    out.handler = probes::Handler::grpc;
+    out.port = static_cast<uint16_t>(probe.grpc->port);
+    out.service = probe.grpc->service;
+  } else if (probe.exec) {
+    out.handler = probes::Handler::exec;
+    out.command = probe.exec->command;
+  }
+  return out;
+}
+
+std::optional<probes::ProbePlan> plan_of(const kube::Container& container, const std::optional<kube::Probe>& probe,
+                                         const std::string& pod_ip) {
+  if (!probe) {
+    return std::nullopt;
+  }
+  probes::Schedule schedule{.initial_delay = std::chrono::seconds(probe->initial_delay_seconds),
+                            .period = std::chrono::seconds(probe->period_seconds),
+                            .timeout = std::chrono::seconds(probe->timeout_seconds),
+                            .success_threshold = probe->success_threshold,
+                            .failure_threshold = probe->failure_threshold};
+  return probes::ProbePlan{target_of(container, *probe, pod_ip), schedule};
+}
+
+ProbeKind kind_of(probes::ProbeKind kind) {
+  switch (kind) {
+    case probes::ProbeKind::liveness:
+      return ProbeKind::liveness;
+    case probes::ProbeKind::readiness:
+      return ProbeKind::readiness;
+    case probes::ProbeKind::startup:
+      return ProbeKind::startup;
+  }
+  return ProbeKind::liveness;
+}
+
+Task<probes::CommandOutcome> run_command(cri::RuntimeService* service, std::string id, std::vector<std::string> command,
+                                         Duration limit) {
+  KEELSON_CO_TRY(auto result, co_await service->exec_sync(std::move(id), std::move(command), limit));
+  co_return probes::CommandOutcome{result.exit_code, result.out + result.error};
+}
+
+}  // namespace
+
+ContainerProber::ContainerProber(Loop& loop, cri::RuntimeService& service)
+    : loop_(loop),
+      service_(service),
+      prober_(loop, [this](probes::Subject subject, probes::Target target, Duration limit) {
+        return try_once(std::move(subject), std::move(target), limit);
+      }) {}
+
+asio::awaitable<probes::TryResult> ContainerProber::try_once(probes::Subject subject, probes::Target target,
+                                                             Duration limit) {
+  auto run = [service = &service_, id = subject.id](std::vector<std::string> command, Duration within) {
+    return run_command(service, id, std::move(command), within);
+  };
+  return probes::try_once(loop_, std::move(target), limit, run);
+}
+
+void ContainerProber::watch(const kube::Pod& pod, const ObservedContainer& instance, const std::string& pod_ip,
+                            std::function<void(ProbeNews)> news) {
+  const auto* container = kube::find_container(pod.spec, instance.name);
+  if (container == nullptr) {
+    return;
+  }
+  probes::Subject subject{.group = pod.metadata.uid,
+                          .container = instance.name,
+                          .id = instance.id,
+                          .started_at = instance.started_at,
+                          .startup = plan_of(*container, container->startup_probe, pod_ip),
+                          .liveness = plan_of(*container, container->liveness_probe, pod_ip),
+                          .readiness = plan_of(*container, container->readiness_probe, pod_ip)};
+  prober_.watch(std::move(subject),
+                [news = std::move(news), name = instance.name, id = instance.id](const probes::News& told) {
+                  news({.kind = kind_of(told.kind),
+                        .name = name,
+                        .id = id,
+                        .decided = told.decided,
+                        .success = told.success,
+                        .message = told.text});
+                });
+}
+
+void ContainerProber::pod_ends(const std::string& uid) {
+  prober_.end_group(uid);
+}
+
+void ContainerProber::forget(const std::string& uid, const std::string& container) {
+  prober_.forget(uid, container);
+}
+
+}  // namespace keelson::agent

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// ContainerProbes by the prober: a pod's probes in the prober's words.
+#pragma once
+
+#include "agent/container_probes.h"
+#include "cri/client/client.h"
+#include "probes/prober.h"
+
+namespace keelson::agent {
+
+/// Belongs to the agent's loop; commands run through the runtime.
+class ContainerProber : public ContainerProbes {
+ public:
+  ContainerProber(Loop& loop, cri::RuntimeService& service);
+
+  void watch(const kube::Pod& pod, const ObservedContainer& instance, const std::string& pod_ip,
+             std::function<void(ProbeNews)> news) override;
+  void pod_ends(const std::string& uid) override;
+  void forget(const std::string& uid, const std::string& container) override;
+
+ private:
+  asio::awaitable<probes::TryResult> try_once(probes::Subject subject, probes::Target target, Duration limit);
+
+  Loop& loop_;
+  cri::RuntimeService& service_;
+  probes::Prober prober_;
+};
+
+}  // namespace keelson::agent

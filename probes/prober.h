@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// When probes run and what their results mean (kubelet pkg/kubelet/prober).
+//
+//   container starts --> startup probe (if any) until it succeeds --> liveness and readiness, each on its own period
+//
+// A result counts when it has been seen `threshold` times in a row. A failed liveness or startup probe stops probing of
+// the instance: it is about to be killed. Errors of a try (not failures) are tried three times and then forgotten.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "common/task_group.h"
+#include "probes/probe.h"
+
+namespace keelson::probes {
+
+enum class ProbeKind { liveness, readiness, startup };
+
+struct Schedule {
+  Duration initial_delay{0};  ///< from the container's start
+  Duration period = std::chrono::seconds(10);
+  Duration timeout = std::chrono::seconds(1);
+  int success_threshold = 1;
+  int failure_threshold = 3;
+};
+
+struct ProbePlan {
+  Target target;
+  Schedule schedule;
+};
+
+/// What is to be probed of one container instance.
+struct Subject {
+  std::string group;      ///< the pod's uid
+  std::string container;  ///< its name
+  std::string id;         ///< of the instance
+  WallTime started_at;
+  std::optional<ProbePlan> startup;
+  std::optional<ProbePlan> liveness;
+  std::optional<ProbePlan> readiness;
+};
+
+/// A try that failed, or a change of state. Successes that change nothing are not told.
+struct News {
+  ProbeKind kind = ProbeKind::liveness;
+  bool decided = false;  ///< a threshold was reached: `success` is the new state
+  bool success = false;
+  std::string text;
+};
+
+/// Belongs to one loop.
+class Prober {
+ public:
+  using Try = std::function<asio::awaitable<TryResult>(Subject subject, Target target, Duration limit)>;
+  /// `try_once` is a parameter so that the rules can be tested without a network.
+  Prober(Loop& loop, Try try_once);
+  ~Prober();
+
+  /// Starts probing; a subject of the same group and container is replaced if its id is another one, else nothing
+  /// happens.
+  void watch(Subject subject, std::function<void(News)> news);
+  /// Liveness and startup of the group stop; readiness goes on.
+  void end_group(const std::string& group);
+  void forget(const std::string& group, const std::string& container);
+
+ private:
+  struct Worker;
+  Task<> probe(std::shared_ptr<Worker> worker, ProbeKind kind, ProbePlan plan);
+  Task<> start(std::shared_ptr<Worker> worker);
+  asio::awaitable<TryResult> try_thrice(std::shared_ptr<Worker> worker, ProbePlan plan);
+
+  Loop& loop_;
+  Try try_once_;
+  std::map<std::pair<std::string, std::string>, std::shared_ptr<Worker>> workers_;
+};
+
+}  // namespace keelson::probes

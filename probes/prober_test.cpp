@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "probes/prober.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+
+namespace keelson::probes {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// What each kind's tries answer, in order; the last one repeats. 's' success, 'f' failure, 'e' error.
+class ProberTest : public ::testing::Test {
+ protected:
+  ProberTest() : prober_(loop_, [this](Subject, Target target, Duration) { return answer(target.path); }) {}
+
+  asio::awaitable<TryResult> answer(std::string name) {
+    ++tries_[name];
+    auto& script = scripts_[name];
+    char next = script.front();
+    if (script.size() > 1) {
+      script.erase(0, 1);
+    }
+    co_return TryResult{next == 's' ? Outcome::success : next == 'f' ? Outcome::failure : Outcome::error, "text"};
+  }
+
+  std::optional<ProbePlan> plan(const std::string& name, const std::string& script, Schedule schedule = {}) {
+    scripts_[name] = script;
+    Target target;
+    target.path = name;
+    return ProbePlan{target, schedule};
+  }
+
+  Subject subject(const std::string& id = "id-1") {
+    Subject out;
+    out.group = "uid";
+    out.container = "c";
+    out.id = id;
+    out.started_at = clock_.wall();
+    return out;
+  }
+
+  void watch(Subject s) {
+    prober_.watch(std::move(s), [this](const News& news) {
+      static constexpr const char* kKinds[] = {"liveness", "readiness", "startup"};
+      told_.push_back(std::string(kKinds[static_cast<int>(news.kind)]) +
+                      (news.decided ? (news.success ? " good" : " bad") : " try"));
+    });
+  }
+
+  using Words = std::vector<std::string>;
+  FakeClock clock_;
+  Loop loop_{clock_, "test"};
+  std::map<std::string, std::string> scripts_;
+  std::map<std::string, int> tries_;
+  Words told_;
+  Prober prober_;
+};
+
+TEST_F(ProberTest, LivenessIsBadAfterThreeFailuresInARowAndThenStops) {
+  auto s = subject();
+  s.liveness = plan("l", "sffsfff");
+  watch(s);
+  loop_.advance(clock_, 1h);
+  EXPECT_EQ(told_, (Words{"liveness try", "liveness try", "liveness try", "liveness try", "liveness bad"}));
+  EXPECT_EQ(tries_["l"], 7) << "no more tries of an instance that is to be killed";
+}
+
+TEST_F(ProberTest, ReadinessIsToldAtOnceAndByThresholds) {
+  auto s = subject();
+  s.readiness = plan("r", "sfffsss", {.success_threshold = 2});
+  watch(s);
+  loop_.advance(clock_, 0s);
+  EXPECT_EQ(tries_["r"], 1) << "the first try does not wait for the period";
+  EXPECT_TRUE(told_.empty()) << "one success is below the threshold";
+  loop_.advance(clock_, 60s);
+  EXPECT_EQ(told_, (Words{"readiness try", "readiness try", "readiness bad", "readiness good"}));
+}
+
+TEST_F(ProberTest, StartupHoldsTheOthersBack) {
+  auto s = subject();
+  s.startup = plan("s", "ffs", {.failure_threshold = 5});
+  s.liveness = plan("l", "s");
+  s.readiness = plan("r", "s");
+  watch(s);
+  loop_.advance(clock_, 19s);
+  EXPECT_EQ(tries_["l"] + tries_["r"], 0);
+  loop_.advance(clock_, 1s);
+  EXPECT_EQ(told_, (Words{"startup try", "startup try", "startup good", "readiness good"}));
+  EXPECT_EQ(tries_["l"], 1);
+}
+
+TEST_F(ProberTest, AFailedStartupStopsEverything) {
+  auto s = subject();
+  s.startup = plan("s", "f");
+  s.liveness = plan("l", "s");
+  watch(s);
+  loop_.advance(clock_, 10min);
+  EXPECT_EQ(told_.back(), "startup bad");
+  EXPECT_EQ(tries_["s"], 3);
+  EXPECT_EQ(tries_["l"], 0);
+}
+
+TEST_F(ProberTest, InitialDelayCountsFromTheStart) {
+  auto s = subject();
+  s.started_at -= 5s;
+  s.liveness = plan("l", "s", {.initial_delay = 15s});
+  watch(s);
+  loop_.advance(clock_, 9s);
+  EXPECT_EQ(tries_["l"], 0);
+  loop_.advance(clock_, 1s);
+  EXPECT_EQ(tries_["l"], 1);
+}
+
+TEST_F(ProberTest, ErrorsAreTriedThreeTimesAndForgotten) {
+  auto s = subject();
+  s.liveness = plan("l", "ffeeef", {.failure_threshold = 3});
+  watch(s);
+  loop_.advance(clock_, 20s);
+  EXPECT_EQ(tries_["l"], 5) << "two failures, then three tries that say nothing";
+  EXPECT_EQ(told_, (Words{"liveness try", "liveness try"}));
+  loop_.advance(clock_, 10s);
+  EXPECT_EQ(told_.back(), "liveness bad");
+}
+
+TEST_F(ProberTest, ANewInstanceStartsAfresh) {
+  auto s = subject();
+  s.liveness = plan("l", "ff");
+  watch(s);
+  loop_.advance(clock_, 10s);
+  auto next = subject("id-2");
+  next.liveness = plan("l", "s");
+  watch(next);
+  told_.clear();
+  loop_.advance(clock_, 60s);
+  EXPECT_TRUE(told_.empty());
+}
+
+TEST_F(ProberTest, WhenThePodEndsOnlyReadinessGoesOn) {
+  auto s = subject();
+  s.liveness = plan("l", "s");
+  s.readiness = plan("r", "sf");
+  watch(s);
+  loop_.advance(clock_, 5s);
+  prober_.end_group("uid");
+  loop_.advance(clock_, 60s);
+  EXPECT_EQ(tries_["l"], 1);
+  EXPECT_GT(tries_["r"], 3);
+  prober_.forget("uid", "c");
+  auto before = tries_["r"];
+  loop_.advance(clock_, 60s);
+  EXPECT_EQ(tries_["r"], before);
+}
+
+}  // namespace
+}  // namespace keelson::probes
