@@ -117,6 +117,7 @@ function(keelson_test room_name)
   endif()
 endfunction()
 
+add_custom_target(fuzzers)
 # keelson_fuzzer(<room> <name> SRC file [DEPS room...] CORPUS dir): bin fuzz/<name>, only with KEELSON_FUZZ.
 function(keelson_fuzzer room_name name)
   cmake_parse_arguments(A "" "SRC;CORPUS" "DEPS;LIBS" ${ARGN})
@@ -130,4 +131,5 @@ function(keelson_fuzzer room_name name)
   target_link_libraries(fuzz_${name} PRIVATE keelson_options keelson::${room_name} ${A_DEPS} ${A_LIBS})
   target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
   set_property(TARGET fuzz_${name} PROPERTY RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+  add_dependencies(fuzzers fuzz_${name})
 endfunction()
