@@ -243,7 +243,8 @@ void NodeTest::remove(const std::string& file) {
 }
 
 Output NodeTest::keelson(const std::vector<std::string>& arguments) {
-  std::vector<std::string> command = {bin_ + "/keelson", "--run", home_ + "/run"};
+  // A call that hangs fails (124) instead of hanging the tests.
+  std::vector<std::string> command = {"timeout", "20", bin_ + "/keelson", "--run", home_ + "/run"};
   command.insert(command.end(), arguments.begin(), arguments.end());
   return run(command);
 }
