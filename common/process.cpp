@@ -45,6 +45,8 @@ Result<pid_t> spawn(const Command& command, int in, int out, int error) {
   ::posix_spawn_file_actions_adddup2(&actions, in, 0);
   ::posix_spawn_file_actions_adddup2(&actions, out, 1);
   ::posix_spawn_file_actions_adddup2(&actions, error, 2);
+  // Libraries open some without close-on-exec; a listening socket would outlive us in the child.
+  ::posix_spawn_file_actions_addclosefrom_np(&actions, 3);
   posix_spawnattr_t attributes;
   ::posix_spawnattr_init(&attributes);
   sigset_t none;

@@ -2,6 +2,7 @@
 // keelson-shim ID RUN_DIR: reads a SandboxSpec from standard input, makes the sandbox, answers on standard output with
 // a Reply, and serves <RUN_DIR>/shim.sock until it is told to end. Started by the runtime, not by people.
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
@@ -64,6 +65,8 @@ int main(int argc, char**) {
     std::fputs("usage: keelson-shim ID RUN_DIR (started by the keelson runtime)\n", stderr);
     return 2;
   }
+  // The runtime's libraries open sockets without close-on-exec; a listening one would outlive the runtime in us.
+  ::close_range(3, ~0U, 0);
   // The runtime waits for this process alone; the shim itself belongs to the system.
   if (pid_t pid = ::fork(); pid != 0) {
     return pid > 0 ? 0 : 1;
