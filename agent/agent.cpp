@@ -133,6 +133,9 @@ struct Agent::State {
     if (stopping) {
       return;
     }
+    for (auto& [key, pod] : state.pods) {
+      pod.spec.node_name = options.node_name;
+    }
     tell_problems(state.problems);
     objects_listener(state);
     bool first = !wanted;

@@ -97,6 +97,7 @@ class AgentTest : public ::testing::Test {
 TEST_F(AgentTest, APodStartsAndIsReady) {
   want({make_pod("web", "u1")});
   EXPECT_TRUE(is_ready(pod("web").status));
+  EXPECT_EQ(pod("web").spec.node_name, "n1");
   EXPECT_EQ(reasons("web"), (std::vector<std::string>{"Pulling", "Pulled", "Created", "Started"}));
   auto timeline = agent->find_timeline("default", "web").value();
   Duration sum{0};

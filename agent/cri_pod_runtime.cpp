@@ -231,6 +231,8 @@ Task<std::string> CriPodRuntime::pull_image(kube::Pod pod, std::string image) {
 Task<std::string> CriPodRuntime::create_container(ContainerOrder order) {
   uint32_t sandbox_attempt = 0;
   KEELSON_CO_TRY(auto sandbox, sandbox_config(order.pod, sandbox_attempt));
+  KEELSON_CO_TRY(auto image, co_await service_.image_status(order.image_ref, limits_.ask));
+  order.image_user = {.uid = image.uid, .name = image.username};
   KEELSON_CO_TRY(auto config, configs_.container(order));
   const kube::Container* container = kube::find_container(order.pod.spec, order.name);
   config.name = order.name;

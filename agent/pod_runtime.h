@@ -7,6 +7,7 @@
 // crash at any point.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,13 @@
 
 namespace keelson::agent {
 
+/// Whom an image's processes run as unless the pod says otherwise: a number, or a name that only the image can resolve.
+/// Neither: root.
+struct ImageUser {
+  std::optional<int64_t> uid;
+  std::string name;
+};
+
 /// What a container is made from.
 struct ContainerOrder {
   kube::Pod pod;
@@ -26,6 +34,7 @@ struct ContainerOrder {
   std::string image_ref;  ///< What pull_image or find_image answered.
   uint32_t attempt = 0;
   Duration restart_delay{0};
+  ImageUser image_user = {};  ///< Found by the runtime; workers leave it empty.
 };
 
 /// What a command in a container did.

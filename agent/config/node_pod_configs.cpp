@@ -254,7 +254,7 @@ Result<cri::ContainerConfig> NodePodConfigs::container(const ContainerOrder& ord
   out.stdin_once = container->stdin_once;
   out.tty = container->tty;
   out.resources = container_resources(pod, *container, memory_capacity());
-  KEELSON_TRY(out.security, container_security(pod, *container));
+  KEELSON_TRY(out.security, container_security(pod, *container, order.image_user));
   return out;
 }
 

@@ -2,6 +2,8 @@
 // Merging of security contexts.
 #include "agent/config/security.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace keelson::agent {
@@ -61,6 +63,26 @@ cri::SeLinuxOptions labels_of(const kube::SeLinuxOptions& in) {
   return {in.user, in.role, in.type, in.level};
 }
 
+Result<> check_not_root(const kube::Pod& pod, const kube::Container& container, std::optional<int64_t> user,
+                        const ImageUser& image_user) {
+  auto where = fmt::format("(pod: \"{}_{}({})\", container: {})", pod.metadata.name, pod.metadata.ns, pod.metadata.uid,
+                           container.name);
+  if (user == 0) {
+    return fail(Kind::invalid, "container's runAsUser breaks non-root policy {}", where);
+  }
+  if (user) {
+    return {};
+  }
+  if (!image_user.uid && !image_user.name.empty()) {
+    return fail(Kind::invalid,
+                "container has runAsNonRoot and image has non-numeric user ({}), cannot verify user is non-root {}",
+                image_user.name, where);
+  }
+  return image_user.uid.value_or(0) == 0
+             ? fail(Kind::invalid, "container has runAsNonRoot and image will run as root {}", where)
+             : Result<>();
+}
+
 }  // namespace
 
 cri::SandboxSecurity sandbox_security(const kube::Pod& pod) {
@@ -79,7 +101,8 @@ cri::SandboxSecurity sandbox_security(const kube::Pod& pod) {
   return out;
 }
 
-Result<cri::ContainerSecurity> container_security(const kube::Pod& pod, const kube::Container& container) {
+Result<cri::ContainerSecurity> container_security(const kube::Pod& pod, const kube::Container& container,
+                                                  const ImageUser& image_user) {
   const auto& of_pod = pod.spec.security_context;
   auto own = container.security_context.value_or(kube::SecurityContext{});
   cri::ContainerSecurity out;
@@ -87,13 +110,16 @@ Result<cri::ContainerSecurity> container_security(const kube::Pod& pod, const ku
   out.privileged = own.privileged.value_or(false);
   out.run_as_user = own.run_as_user ? own.run_as_user : of_pod.run_as_user;
   out.run_as_group = own.run_as_group ? own.run_as_group : of_pod.run_as_group;
-  if ((own.run_as_non_root ? own.run_as_non_root : of_pod.run_as_non_root).value_or(false) && out.run_as_user == 0) {
-    return fail(Kind::invalid, "container's runAsUser breaks non-root policy (pod: \"{}_{}({})\", container: {})",
-                pod.metadata.name, pod.metadata.ns, pod.metadata.uid, container.name);
+  if ((own.run_as_non_root ? own.run_as_non_root : of_pod.run_as_non_root).value_or(false)) {
+    KEELSON_DO(check_not_root(pod, container, out.run_as_user, image_user));
   }
-  // CRI refuses a group without a user; user 0 is what the kubelet's runtimes take then.
+  // CRI refuses a group without a user.
   if (out.run_as_group && !out.run_as_user) {
-    out.run_as_user = 0;
+    if (image_user.uid || image_user.name.empty()) {
+      out.run_as_user = image_user.uid.value_or(0);
+    } else {
+      out.run_as_username = image_user.name;
+    }
   }
   out.supplemental_groups = groups_of(of_pod);
   out.strict_groups = strict(of_pod);

@@ -3,6 +3,7 @@
 // pkg/kubelet/kuberuntime/security_context.go).
 #pragma once
 
+#include "agent/pod_runtime.h"
 #include "common/result.h"
 #include "cri/client/types.h"
 #include "kube/pod.h"
@@ -10,7 +11,9 @@
 namespace keelson::agent {
 
 cri::SandboxSecurity sandbox_security(const kube::Pod& pod);
-/// The container's own settings win over the pod's. Kind::invalid: runAsNonRoot with user 0.
-Result<cri::ContainerSecurity> container_security(const kube::Pod& pod, const kube::Container& container);
+/// The container's own settings win over the pod's, and both over the image's user. Kind::invalid, with the kubelet's
+/// text: runAsNonRoot, and the user is root or a name (which may be root's).
+Result<cri::ContainerSecurity> container_security(const kube::Pod& pod, const kube::Container& container,
+                                                  const ImageUser& image_user);
 
 }  // namespace keelson::agent

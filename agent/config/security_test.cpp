@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who a container runs as: its spec, its pod's, its image's.
+#include "agent/config/security.h"
+
+#include <gtest/gtest.h>
+
+namespace keelson::agent {
+namespace {
+
+kube::Container container_as(std::optional<int64_t> user, std::optional<int64_t> group, std::optional<bool> non_root) {
+  kube::Container container;
+  container.name = "main";
+  container.security_context = kube::SecurityContext{};
+  container.security_context->run_as_user = user;
+  container.security_context->run_as_group = group;
+  container.security_context->run_as_non_root = non_root;
+  return container;
+}
+
+kube::Pod web() {
+  kube::Pod pod;
+  pod.metadata = {.name = "web", .ns = "shop", .uid = "u1"};
+  return pod;
+}
+
+std::string refusal(const kube::Container& container, const ImageUser& user) {
+  auto made = container_security(web(), container, user);
+  return made ? "none" : made.error().kind() == Kind::invalid ? made.error().message() : "another kind";
+}
+
+TEST(Security, AGroupAloneKeepsTheImagesUser) {
+  auto container = container_as(std::nullopt, 3000, std::nullopt);
+  auto numbered = container_security(web(), container, {.uid = 1000}).value();
+  EXPECT_EQ(numbered.run_as_user, 1000);
+  EXPECT_EQ(numbered.run_as_group, 3000);
+  auto named = container_security(web(), container, {.name = "www"}).value();
+  EXPECT_EQ(named.run_as_user, std::nullopt);
+  EXPECT_EQ(named.run_as_username, "www");
+  EXPECT_EQ(container_security(web(), container, {}).value().run_as_user, 0);
+}
+
+TEST(Security, WithoutUserAndGroupTheRuntimeDecides) {
+  auto made = container_security(web(), container_as(std::nullopt, std::nullopt, std::nullopt), {.uid = 7}).value();
+  EXPECT_EQ(made.run_as_user, std::nullopt);
+  EXPECT_EQ(made.run_as_username, "");
+}
+
+TEST(Security, ThePodsUserGivesWayToTheContainers) {
+  auto pod = web();
+  pod.spec.security_context.run_as_user = 5;
+  auto none = container_as(std::nullopt, std::nullopt, std::nullopt);
+  EXPECT_EQ(container_security(pod, none, {.uid = 7}).value().run_as_user, 5);
+  EXPECT_EQ(container_security(pod, container_as(6, std::nullopt, std::nullopt), {}).value().run_as_user, 6);
+}
+
+TEST(Security, NonRootIsCheckedAgainstTheImageToo) {
+  auto strict = container_as(std::nullopt, std::nullopt, true);
+  const std::string where = "(pod: \"web_shop(u1)\", container: main)";
+  EXPECT_EQ(refusal(strict, {.uid = 0}), "container has runAsNonRoot and image will run as root " + where);
+  EXPECT_EQ(refusal(strict, {}), "container has runAsNonRoot and image will run as root " + where);
+  EXPECT_EQ(refusal(strict, {.name = "www"}),
+            "container has runAsNonRoot and image has non-numeric user (www), cannot verify user is non-root " + where);
+  EXPECT_EQ(refusal(strict, {.uid = 1000}), "none");
+  EXPECT_EQ(refusal(container_as(0, std::nullopt, true), {.uid = 1000}),
+            "container's runAsUser breaks non-root policy " + where);
+  EXPECT_EQ(refusal(container_as(1, std::nullopt, true), {}), "none");
+  EXPECT_EQ(refusal(container_as(std::nullopt, std::nullopt, false), {}), "none");
+}
+
+TEST(Security, TheContainersNonRootWinsOverThePods) {
+  auto pod = web();
+  pod.spec.security_context.run_as_non_root = true;
+  EXPECT_FALSE(container_security(pod, container_as(std::nullopt, std::nullopt, std::nullopt), {}));
+  EXPECT_TRUE(container_security(pod, container_as(std::nullopt, std::nullopt, false), {}));
+}
+
+}  // namespace
+}  // namespace keelson::agent
