@@ -118,11 +118,13 @@ TEST_F(PullTest, TooManyRequestsIsTriedAgain) {
 
 TEST_F(PullTest, WrongContentIsRefused) {
   add_box();
-  registry_.set({.wrong_blobs = true});
-  auto failed = pull(here("box:1"));
-  ASSERT_FALSE(failed);
-  EXPECT_EQ(failed.error().kind(), Kind::invalid);
-  EXPECT_THAT(failed.error().message(), HasSubstr("its digest is"));
+  for (uint64_t from : {1, 1000}) {  // the config too, or the layer alone
+    registry_.set({.wrong_blobs_from = from});
+    auto failed = pull(here("box:1"));
+    ASSERT_FALSE(failed);
+    EXPECT_EQ(failed.error().kind(), Kind::invalid);
+    EXPECT_THAT(failed.error().message(), HasSubstr(from == 1 ? " of box: its digest is" : "bytes, their digest is"));
+  }
   EXPECT_TRUE(store_->list().empty());
 }
 

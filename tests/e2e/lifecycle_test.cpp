@@ -44,6 +44,9 @@ TEST_F(LifecycleTest, LogsExecAndDescribe) {
   EXPECT_EQ(ran.out, "42\n");
   EXPECT_EQ(ran.error, "err\n");
   EXPECT_EQ(ran.code, 5);
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_EQ(keelson({"exec", "shell", "--", "sh", "-c", "kill -SEGV $$"}).code, 139) << i;
+  }
   auto described = keelson({"describe", "pod", "shell"}).out;
   for (const char* reason : {"Pulled", "Created", "Started"}) {
     EXPECT_NE(described.find(reason), std::string::npos) << described;

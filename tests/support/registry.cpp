@@ -150,7 +150,7 @@ Response TestRegistry::State::read(const Request& request, const std::string& pa
   } else if (blob != std::string::npos && blobs.contains(path.substr(blob + 7))) {
     response.result(http::status::ok);
     response.body() = blobs[path.substr(blob + 7)];
-    if (faults.wrong_blobs) {
+    if (faults.wrong_blobs_from != 0 && response.body().size() >= faults.wrong_blobs_from) {
       response.body()[0] ^= 1;
     }
     auto range = std::string(request[http::field::range]);

@@ -20,7 +20,7 @@ std::string digest_of(const std::string& data);
 struct RegistryFaults {
   uint64_t break_blobs_after = 0;  ///< bytes of each answer to a blob of more than that; then the connection is reset
   int too_many_requests = 0;       ///< so many requests get 429 first
-  bool wrong_blobs = false;        ///< a byte of each blob is another one
+  uint64_t wrong_blobs_from = 0;   ///< a byte is another one in each blob of that many bytes or more; 0: in none
   bool ignore_ranges = false;
 };
 
