@@ -11,6 +11,8 @@ stop() {
   trap - EXIT
   for pid in "${pids[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
   for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
+  # A bench that failed leaves its pods.
+  pkill -KILL -f "keelson-shim .*$home" || true
   awk -v home="$home" '$5 ~ "^" home {print $5}' /proc/self/mountinfo | sort -r | xargs -r -n1 umount -l
   ip link del kl-bench0 2>/dev/null || true
   find /sys/fs/cgroup -depth -type d -path "*/$(basename "$home")*" -exec rmdir {} + 2>/dev/null || true
@@ -57,7 +59,7 @@ TOML
   done
   echo "== cri: beside $(containerd --version | awk '{print $1, $3}'), $(runc --version | head -1), bridge + host-local"
   "$top/build/bench/cri_bench" --ours "$home/run/cri.sock" --theirs "$home/containerd.sock" --our-pid $our_pid --their-pid $their_pid --home "$home" ||
-    { tail -5 "$home/keelson.log" "$home/containerd.log"; return 1; }
+    { tail -n 5 "$home/keelson.log" "$home/containerd.log"; return 1; }
 }
 
 if wanted cri; then bench_cri; fi

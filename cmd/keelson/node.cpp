@@ -126,6 +126,7 @@ Task<> load_archives(cri::RuntimeService* runtime, Loop* loop, std::string folde
     }
     if (loop->clock().steady() > end) {
       log::warning("the runtime does not answer ({}), going on", version.error().message());
+      loop->stop();
       co_return Result<>();
     }
     KEELSON_CO_DO(co_await loop->sleep(std::chrono::milliseconds(100)));
@@ -144,7 +145,20 @@ Task<> load_archives(cri::RuntimeService* runtime, Loop* loop, std::string folde
       log::warning("image archive {}: {}", archive, loaded.error().message());
     }
   }
+  loop->stop();
   co_return Result<>();
+}
+
+/// load_archives() on a loop of its own, to its end.
+void load_archives_now(const NodeConfig& config) {
+  if (config.image_archive_dir.empty()) {
+    return;
+  }
+  Loop loop(real_clock(), "keelson");
+  auto runtime = cri::connect_runtime(loop, cri_socket(config));
+  TaskGroup group(loop);
+  group.spawn("load image archives", load_archives(runtime.get(), &loop, config.image_archive_dir));
+  loop.run();
 }
 
 /// The agent role on its own thread.
@@ -187,7 +201,6 @@ class AgentRole {
   }
 
   Task<> run() {
-    KEELSON_CO_DO(co_await load_archives(service_.get(), &loop_, config_.image_archive_dir));
     runtime_.watch([this](const std::string& uid) { agent_.runtime_changed(uid); });
     tasks_.spawn("admin API", api_.run(config_.run + "/admin.sock"));
     co_return co_await agent_.run();
@@ -256,6 +269,7 @@ Result<int> run_node(const NodeConfig& config) {
     KEELSON_TRY(runtime, start_runtime(config).context("start the runtime"));
     log::info("runtime serves CRI on {}", cri_socket(config));
   }
+  load_archives_now(config);
   std::unique_ptr<AgentRole> agent;
   if (has_role(config, "agent")) {
     agent = std::make_unique<AgentRole>(config, node_addresses());
