@@ -80,9 +80,15 @@ void ShimWatcher::serve(int fd) {
     }
     line = found->second;
   }
-  const auto event = line->connection->next_event(kFrameTime);
-  if (event) {
+  // Several events may have come in one read; those make the descriptor readable no more, so take them all now.
+  auto event = line->connection->next_event(kFrameTime);
+  bool any = false;
+  while (event) {
+    any = true;
     listener_.exited(line->sandbox_id, event->status);
+    event = line->connection->next_event(std::chrono::milliseconds(0));
+  }
+  if (any && event.error().kind() == Kind::timeout) {
     return;
   }
   {
