@@ -117,8 +117,9 @@ Task<Response> call(asio::io_context* io, std::shared_ptr<OpenCalls> calls, Asyn
     };
     calls->add(&exchange->context);
     (async->*method)(&exchange->context, &exchange->request, &exchange->response,
-                     [io, calls, exchange, resume](grpc::Status status) {
-                       asio::post(*io, [resume, status]() mutable { resume(status); });
+                     [io, calls, exchange, resume](grpc::Status status) mutable {
+                       // Nothing of the loop's may be left in this function: it is destroyed after remove().
+                       asio::post(*io, [resume = std::move(resume), status]() mutable { resume(status); });
                        calls->remove(&exchange->context);
                      });
   };
