@@ -247,7 +247,10 @@ Task<std::string> CriPodRuntime::create_container(ContainerOrder order) {
   }
   config.annotations[kRestartCount] = fmt::format("{}", order.attempt);
   config.annotations[kRestartDelay] = fmt::format("{}", order.restart_delay / std::chrono::milliseconds(1));
-  co_return co_await service_.create_container(order.sandbox_id, std::move(config), std::move(sandbox), limits_.act);
+  KEELSON_CO_TRY(auto id, co_await service_.create_container(order.sandbox_id, std::move(config), std::move(sandbox),
+                                                             limits_.act));
+  configs_.container_created(order, id);
+  co_return id;
 }
 
 Task<> CriPodRuntime::start_container(std::string id) {
@@ -261,7 +264,9 @@ Task<> CriPodRuntime::stop_container(std::string id, Duration grace) {
 
 Task<> CriPodRuntime::remove_container(std::string id) {
   ended_.erase(id);
-  co_return absent_is_fine(co_await service_.remove_container(std::move(id), limits_.act));
+  KEELSON_CO_DO(absent_is_fine(co_await service_.remove_container(id, limits_.act)));
+  configs_.container_removed(id);
+  co_return Result<>();
 }
 
 Task<ExecOutcome> CriPodRuntime::exec(std::string id, std::vector<std::string> command, Duration limit) {

@@ -35,6 +35,9 @@ class PodConfigs {
   virtual Result<cri::SandboxConfig> sandbox(const kube::Pod& pod, uint32_t attempt) = 0;
   /// Kind::invalid: CreateContainerConfigError, with the kubelet's text ("configmap \"x\" not found").
   virtual Result<cri::ContainerConfig> container(const ContainerOrder& order) = 0;
+  /// The container of this order has got its id; and it has been removed. For what is named by ids (links to logs).
+  virtual void container_created(const ContainerOrder& order, const std::string& id) = 0;
+  virtual void container_removed(const std::string& id) = 0;
   /// The host file that holds a container instance's termination message; empty if there is none.
   virtual std::string termination_log(const kube::ObjectMeta& pod, const std::string& container, uint32_t attempt) = 0;
   /// Credentials for an image from the pod's imagePullSecrets; an empty one if none fits.

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <functional>
+
 namespace keelson::agent {
 
 namespace {
@@ -52,6 +54,32 @@ std::string subscript(const std::string& path, std::string_view prefix) {
 std::string lookup(const kube::StringMap& map, const std::string& key) {
   auto found = map.find(key);
   return found == map.end() ? "" : found->second;
+}
+
+/// `$(NAME)` by what `value` makes of the name and of the text as written.
+std::string expand_with(const std::string& text,
+                        const std::function<std::string(const std::string& name, const std::string& written)>& value) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '$' || i + 1 == text.size()) {
+      out += text[i];
+    } else if (text[i + 1] == '$') {
+      out += '$';
+      ++i;
+    } else if (text[i + 1] == '(') {
+      auto end = text.find(')', i);
+      if (end == std::string::npos) {
+        out += text[i];
+        continue;
+      }
+      auto name = text.substr(i + 2, end - i - 2);
+      out += value(name, text.substr(i, end - i + 1));
+      i = end;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
 }
 
 }  // namespace
@@ -114,28 +142,31 @@ Result<std::string> resource_value(const kube::Pod& pod, const kube::Container& 
 }
 
 std::string expand(const std::string& text, const std::map<std::string, std::string>& variables) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '$' || i + 1 == text.size()) {
-      out += text[i];
-    } else if (text[i + 1] == '$') {
-      out += '$';
-      ++i;
-    } else if (text[i + 1] == '(') {
-      auto end = text.find(')', i);
-      if (end == std::string::npos) {
-        out += text[i];
-        continue;
-      }
-      auto name = text.substr(i + 2, end - i - 2);
-      auto found = variables.find(name);
-      out += found == variables.end() ? text.substr(i, end - i + 1) : found->second;
-      i = end;
-    } else {
-      out += text[i];
+  return expand_with(text, [&](const std::string& name, const std::string& written) {
+    auto found = variables.find(name);
+    return found == variables.end() ? written : found->second;
+  });
+}
+
+Result<std::string> expand_sub_path(const std::string& text, const std::map<std::string, std::string>& variables) {
+  std::string missing;
+  auto path = expand_with(text, [&](const std::string& name, const std::string&) {
+    auto value = lookup(variables, name);
+    if (value.empty()) {
+      missing += fmt::format("{}\"{}\"", missing.empty() ? "" : ", ", name);
     }
+    return value;
+  });
+  if (!missing.empty()) {
+    return fail(Kind::invalid, "missing value for {}", missing);
   }
-  return out;
+  if (path.starts_with('/')) {
+    return fail(Kind::invalid, "error SubPath `{}` must not be an absolute path", path);
+  }
+  if (("/" + path + "/").find("/../") != std::string::npos) {
+    return fail(Kind::invalid, "unable to provision SubPath `{}`: must not contain '..'", path);
+  }
+  return path;
 }
 
 }  // namespace keelson::agent

@@ -32,4 +32,8 @@ Result<std::string> resource_value(const kube::Pod& pod, const kube::Container& 
 /// expansion).
 std::string expand(const std::string& text, const std::map<std::string, std::string>& variables);
 
+/// The same for a subPathExpr. Kind::invalid: a name without a value (missing value for "X"), or a path that is
+/// absolute or goes up.
+Result<std::string> expand_sub_path(const std::string& text, const std::map<std::string, std::string>& variables);
+
 }  // namespace keelson::agent

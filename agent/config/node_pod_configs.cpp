@@ -6,11 +6,13 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <mutex>
 
 #include "agent/config/env.h"
 #include "agent/config/image_auth.h"
+#include "agent/config/log_links.h"
 #include "agent/config/pod_cgroups.h"
 #include "agent/config/security.h"
 #include "agent/config/volumes.h"
@@ -25,6 +27,26 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr size_t kThreads = 2;
+/// Work that waits longer for its turn gives up; what hangs shall not take the whole pool with it.
+constexpr auto kTurn = std::chrono::seconds(10);
+
+/// A pod's folder and mounts are worked on by one thread at a time.
+struct PodWork {
+  std::timed_mutex turn;
+  std::atomic<uint64_t> cleanings = 0;  // what was queued before the last one does nothing
+};
+
+/// A turn at the pod's folder. Kind::timeout: another has it; Kind::cancelled: the pod was cleaned up meanwhile.
+Result<std::unique_lock<std::timed_mutex>> take_turn(PodWork& work, uint64_t cleanings, const std::string& uid) {
+  std::unique_lock lock(work.turn, kTurn);
+  if (!lock) {
+    return fail(Kind::timeout, "earlier work on the folders of pod {} has not ended", uid);
+  }
+  if (work.cleanings != cleanings) {
+    return fail(Kind::cancelled, "pod {} has gone", uid);
+  }
+  return lock;
+}
 
 std::string log_dir_of(const PodConfigOptions& options, const kube::ObjectMeta& pod) {
   return fmt::format("{}/{}_{}_{}", options.pod_logs_dir, pod.ns, pod.name, pod.uid);
@@ -37,18 +59,34 @@ std::string host_text(const std::string& path) {
 }  // namespace
 
 struct NodePodConfigs::State {
-  State(Loop& l, PodConfigOptions o) : loop(l), options(std::move(o)), volumes(options.root), pool(kThreads) {}
+  State(Loop& l, PodConfigOptions o)
+      : loop(l),
+        options(std::move(o)),
+        volumes(options.root),
+        links{.folder = options.container_logs_dir, .pod_logs_dir = options.pod_logs_dir},
+        pool(kThreads) {}
   ~State() { pool.join(); }
 
   Loop& loop;
   const PodConfigOptions options;
   const Volumes volumes;
+  const LogLinks links;
   const PodCgroups cgroups;
   std::shared_ptr<const DesiredState> objects = std::make_shared<DesiredState>();
   std::map<std::string, kube::Pod> pods;                      // prepared, by uid
   std::map<std::string, std::vector<std::string>> addresses;  // as containers were told, by uid
+  std::map<std::string, std::weak_ptr<PodWork>> works;        // by uid, while any work is queued
   asio::thread_pool pool;
 
+  std::shared_ptr<PodWork> work_of(const std::string& uid) {
+    std::erase_if(works, [](const auto& entry) { return entry.second.expired(); });
+    auto work = works[uid].lock();
+    if (!work) {
+      work = std::make_shared<PodWork>();
+      works[uid] = work;
+    }
+    return work;
+  }
   std::string hosts_file(const std::string& uid) const { return volumes.pod_dir(uid) + "/etc-hosts"; }
   std::string container_dir(const std::string& uid, const std::string& container) const {
     return volumes.pod_dir(uid) + "/containers/" + container;
@@ -60,7 +98,8 @@ struct NodePodConfigs::State {
   Result<> add_mounts(const ContainerOrder& order, const kube::Container& container, const Environment& env,
                       cri::ContainerConfig& out) const;
   Result<> add_files(const ContainerOrder& order, const kube::Container& container, cri::ContainerConfig& out) const;
-  void refresh_volumes();
+  void refresh_volumes(const kube::Pod& pod);
+  void share_cpu();
 };
 
 NodePodConfigs::NodePodConfigs(Loop& loop, PodConfigOptions options)
@@ -77,19 +116,35 @@ void NodePodConfigs::objects_changed(const DesiredState& state) {
   copy->services = state.services;
   s.objects = std::move(copy);
   if (!same) {
-    s.refresh_volumes();
+    for (const auto& [uid, pod] : s.pods) {
+      s.refresh_volumes(pod);
+    }
   }
 }
 
 /// Volumes of running pods follow their objects; what fails now is told when the pod is prepared next.
-void NodePodConfigs::State::refresh_volumes() {
+void NodePodConfigs::State::refresh_volumes(const kube::Pod& pod) {
+  auto turn = work_of(pod.metadata.uid);
+  auto work = [this, turn, cleanings = turn->cleanings.load(), pod, now = objects, ips = addresses[pod.metadata.uid]] {
+    auto lock = take_turn(*turn, cleanings, pod.metadata.uid);
+    auto done = lock ? volumes.refresh(pod, *now, options.node, ips) : std::unexpected(lock.error());
+    if (!done && done.error().kind() != Kind::cancelled) {
+      log::warning("pod {}: {}", kube::full_name(pod.metadata), done.error().message());
+    }
+  };
+  asio::post(pool, work);
+}
+
+/// All Burstable pods together weigh what they ask for together.
+void NodePodConfigs::State::share_cpu() {
+  int64_t milli_cpu = 0;
   for (const auto& [uid, pod] : pods) {
-    auto work = [this, pod, now = objects, ips = addresses[uid]] {
-      if (auto mounted = volumes.mount_all(pod, *now, options.node, ips); !mounted) {
-        log::warning("pod {}: {}", kube::full_name(pod.metadata), mounted.error().message());
-      }
-    };
-    asio::post(pool, work);
+    if (kube::qos_class(pod) == kube::QosClass::burstable) {
+      milli_cpu += requested_milli_cpu(pod);
+    }
+  }
+  if (auto set = cgroups.set_burstable(options.cgroup_root, cpu_shares(milli_cpu)); !set) {
+    log::warning("share the CPU between classes of pods: {}", set.error().message());
   }
 }
 
@@ -97,13 +152,21 @@ Task<> NodePodConfigs::prepare(kube::Pod pod) {
   auto* s = state_.get();
   auto limits = pod_limits_of(pod);
   auto cgroup = pod_cgroup(s->options.cgroup_root, pod);
-  auto work = [s, pod, limits, cgroup, objects = s->objects, ips = s->addresses[pod.metadata.uid]]() -> Result<> {
+  auto turn = s->work_of(pod.metadata.uid);
+  auto objects = s->objects;
+  auto work = [s, turn, cleanings = turn->cleanings.load(), pod, limits, cgroup, objects,
+               ips = s->addresses[pod.metadata.uid]]() -> Result<> {
+    KEELSON_TRY(auto lock, take_turn(*turn, cleanings, pod.metadata.uid));
     KEELSON_DO(s->cgroups.create(cgroup, limits));
     KEELSON_DO(make_directories(log_dir_of(s->options, pod.metadata)));
     return s->volumes.mount_all(pod, *objects, s->options.node, ips);
   };
   KEELSON_CO_DO(co_await blocking(s->pool, work));
+  if (objects != s->objects) {
+    s->refresh_volumes(pod);
+  }
   s->pods[pod.metadata.uid] = std::move(pod);
+  s->share_cpu();
   co_return Result<>();
 }
 
@@ -112,7 +175,10 @@ Task<> NodePodConfigs::clean_up(kube::Pod pod) {
   auto uid = pod.metadata.uid;
   s->pods.erase(uid);
   s->addresses.erase(uid);
-  auto work = [s, uid]() -> Result<> {
+  s->share_cpu();
+  auto turn = s->work_of(uid);
+  auto work = [s, turn, cleanings = ++turn->cleanings, uid]() -> Result<> {
+    KEELSON_TRY(auto lock, take_turn(*turn, cleanings, uid));
     KEELSON_DO(s->volumes.remove_all(uid));
     // By uid alone, so in every class.
     std::string root = s->options.cgroup_root == "/" ? "" : s->options.cgroup_root;
@@ -125,12 +191,7 @@ Task<> NodePodConfigs::clean_up(kube::Pod pod) {
         KEELSON_DO(remove_tree(entry.path()));
       }
     }
-    for (const auto& entry : fs::directory_iterator(s->options.container_logs_dir, ignored)) {
-      // A link whose log went with its pod.
-      if (entry.is_symlink(ignored) && !fs::exists(entry.path(), ignored)) {
-        fs::remove(entry.path(), ignored);
-      }
-    }
+    s->links.remove_pod(uid);
     return {};
   };
   co_return co_await blocking(s->pool, work);
@@ -178,8 +239,11 @@ Result<> NodePodConfigs::State::add_mounts(const ContainerOrder& order, const ku
     }
     cri::Mount mount{.container_path = wanted.mount_path,
                      .host_path = volumes.path_of(order.pod, *volume),
-                     .read_only = wanted.read_only};
-    auto below = wanted.sub_path_expr.empty() ? wanted.sub_path : expand(wanted.sub_path_expr, variables);
+                     .read_only = wanted.read_only || is_of_objects(*volume)};
+    auto below = wanted.sub_path;
+    if (!wanted.sub_path_expr.empty()) {
+      KEELSON_TRY(below, expand_sub_path(wanted.sub_path_expr, variables));
+    }
     if (!below.empty()) {
       KEELSON_TRY(mount.host_path, volumes.sub_path(order.pod, mount.host_path, wanted.name, container.name, i, below));
     }
@@ -256,6 +320,19 @@ Result<cri::ContainerConfig> NodePodConfigs::container(const ContainerOrder& ord
   out.resources = container_resources(pod, *container, memory_capacity());
   KEELSON_TRY(out.security, container_security(pod, *container, order.image_user));
   return out;
+}
+
+void NodePodConfigs::container_created(const ContainerOrder& order, const std::string& id) {
+  auto& s = *state_;
+  const auto& pod = order.pod.metadata;
+  auto log = fmt::format("{}/{}/{}.log", log_dir_of(s.options, pod), order.name, order.attempt);
+  if (auto linked = s.links.add(pod, order.name, id, log); !linked) {
+    log::warning("pod {}: {}", kube::full_name(pod), linked.error().message());
+  }
+}
+
+void NodePodConfigs::container_removed(const std::string& id) {
+  state_->links.remove_container(id);
 }
 
 std::string NodePodConfigs::termination_log(const kube::ObjectMeta& pod, const std::string& container,

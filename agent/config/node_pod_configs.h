@@ -35,6 +35,8 @@ class NodePodConfigs : public PodConfigs {
   Result<std::vector<std::string>> prepared() override;
   Result<cri::SandboxConfig> sandbox(const kube::Pod& pod, uint32_t attempt) override;
   Result<cri::ContainerConfig> container(const ContainerOrder& order) override;
+  void container_created(const ContainerOrder& order, const std::string& id) override;
+  void container_removed(const std::string& id) override;
   std::string termination_log(const kube::ObjectMeta& pod, const std::string& container, uint32_t attempt) override;
   cri::AuthConfig credentials(const kube::Pod& pod, const std::string& image) override;
 

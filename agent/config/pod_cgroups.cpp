@@ -19,6 +19,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
+constexpr int64_t kLeastShares = 2;
+
 /// One value, only where the file is (a controller may be missing).
 Result<> set(const std::string& path, const std::string& value) {
   auto written = write_value(path, value);
@@ -43,6 +45,9 @@ Result<> inherit_cpuset(const std::string& folder) {
 
 /// runc's curve from shares to weight (1 CPU is 100).
 int64_t weight_of(int64_t shares) {
+  if (shares <= kLeastShares) {
+    return 1;
+  }
   double l = std::log2(static_cast<double>(shares));
   return std::clamp<int64_t>(static_cast<int64_t>(std::ceil(std::pow(10, (l * l + 125 * l) / 612.0 - 7.0 / 34.0))), 1,
                              10'000);
@@ -122,18 +127,29 @@ Result<> PodCgroups::create(const std::string& path, const PodLimits& limits) co
       at = slash + 1;
     }
   }
+  KEELSON_DO(set_shares(path, limits.cpu_shares));
+  if (auto parent = path.substr(0, path.rfind('/')); parent.ends_with("/besteffort")) {
+    KEELSON_DO(set_shares(parent, kLeastShares));
+  }
   if (unified_) {
     std::string folder = mount_ + path;
-    KEELSON_DO(set(folder + "/cpu.weight", std::to_string(weight_of(limits.cpu_shares))));
     KEELSON_DO(
         set(folder + "/cpu.max", limits.cpu_quota > 0 ? fmt::format("{} {}", limits.cpu_quota, kCpuPeriod) : "max"));
     return set(folder + "/memory.max", limits.memory_limit > 0 ? std::to_string(limits.memory_limit) : "max");
   }
-  KEELSON_DO(set(mount_ + "/cpu" + path + "/cpu.shares", std::to_string(limits.cpu_shares)));
   KEELSON_DO(
       set(mount_ + "/cpu" + path + "/cpu.cfs_quota_us", std::to_string(limits.cpu_quota > 0 ? limits.cpu_quota : -1)));
   return set(mount_ + "/memory" + path + "/memory.limit_in_bytes",
              std::to_string(limits.memory_limit > 0 ? limits.memory_limit : -1));
+}
+
+Result<> PodCgroups::set_shares(const std::string& path, int64_t shares) const {
+  return unified_ ? set(mount_ + path + "/cpu.weight", std::to_string(weight_of(shares)))
+                  : set(mount_ + "/cpu" + path + "/cpu.shares", std::to_string(shares));
+}
+
+Result<> PodCgroups::set_burstable(const std::string& root, int64_t cpu_shares) const {
+  return set_shares((root == "/" ? "" : root) + "/kubepods/burstable", cpu_shares);
 }
 
 Result<> PodCgroups::remove(const std::string& path) const {

@@ -19,12 +19,17 @@ class PodCgroups {
 
   /// Makes `path` (see pod_cgroup()) with its parents, and sets the limits. Idempotent.
   Result<> create(const std::string& path, const PodLimits& limits) const;
+  /// What all Burstable pods weigh together (kubelet: the sum of their requests); BestEffort ones have the least there
+  /// is. Where there is no such cgroup, nothing is done.
+  Result<> set_burstable(const std::string& root, int64_t cpu_shares) const;
   /// Removes the pod's cgroup and what is left below; processes in it are killed. Absent is success.
   Result<> remove(const std::string& path) const;
   /// Removes `root` with kubepods below if no pod is left in it.
   void remove_root(const std::string& root) const;
 
  private:
+  Result<> set_shares(const std::string& path, int64_t shares) const;
+
   std::string mount_;
   bool unified_;
   std::vector<std::string> trees_;  // the folders of all hierarchies

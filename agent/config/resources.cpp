@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <limits>
 
 namespace keelson::agent {
 
@@ -51,9 +52,11 @@ int64_t oom_score_adj(const kube::Pod& pod, const kube::Container& container, in
   }
   auto score = burstable_score(whole_of(container.resources.requests, "memory"), memory_capacity);
   if (container.is_sidecar()) {
+    auto least = std::numeric_limits<int64_t>::max();
     for (const auto& main : pod.spec.containers) {
-      score = std::min(score, burstable_score(whole_of(main.resources.requests, "memory"), memory_capacity));
+      least = std::min(least, whole_of(main.resources.requests, "memory"));
     }
+    score = std::min(score, burstable_score(least, memory_capacity));
   }
   return score;
 }
@@ -78,6 +81,10 @@ cri::LinuxResources container_resources(const kube::Pod& pod, const kube::Contai
     }
   }
   return out;
+}
+
+int64_t requested_milli_cpu(const kube::Pod& pod) {
+  return milli_of(kube::pod_requests(pod), "cpu");
 }
 
 PodLimits pod_limits_of(const kube::Pod& pod) {

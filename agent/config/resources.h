@@ -17,7 +17,7 @@ int64_t cpu_quota(int64_t milli_cpu);
 inline constexpr int64_t kCpuPeriod = 100'000;  ///< microseconds
 
 /// Guaranteed or node-critical -997, BestEffort 1000, Burstable 1000 - 1000 x request/capacity within [3, 999]; a
-/// sidecar is no easier to kill than the smallest main container.
+/// sidecar is no easier to kill than the main container that asks for the least.
 int64_t oom_score_adj(const kube::Pod& pod, const kube::Container& container, int64_t memory_capacity);
 
 /// A container's own values. Without a CPU request its limit counts as one.
@@ -31,6 +31,8 @@ struct PodLimits {
   int64_t memory_limit = 0;
 };
 PodLimits pod_limits_of(const kube::Pod& pod);
+/// What the pod's containers ask for together, in milli-CPU.
+int64_t requested_milli_cpu(const kube::Pod& pod);
 
 /// "/kubepods/burstable/pod<uid>" below `root` ("/" or "/name"); Guaranteed pods are directly below kubepods.
 std::string pod_cgroup(const std::string& root, const kube::Pod& pod);

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "agent/config/group_owner.h"
 #include "common/fd.h"
 
 namespace keelson::agent {
@@ -59,40 +60,6 @@ Result<> mount_tmpfs(const std::string& path, int64_t size) {
   auto options = size > 0 ? fmt::format("size={}", size) : "";
   if (::mount("tmpfs", path.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) < 0) {
     return fail_errno(errno, "mount tmpfs on {}", path);
-  }
-  return {};
-}
-
-/// fsGroup: the group owns everything, new files inherit it (KEP-695 "OnRootMismatch" looks at the root alone).
-Result<> give_to_group(const std::string& path, const kube::PodSecurityContext& security) {
-  if (!security.fs_group) {
-    return {};
-  }
-  auto group = static_cast<gid_t>(*security.fs_group);
-  struct stat info{};
-  bool right = ::stat(path.c_str(), &info) == 0 && info.st_gid == group && (info.st_mode & 02070) == 02070;
-  if (right && security.fs_group_change_policy == kube::FsGroupChangePolicy::on_root_mismatch) {
-    return {};
-  }
-  auto give = [&](const std::string& each) -> Result<> {
-    struct stat now{};
-    if (::lstat(each.c_str(), &now) < 0) {
-      return {};
-    }
-    if (::lchown(each.c_str(), static_cast<uid_t>(-1), group) < 0) {
-      return fail_errno(errno, "give {} to group {}", each, group);
-    }
-    if (!S_ISLNK(now.st_mode) &&
-        ::chmod(each.c_str(), (now.st_mode & 07777) | 0060 | (S_ISDIR(now.st_mode) ? 02010 : 0)) < 0) {
-      return fail_errno(errno, "open {} to group {}", each, group);
-    }
-    return {};
-  };
-  KEELSON_DO(give(path));
-  std::error_code ignored;
-  for (auto it = fs::recursive_directory_iterator(path, ignored); it != fs::recursive_directory_iterator();
-       it.increment(ignored)) {
-    KEELSON_DO(give(it->path()));
   }
   return {};
 }
@@ -160,7 +127,48 @@ Result<> check_host_path(const kube::HostPathVolume& volume) {
   return {};
 }
 
+/// Missing folders of a subPath, with the mode of the volume itself; links cannot lead out of it.
+Result<> make_sub_folders(int root, const std::string& sub_path) {
+  struct stat info{};
+  if (::fstat(root, &info) < 0) {
+    return fail_errno(errno, "subPath {}", sub_path);
+  }
+  std::string done = ".";
+  for (const auto& step : fs::path(sub_path)) {
+    const auto& name = step.native();
+    if (name.empty() || name == ".") {
+      continue;
+    }
+    KEELSON_TRY(auto parent, open_in_root(root, done, O_PATH | O_DIRECTORY));
+    if (::mkdirat(parent.get(), name.c_str(), 0700) == 0) {
+      Fd made(::openat(parent.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+      if (!made || ::fchmod(made.get(), info.st_mode & 02777) < 0) {
+        return fail_errno(errno, "set the mode of subPath {}", sub_path);
+      }
+    } else if (errno != EEXIST) {
+      return fail_errno(errno, "make subPath {}", sub_path);
+    }
+    done += "/" + name;
+  }
+  return {};
+}
+
+/// With the words of a FailedMount event.
+Result<> told(const kube::Volume& volume, Result<> outcome) {
+  if (outcome) {
+    return {};
+  }
+  const auto& error = outcome.error();
+  return std::unexpected(
+      Error(error.kind(), fmt::format("MountVolume.SetUp failed for volume \"{}\" : {}", volume.name, error.message()),
+            error.code()));
+}
+
 }  // namespace
+
+bool is_of_objects(const kube::Volume& volume) {
+  return volume.config_map || volume.secret || volume.downward_api || volume.projected;
+}
 
 std::string Volumes::path_of(const kube::Pod& pod, const kube::Volume& volume) const {
   if (volume.host_path) {
@@ -178,13 +186,18 @@ Result<> Volumes::mount_one(const kube::Pod& pod, const kube::Volume& volume, co
     return fail(Kind::unsupported, "persistentVolumeClaim {} needs a control plane, and this node has none",
                 volume.persistent_volume_claim->claim_name);
   }
-  auto path = path_of(pod, volume);
   if (volume.empty_dir) {
-    return make_empty_dir(pod, *volume.empty_dir, path);
+    return make_empty_dir(pod, *volume.empty_dir, path_of(pod, volume));
   }
   if (!volume.unsupported.empty()) {
     return fail(Kind::unsupported, "volume source {} is not supported", volume.unsupported);
   }
+  return write_objects(pod, volume, objects, node, pod_ips);
+}
+
+Result<> Volumes::write_objects(const kube::Pod& pod, const kube::Volume& volume, const DesiredState& objects,
+                                const NodeFacts& node, const std::vector<std::string>& pod_ips) const {
+  auto path = path_of(pod, volume);
   KEELSON_TRY(auto files, volume_files(pod, volume, objects, node, pod_ips));
   // Secrets never touch a disk.
   bool secret = volume.secret.has_value();
@@ -194,6 +207,13 @@ Result<> Volumes::mount_one(const kube::Pod& pod, const kube::Volume& volume, co
   if (secret) {
     KEELSON_DO(mount_tmpfs(path, 0));
   }
+  // As the kubelet's: an emptyDir's mode (a tmpfs' root is 01777). Containers have it read-only.
+  if (!secret && !fs::exists(path)) {
+    KEELSON_DO(make_directories(path));
+    if (::chmod(path.c_str(), 0777) < 0) {
+      return fail_errno(errno, "set the mode of {}", path);
+    }
+  }
   return write_atomic_folder(path, files, pod.spec.security_context.fs_group.value_or(-1));
 }
 
@@ -201,12 +221,16 @@ Result<> Volumes::mount_all(const kube::Pod& pod, const DesiredState& objects, c
                             const std::vector<std::string>& pod_ips) const {
   KEELSON_DO(make_directories(pod_dir(pod.metadata.uid), 0750));
   for (const auto& volume : pod.spec.volumes) {
-    auto mounted = mount_one(pod, volume, objects, node, pod_ips);
-    if (!mounted) {
-      const auto& error = mounted.error();
-      return std::unexpected(Error(
-          error.kind(), fmt::format("MountVolume.SetUp failed for volume \"{}\" : {}", volume.name, error.message()),
-          error.code()));
+    KEELSON_DO(told(volume, mount_one(pod, volume, objects, node, pod_ips)));
+  }
+  return {};
+}
+
+Result<> Volumes::refresh(const kube::Pod& pod, const DesiredState& objects, const NodeFacts& node,
+                          const std::vector<std::string>& pod_ips) const {
+  for (const auto& volume : pod.spec.volumes) {
+    if (is_of_objects(volume)) {
+      KEELSON_DO(told(volume, write_objects(pod, volume, objects, node, pod_ips)));
     }
   }
   return {};
@@ -240,17 +264,7 @@ Result<std::string> Volumes::sub_path(const kube::Pod& pod, const std::string& v
   KEELSON_TRY(auto root, open_file(volume_path, O_PATH | O_DIRECTORY));
   auto target = open_in_root(root.get(), sub_path, O_PATH);
   if (!target && target.error().kind() == Kind::not_found) {
-    std::string done;
-    for (size_t at = 0; at < sub_path.size();) {
-      auto slash = std::min(sub_path.find('/', at), sub_path.size());
-      KEELSON_TRY(auto parent, open_in_root(root.get(), done.empty() ? "." : done, O_PATH | O_DIRECTORY));
-      auto name = sub_path.substr(at, slash - at);
-      if (::mkdirat(parent.get(), name.c_str(), 0750) < 0 && errno != EEXIST) {
-        return fail_errno(errno, "make subPath {}", sub_path);
-      }
-      done += (done.empty() ? "" : "/") + name;
-      at = slash + 1;
-    }
+    KEELSON_DO(make_sub_folders(root.get(), sub_path));
     target = open_in_root(root.get(), sub_path, O_PATH);
   }
   if (!target) {

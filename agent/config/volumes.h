@@ -22,26 +22,35 @@ class Volumes {
   /// Where a volume is on the node; a hostPath is its own path.
   std::string path_of(const kube::Pod& pod, const kube::Volume& volume) const;
 
-  /// Makes every volume of the pod, or brings those from ConfigMaps, Secrets and the downward API up to date.
-  /// Idempotent. The error is a FailedMount event's text: MountVolume.SetUp failed for volume "x": ...
+  /// Makes every volume of the pod; those that are there are brought up to date. Idempotent. The error is a FailedMount
+  /// event's text: MountVolume.SetUp failed for volume "x": ...
   Result<> mount_all(const kube::Pod& pod, const DesiredState& objects, const NodeFacts& node,
                      const std::vector<std::string>& pod_ips) const;
+  /// Brings the volumes of ConfigMaps, Secrets and the downward API up to date, and touches no other.
+  Result<> refresh(const kube::Pod& pod, const DesiredState& objects, const NodeFacts& node,
+                   const std::vector<std::string>& pod_ips) const;
   /// Unmounts what is mounted below the pod's folder and removes the folder. Never deletes through a mount. Absent is
   /// success.
   Result<> remove_all(const std::string& uid) const;
   /// The pods that have a folder.
   Result<std::vector<std::string>> list() const;
 
-  /// The host path to mount for `sub_path` of a volume: the folder is made if it is missing; links cannot lead out of
-  /// the volume. It is pinned by a bind mount below the pod's folder, so that it cannot be exchanged afterwards.
+  /// The host path to mount for `sub_path` of a volume: folders that are missing are made with the volume's own
+  /// mode; links cannot lead out of the volume. It is pinned by a bind mount below the pod's folder, so that it cannot
+  /// be exchanged afterwards.
   Result<std::string> sub_path(const kube::Pod& pod, const std::string& volume_path, const std::string& volume,
                                const std::string& container, size_t index, const std::string& sub_path) const;
 
  private:
   Result<> mount_one(const kube::Pod& pod, const kube::Volume& volume, const DesiredState& objects,
                      const NodeFacts& node, const std::vector<std::string>& pod_ips) const;
+  Result<> write_objects(const kube::Pod& pod, const kube::Volume& volume, const DesiredState& objects,
+                         const NodeFacts& node, const std::vector<std::string>& pod_ips) const;
   std::string root_;
 };
+
+/// A volume that is made of objects' values: configMap, secret, downwardAPI, projected. Containers get it read-only.
+bool is_of_objects(const kube::Volume& volume);
 
 /// The files of a configMap, secret, downwardAPI or projected volume. Kind::not_found names the object or key that is
 /// missing.
