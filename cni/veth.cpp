@@ -43,13 +43,8 @@ Result<int> choose_mtu(Netlink& node, int wanted) {
   if (!uplink) {
     return 1500;
   }
-  KEELSON_TRY(auto links, node.list_links());
-  for (const auto& link : links) {
-    if (link.index.value == uplink->value) {
-      return link.mtu;
-    }
-  }
-  return 1500;
+  KEELSON_TRY(auto link, node.find_link(*uplink));
+  return link.mtu;
 }
 
 /// Writes only what is not so yet: a sysctl may be read-only where it is right already.

@@ -85,6 +85,8 @@ int errno_of(int nl_error) {
       return EOPNOTSUPP;
     case NLE_RANGE:
       return ERANGE;
+    case NLE_DUMP_INTR:
+      return EAGAIN;
     default:
       return EIO;
   }
@@ -120,6 +122,24 @@ Result<> ask(nl_sock* socket, Message& message, const Visitor& visit, const std:
     return fail_errno(errno_of(error), "{}", what);
   }
   return {};
+}
+
+/// Asks for a dump, again while others change the table meanwhile; `begin` forgets what an interrupted one has shown.
+template <class Header>
+Result<> dump(nl_sock* socket, int type, Header info, const std::function<void()>& begin, const Visitor& visit,
+              const std::string& what) {
+  constexpr int kAttempts = 100;
+  Result<> outcome;
+  for (int i = 0; i < kAttempts; ++i) {
+    Message message(type, NLM_F_DUMP);
+    nlmsg_append(message.raw, &info, sizeof info, NLMSG_ALIGNTO);
+    begin();
+    outcome = ask(socket, message, visit, what);
+    if (outcome || outcome.error().code() != EAGAIN) {
+      break;
+    }
+  }
+  return outcome;
 }
 
 Link read_link(nlmsghdr* header) {
@@ -192,6 +212,19 @@ Result<> Netlink::make_veth(const Veth& veth) {
   return exchange(socket_->handle, message, fmt::format("make veth pair {} and {}", veth.name, veth.peer_name));
 }
 
+Result<Link> Netlink::find_link(Ifindex index) {
+  Message message(RTM_GETLINK, 0);
+  ifinfomsg info{};
+  info.ifi_index = index.value;
+  nlmsg_append(message.raw, &info, sizeof info, NLMSG_ALIGNTO);
+  Link link;
+  KEELSON_DO(ask(
+      socket_->handle, message, [&](nlmsghdr* header) { link = read_link(header); },
+      fmt::format("find link {}", index.value)));
+  nl_wait_for_ack(socket_->handle);
+  return link;
+}
+
 Result<Link> Netlink::find_link(const std::string& name) {
   Message message(RTM_GETLINK, 0);
   ifinfomsg info{};
@@ -205,12 +238,10 @@ Result<Link> Netlink::find_link(const std::string& name) {
 }
 
 Result<std::vector<Link>> Netlink::list_links() {
-  Message message(RTM_GETLINK, NLM_F_DUMP);
-  ifinfomsg info{};
-  nlmsg_append(message.raw, &info, sizeof info, NLMSG_ALIGNTO);
   std::vector<Link> links;
-  KEELSON_DO(
-      ask(socket_->handle, message, [&](nlmsghdr* header) { links.push_back(read_link(header)); }, "list links"));
+  KEELSON_DO(dump(
+      socket_->handle, RTM_GETLINK, ifinfomsg{}, [&] { links.clear(); },
+      [&](nlmsghdr* header) { links.push_back(read_link(header)); }, "list links"));
   return links;
 }
 
@@ -247,9 +278,6 @@ Result<> Netlink::add_address(Ifindex link, const std::string& address, int pref
 }
 
 Result<std::vector<std::string>> Netlink::list_addresses(Ifindex link) {
-  Message message(RTM_GETADDR, NLM_F_DUMP);
-  ifaddrmsg info{};
-  nlmsg_append(message.raw, &info, sizeof info, NLMSG_ALIGNTO);
   std::vector<std::string> addresses;
   auto visit = [&](nlmsghdr* header) {
     auto* found = static_cast<ifaddrmsg*>(nlmsg_data(header));
@@ -261,7 +289,7 @@ Result<std::vector<std::string>> Netlink::list_addresses(Ifindex link) {
           fmt::format("{}/{}", format_address(found->ifa_family, nla_data(address)), found->ifa_prefixlen));
     }
   };
-  KEELSON_DO(ask(socket_->handle, message, visit, "list addresses"));
+  KEELSON_DO(dump(socket_->handle, RTM_GETADDR, ifaddrmsg{}, [&] { addresses.clear(); }, visit, "list addresses"));
   return addresses;
 }
 
@@ -302,10 +330,8 @@ struct FoundRoute {
 };
 
 Result<std::vector<FoundRoute>> list_routes(nl_sock* socket, int family) {
-  Message message(RTM_GETROUTE, NLM_F_DUMP);
   rtmsg info{};
   info.rtm_family = static_cast<unsigned char>(family);
-  nlmsg_append(message.raw, &info, sizeof info, NLMSG_ALIGNTO);
   std::vector<FoundRoute> routes;
   auto visit = [&](nlmsghdr* header) {
     auto* found = static_cast<rtmsg*>(nlmsg_data(header));
@@ -316,7 +342,7 @@ Result<std::vector<FoundRoute>> list_routes(nl_sock* socket, int family) {
                         found->rtm_dst_len, static_cast<int>(nla_get_u32(attributes[RTA_OIF]))});
     }
   };
-  KEELSON_DO(ask(socket, message, visit, "list routes"));
+  KEELSON_DO(dump(socket, RTM_GETROUTE, info, [&] { routes.clear(); }, visit, "list routes"));
   return routes;
 }
 

@@ -44,6 +44,7 @@ class Netlink {
   /// Both ends in one message, the first one up.
   Result<> make_veth(const Veth& veth);
   Result<Link> find_link(const std::string& name);
+  Result<Link> find_link(Ifindex index);
   Result<std::vector<Link>> list_links();
   Result<> set_up(Ifindex link);
   Result<> remove_link(Ifindex link);
