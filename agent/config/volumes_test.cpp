@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <sstream>
 #include <thread>
 
 #include "agent/config/group_owner.h"
@@ -56,10 +57,10 @@ class VolumesTest : public ::testing::Test {
   }
   Result<> mount() { return volumes.mount_all(pod, objects, {}, {}); }
   size_t mounts() {
-    auto table = read_file("/proc/self/mountinfo").value();
+    std::istringstream table(read_file("/proc/self/mountinfo").value());
     size_t count = 0;
-    for (auto at = table.find(dir); at != std::string::npos; at = table.find(dir, at + 1)) {
-      ++count;
+    for (std::string line; std::getline(table, line);) {
+      count += line.find(dir) == std::string::npos ? 0 : 1;
     }
     return count;
   }

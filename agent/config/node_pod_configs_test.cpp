@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+// A pod made and cleaned up on a real node, below folders and cgroups of the test's own.
+#include "agent/config/node_pod_configs.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <sstream>
+
+#include "common/fd.h"
+#include "common/task_group.h"
+
+namespace keelson::agent {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool unified() {
+  return fs::exists("/sys/fs/cgroup/cgroup.controllers");
+}
+
+std::string cgroup_value(const std::string& path, const std::string& controller, const std::string& file) {
+  auto text = read_file("/sys/fs/cgroup" + (unified() ? "" : "/" + controller) + path + "/" + file).value_or("none\n");
+  return text.substr(0, text.find('\n'));
+}
+
+class NodePodConfigsTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    ASSERT_EQ(::unshare(CLONE_NEWNS), 0);
+    ASSERT_EQ(::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
+  }
+  NodePodConfigsTest() {
+    pod.metadata = {.name = "web", .ns = "shop", .uid = "u1"};
+    pod.spec.containers.emplace_back();
+    pod.spec.containers[0].name = "main";
+    for (const char* name : {"config", "secret", "scratch"}) {
+      pod.spec.volumes.emplace_back();
+      pod.spec.volumes.back().name = name;
+      pod.spec.containers[0].volume_mounts.push_back({.name = name, .mount_path = std::string("/") + name});
+    }
+    pod.spec.volumes[0].config_map = kube::KeyedVolume{.name = "c"};
+    pod.spec.volumes[1].secret = kube::KeyedVolume{.name = "s"};
+    pod.spec.volumes[2].empty_dir = kube::EmptyDirVolume{};
+    objects.config_maps["shop/c"].data = {{"key", "0"}};
+    objects.secrets["shop/s"].data = {{"key", "0"}};
+    start();
+  }
+  ~NodePodConfigsTest() override {
+    EXPECT_TRUE(run(configs->clean_up(pod)));
+    configs->remove_empty_roots();
+    EXPECT_EQ(cgroup_value(root, "cpu", "cgroup.procs"), "none");
+    configs.reset();
+    fs::remove_all(dir);
+  }
+
+  void start() {
+    configs.reset();
+    configs = std::make_unique<NodePodConfigs>(loop, PodConfigOptions{.root = dir + "/state",
+                                                                      .pod_logs_dir = dir + "/pods",
+                                                                      .container_logs_dir = dir + "/containers",
+                                                                      .cgroup_root = root});
+    configs->objects_changed(objects);
+  }
+  Task<> then_stop(Task<> task, Result<>* out) {
+    *out = co_await std::move(task);
+    loop.stop();
+    co_return Result<>();
+  }
+  Result<> run(Task<> task) {
+    Result<> out = fail(Kind::internal, "did not run");
+    TaskGroup group(loop);
+    group.spawn("test", then_stop(std::move(task), &out));
+    loop.io().restart();
+    loop.run();
+    return out;
+  }
+  ContainerOrder order() { return {.pod = pod, .name = "main", .pod_ips = {"192.0.2.7"}}; }
+  size_t mounts() {
+    std::istringstream table(read_file("/proc/self/mountinfo").value());
+    size_t count = 0;
+    for (std::string line; std::getline(table, line);) {
+      count += line.find(dir) == std::string::npos ? 0 : 1;
+    }
+    return count;
+  }
+  static std::string make_dir() {
+    std::string pattern = ::testing::TempDir() + "keelson-configs-XXXXXX";
+    return ::mkdtemp(pattern.data());
+  }
+
+  const std::string dir = make_dir();
+  const std::string root = "/" + fs::path(dir).filename().string();
+  Loop loop{real_clock(), "test"};
+  std::unique_ptr<NodePodConfigs> configs;
+  kube::Pod pod;
+  DesiredState objects;
+};
+
+TEST_F(NodePodConfigsTest, NothingOfAPodIsLeft) {
+  pod.spec.containers[0].volume_mounts[2].sub_path = "a/b";
+  ASSERT_TRUE(run(configs->prepare(pod)));
+  ASSERT_TRUE(configs->container(order()));
+  EXPECT_EQ(mounts(), 2U);
+  configs->container_created(order(), "id1");
+  ASSERT_TRUE(make_directories(dir + "/containers"));
+  fs::create_symlink("/nowhere_u1/x.log", dir + "/containers/foreign.log");
+  EXPECT_EQ(fs::read_symlink(dir + "/containers/web_shop_main-id1.log"), dir + "/pods/shop_web_u1/main/0.log");
+  configs->container_removed("id2");
+  EXPECT_TRUE(fs::is_symlink(dir + "/containers/web_shop_main-id1.log"));
+  configs->container_removed("id1");
+  EXPECT_FALSE(fs::is_symlink(dir + "/containers/web_shop_main-id1.log"));
+  configs->container_created(order(), "id1");
+  ASSERT_TRUE(run(configs->clean_up(pod)));
+  EXPECT_EQ(mounts(), 0U);
+  EXPECT_TRUE(configs->prepared().value().empty());
+  EXPECT_TRUE(fs::is_empty(dir + "/pods"));
+  EXPECT_FALSE(fs::is_symlink(dir + "/containers/web_shop_main-id1.log"));
+  EXPECT_TRUE(fs::is_symlink(dir + "/containers/foreign.log"));
+  EXPECT_EQ(cgroup_value(root + "/kubepods/besteffort/podu1", "cpu", "cgroup.procs"), "none");
+}
+
+TEST_F(NodePodConfigsTest, ARefreshThatWasQueuedMakesNothingAnew) {
+  for (int i = 1; i <= 50; ++i) {
+    ASSERT_TRUE(run(configs->prepare(pod)));
+    for (int j = 0; j < 4; ++j) {
+      objects.secrets["shop/s"].data["key"] = fmt::format("{} {}", i, j);
+      configs->objects_changed(objects);
+    }
+    ASSERT_TRUE(run(configs->clean_up(pod)));
+    // The last pod's turn comes after all that was queued.
+    ASSERT_TRUE(configs->prepared().value().empty());
+    ASSERT_EQ(mounts(), 0U);
+  }
+}
+
+TEST_F(NodePodConfigsTest, AChangeReachesAPreparedPod) {
+  ASSERT_TRUE(run(configs->prepare(pod)));
+  auto made = configs->container(order()).value();
+  objects.config_maps["shop/c"].data["key"] = "1";
+  configs->objects_changed(objects);
+  start();  // awaits what the old ones have queued
+  EXPECT_EQ(read_file(made.mounts[0].host_path + "/key").value(), "1");
+}
+
+TEST_F(NodePodConfigsTest, ObjectVolumesAreReadOnly) {
+  ASSERT_TRUE(run(configs->prepare(pod)));
+  auto made = configs->container(order()).value();
+  EXPECT_TRUE(made.mounts[0].read_only);
+  EXPECT_TRUE(made.mounts[1].read_only);
+  EXPECT_FALSE(made.mounts[2].read_only);
+}
+
+TEST_F(NodePodConfigsTest, ASubPathExpressionNeedsItsVariables) {
+  auto& container = pod.spec.containers[0];
+  container.volume_mounts[2].sub_path_expr = "$(A)/$(B)-$(C)";
+  container.env = {{.name = "A", .value = "a"}};
+  ASSERT_TRUE(run(configs->prepare(pod)));
+  auto made = configs->container(order());
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().kind(), Kind::invalid);
+  EXPECT_EQ(made.error().message(), "missing value for \"B\", \"C\"");
+  container.env.push_back({.name = "B", .value = "b"});
+  container.env.push_back({.name = "C", .value = "c"});
+  made = configs->container(order());
+  ASSERT_TRUE(made) << made.error().message();
+  EXPECT_TRUE(fs::is_directory(dir + "/state/pods/u1/volumes/kubernetes.io~empty-dir/scratch/a/b-c"));
+  container.env[0].value = "..";
+  EXPECT_EQ(configs->container(order()).error().message(),
+            "unable to provision SubPath `../b-c`: must not contain '..'");
+}
+
+TEST_F(NodePodConfigsTest, CgroupsHaveTheirValues) {
+  auto& resources = pod.spec.containers[0].resources;
+  resources.requests = {{"cpu", kube::Quantity::of_milli(500)}, {"memory", kube::Quantity::of(64 << 20)}};
+  resources.limits = {{"cpu", kube::Quantity::of(1)}, {"memory", kube::Quantity::of(128 << 20)}};
+  ASSERT_TRUE(run(configs->prepare(pod)));
+  auto burstable = root + "/kubepods/burstable";
+  auto own = burstable + "/podu1";
+  kube::Pod idle = pod;
+  idle.metadata.uid = "u2";
+  idle.spec.volumes.clear();
+  idle.spec.containers[0].volume_mounts.clear();
+  idle.spec.containers[0].resources = {};
+  ASSERT_TRUE(run(configs->prepare(idle)));
+  auto best_effort = root + "/kubepods/besteffort";
+  if (unified()) {
+    EXPECT_EQ(cgroup_value(own, "", "cpu.max"), "100000 100000");
+    EXPECT_EQ(cgroup_value(own, "", "memory.max"), "134217728");
+    EXPECT_EQ(cgroup_value(burstable, "", "cpu.weight"), cgroup_value(own, "", "cpu.weight"));
+    EXPECT_EQ(cgroup_value(best_effort, "", "cpu.weight"), "1");
+  } else {
+    EXPECT_EQ(cgroup_value(own, "cpu", "cpu.shares"), "512");
+    EXPECT_EQ(cgroup_value(own, "cpu", "cpu.cfs_quota_us"), "100000");
+    EXPECT_EQ(cgroup_value(own, "memory", "memory.limit_in_bytes"), "134217728");
+    EXPECT_EQ(cgroup_value(burstable, "cpu", "cpu.shares"), "512");
+    EXPECT_EQ(cgroup_value(best_effort, "cpu", "cpu.shares"), "2");
+    EXPECT_EQ(cgroup_value(best_effort + "/podu2", "cpu", "cpu.shares"), "2");
+  }
+  ASSERT_TRUE(run(configs->clean_up(pod)));
+  EXPECT_EQ(cgroup_value(own, "cpu", "cgroup.procs"), "none");
+  EXPECT_EQ(cgroup_value(burstable, "cpu", unified() ? "cpu.weight" : "cpu.shares"), unified() ? "1" : "2");
+  ASSERT_TRUE(run(configs->clean_up(idle)));
+}
+
+}  // namespace
+}  // namespace keelson::agent

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shares, quotas and OOM scores, against the kubelet's numbers.
+#include "agent/config/resources.h"
+
+#include <gtest/gtest.h>
+
+namespace keelson::agent {
+namespace {
+
+kube::ResourceList amounts(const char* cpu, const char* memory) {
+  return {{"cpu", kube::Quantity::parse(cpu).value()}, {"memory", kube::Quantity::parse(memory).value()}};
+}
+
+kube::Container container(const std::string& name, kube::ResourceList requests, kube::ResourceList limits) {
+  kube::Container made;
+  made.name = name;
+  made.resources.requests = std::move(requests);
+  made.resources.limits = std::move(limits);
+  return made;
+}
+
+/// The pod of the documentation's "frontend" example: app and log-aggregator, each 250m/64Mi of 500m/128Mi.
+kube::Pod frontend() {
+  kube::Pod pod;
+  pod.metadata = {.name = "frontend", .ns = "default", .uid = "u1"};
+  for (const char* name : {"app", "log-aggregator"}) {
+    pod.spec.containers.push_back(container(name, amounts("250m", "64Mi"), amounts("500m", "128Mi")));
+  }
+  return pod;
+}
+
+TEST(Resources, SharesAndQuotas) {
+  struct Row {
+    int64_t milli, shares, quota;
+  };
+  for (auto row :
+       {Row{0, 2, 0}, Row{1, 2, 1000}, Row{2, 2, 1000}, Row{3, 3, 1000}, Row{10, 10, 1000}, Row{11, 11, 1100},
+        Row{250, 256, 25'000}, Row{1000, 1024, 100'000}, Row{1'000'000, 262'144, 100'000'000}}) {
+    EXPECT_EQ(cpu_shares(row.milli), row.shares) << row.milli;
+    EXPECT_EQ(cpu_quota(row.milli), row.quota) << row.milli;
+  }
+}
+
+TEST(Resources, TheFrontendExactly) {
+  auto pod = frontend();
+  auto app = container_resources(pod, pod.spec.containers[0], int64_t{16} << 30);
+  EXPECT_EQ(app.cpu_shares, 256);
+  EXPECT_EQ(app.cpu_period, 100'000);
+  EXPECT_EQ(app.cpu_quota, 50'000);
+  EXPECT_EQ(app.memory_limit_bytes, 134'217'728);
+  EXPECT_EQ(app.oom_score_adj, 997);  // 1000 - 1000 x 64 Mi / 16 Gi, rounded
+  auto limits = pod_limits_of(pod);
+  EXPECT_EQ(limits.cpu_shares, 512);
+  EXPECT_EQ(limits.cpu_quota, 100'000);
+  EXPECT_EQ(limits.memory_limit, 268'435'456);
+  EXPECT_EQ(requested_milli_cpu(pod), 500);
+  EXPECT_EQ(pod_cgroup("/", pod), "/kubepods/burstable/podu1");
+  EXPECT_EQ(pod_cgroup("/mine", pod), "/mine/kubepods/burstable/podu1");
+}
+
+TEST(Resources, APodIsLimitedOnlyIfEveryContainerIs) {
+  auto pod = frontend();
+  pod.spec.containers[1].resources.limits.erase("memory");
+  EXPECT_EQ(pod_limits_of(pod).memory_limit, 0);
+  EXPECT_EQ(pod_limits_of(pod).cpu_quota, 100'000);
+}
+
+TEST(Resources, ClassesAndTheirScores) {
+  auto pod = frontend();
+  for (auto& each : pod.spec.containers) {
+    each.resources.requests = each.resources.limits;
+  }
+  EXPECT_EQ(oom_score_adj(pod, pod.spec.containers[0], 1 << 30), -997);
+  EXPECT_EQ(pod_cgroup("/", pod), "/kubepods/podu1");
+  for (auto& each : pod.spec.containers) {
+    each.resources = {};
+  }
+  EXPECT_EQ(oom_score_adj(pod, pod.spec.containers[0], 1 << 30), 1000);
+  EXPECT_EQ(pod_cgroup("/", pod), "/kubepods/besteffort/podu1");
+  EXPECT_EQ(pod_limits_of(pod).cpu_shares, 2);
+}
+
+TEST(Resources, BurstableScoresStayBetweenTheOthers) {
+  auto pod = frontend();
+  auto& app = pod.spec.containers[0];
+  EXPECT_EQ(oom_score_adj(pod, app, 128 << 20), 500);
+  EXPECT_EQ(oom_score_adj(pod, app, 64 << 20), 3);
+  EXPECT_EQ(oom_score_adj(pod, app, int64_t{1} << 50), 999);
+}
+
+TEST(Resources, ASidecarIsKilledNoSoonerThanTheSmallestMain) {
+  auto pod = frontend();
+  pod.spec.containers[0].resources.requests = amounts("250m", "512Mi");
+  pod.spec.containers[1].resources.requests = amounts("250m", "128Mi");
+  auto sidecar = container("proxy", amounts("10m", "1Mi"), {});
+  sidecar.restart_policy = kube::RestartPolicy::always;
+  pod.spec.init_containers = {sidecar};
+  EXPECT_EQ(oom_score_adj(pod, pod.spec.init_containers[0], 1 << 30), 875);
+  pod.spec.init_containers[0].resources.requests = amounts("10m", "256Mi");
+  EXPECT_EQ(oom_score_adj(pod, pod.spec.init_containers[0], 1 << 30), 750);
+  pod.spec.init_containers[0].restart_policy.reset();
+  pod.spec.init_containers[0].resources.requests = amounts("10m", "0");
+  EXPECT_EQ(oom_score_adj(pod, pod.spec.init_containers[0], 1 << 30), 999);
+}
+
+TEST(Resources, ALimitAloneIsARequestToo) {
+  auto pod = frontend();
+  auto& app = pod.spec.containers[0];
+  app.resources.requests.erase("cpu");
+  EXPECT_EQ(container_resources(pod, app, 1 << 30).cpu_shares, 512);
+  app.resources.limits["hugepages-2Mi"] = kube::Quantity::of(4 << 20);
+  EXPECT_EQ(container_resources(pod, app, 1 << 30).hugepage_limits, (cri::StringMap{{"2MB", "4194304"}}));
+}
+
+}  // namespace
+}  // namespace keelson::agent
