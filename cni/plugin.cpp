@@ -21,6 +21,8 @@ namespace {
 /// What a verb prints: nothing, or an object.
 using Printed = Checked<json::value>;
 
+constexpr std::chrono::milliseconds kRemovalLimit{2000};
+
 int64_t now_seconds() {
   return ::time(nullptr);
 }
@@ -49,6 +51,14 @@ Printed add(const PluginConfig& config, const Attachment& attachment) {
   if (!leases) {
     return std::unexpected(leases.error());
   }
+  // A link without a lease is one that a DEL is still removing.
+  auto held = leases->find(attachment.container_id, attachment.interface);
+  if (held && held->empty()) {
+    auto name = host_link_name(attachment.container_id, attachment.interface);
+    if (auto gone = wait_link_gone(name, kRemovalLimit); !gone) {
+      return std::unexpected(plugin_error(gone.error(), "an earlier link of " + attachment.container_id));
+    }
+  }
   auto addresses = leases->allocate(config.ranges, attachment.container_id, attachment.interface, now_seconds());
   if (!addresses) {
     return std::unexpected(plugin_error(addresses.error(), "no address for " + attachment.container_id));
@@ -76,13 +86,18 @@ Printed add(const PluginConfig& config, const Attachment& attachment) {
 }
 
 Printed del(const PluginConfig& config, const Attachment& attachment) {
-  // The link first: an address must not be given out while somebody still has it.
-  if (auto removed = remove_link(host_link_name(attachment.container_id, attachment.interface)); !removed) {
-    return std::unexpected(plugin_error(removed.error(), "remove the link of " + attachment.container_id));
-  }
   auto leases = leases_of(config);
   if (!leases) {
     return std::unexpected(leases.error());
+  }
+  auto addresses = leases->find(attachment.container_id, attachment.interface);
+  if (!addresses) {
+    return std::unexpected(plugin_error(addresses.error(), "read the leases"));
+  }
+  // The routes first: an address must not be given out while somebody still has it. It rests after that.
+  auto name = host_link_name(attachment.container_id, attachment.interface);
+  if (auto removed = remove_link_behind(name, *addresses); !removed) {
+    return std::unexpected(plugin_error(removed.error(), "remove the link of " + attachment.container_id));
   }
   if (auto released = leases->release(attachment.container_id, attachment.interface, now_seconds()); !released) {
     return std::unexpected(plugin_error(released.error(), "free the addresses of " + attachment.container_id));

@@ -3,8 +3,10 @@
 #include "cni/veth.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "common/fd.h"
 #include "common/netlink.h"
@@ -125,6 +127,49 @@ Result<> remove_link(const std::string& host_name) {
     return {};  // it went with its namespace meanwhile
   }
   return removed;
+}
+
+Result<> remove_link_behind(const std::string& host_name, const std::vector<std::string>& addresses) {
+  KEELSON_TRY(auto node, Netlink::open());
+  auto link = node.find_link(host_name);
+  if (!link) {
+    return link.error().kind() == Kind::not_found ? Result<>() : Result<>(std::unexpected(std::move(link).error()));
+  }
+  for (const auto& address : addresses) {
+    bool six = address.find(':') != std::string::npos;
+    auto removed =
+        node.remove_route({.destination = address, .prefix = six ? 128 : 32, .six = six, .link = link->index});
+    if (!removed && removed.error().kind() != Kind::not_found) {
+      return removed;
+    }
+  }
+  pid_t child = ::fork();
+  if (child < 0) {
+    return node.remove_link(link->index);
+  }
+  if (child == 0) {
+    // Whoever waits for our output must not wait for this.
+    ::setsid();
+    ::close_range(0, 2, 0);
+    auto removed = remove_link(host_name);
+    ::_exit(removed ? 0 : 1);
+  }
+  return {};
+}
+
+Result<> wait_link_gone(const std::string& host_name, std::chrono::milliseconds limit) {
+  KEELSON_TRY(auto node, Netlink::open());
+  auto end = std::chrono::steady_clock::now() + limit;
+  for (;;) {
+    auto link = node.find_link(host_name);
+    if (!link && link.error().kind() == Kind::not_found) {
+      return {};
+    }
+    if (std::chrono::steady_clock::now() > end) {
+      return fail(Kind::timeout, "link {} is still there", host_name);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
 }
 
 Result<> check_link(const PodLink& link) {

@@ -9,6 +9,7 @@
 // discovery.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -44,8 +45,15 @@ std::string host_link_name(const std::string& container_id, const std::string& i
 /// an error nothing of it is left. Single-threaded callers only: it enters the pod's namespace for a moment.
 Result<MadeLink> make_link(const PodLink& link);
 
-/// Removes the pair by its node's end; absent is success. Waits until the kernel has let go (some 15 ms).
+/// Removes the pair by its node's end; absent is success. Waits until the kernel has let go (15 to 35 ms: RCU).
 Result<> remove_link(const std::string& host_name);
+
+/// Takes the routes to `addresses` away and leaves the rest of remove_link() to a child of its own, so that the caller
+/// need not wait for the kernel. Were the child killed, the pair would go with the pod's namespace, or by GC.
+Result<> remove_link_behind(const std::string& host_name, const std::vector<std::string>& addresses);
+
+/// Waits until a link that is being removed is gone. Kind::timeout if it stays.
+Result<> wait_link_gone(const std::string& host_name, std::chrono::milliseconds limit);
 
 /// Whether the pair, its addresses and the node's routes are as make_link() made them. The error names what is missing.
 Result<> check_link(const PodLink& link);

@@ -72,6 +72,7 @@ int errno_of(int nl_error) {
       return EEXIST;
     case NLE_NODEV:
     case NLE_OBJ_NOTFOUND:
+    case NLE_NOADDR:
       return ENODEV;
     case NLE_PERM:
       return EPERM;
@@ -319,6 +320,20 @@ Result<> Netlink::add_route(const Route& route) {
   return exchange(socket_->handle, message,
                   fmt::format("add route {}",
                               route.prefix > 0 ? fmt::format("{}/{}", route.destination, route.prefix) : "default"));
+}
+
+Result<> Netlink::remove_route(const Route& route) {
+  KEELSON_TRY(auto ip, parse_address(route.destination));
+  Message message(RTM_DELROUTE, 0);
+  rtmsg info{};
+  info.rtm_family = route.six ? AF_INET6 : AF_INET;
+  info.rtm_dst_len = static_cast<unsigned char>(route.prefix);
+  info.rtm_table = RT_TABLE_MAIN;
+  info.rtm_scope = RT_SCOPE_NOWHERE;
+  nlmsg_append(message.raw, &info, sizeof info, NLMSG_ALIGNTO);
+  nla_put(message.raw, RTA_DST, ip.size(), ip.bytes);
+  nla_put_u32(message.raw, RTA_OIF, static_cast<uint32_t>(route.link.value));
+  return exchange(socket_->handle, message, fmt::format("remove route {}/{}", route.destination, route.prefix));
 }
 
 namespace {

@@ -63,6 +63,8 @@ class Netlink {
   };
   /// With a gateway the route is "onlink": it need not be reachable by another one.
   Result<> add_route(const Route& route);
+  /// The route to exactly this destination by this link; not_found if there is none.
+  Result<> remove_route(const Route& route);
   /// Whether a route to exactly this destination leaves by this link.
   Result<bool> has_route(const Route& route);
   /// The link of the default IPv4 route, if there is one.

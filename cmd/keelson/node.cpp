@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <ifaddrs.h>
+#include <malloc.h>
 #include <net/if.h>
 #include <pthread.h>
 #include <sys/sysinfo.h>
@@ -264,6 +265,8 @@ Result<int> run_node(const NodeConfig& config) {
   KEELSON_DO(make_directories(config.root, 0711));
   KEELSON_DO(make_directories(config.run, 0711));
 
+  // gRPC's many threads would each get a heap of their own, and keep it.
+  ::mallopt(M_ARENA_MAX, 2);
   std::unique_ptr<cri::Server> runtime;
   if (has_role(config, "runtime")) {
     KEELSON_TRY(runtime, start_runtime(config).context("start the runtime"));
