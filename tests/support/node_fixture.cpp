@@ -177,7 +177,16 @@ void NodeTest::TearDown() {
   if (node_ > 0) {
     stop_node();
   }
-  EXPECT_EQ(inventory(), before_) << "the node left something behind";
+  expect_inventory(before_);
+}
+
+void NodeTest::expect_inventory(const Inventory& wanted) {
+  // The kernel lets go of links and namespaces a moment after they were given up.
+  auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  while (inventory() != wanted && std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  EXPECT_EQ(inventory(), wanted) << "something was left behind";
 }
 
 void NodeTest::start_node(const std::vector<std::string>& more_flags) {
@@ -329,10 +338,11 @@ Inventory NodeTest::inventory() const {
   for (std::string line; std::getline(mounts, line);) {
     found.mounts += line.find(home_) != std::string::npos ? 1 : 0;
   }
-  for (const auto& entry : fs::directory_iterator(home_ + "/run/netns", ignored)) {
+  for (const auto& entry : fs::directory_iterator(home_ + "/run/runtime/netns", ignored)) {
     found.namespaces += entry.exists() ? 1 : 0;
   }
-  found.links = count_lines(run({"ip", "-o", "link", "show"}).out);
+  // Every pod link of ours has our gateway's address on the node's end; others may run nodes here too.
+  found.links = count_lines(run({"ip", "-o", "address", "show", "to", subnet_ + ".1"}).out);
   found.routes = count_lines(run({"ip", "route", "show", subnet_ + ".0/24"}).out) +
                  count_lines(run({"ip", "route", "show", "root", subnet_ + ".0/24"}).out);
   for (const auto& hierarchy : fs::directory_iterator("/sys/fs/cgroup", ignored)) {
@@ -343,8 +353,9 @@ Inventory NodeTest::inventory() const {
       }
     }
   }
-  auto ipam = run({bin_ + "/keelson-cni", "--list", home_ + "/cni/data"});
-  found.addresses = ipam.code == 0 ? count_lines(ipam.out) : 0;
+  auto ipam = run({bin_ + "/keelson-cni", "--list", home_ + "/cni/data/e2e.leases"});
+  EXPECT_EQ(ipam.code, 0) << ipam.error;
+  found.addresses = count_lines(ipam.out);
   return found;
 }
 

@@ -30,7 +30,7 @@ struct Inventory {
   size_t processes = 0;   ///< keelson-shim processes and their descendants
   size_t mounts = 0;      ///< lines of our mountinfo
   size_t namespaces = 0;  ///< pinned netns below the node's run folder
-  size_t links = 0;       ///< links of the root namespace
+  size_t links = 0;       ///< pod links of this node
   size_t routes = 0;
   size_t cgroups = 0;    ///< below the node's cgroup root, over all hierarchies
   size_t addresses = 0;  ///< what the IPAM store holds
@@ -75,6 +75,8 @@ class NodeTest : public ::testing::Test {
   int restarts(const std::string& pod_name);
 
   Inventory inventory() const;
+  /// That inventory() is, or within 5 s becomes, `wanted`.
+  void expect_inventory(const Inventory& wanted);
   pid_t node_pid() const { return node_; }
   const std::string& home() const { return home_; }
   std::string cgroup_root() const;
