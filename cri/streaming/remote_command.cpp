@@ -47,9 +47,18 @@ RemoteCommand::RemoteCommand(Loop& loop, asio::thread_pool& waiter, WebSocket& s
 }
 
 Task<> RemoteCommand::run() {
+  // Whatever ends us before the command has: a lost client, a broken write, the server's own end, even an exception.
+  struct HangUp {
+    StreamSession* session;
+    ~HangUp() {
+      if (session != nullptr) {
+        session->hang_up();
+      }
+    }
+  } unless_finished{session_.get()};
   const auto outcome = co_await (finish() || read_client());
-  if (outcome.index() == 1) {
-    session_->hang_up();
+  if (outcome.index() == 0 && std::get<0>(outcome)) {
+    unless_finished.session = nullptr;
   }
   co_return Result<>();
 }
