@@ -2,6 +2,8 @@
 // server.h: the listener and its thread.
 #include "cri/streaming/server.h"
 
+#include <fcntl.h>
+
 #include <thread>
 
 #include <boost/asio/ip/tcp.hpp>
@@ -66,6 +68,8 @@ class WebSocketServer final : public StreamingServer {
         co_return fail(Kind::cancelled, "closed");
       }
       if (!error) {
+        // Asio does not: a command that held the client's connection would keep it open after us.
+        ::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
         self->connections_.spawn("streaming session", serve_connection(self->loop_, self->tokens_, std::move(socket)));
       } else {
         KEELSON_CO_DO(

@@ -64,9 +64,24 @@ std::string token_of(const Request& request) {
   return target.substr(target.rfind('/') + 1);
 }
 
+/// A session that nobody has taken yet: if the caller is gone when it opens, its command must not run on unattended.
+struct Opened {
+  std::optional<StreamSession> session;
+  ~Opened() {
+    if (session) {
+      session->hang_up();
+    }
+  }
+};
+
 Task<> serve_session(Loop* loop, WebSocket* socket, OpenSession open, bool half_close) {
   asio::thread_pool waiter(1);
-  auto session = co_await blocking(waiter, std::move(open));
+  auto work = [open = std::move(open)]() -> Result<std::shared_ptr<Opened>> {
+    auto opened = std::make_shared<Opened>();
+    KEELSON_TRY(opened->session, open());
+    return opened;
+  };
+  auto session = co_await blocking(waiter, std::move(work));
   if (!session) {
     std::string message(1, static_cast<char>(Channel::error));
     message += failure_json(session.error().message());
@@ -74,7 +89,7 @@ Task<> serve_session(Loop* loop, WebSocket* socket, OpenSession open, bool half_
     co_await socket->async_close(websocket::close_code::normal, use_result);
     co_return std::unexpected(session.error());
   }
-  RemoteCommand command(*loop, waiter, *socket, std::move(*session), half_close);
+  RemoteCommand command(*loop, waiter, *socket, *std::exchange((*session)->session, std::nullopt), half_close);
   co_return co_await command.run();
 }
 
