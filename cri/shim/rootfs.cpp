@@ -123,9 +123,19 @@ Result<> make_device(int root, const Device& device) {
       errno != EEXIST) {
     return fail_errno(errno, "mknod");
   }
+  // What is there may be a volume's, and a link in it may lead to a file of the node: only the very node we mean is
+  // touched.
+  Fd node(::openat(folder.get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  struct stat info{};
+  if (!node || ::fstat(node.get(), &info) < 0) {
+    return fail_errno(errno, "look at it");
+  }
+  if ((info.st_mode & S_IFMT) != device.type || info.st_rdev != ::makedev(device.major, device.minor)) {
+    return fail(Kind::invalid, "something else is there already");
+  }
   // The mode again, past the umask.
-  if (::fchmodat(folder.get(), name.c_str(), device.mode, 0) < 0 ||
-      ::fchownat(folder.get(), name.c_str(), device.uid, device.gid, AT_SYMLINK_NOFOLLOW) < 0) {
+  if (::chmod(fd_path(node).c_str(), device.mode) < 0 ||
+      ::fchownat(node.get(), "", device.uid, device.gid, AT_EMPTY_PATH) < 0) {
     return fail_errno(errno, "set its owner and mode");
   }
   return {};
