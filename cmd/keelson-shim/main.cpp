@@ -15,13 +15,13 @@ namespace {
 
 struct Serving {
   std::unique_ptr<Sandbox> sandbox;
-  Fd listener;
+  Listener listener;
 };
 
 Result<Serving> begin() {
   KEELSON_TRY(auto text, read_all(STDIN_FILENO, 1 << 20));
   KEELSON_TRY(auto spec, decode<SandboxSpec>(text));
-  KEELSON_TRY(auto listener, listen_in(spec.run_dir));
+  KEELSON_TRY(auto listener, Listener::open(spec.run_dir));
   KEELSON_TRY(auto sandbox, Sandbox::enter(std::move(spec)));
   return Serving{std::move(sandbox), std::move(listener)};
 }

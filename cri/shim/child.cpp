@@ -16,6 +16,8 @@
 #include <csignal>
 #include <cstring>
 
+#include "cri/shim/devices.h"
+#include "cri/shim/node_proc.h"
 #include "cri/shim/privileges.h"
 #include "cri/shim/rootfs.h"
 #include "cri/shim/user_lookup.h"
@@ -111,7 +113,7 @@ Result<> join_cgroups(const std::vector<std::string>& procs) {
 }
 
 Result<> use_streams(const ChildStdio& stdio) {
-  KEELSON_TRY(auto null, open_file("/dev/null", O_RDWR));
+  KEELSON_TRY(auto null, open_null(O_RDWR));
   const Fd* streams[3] = {&stdio.in, &stdio.out, &stdio.error};
   for (int i = 0; i < 3; ++i) {
     if (::dup2(*streams[i] ? streams[i]->get() : null.get(), i) < 0) {
@@ -123,7 +125,7 @@ Result<> use_streams(const ChildStdio& stdio) {
 
 /// A terminal of the container's own devpts as our controlling one; the master is given back.
 Result<Fd> use_terminal(const User& user) {
-  KEELSON_TRY(auto master, open_file("/dev/ptmx", O_RDWR | O_NOCTTY));
+  KEELSON_TRY(auto master, open_terminal_master());
   int unlock = 0;
   if (::ioctl(master.get(), TIOCSPTLCK, &unlock) < 0) {
     return fail_errno(errno, "unlock the terminal");
@@ -209,7 +211,8 @@ std::unexpected<Error> execute(ProcessSpec process, const User& user) {
 }
 
 /// What container and exec have in common, from inside the container's root to exec. Returns only on failure.
-std::unexpected<Error> become(const ProcessSpec& process, const ChildStdio& stdio, const Fd& channel, bool wait) {
+std::unexpected<Error> become(const ProcessSpec& process, const ChildStdio& stdio, const Fd& channel, bool wait,
+                              const NodeProc& proc) {
   auto steps = [&]() -> Result<User> {
     KEELSON_TRY(auto user, find_user("", process.user));
     KEELSON_DO(set_rlimits(process.rlimits));
@@ -231,7 +234,7 @@ std::unexpected<Error> become(const ProcessSpec& process, const ChildStdio& stdi
       return fail_errno(errno, "close descriptors");
     }
     KEELSON_DO(enter_folder(process.cwd.empty() ? "/" : process.cwd));
-    KEELSON_DO(drop_privileges(process, user));
+    KEELSON_DO(drop_privileges(process, user, proc));
     return user;
   };
   auto user = steps();
@@ -250,37 +253,42 @@ std::unexpected<Error> become(const ProcessSpec& process, const ChildStdio& stdi
 
 [[noreturn]] void run_container(const ContainerSpec& spec, const ChildStdio& stdio, const Fd& channel) {
   reset_signals();
-  auto prepare = [&]() -> Result<> {
+  auto prepare = [&]() -> Result<NodeProc> {
     KEELSON_DO(join_cgroups(spec.cgroup_procs));
     if (spec.cgroup_namespace && ::unshare(CLONE_NEWCGROUP) < 0) {
       return fail_errno(errno, "make a cgroup namespace");
     }
     KEELSON_DO(set_oom_score(spec.oom_score_adj));
     ::umask(0022);
-    return enter_rootfs(spec);
+    KEELSON_TRY(auto proc, NodeProc::open());
+    KEELSON_DO(enter_rootfs(spec));
+    return proc;
   };
-  if (auto prepared = prepare(); !prepared) {
-    end_child(channel, prepared.error());
+  auto proc = prepare();
+  if (!proc) {
+    end_child(channel, proc.error());
   }
-  end_child(channel, become(spec.process, stdio, channel, true).error());
+  end_child(channel, become(spec.process, stdio, channel, true, *proc).error());
 }
 
 [[noreturn]] void run_exec(const ContainerSpec& spec, const ProcessSpec& process, const ChildStdio& stdio, int pidfd,
                            const Fd& channel) {
   reset_signals();
-  auto prepare = [&]() -> Result<> {
+  auto prepare = [&]() -> Result<NodeProc> {
     KEELSON_DO(join_cgroups(spec.cgroup_procs));
     KEELSON_DO(set_oom_score(spec.oom_score_adj));
+    KEELSON_TRY(auto proc, NodeProc::open());
     if (::setns(pidfd, CLONE_NEWNS | (spec.cgroup_namespace ? CLONE_NEWCGROUP : 0)) < 0) {
       return fail_errno(errno, "enter the container");
     }
     ::umask(0022);
-    return {};
+    return proc;
   };
-  if (auto prepared = prepare(); !prepared) {
-    end_child(channel, prepared.error());
+  auto proc = prepare();
+  if (!proc) {
+    end_child(channel, proc.error());
   }
-  end_child(channel, become(process, stdio, channel, false).error());
+  end_child(channel, become(process, stdio, channel, false, *proc).error());
 }
 
 /// Children are born into another PID namespace while one of these lives; ours comes back at the end.

@@ -53,6 +53,15 @@ Error error_of(const Reply& reply) {
   return Error(static_cast<Kind>(reply.error_kind), reply.error, reply.error_code);
 }
 
+/// What a shim that was killed while it began could not take away itself.
+void clear_after_death(const SandboxSpec& spec) {
+  ::unlink((spec.run_dir + "/shim.sock").c_str());
+  if (!spec.netns_pin.empty()) {
+    ::umount2(spec.netns_pin.c_str(), MNT_DETACH);
+    ::unlink(spec.netns_pin.c_str());
+  }
+}
+
 }  // namespace
 
 ShimClient::ShimClient(Fd socket, pid_t pid, std::chrono::milliseconds timeout)
@@ -99,6 +108,7 @@ Result<std::unique_ptr<ShimClient>> ShimClient::launch(const std::string& binary
   ::waitpid(child, nullptr, 0);
   KEELSON_TRY(auto answer, read_all(output.read.get(), 1 << 16));
   if (!sent || answer.empty()) {
+    clear_after_death(spec);
     return fail(Kind::internal, "the shim ended before it served");
   }
   KEELSON_TRY(auto reply, decode<Reply>(answer));

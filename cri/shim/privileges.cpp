@@ -81,14 +81,31 @@ Result<> install_seccomp(const std::string& filter) {
   return {};
 }
 
-Result<> set_label(const std::string& label, const char* what, const char* module, const char* file) {
+Result<> set_apparmor(const std::string& profile, const NodeProc& proc) {
+  if (profile.empty()) {
+    return {};
+  }
+  auto attribute = proc.open_file("self/attr/apparmor/exec", O_WRONLY);
+  if (!attribute) {
+    return attribute.error().kind() == Kind::not_found
+               ? fail(Kind::unsupported, "AppArmor '{}' was asked for, but this kernel has no AppArmor", profile)
+               : std::unexpected(std::move(attribute).error());
+  }
+  return write_all(attribute->get(), "exec " + profile).context("set AppArmor '{}'", profile);
+}
+
+Result<> set_selinux(const std::string& label, const NodeProc& proc) {
   if (label.empty()) {
     return {};
   }
-  if (::access(module, F_OK) < 0) {
-    return fail(Kind::unsupported, "{} '{}' was asked for, but this kernel has no {}", what, label, what);
+  // The attribute is there without SELinux too; its file system only with it.
+  KEELSON_TRY(auto list, proc.open_file("filesystems", O_RDONLY));
+  KEELSON_TRY(auto known, read_all(list.get()));
+  if (known.find("selinuxfs") == std::string::npos) {
+    return fail(Kind::unsupported, "SELinux '{}' was asked for, but this kernel has no SELinux", label);
   }
-  return write_value(file, label).context("set {} '{}'", what, label);
+  KEELSON_TRY(auto attribute, proc.open_file("self/attr/exec", O_WRONLY));
+  return write_all(attribute.get(), label).context("set SELinux '{}'", label);
 }
 
 Result<> set_user(const ProcessSpec& process, const User& user) {
@@ -141,9 +158,9 @@ Result<> set_rlimits(const std::vector<Rlimit>& limits) {
   return {};
 }
 
-Result<> drop_privileges(const ProcessSpec& process, const User& user) {
-  KEELSON_DO(set_label(process.apparmor_profile, "AppArmor", "/sys/module/apparmor", "/proc/self/attr/apparmor/exec"));
-  KEELSON_DO(set_label(process.selinux_label, "SELinux", "/sys/fs/selinux", "/proc/self/attr/exec"));
+Result<> drop_privileges(const ProcessSpec& process, const User& user, const NodeProc& proc) {
+  KEELSON_DO(set_apparmor(process.apparmor_profile, proc));
+  KEELSON_DO(set_selinux(process.selinux_label, proc));
   // Without no_new_privs the filter needs CAP_SYS_ADMIN, so it goes first and must allow what follows (the default
   // does).
   if (!process.no_new_privs) {

@@ -2,6 +2,7 @@
 // The last steps of a new process before exec: who it is and what it may.
 #pragma once
 
+#include "cri/shim/node_proc.h"
 #include "cri/shim/protocol.h"
 #include "cri/shim/user_lookup.h"
 
@@ -15,7 +16,8 @@ Result<> set_oom_score(int32_t score);
 Result<> set_rlimits(const std::vector<Rlimit>& limits);
 
 /// User, groups, capabilities, no_new_privs, seccomp, labels: in the order that lets each still happen. Single-threaded
-/// callers only. After success the process has no more rights than `process` says. The error names the step.
-Result<> drop_privileges(const ProcessSpec& process, const User& user);
+/// callers only; `proc` is the node's. After success the process has no more rights than `process` says. The error
+/// names the step.
+Result<> drop_privileges(const ProcessSpec& process, const User& user, const NodeProc& proc);
 
 }  // namespace keelson::cri::shim

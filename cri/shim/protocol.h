@@ -196,7 +196,7 @@ enum class Verb : uint8_t {
   start = 2,   ///< container_id -> status; the error is exec's: "exec /server: No such file or directory"
   signal = 3,  ///< container_id, number, all -> -; a process that has ended is success
   exec = 4,    ///< container_id, exec_id, process; fds stdin, stdout, stderr -> status; with tty: no fds, the reply
-             ///< carries the terminal's master
+               ///< carries the terminal's master
   attach = 5,  ///< container_id; fds stdout, stderr (write ends, non-blocking) -> -; the reply carries the container's
                ///< standard input or terminal when it has one
   resize = 6,  ///< container_id, exec_id, width, height -> -

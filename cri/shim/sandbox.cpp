@@ -23,7 +23,6 @@ namespace keelson::cri::shim {
 namespace {
 
 Result<> pin_network(const std::string& path) {
-  KEELSON_DO(make_directories(path.substr(0, path.find_last_of('/'))));
   KEELSON_TRY(auto file, open_file(path, O_RDONLY | O_CREAT, 0444));
   if (::mount("/proc/self/ns/net", path.c_str(), nullptr, MS_BIND, nullptr) < 0) {
     return fail_errno(errno, "pin the network namespace at {}", path);
@@ -85,8 +84,9 @@ Result<std::unique_ptr<Sandbox>> Sandbox::enter(SandboxSpec wanted) {
     return fail_errno(errno, "make the sandbox's namespaces");
   }
   if (network) {
+    KEELSON_DO(make_directories(spec.netns_pin.substr(0, spec.netns_pin.find_last_of('/'))));
+    sandbox->pinned_ = true;  // from here on there may be a file, even if the mount then fails
     KEELSON_DO(pin_network(spec.netns_pin));
-    sandbox->pinned_ = true;
     KEELSON_DO(raise_loopback());
   }
   if (!spec.hostname.empty() && ::sethostname(spec.hostname.data(), spec.hostname.size()) < 0) {

@@ -24,24 +24,36 @@
 
 namespace keelson::cri::shim {
 
+namespace {
+constexpr const char* kSocketName = "shim.sock";
+}  // namespace
+
 Result<> save_exit(const std::string& run_dir, const ProcessStatus& status) {
   return write_file_atomic(fmt::format("{}/{}.exit", run_dir, status.container_id), encode(status), 0600);
 }
 
-Result<Fd> listen_in(const std::string& run_dir) {
+Result<Listener> Listener::open(const std::string& run_dir) {
   Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   KEELSON_TRY(auto folder, open_file(run_dir, O_PATH | O_DIRECTORY));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   // By the folder's descriptor, so that a long path fits into sun_path.
-  auto path = fmt::format("/proc/self/fd/{}/shim.sock", folder.get());
+  auto path = fmt::format("/proc/self/fd/{}/{}", folder.get(), kSocketName);
   ::unlink(path.c_str());
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   if (!socket || ::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) < 0 ||
       ::listen(socket.get(), 64) < 0) {
-    return fail_errno(errno, "serve {}/shim.sock", run_dir);
+    return fail_errno(errno, "serve {}/{}", run_dir, kSocketName);
   }
-  return socket;
+  return Listener(std::move(socket), std::move(folder));
+}
+
+void Listener::close() {
+  if (folder_) {
+    ::unlinkat(folder_.get(), kSocketName, 0);
+    folder_.reset();
+    socket_.reset();
+  }
 }
 
 namespace {
@@ -61,7 +73,7 @@ struct Connection {
 
 class Loop {
  public:
-  Loop(Sandbox& sandbox, Fd listener) : sandbox_(sandbox), listener_(std::move(listener)) {}
+  Loop(Sandbox& sandbox, Listener listener) : sandbox_(sandbox), listener_(std::move(listener)) {}
 
   void run() {
     epoll_ = Fd(::epoll_create1(EPOLL_CLOEXEC));
@@ -69,7 +81,7 @@ class Loop {
     ::sigemptyset(&child);
     ::sigaddset(&child, SIGCHLD);
     signals_ = Fd(::signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK));
-    watch(listener_.get(), Source::listener, 0);
+    watch(listener_.fd(), Source::listener, 0);
     watch(signals_.get(), Source::signals, 0);
     std::array<epoll_event, 32> events{};
     while (!ending_) {
@@ -110,7 +122,7 @@ class Loop {
   }
 
   void accept_one() {
-    Fd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    Fd socket(::accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (socket) {
       auto number = ++last_connection_;
       watch(socket.get(), Source::connection, number);
@@ -444,7 +456,7 @@ class Loop {
       kill_all(*container);
     }
     containers_.clear();
-    ::unlink((sandbox_.spec().run_dir + "/shim.sock").c_str());
+    listener_.close();
     ending_ = true;
     sandbox_.close();
     reply(number, Answer{});
@@ -698,7 +710,7 @@ class Loop {
   }
 
   Sandbox& sandbox_;
-  Fd listener_;
+  Listener listener_;
   Fd epoll_;
   Fd signals_;
   bool ending_ = false;
@@ -709,7 +721,7 @@ class Loop {
 
 }  // namespace
 
-void serve(Sandbox& sandbox, Fd listener) {
+void serve(Sandbox& sandbox, Listener listener) {
   Loop(sandbox, std::move(listener)).run();
 }
 

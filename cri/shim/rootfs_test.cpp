@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a container finds in its file system, and what its image cannot make of ours.
+#include <gmock/gmock.h>
+#include <sched.h>
+
+#include "cri/shim/node_proc.h"
+#include "cri/shim/shim_fixture.h"
+
+namespace keelson::cri::shim {
+namespace {
+
+TEST_F(ShimTest, LinksInTheImageLeadNowhere) {
+  fs::create_directory_symlink(dir_, dir_ + "/layer/escape");
+  fs::create_directory_symlink("../../../../../../tmp", dir_ + "/layer/up");
+  fs::create_directories(dir_ + "/source");
+  std::ofstream(dir_ + "/source/file") << "from outside";
+  launch();
+  auto spec = container("c", {"sh", "-c", "cat /escape/inside/file /up/inside/file"});
+  spec.mounts.push_back({.source = dir_ + "/source", .target = "/escape/inside", .flags = MS_RDONLY});
+  spec.mounts.push_back({.source = dir_ + "/source", .target = "/up/inside"});
+  auto created = client_->create(spec);
+  EXPECT_FALSE(fs::exists(dir_ + "/inside"));
+  EXPECT_FALSE(fs::exists("/tmp/inside"));
+  if (created) {
+    ASSERT_TRUE(client_->start("c"));
+    wait_exit("c", "");
+  }
+}
+
+TEST_F(ShimTest, ADeviceIsNeverMadeThroughALink) {
+  fs::create_directories(dir_ + "/volume");
+  std::ofstream(dir_ + "/secret") << "of the node";
+  ::chmod((dir_ + "/secret").c_str(), 0600);
+  fs::create_symlink(dir_ + "/secret", dir_ + "/volume/null");
+  launch();
+  auto spec = container("c", {"true"});
+  spec.mounts.push_back({.source = dir_ + "/volume", .target = "/dev"});
+  auto created = client_->create(spec);
+  ASSERT_FALSE(created);
+  EXPECT_NE(created.error().message().find("device /dev/null"), std::string::npos) << created.error().message();
+  EXPECT_EQ(fs::status(dir_ + "/secret").permissions() & fs::perms::mask,
+            fs::perms::owner_read | fs::perms::owner_write);
+}
+
+TEST_F(ShimTest, VolumesReadOnlyAndWritable) {
+  fs::create_directories(dir_ + "/volume");
+  launch();
+  auto spec = container("c", {"sh", "-c", "touch /ro/x || echo refused; touch /rw/y; touch /z || echo read-only root"});
+  spec.mounts.push_back({.source = dir_ + "/volume", .target = "/ro", .flags = MS_RDONLY});
+  spec.mounts.push_back({.source = dir_ + "/volume", .target = "/rw"});
+  spec.read_only_root = true;
+  run(spec);
+  EXPECT_EQ(output("c"),
+            "touch: /ro/x: Read-only file system\nrefused\ntouch: /z: Read-only file system\nread-only root\n");
+  EXPECT_TRUE(fs::exists(dir_ + "/volume/y"));
+}
+
+TEST_F(ShimTest, ManyLayersFit) {
+  constexpr int kLayers = 127;
+  auto spec =
+      container("c", {"sh", "-c", "cat /file; ls /layers | wc -l; touch /written; mount | grep -c ' / .*volatile'"});
+  spec.lower_dirs.clear();
+  const std::string long_name(64, 'f');  // as a digest in hexadecimal
+  for (int i = kLayers; i > 0; --i) {
+    auto layer = dir_ + "/layers/" + long_name + std::to_string(i);
+    fs::create_directories(layer + "/layers");
+    std::ofstream(layer + "/layers/" + std::to_string(i)) << "x";
+    std::ofstream(layer + "/file") << "layer " << i << "\n";
+    spec.lower_dirs.push_back(layer);
+  }
+  spec.lower_dirs.push_back(dir_ + "/layer");
+  spec.overlay_options = "volatile";
+  launch();
+  EXPECT_EQ(run(spec).exit_code, 0);
+  EXPECT_EQ(output("c"), "layer 127\n127\n1\n") << "the first layer is on top, and all are there";
+  EXPECT_TRUE(fs::exists(spec.upper_dir + "/written"));
+}
+
+TEST_F(ShimTest, ProcIsNotMountedThroughALink) {
+  fs::create_directories(dir_ + "/layer/elsewhere");
+  fs::create_directory_symlink("/elsewhere", dir_ + "/layer/proc");
+  launch();
+  auto created = client_->create(container("c", {"true"}));
+  ASSERT_FALSE(created);
+  EXPECT_EQ(created.error().message(), "mount /proc: the image has a link there, and only a folder is safe");
+}
+
+/// A container whose /dev is its image's own.
+ContainerSpec with_image_dev(ContainerSpec spec) {
+  std::erase_if(spec.mounts, [](const Mount& mount) { return mount.target.starts_with("/dev"); });
+  spec.devices.clear();
+  return spec;
+}
+
+TEST_F(ShimTest, NothingIsMaskedByAFalseNull) {
+  fs::create_directories(dir_ + "/layer/dev");
+  std::ofstream(dir_ + "/layer/secret") << "of the image";
+  fs::create_symlink("/secret", dir_ + "/layer/dev/null");
+  launch();
+  auto spec = with_image_dev(container("c", {"true"}));
+  spec.masked_paths = {"/proc/version"};
+  auto created = client_->create(spec);
+  ASSERT_FALSE(created);
+  EXPECT_THAT(created.error().message(), testing::StartsWith("mask /proc/version: /dev/null in the container is not"));
+
+  fs::remove(dir_ + "/layer/dev/null");
+  std::ofstream(dir_ + "/layer/dev/null") << "a file";
+  created = client_->create(spec);
+  ASSERT_FALSE(created);
+  EXPECT_THAT(created.error().message(), testing::StartsWith("mask /proc/version: /dev/null in the container is not"));
+
+  spec.masked_paths.clear();
+  created = client_->create(spec);
+  ASSERT_FALSE(created) << "nor is it anybody's standard input";
+  EXPECT_THAT(created.error().message(), testing::StartsWith("/dev/null in the container is not"));
+}
+
+TEST_F(ShimTest, ATerminalIsOfTheContainersDevpts) {
+  fs::create_directories(dir_ + "/layer/dev");
+  std::ofstream(dir_ + "/layer/secret") << "of the image";
+  fs::create_symlink("/secret", dir_ + "/layer/dev/ptmx");
+  launch();
+  auto spec = with_image_dev(container("c", {"true"}));
+  spec.masked_paths.clear();
+  spec.process.tty = true;
+  auto created = client_->create(spec);
+  ASSERT_FALSE(created);
+  EXPECT_THAT(created.error().message(), testing::StartsWith("/dev/ptmx in the container is not"));
+}
+
+TEST(NodeProcTest, RefusesWhatIsMountedOverAnAttribute) {
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "SKIP: needs root (mounts)";
+  }
+  // In a child: the mount namespace is its own.
+  const auto child = ::fork();
+  if (child == 0) {
+    bool right = ::unshare(CLONE_NEWNS) == 0 && ::mount(nullptr, "/", nullptr, MS_PRIVATE | MS_REC, nullptr) == 0;
+    auto proc = NodeProc::open();
+    right = right && proc && proc->open_file("self/attr/exec", O_WRONLY).has_value();
+    const auto attribute = "/proc/" + std::to_string(::getpid()) + "/attr/exec";
+    right = right && ::mount("/proc/sys/kernel/panic", attribute.c_str(), nullptr, MS_BIND, nullptr) == 0;
+    right = right && !proc->open_file("self/attr/exec", O_WRONLY);
+    right = right && !proc->open_file("self/exe", O_RDONLY) && !proc->open_file("../etc/passwd", O_RDONLY);
+    right = right && ::mount("tmpfs", "/proc", "tmpfs", 0, nullptr) == 0 && !NodeProc::open();
+    ::_exit(right ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
+}  // namespace
+}  // namespace keelson::cri::shim
