@@ -195,6 +195,11 @@ Result<Outcome> Invoker::add(const Attachment& attachment) {
   std::shared_lock shared(everything_);
   auto mutex = container_lock(attachment.container_id);
   std::lock_guard lock(*mutex);
+  // Undoing a second ADD would tear down the first: it is refused before anything runs.
+  if (auto cached = find_cached(attachment)) {
+    return fail(Kind::exists, "container {} is attached to network {} by {} already", attachment.container_id,
+                cached->list.name, attachment.interface);
+  }
   KEELSON_TRY(auto list, load());
   KEELSON_DO(raise_loopback(attachment.netns).context("raise the loopback link"));
   json::value result;
@@ -219,9 +224,20 @@ Result<Outcome> Invoker::add(const Attachment& attachment) {
                      {"cniArgs", joined_args(attachment)},
                      {"capabilityArgs", attachment.capability_args},
                      {"result", result}};
-  KEELSON_DO(make_directories(options_.cache_dir + "/results", 0700));
-  KEELSON_DO(write_file_atomic(path, json::serialize(cache), 0600));
-  return parse_outcome(result).context("network {}", list.name);
+  auto finish = [&]() -> Result<Outcome> {
+    KEELSON_TRY(auto outcome, parse_outcome(result).context("network {}", list.name));
+    KEELSON_DO(make_directories(options_.cache_dir + "/results", 0700));
+    KEELSON_DO(write_file_atomic(path, json::serialize(cache), 0600));
+    return outcome;
+  };
+  auto outcome = finish();
+  if (!outcome) {
+    // Nobody could take it down later without the cache.
+    if (auto undone = del_chain(list, attachment, result); !undone) {
+      return std::unexpected(std::move(outcome).error().with_context("undo failed too: " + undone.error().message()));
+    }
+  }
+  return outcome;
 }
 
 Result<Invoker::Cached> Invoker::read_cache(const std::string& path) const {
@@ -250,14 +266,17 @@ Result<Invoker::Cached> Invoker::read_cache(const std::string& path) const {
 }
 
 Result<Invoker::Cached> Invoker::find_cached(const Attachment& attachment) const {
+  // A network's name may hold anything, so the name of the file only says which ones are worth reading.
   std::string suffix = fmt::format("-{}-{}", attachment.container_id, attachment.interface);
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(options_.cache_dir + "/results", ignored)) {
-    if (entry.path().filename().string().ends_with(suffix)) {
-      auto cached = read_cache(entry.path());
-      if (cached) {
-        return cached;
-      }
+    if (!entry.path().filename().string().ends_with(suffix)) {
+      continue;
+    }
+    auto cached = read_cache(entry.path());
+    if (cached && cached->attachment.container_id == attachment.container_id &&
+        cached->attachment.interface == attachment.interface) {
+      return cached;
     }
   }
   return fail(Kind::not_found, "container {} has no cached result", attachment.container_id);
@@ -299,8 +318,10 @@ Result<> Invoker::check(const Attachment& attachment) {
   if (cached.list.disable_check || !at_least(cached.list.version, "0.4.0")) {
     return {};
   }
+  auto with_args = attachment;
+  with_args.capability_args = cached.attachment.capability_args;
   for (const auto& plugin : cached.list.plugins) {
-    KEELSON_DO(run_plugin("CHECK", cached.list, plugin, attachment, cached.result));
+    KEELSON_DO(run_plugin("CHECK", cached.list, plugin, with_args, cached.result));
   }
   return {};
 }
@@ -324,8 +345,11 @@ Result<> Invoker::collect_garbage(const std::vector<Attachment>& valid) {
       return a.container_id == cached->attachment.container_id && a.interface == cached->attachment.interface;
     });
     if (!keep) {
-      note(del_chain(cached->list, cached->attachment, cached->result));
-      fs::remove(cached->path, ignored);
+      auto deleted = del_chain(cached->list, cached->attachment, cached->result);
+      if (deleted) {
+        fs::remove(cached->path, ignored);
+      }
+      note(std::move(deleted));
     }
   }
   if (list.disable_gc || !at_least(list.version, "1.1.0")) {

@@ -144,19 +144,16 @@ Result<> LeaseStore::write(const std::vector<Lease>& leases) const {
 
 namespace {
 
-/// A free address of the subnet: one never given out (behind the last one that was), else the longest-freed that has
-/// rested.
-Result<std::string> choose(const Subnet& subnet, const std::vector<Lease>& leases, int64_t rested_before) {
+/// A free address of the subnet: one never given out, else the longest-freed, whether it has rested enough or not.
+Result<std::string> choose(const Subnet& subnet, const std::vector<Lease>& leases) {
   std::set<std::string> known;
   const Lease* oldest = nullptr;
-  std::string last;
   for (const auto& lease : leases) {
     if (!inside(subnet, lease.address)) {
       continue;
     }
     known.insert(lease.address);
-    last = lease.address;
-    if (!lease.held && lease.freed_at <= rested_before && (oldest == nullptr || lease.freed_at < oldest->freed_at)) {
+    if (!lease.held && (oldest == nullptr || lease.freed_at < oldest->freed_at)) {
       oldest = &lease;
     }
   }
@@ -171,14 +168,13 @@ Result<std::string> choose(const Subnet& subnet, const std::vector<Lease>& lease
   if (oldest != nullptr) {
     return oldest->address;
   }
-  return fail(Kind::exhausted, "no free address: {} are held or rest after use", known.size());
+  return fail(Kind::exhausted, "no free address: all {} are held", known.size());
 }
 
 }  // namespace
 
 Result<std::vector<std::string>> LeaseStore::allocate(const std::vector<Subnet>& subnets,
-                                                      const std::string& container_id, const std::string& interface,
-                                                      int64_t now) {
+                                                      const std::string& container_id, const std::string& interface) {
   KEELSON_TRY(auto held_lock, lock());
   KEELSON_TRY(auto leases, read());
   std::vector<std::string> addresses;
@@ -192,9 +188,7 @@ Result<std::vector<std::string>> LeaseStore::allocate(const std::vector<Subnet>&
       addresses.push_back(own->address);
       continue;
     }
-    KEELSON_TRY(
-        auto address,
-        choose(subnet, leases, now - options_.rest.count()).context("subnet {}/{}", subnet.at(0), subnet.prefix));
+    KEELSON_TRY(auto address, choose(subnet, leases).context("subnet {}/{}", subnet.at(0), subnet.prefix));
     std::erase_if(leases, [&](const Lease& lease) { return lease.address == address; });
     leases.push_back({canonical(address), container_id, interface, true, 0});
     addresses.push_back(address);

@@ -50,14 +50,13 @@ class LeaseStore {
   struct Options {
     std::string path;  ///< the file; its folder is made
     std::string boot_id;
-    std::chrono::seconds rest{30};
   };
   explicit LeaseStore(Options options) : options_(std::move(options)) {}
 
   /// One address of each subnet for this attachment: those it has already, or free ones. Kind::exhausted names the
   /// subnet.
   Result<std::vector<std::string>> allocate(const std::vector<Subnet>& subnets, const std::string& container_id,
-                                            const std::string& interface, int64_t now);
+                                            const std::string& interface);
   /// What the attachment holds.
   Result<std::vector<std::string>> find(const std::string& container_id, const std::string& interface);
   /// Frees what it holds; nothing is success, so it may be called any number of times in any order.

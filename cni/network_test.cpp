@@ -15,6 +15,7 @@
 #include "cni/ipam.h"
 #include "common/netlink.h"
 #include "common/netns.h"
+#include "common/process.h"
 
 namespace keelson::cni {
 namespace {
@@ -170,11 +171,21 @@ TEST_F(NetworkTest, ASecondAddIsRefusedAndHurtsNothing) {
   configure(ours());
   Invoker invoker(options_);
   auto a = pod("a");
-  auto first = invoker.add(a);
-  ASSERT_TRUE(first);
-  // Below the invoker, which would undo the failed ADD: the plugin itself must leave the first one alone.
+  ASSERT_TRUE(invoker.add(a));
+  auto again = invoker.add(a);
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().kind(), Kind::exists);
+  // The plugin itself refuses too, and leaves the first one alone.
+  auto direct = run_command(
+      {.args = {options_.bin_dirs[0] + "/keelson-cni"},
+       .env = {"CNI_COMMAND=ADD", "CNI_CONTAINERID=a", "CNI_IFNAME=eth0", "CNI_NETNS=" + a.netns},
+       .input = fmt::format(
+           R"({{"cniVersion":"1.1.0","name":"net","dataDir":"{}/ipam","ranges":["10.77.0.0/24","fd77::/112"]}})",
+           dir_)});
+  ASSERT_TRUE(direct);
+  EXPECT_EQ(direct->exit_code, 1) << direct->out;
   EXPECT_EQ(leases(), 2U);
-  EXPECT_TRUE(invoker.check(a));
+  EXPECT_TRUE(invoker.check(a)) << invoker.check(a).error().message();
   EXPECT_TRUE(invoker.del(a));
 }
 

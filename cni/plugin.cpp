@@ -59,7 +59,7 @@ Printed add(const PluginConfig& config, const Attachment& attachment) {
       return std::unexpected(plugin_error(gone.error(), "an earlier link of " + attachment.container_id));
     }
   }
-  auto addresses = leases->allocate(config.ranges, attachment.container_id, attachment.interface, now_seconds());
+  auto addresses = leases->allocate(config.ranges, attachment.container_id, attachment.interface);
   if (!addresses) {
     return std::unexpected(plugin_error(addresses.error(), "no address for " + attachment.container_id));
   }

@@ -17,8 +17,14 @@ Result<> write_file_atomic(const std::string& path, std::string_view data, mode_
   auto slash = path.find_last_of('/');
   std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
   std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
-  std::string temporary = fmt::format("{}/.{}.{}.{}", folder, name, ::getpid(), sequence.fetch_add(1));
-  KEELSON_TRY(auto fd, open_file(temporary, O_WRONLY | O_CREAT | O_EXCL, mode));
+  std::string temporary;
+  Result<Fd> made = fail(Kind::internal, "no temporary");
+  // One of this name may be there still, left by a killed process that had our PID.
+  do {
+    temporary = fmt::format("{}/.{}.{}.{}", folder, name, ::getpid(), sequence.fetch_add(1));
+    made = open_file(temporary, O_WRONLY | O_CREAT | O_EXCL, mode);
+  } while (!made && made.error().kind() == Kind::exists && ::unlink(temporary.c_str()) == 0);
+  KEELSON_TRY(auto fd, std::move(made));
   auto written = write_all(fd.get(), data).context("{}", path);
   if (written && ::fchmod(fd.get(), mode) < 0) {
     written = fail_errno(errno, "set the mode of {}", path);

@@ -33,7 +33,9 @@ Clock& real_clock() {
   return clock;
 }
 
-std::string format_rfc3339(WallTime time) { return calendar(time) + "Z"; }
+std::string format_rfc3339(WallTime time) {
+  return calendar(time) + "Z";
+}
 
 std::string format_rfc3339_nano(WallTime time) {
   auto since = time.time_since_epoch();

@@ -108,7 +108,7 @@ Result<> make_directories(const std::string& path, mode_t mode) {
     }
   }
   int error = errno;
-  struct stat info {};
+  struct stat info{};
   if (error == EEXIST && ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) {
     return {};
   }
@@ -140,7 +140,7 @@ Result<> remove_contents(Fd fd, dev_t device, const std::string& path) {
     if (!child) {
       return fail_errno(errno, "open {}/{}", path, name);
     }
-    struct stat info {};
+    struct stat info{};
     if (::fstat(child.get(), &info) < 0) {
       return fail_errno(errno, "stat {}/{}", path, name);
     }
@@ -165,7 +165,7 @@ Result<> remove_tree(const std::string& path) {
     return fail_errno(errno, "remove {}", path);
   }
   KEELSON_TRY(auto fd, open_file(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-  struct stat info {};
+  struct stat info{};
   if (::fstat(fd.get(), &info) < 0) {
     return fail_errno(errno, "stat {}", path);
   }

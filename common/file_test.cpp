@@ -24,10 +24,20 @@ TEST_F(FileTest, AtomicWriteReplacesAndLeavesNoTemporary) {
   ASSERT_TRUE(write_file_atomic(dir_ + "/a", "one"));
   ASSERT_TRUE(write_file_atomic(dir_ + "/a", "two", 0600, Durability::power));
   EXPECT_EQ(*read_file(dir_ + "/a"), "two");
-  struct stat info {};
+  struct stat info{};
   ASSERT_EQ(::stat((dir_ + "/a").c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 07777, 0600U);
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir_), {}), 1);
+}
+
+TEST_F(FileTest, AtomicWriteIsNotStoppedByWhatAKilledOneLeft) {
+  // Whatever number is next, a file of that name is there already.
+  for (int i = 0; i < 100; ++i) {
+    auto name = dir_ + "/.a." + std::to_string(::getpid()) + "." + std::to_string(i);
+    ASSERT_TRUE(open_file(name, O_WRONLY | O_CREAT, 0600));
+  }
+  ASSERT_TRUE(write_file_atomic(dir_ + "/a", "one"));
+  EXPECT_EQ(*read_file(dir_ + "/a"), "one");
 }
 
 TEST_F(FileTest, AtomicWriteKeepsTheOldFileOnError) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Logging for daemons: one line an event, key facts in the text, to stderr (journald adds the rest).
 //
-// Rooms below agent/ and cmd/ return errors rather than log them; who handles an error logs it, once. Never log a secret.
+// Rooms below agent/ and cmd/ return errors rather than log them; who handles an error logs it, once. Never log a
+// secret.
 #pragma once
 
 #include <fmt/core.h>

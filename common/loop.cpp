@@ -23,7 +23,9 @@ void Loop::run() {
   io_.run();
 }
 
-void Loop::stop() { io_.stop(); }
+void Loop::stop() {
+  io_.stop();
+}
 
 void Loop::run_until_idle() {
   io_.restart();
@@ -46,7 +48,9 @@ void Loop::advance(FakeClock& clock, Duration by) {
   clock.advance(end - clock.steady());
 }
 
-void Loop::post(std::move_only_function<void()> work) { asio::post(io_, std::move(work)); }
+void Loop::post(std::move_only_function<void()> work) {
+  asio::post(io_, std::move(work));
+}
 
 Task<> Loop::sleep(Duration duration) {
   if (real_) {

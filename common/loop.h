@@ -4,9 +4,16 @@
 // A role (agent, runtime, network, heartbeat) owns one Loop, run by one thread; its state belongs to that thread, so it
 // needs no mutex. Loops talk by post(). Asynchronous work is a Task<T>: a coroutine that ends in a Result<T>.
 //
-// Rules: coroutine parameters by value; no capturing coroutine lambdas; Asio calls end in `use_result` below, so that I/O
-// never throws; everything spawned is owned by a TaskGroup (task_group.h).
+// Rules: coroutine parameters by value; no capturing coroutine lambdas; Asio calls end in `use_result` below, so that
+// I/O never throws; everything spawned is owned by a TaskGroup (task_group.h).
 #pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <type_traits>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -18,13 +25,6 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
-
-#include <functional>
-#include <map>
-#include <memory>
-#include <optional>
-#include <string>
-#include <type_traits>
 
 #include "common/clock.h"
 #include "common/result.h"
@@ -112,8 +112,8 @@ asio::awaitable<std::invoke_result_t<F>> blocking(asio::thread_pool& pool, F fun
       asio::use_awaitable);
 }
 
-/// The task's result, or Kind::timeout when `limit` has passed first; the task is then cancelled and awaited, so it must
-/// not ignore cancellation (blocking() and every Asio call obey).
+/// The task's result, or Kind::timeout when `limit` has passed first; the task is then cancelled and awaited, so it
+/// must not ignore cancellation (blocking() and every Asio call obey).
 template <class T>
 Task<T> with_deadline(Loop& loop, Duration limit, asio::awaitable<Result<T>> task) {
   using namespace asio::experimental::awaitable_operators;

@@ -31,9 +31,9 @@ enum class Kind {
 /// The kind's name as it stands above, for logs and JSON.
 std::string_view to_string(Kind kind);
 
-/// A failure: its kind, the errno or foreign status behind it (0 if none), and text that says what failed, on what, why.
-/// Context is added at boundaries, outermost first when printed: "create sandbox web: mount proc: permission denied".
-/// Never holds a secret. A plain value; copy it freely.
+/// A failure: its kind, the errno or foreign status behind it (0 if none), and text that says what failed, on what,
+/// why. Context is added at boundaries, outermost first when printed: "create sandbox web: mount proc: permission
+/// denied". Never holds a secret. A plain value; copy it freely.
 class Error {
  public:
   Error(Kind kind, std::string what, int code = 0) : kind_(kind), code_(code), what_(std::move(what)) {}
@@ -82,9 +82,9 @@ std::unexpected<Error> fail(Kind kind, fmt::format_string<Args...> format, Args&
   return std::unexpected(Error(kind, fmt::format(format, std::forward<Args>(args)...)));
 }
 
-/// The kind that fits an errno: ENOENT -> not_found, EEXIST -> exists, EACCES/EPERM -> permission, ETIMEDOUT -> timeout,
-/// ENOSPC/EMFILE/ENFILE/EDQUOT/ENOMEM -> exhausted, EINVAL -> invalid, EBUSY -> conflict, ECONNREFUSED/EAGAIN ->
-/// unavailable, ENOSYS/EOPNOTSUPP -> unsupported, ECANCELED -> cancelled; otherwise internal.
+/// The kind that fits an errno: ENOENT -> not_found, EEXIST -> exists, EACCES/EPERM -> permission, ETIMEDOUT ->
+/// timeout, ENOSPC/EMFILE/ENFILE/EDQUOT/ENOMEM -> exhausted, EINVAL -> invalid, EBUSY -> conflict, ECONNREFUSED/EAGAIN
+/// -> unavailable, ENOSYS/EOPNOTSUPP -> unsupported, ECANCELED -> cancelled; otherwise internal.
 Kind kind_of_errno(int error);
 
 /// strerror, safe from any thread.
@@ -93,8 +93,8 @@ std::string errno_text(int error);
 /// An error result from an errno value: text + ": " + strerror.
 template <class... Args>
 std::unexpected<Error> fail_errno(int error, fmt::format_string<Args...> format, Args&&... args) {
-  return std::unexpected(Error(kind_of_errno(error),
-                               fmt::format(format, std::forward<Args>(args)...) + ": " + errno_text(error), error));
+  return std::unexpected(
+      Error(kind_of_errno(error), fmt::format(format, std::forward<Args>(args)...) + ": " + errno_text(error), error));
 }
 
 }  // namespace keelson

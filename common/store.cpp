@@ -24,7 +24,8 @@ std::unexpected<Error> fail_sqlite(sqlite3* db, int code, std::string_view what)
   } else if (primary == SQLITE_CANTOPEN) {
     kind = Kind::invalid;
   }
-  return std::unexpected(Error(kind, fmt::format("{}: {}", what, db ? sqlite3_errmsg(db) : sqlite3_errstr(code)), code));
+  return std::unexpected(
+      Error(kind, fmt::format("{}: {}", what, db ? sqlite3_errmsg(db) : sqlite3_errstr(code)), code));
 }
 
 class SqliteStore final : public Store {
@@ -42,7 +43,8 @@ class SqliteStore final : public Store {
                                "PRAGMA cache_size=-512", "PRAGMA journal_size_limit=4194304"}) {
       KEELSON_DO(script(pragma));
     }
-    // The first write takes the lock that is then kept: a second process is refused here, not in the middle of its work.
+    // The first write takes the lock that is then kept: a second process is refused here, not in the middle of its
+    // work.
     KEELSON_DO(script("BEGIN IMMEDIATE"));
     auto done = migrate(steps);
     KEELSON_DO(script(done ? "COMMIT" : "ROLLBACK"));
@@ -92,8 +94,8 @@ class SqliteStore final : public Store {
     KEELSON_TRY(auto rows, query("PRAGMA user_version", {}));
     const auto version = static_cast<size_t>(integer_of(rows.at(0).at(0)));
     if (version > steps.size()) {
-      return fail(Kind::conflict, "{}: schema version {} was written by a newer Keelson; this one knows up to {}", path_,
-                  version, steps.size());
+      return fail(Kind::conflict, "{}: schema version {} was written by a newer Keelson; this one knows up to {}",
+                  path_, version, steps.size());
     }
     for (const auto& step : steps.subspan(version)) {
       KEELSON_DO(script(std::string(step)));
@@ -161,8 +163,8 @@ class SqliteStore final : public Store {
 
 Result<std::unique_ptr<Store>> Store::open(const std::string& path, std::span<const std::string_view> steps) {
   sqlite3* db = nullptr;
-  const int code = sqlite3_open_v2(path.c_str(), &db,
-                                   SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+  const int code =
+      sqlite3_open_v2(path.c_str(), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
   auto store = std::make_unique<SqliteStore>(path, db);
   if (code != SQLITE_OK) {
     return fail_sqlite(db, code, fmt::format("open {}", path));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The store: values come back as they went in, a schema moves forward only, a transaction is whole, one owner at a time.
+// The store: values come back as they went in, a schema moves forward only, a transaction is whole, one owner at a
+// time.
 #include "common/store.h"
 
 #include <gtest/gtest.h>

@@ -2,10 +2,10 @@
 // Bookkeeping of spawned coroutines.
 #include "common/task_group.h"
 
+#include <list>
+
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
-
-#include <list>
 
 #include "common/log.h"
 
@@ -44,9 +44,13 @@ void log_outcome(const std::string& name, const std::exception_ptr& thrown, cons
 
 TaskGroup::TaskGroup(Loop& loop) : state_(std::make_shared<State>(loop)) {}
 
-TaskGroup::~TaskGroup() { cancel(); }
+TaskGroup::~TaskGroup() {
+  cancel();
+}
 
-size_t TaskGroup::count() const { return state_->running.size(); }
+size_t TaskGroup::count() const {
+  return state_->running.size();
+}
 
 void TaskGroup::spawn(std::string name, Task<> task) {
   if (state_->closed) {

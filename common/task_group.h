@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The owner of spawned coroutines. Two problems without it: new work starts during shutdown, and nobody knows when the old
-// work has ended. TaskGroup closes the door, cancels what is inside, and waits for it.
+// The owner of spawned coroutines. Two problems without it: new work starts during shutdown, and nobody knows when the
+// old work has ended. TaskGroup closes the door, cancels what is inside, and waits for it.
 #pragma once
 
 #include <memory>
@@ -10,8 +10,8 @@
 
 namespace keelson {
 
-/// Owns coroutines of one Loop; all calls on that loop's thread. Must be closed (close() awaited, or the loop gone) before
-/// it is destroyed; what the coroutines refer to must outlive them.
+/// Owns coroutines of one Loop; all calls on that loop's thread. Must be closed (close() awaited, or the loop gone)
+/// before it is destroyed; what the coroutines refer to must outlive them.
 class TaskGroup {
  public:
   explicit TaskGroup(Loop& loop);
@@ -19,8 +19,8 @@ class TaskGroup {
   TaskGroup(const TaskGroup&) = delete;
   TaskGroup& operator=(const TaskGroup&) = delete;
 
-  /// Starts `task`. An error other than Kind::cancelled, or an exception, is logged with `name`. After close() the task is
-  /// dropped unrun.
+  /// Starts `task`. An error other than Kind::cancelled, or an exception, is logged with `name`. After close() the task
+  /// is dropped unrun.
   void spawn(std::string name, Task<> task);
   /// How many run now.
   size_t count() const;

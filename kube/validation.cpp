@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
 #include <limits>
 
 #include "kube/validate.h"
@@ -142,6 +144,12 @@ void check_meta(Checks& checks, const ObjectMeta& metadata, const Path& path) {
     checks.required(path / "name", "name or generateName is required");
   }
   checks.dns_label(path / "namespace", metadata.ns);
+  // Folders and cgroups are named by it: it must be one plain name.
+  bool plain = metadata.uid.size() <= 63 &&
+               std::ranges::all_of(metadata.uid, [](unsigned char c) { return std::isalnum(c) != 0 || c == '-'; });
+  if (!plain) {
+    checks.invalid(path / "uid", metadata.uid, "must consist of alphanumeric characters or '-', at most 63");
+  }
   check_labels(checks, metadata.labels, path / "labels");
   size_t size = 0;
   for (const auto& [key, value] : metadata.annotations) {

@@ -161,6 +161,10 @@ Result<> check_config(const NodeConfig& config) {
     if (text != nullptr && path && !(config.*(*text)).empty() && (config.*(*text)).front() != '/') {
       return fail(Kind::invalid, "{}: '{}' is not an absolute path", setting.key, config.*(*text));
     }
+    // mountinfo writes such paths otherwise than they are.
+    if (text != nullptr && path && (config.*(*text)).find_first_of(" \t\n\\") != std::string::npos) {
+      return fail(Kind::invalid, "{}: '{}' has white space or a backslash in it", setting.key, config.*(*text));
+    }
   }
   static constexpr std::array<std::string_view, 4> kLevels = {"debug", "info", "warning", "error"};
   if (std::find(kLevels.begin(), kLevels.end(), config.log_level) == kLevels.end()) {

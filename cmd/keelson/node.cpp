@@ -252,9 +252,9 @@ int wait_for_signal(const sigset_t& signals) {
 
 }  // namespace
 
-Result<int> run_node(const NodeConfig& config) {
-  KEELSON_DO(check_config(config));
-  log::set_level(level_of(config.log_level));
+Result<int> run_node(const NodeConfig& given) {
+  KEELSON_DO(check_config(given));
+  log::set_level(level_of(given.log_level));
   // Before any thread is made, so that none of them takes the signal.
   sigset_t signals;
   ::sigemptyset(&signals);
@@ -262,8 +262,12 @@ Result<int> run_node(const NodeConfig& config) {
   ::sigaddset(&signals, SIGINT);
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
-  KEELSON_DO(make_directories(config.root, 0711));
-  KEELSON_DO(make_directories(config.run, 0711));
+  KEELSON_DO(make_directories(given.root, 0711));
+  KEELSON_DO(make_directories(given.run, 0711));
+  // The kernel tells mounts by their real paths; ours must be the same to the letter.
+  NodeConfig config = given;
+  config.root = fs::canonical(given.root);
+  config.run = fs::canonical(given.run);
 
   // gRPC's many threads would each get a heap of their own, and keep it.
   ::mallopt(M_ARENA_MAX, 2);

@@ -2,6 +2,8 @@
 // Field by field.
 #include "cri/client/convert.h"
 
+#include <charconv>
+
 namespace keelson::cri {
 
 namespace {
@@ -103,7 +105,9 @@ v1::LinuxContainerResources to_proto(const LinuxResources& in) {
   for (const auto& [size, limit] : in.hugepage_limits) {
     auto* page = out.add_hugepage_limits();
     page->set_page_size(size);
-    page->set_limit(std::stoull(limit));
+    uint64_t bytes = 0;
+    std::from_chars(limit.data(), limit.data() + limit.size(), bytes);
+    page->set_limit(bytes);
   }
   fill(out.mutable_unified(), in.unified);
   return out;
