@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+// The client against a runtime that misbehaves: it is away, hangs, ends, and comes back.
+#include "cri/client/client.h"
+
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <future>
+#include <thread>
+
+#include "common/task_group.h"
+#include "cri/client/convert.h"
+#include "cri/proto/api.grpc.pb.h"
+
+namespace keelson::cri {
+namespace {
+
+constexpr auto kLong = std::chrono::seconds(20);
+
+/// A runtime that answers what a test needs, and no more.
+class FaultyRuntime : public v1::RuntimeService::Service {
+ public:
+  grpc::Status Version(grpc::ServerContext*, const v1::VersionRequest*, v1::VersionResponse* answer) override {
+    answer->set_runtime_name("faulty");
+    return grpc::Status::OK;
+  }
+  grpc::Status StartContainer(grpc::ServerContext*, const v1::StartContainerRequest* request,
+                              v1::StartContainerResponse*) override {
+    return {static_cast<grpc::StatusCode>(std::stoi(request->container_id())), "because"};
+  }
+  grpc::Status Status(grpc::ServerContext* context, const v1::StatusRequest*, v1::StatusResponse*) override {
+    while (!context->IsCancelled()) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    hung_up.set_value();
+    return grpc::Status::CANCELLED;
+  }
+  grpc::Status GetContainerEvents(grpc::ServerContext* context, const v1::GetEventsRequest*,
+                                  grpc::ServerWriter<v1::ContainerEventResponse>* writer) override {
+    writer->SendInitialMetadata();
+    v1::ContainerEventResponse event;
+    event.set_container_id("c" + std::to_string(++streams));
+    writer->Write(event);
+    if (streams == 1) {
+      return {grpc::StatusCode::RESOURCE_EXHAUSTED, "reader is behind"};
+    }
+    while (!context->IsCancelled()) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return grpc::Status::OK;
+  }
+  std::atomic<int> streams = 0;
+  std::promise<void> hung_up;
+};
+
+class ClientTest : public testing::Test {
+ protected:
+  ClientTest() {
+    char name[] = "/tmp/keelson-client-XXXXXX";
+    dir_ = ::mkdtemp(name);
+    socket_ = dir_ + "/cri.sock";
+  }
+  ~ClientTest() override {
+    stop();
+    std::filesystem::remove_all(dir_);
+  }
+  void serve() {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("unix:" + socket_, grpc::InsecureServerCredentials());
+    builder.RegisterService(&runtime_);
+    server_ = builder.BuildAndStart();
+    ASSERT_TRUE(server_);
+  }
+  void stop() {
+    if (server_) {
+      server_->Shutdown(std::chrono::system_clock::now());
+      server_.reset();
+    }
+  }
+
+  std::string dir_, socket_;
+  FaultyRuntime runtime_;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+template <class T>
+Task<> keep(Loop* loop, asio::awaitable<Result<T>> task, std::optional<Result<T>>* into) {
+  *into = co_await std::move(task);
+  loop->stop();
+  co_return Result<>();
+}
+
+template <class T>
+Result<T> run(Loop& loop, asio::awaitable<Result<T>> task) {
+  TaskGroup group(loop);
+  std::optional<Result<T>> outcome;
+  group.spawn("call", keep(&loop, std::move(task), &outcome));
+  loop.run();
+  loop.io().restart();
+  return *outcome;
+}
+
+// Whoever frees a channel's last share waits for gRPC's callback threads; one of these must not be the one.
+TEST_F(ClientTest, ClientsMayGoRightAfterTheirLastAnswer) {
+  serve();
+  for (int i = 0; i < 600; ++i) {
+    Loop loop(real_clock(), "client-test");
+    auto client = connect_runtime(loop, socket_);
+    auto version = run(loop, client->version(kLong));
+    ASSERT_TRUE(version) << version.error().message();
+    EXPECT_EQ(version->name, "faulty");
+  }
+}
+
+TEST_F(ClientTest, ClientsMayGoUnderOpenCalls) {
+  serve();
+  Loop loop(real_clock(), "client-test");
+  auto client = connect_runtime(loop, socket_);
+  TaskGroup group(loop);
+  std::optional<Result<RuntimeStatus>> outcome;
+  group.spawn("hanging call", keep(&loop, client->status(kLong), &outcome));
+  client->watch_events([](const ContainerEvent&) {}, [] {});
+  loop.io().run_for(std::chrono::milliseconds(50));
+  client.reset();
+  EXPECT_EQ(runtime_.hung_up.get_future().wait_for(kLong), std::future_status::ready) << "the runtime is told";
+  loop.run();
+  ASSERT_TRUE(outcome && !*outcome);
+  EXPECT_EQ(outcome->error().kind(), Kind::cancelled);
+}
+
+TEST_F(ClientTest, StatusCodesBecomeKinds) {
+  serve();
+  Loop loop(real_clock(), "client-test");
+  auto client = connect_runtime(loop, socket_);
+  const std::pair<int, Kind> expected[] = {{3, Kind::invalid},    {5, Kind::not_found},    {6, Kind::exists},
+                                           {7, Kind::permission}, {8, Kind::exhausted},    {9, Kind::conflict},
+                                           {2, Kind::internal},   {12, Kind::unsupported}, {14, Kind::unavailable}};
+  for (auto [code, kind] : expected) {
+    auto started = run(loop, client->start_container(std::to_string(code), kLong));
+    ASSERT_FALSE(started);
+    EXPECT_EQ(started.error().kind(), kind) << code;
+    EXPECT_EQ(started.error().message(), "because");
+  }
+}
+
+TEST_F(ClientTest, ADeadlineEndsACallThatHangs) {
+  serve();
+  Loop loop(real_clock(), "client-test");
+  auto client = connect_runtime(loop, socket_);
+  auto status = run(loop, client->status(std::chrono::milliseconds(50)));
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().kind(), Kind::timeout);
+}
+
+TEST_F(ClientTest, ARuntimeThatIsAwayIsUnavailableUntilItComes) {
+  Loop loop(real_clock(), "client-test");
+  auto client = connect_runtime(loop, socket_);
+  auto away = run(loop, client->version(kLong));
+  ASSERT_FALSE(away);
+  EXPECT_EQ(away.error().kind(), Kind::unavailable);
+  serve();
+  auto end = std::chrono::steady_clock::now() + kLong;
+  auto version = run(loop, client->version(kLong));
+  while (!version && std::chrono::steady_clock::now() < end) {
+    version = run(loop, client->version(kLong));
+  }
+  EXPECT_TRUE(version) << version.error().message();
+}
+
+TEST_F(ClientTest, EventsComeAgainAfterTheStreamAndTheRuntimeEnded) {
+  serve();
+  Loop loop(real_clock(), "client-test");
+  auto client = connect_runtime(loop, socket_);
+  auto work = asio::make_work_guard(loop.io());
+  std::vector<std::string> seen;
+  int resyncs = 0;
+  client->watch_events([&](const ContainerEvent& event) { seen.push_back(event.container_id); }, [&] { ++resyncs; });
+  auto run_until = [&](size_t events) {
+    auto end = std::chrono::steady_clock::now() + kLong;
+    while (seen.size() < events && std::chrono::steady_clock::now() < end) {
+      loop.io().run_one_for(std::chrono::milliseconds(100));
+    }
+  };
+  run_until(2);
+  EXPECT_EQ(seen, (std::vector<std::string>{"c1", "c2"})) << "the first stream was ended by the runtime";
+  stop();
+  serve();
+  run_until(3);
+  EXPECT_EQ(seen.back(), "c3");
+  EXPECT_EQ(resyncs, 3) << "one for each stream, for events may have been lost in between";
+}
+
+}  // namespace
+}  // namespace keelson::cri

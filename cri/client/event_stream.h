@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// The stream of container events, connected again as often as it ends.
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "cri/client/calls.h"
+#include "cri/client/convert.h"
+#include "cri/proto/api.grpc.pb.h"
+
+namespace keelson::cri {
+
+constexpr auto kFirstRetry = std::chrono::milliseconds(100);
+
+/// What the event stream and the object share: the stream may end after the object. All but `calls` and `closed` belong
+/// to the loop's thread.
+struct Watch {
+  Watch(Loop& l, std::shared_ptr<OpenCalls> c) : loop(l), calls(std::move(c)), timer(l.io()) {}
+  Loop& loop;
+  std::shared_ptr<OpenCalls> calls;
+  std::function<void(ContainerEvent)> handle;
+  std::function<void()> resync;
+  v1::RuntimeService::Stub* stub = nullptr;
+  asio::steady_timer timer;
+  std::chrono::milliseconds retry = kFirstRetry;
+  std::atomic<bool> closed = false;
+};
+
+/// Opens the stream, and again, ever later up to 5 s, each time it ends, until `closed`.
+void connect_events(const std::shared_ptr<Watch>& watch);
+
+}  // namespace keelson::cri
