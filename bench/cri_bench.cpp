@@ -10,13 +10,13 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <map>
 #include <mutex>
 #include <sstream>
 #include <thread>
 
 #include <CLI/CLI.hpp>
 
+#include "bench/report.h"
 #include "cri/proto/api.grpc.pb.h"
 
 namespace {
@@ -29,8 +29,7 @@ double since_ms(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
-/// Measured values by metric name.
-using Samples = std::map<std::string, std::vector<double>>;
+using keelson::bench::Samples;
 
 struct Pod {
   std::string sandbox;
@@ -215,22 +214,6 @@ void many_at_once(Side& side, int round, int count, const std::string& image) {
   }
 }
 
-std::string spread(std::vector<double> values) {
-  if (values.empty()) {
-    return "-";
-  }
-  std::sort(values.begin(), values.end());
-  return fmt::format("{:.2f} ({:.2f}..{:.2f})", values[values.size() / 2], values.front(), values.back());
-}
-
-double median(std::vector<double> values) {
-  if (values.empty()) {
-    return 0;
-  }
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -275,22 +258,17 @@ int main(int argc, char** argv) {
     }
   }
 
-  const std::vector<std::pair<std::string, double>> rows = {{"RunPodSandbox", 0},
-                                                            {"CreateContainer", 0},
-                                                            {"StartContainer", 0},
-                                                            {"pod start (all three)", 1.0 / 8},
-                                                            {fmt::format("{} pods at once", many), 1.0 / 8},
-                                                            {"ExecSync true", 1.0 / 8},
-                                                            {"StopContainer", 0},
-                                                            {"StopPodSandbox + Remove", 0},
-                                                            {"stop + remove (all)", 1.0 / 4},
-                                                            {"keeper private memory, KiB", 0},
-                                                            {"daemon RSS with 20 pods, MiB", 1.0 / 2}};
-  fmt::print("{:<30} {:>26} {:>28} {:>7} {:>7}\n", "median (min..max), ms", "keelson", "containerd", "ratio", "goal");
-  for (const auto& [name, goal] : rows) {
-    double ratio = median(sides[0].samples[name]) / median(sides[1].samples[name]);
-    fmt::print("{:<30} {:>26} {:>28} {:>7.3f} {:>7}\n", name, spread(sides[0].samples[name]),
-               spread(sides[1].samples[name]), ratio, goal > 0 ? fmt::format("{:.3f}", goal) : "");
-  }
+  keelson::bench::print_table("keelson", sides[0].samples, "containerd", sides[1].samples,
+                              {{"RunPodSandbox"},
+                               {"CreateContainer"},
+                               {"StartContainer"},
+                               {"pod start (all three)", 1.0 / 8},
+                               {fmt::format("{} pods at once", many), 1.0 / 8},
+                               {"ExecSync true", 1.0 / 8},
+                               {"StopContainer"},
+                               {"StopPodSandbox + Remove"},
+                               {"stop + remove (all)", 1.0 / 4},
+                               {"keeper private memory, KiB"},
+                               {"daemon RSS with 20 pods, MiB", 1.0 / 2}});
   return 0;
 }

@@ -62,8 +62,11 @@ TOML
     { tail -n 5 "$home/keelson.log" "$home/containerd.log"; return 1; }
 }
 
+bench_cni() {
+  [ -x /usr/lib/cni/bridge ] || { echo "SKIP: cni: needs the reference plugins in /usr/lib/cni"; return; }
+  echo "== cni: beside the reference bridge and host-local plugins"
+  "$top/build/bench/cni_bench" --ours "$top/build/bin"
+}
+
 if wanted cri; then bench_cri; fi
-for program in "$top"/build/bench/*_bench; do
-  name=$(basename "$program" _bench)
-  if [ "$name" != cri ] && wanted "$name"; then echo "== $name"; "$program"; fi
-done
+if wanted cni; then bench_cni; fi
