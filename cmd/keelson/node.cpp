@@ -22,6 +22,7 @@
 #include "agent/cri_pod_runtime.h"
 #include "common/fd.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "common/task_group.h"
 #include "cri/client/client.h"
 #include "cri/server.h"
@@ -282,6 +283,9 @@ Result<int> run_node(const NodeConfig& given) {
     agent = std::make_unique<AgentRole>(config, node_addresses());
     agent->start();
     log::info("agent runs the pods of {}", config.manifest_dir.empty() ? "no folder" : config.manifest_dir);
+  }
+  if (auto released = release_startup_memory(); !released) {
+    log::warning("memory of the start is kept: {}", released.error().message());
   }
   auto number = wait_for_signal(signals);
   log::info("{}: stopping", ::strsignal(number));
