@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// RPCs Exec, Attach and PortForward: URLs of sessions that the streaming server will run.
+// RPCs Exec and Attach: URLs of sessions that the streaming server will run.
 #include "cri/runtime/exec.h"
 
 #include <fcntl.h>
@@ -108,6 +108,11 @@ Result<StreamSession> open_attach(const Located& located, const v1::AttachReques
   return session;
 }
 
+template <class Request>
+AskedStreams asked_of(const Request& request) {
+  return {.in = request.stdin(), .out = request.stdout(), .err = request.stderr(), .terminal = request.tty()};
+}
+
 // What both requests must obey: some stream, and no separate stderr on a terminal.
 template <class Request>
 Result<Located> validate(const Parts& parts, const Request& request) {
@@ -131,8 +136,8 @@ grpc::Status RuntimeService::Exec(grpc::ServerContext*, const v1::ExecRequest* r
   if (!located) {
     return to_status(located);
   }
-  auto url = parts_.streaming->offer(
-      "exec", [this, located = *located, copy = *request] { return open_exec(parts_, located, copy); });
+  auto open = [this, located = *located, copy = *request] { return open_exec(parts_, located, copy); };
+  auto url = parts_.streaming->offer("exec", CommandOffer{asked_of(*request), std::move(open)});
   if (url) {
     response->set_url(*url);
   }
@@ -145,17 +150,12 @@ grpc::Status RuntimeService::Attach(grpc::ServerContext*, const v1::AttachReques
   if (!located) {
     return to_status(located);
   }
-  auto url =
-      parts_.streaming->offer("attach", [located = *located, copy = *request] { return open_attach(located, copy); });
+  auto open = [located = *located, copy = *request] { return open_attach(located, copy); };
+  auto url = parts_.streaming->offer("attach", CommandOffer{asked_of(*request), std::move(open)});
   if (url) {
     response->set_url(*url);
   }
   return to_status(url);
-}
-
-grpc::Status RuntimeService::PortForward(grpc::ServerContext*, const v1::PortForwardRequest*,
-                                         v1::PortForwardResponse*) {
-  return {grpc::StatusCode::UNIMPLEMENTED, "port forwarding is not built yet"};
 }
 
 }  // namespace keelson::cri

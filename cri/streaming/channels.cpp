@@ -8,26 +8,31 @@ namespace keelson::cri {
 
 namespace json = boost::json;
 
-std::optional<std::string_view> choose_protocol(std::string_view offered) {
-  std::optional<std::string_view> best;
+bool has_protocol(std::string_view offered, std::string_view name) {
   while (!offered.empty()) {
     const auto comma = offered.find(',');
-    auto name = offered.substr(0, comma);
+    auto one = offered.substr(0, comma);
     offered.remove_prefix(comma == std::string_view::npos ? offered.size() : comma + 1);
-    while (name.starts_with(' ')) {
-      name.remove_prefix(1);
+    while (one.starts_with(' ')) {
+      one.remove_prefix(1);
     }
-    while (name.ends_with(' ')) {
-      name.remove_suffix(1);
+    while (one.ends_with(' ')) {
+      one.remove_suffix(1);
     }
-    if (name == kProtocolV5) {
-      return kProtocolV5;
-    }
-    if (name == kProtocolV4) {
-      best = kProtocolV4;
+    if (one == name) {
+      return true;
     }
   }
-  return best;
+  return false;
+}
+
+std::optional<std::string_view> choose_protocol(std::string_view offered) {
+  for (const auto name : {kProtocolV5, kProtocolV4}) {
+    if (has_protocol(offered, name)) {
+      return name;
+    }
+  }
+  return std::nullopt;
 }
 
 Result<TerminalSize> parse_resize(std::string_view text) {
@@ -48,26 +53,32 @@ Result<TerminalSize> parse_resize(std::string_view text) {
   return TerminalSize{*width, *height};
 }
 
-std::string exit_status_json(int exit_code) {
-  if (exit_code == 0) {
+std::string ending_text(const Result<int>& ending) {
+  if (!ending) {
+    return ending.error().message();
+  }
+  return *ending == 0 ? "" : "command terminated with non-zero exit code: exit status " + std::to_string(*ending);
+}
+
+std::string ending_json(const Result<int>& ending) {
+  if (!ending) {
+    return json::serialize(json::value{{"metadata", json::object()},
+                                       {"status", "Failure"},
+                                       {"message", ending_text(ending)},
+                                       {"reason", "InternalError"},
+                                       {"code", 500}});
+  }
+  if (*ending == 0) {
     return R"({"metadata":{},"status":"Success"})";
   }
-  const auto code = std::to_string(exit_code);
+  const auto code = std::to_string(*ending);
   return json::serialize(json::value{
       {"metadata", json::object()},
       {"status", "Failure"},
-      {"message", "command terminated with non-zero exit code: exit status " + code},
+      {"message", ending_text(ending)},
       {"reason", "NonZeroExitCode"},
       {"details", {{"causes", json::array{json::value{{"reason", "ExitCode"}, {"message", code}}}}}},
   });
-}
-
-std::string failure_json(std::string_view message) {
-  return json::serialize(json::value{{"metadata", json::object()},
-                                     {"status", "Failure"},
-                                     {"message", message},
-                                     {"reason", "InternalError"},
-                                     {"code", 500}});
 }
 
 }  // namespace keelson::cri

@@ -3,18 +3,17 @@
 #include "cri/streaming/remote_command.h"
 
 #include <boost/asio/write.hpp>
-#include <boost/beast/core/buffers_to_string.hpp>
 
 namespace keelson::cri {
 
 namespace {
 
-namespace websocket = boost::beast::websocket;
 using namespace std::chrono_literals;
 using namespace asio::experimental::awaitable_operators;
 
 constexpr size_t kChunk = 32 << 10;
-constexpr auto kDrainTime = 1s;  // for output after the exit, when a grandchild keeps the pipe open
+constexpr size_t kMostInput = 8;  // messages that wait for the process to read
+constexpr auto kDrainTime = 1s;   // for output after the exit, when a grandchild keeps the pipe open
 
 void adopt(asio::posix::stream_descriptor& to, Fd& from) {
   if (from) {
@@ -30,17 +29,15 @@ void close(asio::posix::stream_descriptor& descriptor) {
 
 }  // namespace
 
-RemoteCommand::RemoteCommand(Loop& loop, asio::thread_pool& waiter, WebSocket& socket, StreamSession session,
-                             bool half_close)
+RemoteCommand::RemoteCommand(Loop& loop, asio::thread_pool& waiter, ChannelLine& line, StreamSession session)
     : waiter_(waiter),
-      socket_(socket),
+      line_(line),
       session_(std::make_shared<StreamSession>(std::move(session))),
-      half_close_(half_close),
       in_(loop.io()),
       out_(loop.io()),
       err_(loop.io()),
       drain_(loop.io()),
-      writing_(loop.io(), 1) {
+      input_(loop.io(), kMostInput) {
   adopt(in_, session_->in);
   adopt(out_, session_->out);
   adopt(err_, session_->err);
@@ -49,17 +46,14 @@ RemoteCommand::RemoteCommand(Loop& loop, asio::thread_pool& waiter, WebSocket& s
 Task<> RemoteCommand::run() {
   // Whatever ends us before the command has: a lost client, a broken write, the server's own end, even an exception.
   struct HangUp {
-    StreamSession* session;
+    RemoteCommand* command;
     ~HangUp() {
-      if (session != nullptr) {
-        session->hang_up();
+      if (!command->ended_) {
+        command->session_->hang_up();
       }
     }
-  } unless_finished{session_.get()};
-  const auto outcome = co_await (finish() || read_client());
-  if (outcome.index() == 0 && std::get<0>(outcome)) {
-    unless_finished.session = nullptr;
-  }
+  } unless_ended{this};
+  co_await (finish() || read_client() || feed_input() || line_.lost());
   co_return Result<>();
 }
 
@@ -69,12 +63,8 @@ Task<> RemoteCommand::finish() {
   if (!code && code.error().kind() == Kind::cancelled) {
     co_return std::unexpected(code.error());
   }
-  KEELSON_CO_DO(co_await send(Channel::error, code ? exit_status_json(*code) : failure_json(code.error().message())));
-  auto [error] = co_await socket_.async_close(websocket::close_code::normal, use_result);
-  if (error) {
-    co_return fail_asio(error, "close the session");
-  }
-  co_return Result<>();
+  ended_ = true;
+  co_return co_await line_.finish(std::move(code));
 }
 
 Task<int> RemoteCommand::wait_exit() {
@@ -105,54 +95,50 @@ Task<> RemoteCommand::pump(Descriptor* from, Channel channel) {
     if (error || count == 0) {  // a terminal's master answers EIO when the last process has left
       break;
     }
-    KEELSON_CO_DO(co_await send(channel, buffer.substr(0, count)));
-  }
-  co_return Result<>();
-}
-
-Task<> RemoteCommand::send(Channel channel, std::string data) {
-  auto [locked] = co_await writing_.async_send(boost::system::error_code(), use_result);
-  if (locked) {
-    co_return fail(Kind::cancelled, "closed");
-  }
-  data.insert(data.begin(), static_cast<char>(channel));
-  auto [error, count] = co_await socket_.async_write(asio::buffer(data), use_result);
-  writing_.try_receive([](auto) {});
-  if (error) {
-    co_return fail_asio(error, "write to the client");
+    KEELSON_CO_DO(co_await line_.write(channel, buffer.substr(0, count)));
   }
   co_return Result<>();
 }
 
 Task<> RemoteCommand::read_client() {
   while (true) {
-    boost::beast::flat_buffer buffer;
-    auto [error, count] = co_await socket_.async_read(buffer, use_result);
-    if (error) {
-      co_return fail_asio(error, "read from the client");
+    KEELSON_CO_TRY(auto message, co_await line_.read());
+    if (message.channel == Channel::resize) {
+      resize(message.data);
+      continue;
     }
-    if (count > 0) {
-      KEELSON_CO_DO(co_await take(boost::beast::buffers_to_string(buffer.data())));
+    if (!message.data.empty()) {
+      co_await input_.async_send(boost::system::error_code(), std::move(message.data), use_result);
+    }
+    if (message.end) {
+      co_await input_.async_send(boost::system::error_code(), std::string(), use_result);
     }
   }
 }
 
-Task<> RemoteCommand::take(std::string message) {
-  const auto channel = static_cast<Channel>(static_cast<uint8_t>(message[0]));
-  message.erase(0, 1);
-  if (channel == Channel::in && in_.is_open()) {
-    auto [error, count] = co_await asio::async_write(in_, asio::buffer(message), use_result);
+void RemoteCommand::resize(const std::string& text) {
+  const auto size = parse_resize(text);
+  if (size && session_->resize) {
+    // The terminal may be gone just now, with the process; its output and exit code still come.
+    [[maybe_unused]] const auto resized = session_->resize(*size);
+  }
+}
+
+// Goes on after the process has closed its stdin: what else comes is dropped, so that the reader is never held up.
+Task<> RemoteCommand::feed_input() {
+  while (true) {
+    auto [error, data] = co_await input_.async_receive(use_result);
     if (error) {
-      close(in_);  // the process closed its stdin: what else comes is dropped
+      co_return fail_asio(error, "wait for input");
     }
-  } else if (channel == Channel::resize && session_->resize) {
-    if (const auto size = parse_resize(message)) {
-      KEELSON_CO_DO(session_->resize(*size));
+    if (in_.is_open() && !data.empty()) {
+      auto [failed, count] = co_await asio::async_write(in_, asio::buffer(data), use_result);
+      if (!failed) {
+        continue;
+      }
     }
-  } else if (channel == Channel::close && half_close_ && message == std::string(1, '\0')) {
     close(in_);
   }
-  co_return Result<>();
 }
 
 }  // namespace keelson::cri

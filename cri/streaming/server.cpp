@@ -19,11 +19,16 @@ namespace {
 
 using asio::ip::tcp;
 
-class WebSocketServer final : public StreamingServer {
+class HttpServer final : public StreamingServer {
  public:
-  WebSocketServer() : loop_(real_clock(), "kl-stream"), connections_(loop_), closing_(loop_), acceptor_(loop_.io()) {}
+  explicit HttpServer(StreamingTimes times)
+      : loop_(real_clock(), "kl-stream"),
+        connections_(loop_),
+        closing_(loop_),
+        acceptor_(loop_.io()),
+        room_{loop_, tokens_, connections_, times} {}
 
-  ~WebSocketServer() override {
+  ~HttpServer() override {
     if (thread_.joinable()) {
       loop_.post([this] { closing_.spawn("close streaming", shut(this)); });
       thread_.join();
@@ -55,22 +60,21 @@ class WebSocketServer final : public StreamingServer {
     return {};
   }
 
-  Result<std::string> offer(const std::string& verb, OpenSession open) override {
-    KEELSON_TRY(const auto token, tokens_.put(std::move(open), std::chrono::steady_clock::now()));
+  Result<std::string> offer(const std::string& verb, Offer offer) override {
+    KEELSON_TRY(const auto token, tokens_.put(std::move(offer), std::chrono::steady_clock::now()));
     return base_ + verb + "/" + token;
   }
 
  private:
-  static Task<> accept(WebSocketServer* self) {
+  static Task<> accept(HttpServer* self) {
     while (true) {
       auto [error, socket] = co_await self->acceptor_.async_accept(use_result);
       if (error == asio::error::operation_aborted) {
         co_return fail(Kind::cancelled, "closed");
       }
       if (!error) {
-        // Asio does not: a command that held the client's connection would keep it open after us.
-        ::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
-        self->connections_.spawn("streaming session", serve_connection(self->loop_, self->tokens_, std::move(socket)));
+        prepare(socket);
+        self->connections_.spawn("streaming session", serve_connection(self->room_, std::move(socket)));
       } else {
         KEELSON_CO_DO(
             co_await self->loop_.sleep(std::chrono::milliseconds(100)));  // out of descriptors: let some close
@@ -78,7 +82,15 @@ class WebSocketServer final : public StreamingServer {
     }
   }
 
-  static Task<> shut(WebSocketServer* self) {
+  static void prepare(tcp::socket& socket) {
+    // Asio does not: a command that held the client's connection would keep it open after us.
+    ::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
+    boost::system::error_code ignored;
+    socket.set_option(tcp::no_delay(true), ignored);
+    socket.set_option(asio::socket_base::keep_alive(true), ignored);  // a client's host that died is found out
+  }
+
+  static Task<> shut(HttpServer* self) {
     boost::system::error_code ignored;
     self->acceptor_.close(ignored);
     KEELSON_CO_DO(co_await self->connections_.close());
@@ -91,14 +103,16 @@ class WebSocketServer final : public StreamingServer {
   TaskGroup connections_;
   TaskGroup closing_;
   tcp::acceptor acceptor_;
+  SessionRoom room_;
   std::string base_;
   std::thread thread_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<StreamingServer>> StreamingServer::start(const std::string& address, uint16_t port) {
-  auto server = std::make_unique<WebSocketServer>();
+Result<std::unique_ptr<StreamingServer>> StreamingServer::start(const std::string& address, uint16_t port,
+                                                                StreamingTimes times) {
+  auto server = std::make_unique<HttpServer>(times);
   KEELSON_DO(server->listen(address, port));
   return server;
 }

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the URLs of Exec and Attach lead: an HTTP server that turns one WebSocket into a process's stdin, stdout,
-// stderr.
+// Where the URLs of Exec, Attach and PortForward lead: an HTTP server whose connections become streaming sessions.
 //
 // CRI splits a session in two: the RPC says who may do what and gets a URL; whoever has the URL connects within a
 // minute, once. So the token in the URL is the whole authority, and the server listens on loopback.
+// A connection is upgraded to WebSocket (v4, v5.channel.k8s.io; or SPDY in a tunnel, for ports) or to SPDY/3.1 (channel
+// versions 1 to 4; portforward.k8s.io); what a session is does not depend on which.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <variant>
 
 #include "common/fd.h"
 #include "common/result.h"
@@ -34,16 +37,48 @@ struct StreamSession {
 /// Opens the session when the client has come; runs on a thread of its own, so it may block.
 using OpenSession = std::function<Result<StreamSession>()>;
 
+/// The streams that the client will open.
+struct AskedStreams {
+  bool in = false;
+  bool out = false;
+  bool err = false;
+  bool terminal = false;
+};
+
+/// A session of one process.
+struct CommandOffer {
+  AskedStreams asked;
+  OpenSession open;
+};
+
+/// A session that carries connections to ports of one sandbox, as many as the client opens.
+struct ForwardOffer {
+  std::string sandbox;  // for messages
+  std::string netns;    // for messages: the path, or "host"
+  /// An unconnected TCP socket of a family (AF_INET, AF_INET6), made inside the sandbox's network namespace. Runs on a
+  /// thread of its own.
+  std::function<Result<Fd>(int family)> open_socket;
+};
+
+using Offer = std::variant<CommandOffer, ForwardOffer>;
+
+/// As the kubelet has them.
+struct StreamingTimes {
+  std::chrono::nanoseconds creation = std::chrono::seconds(30);  // from the upgrade to the last stream
+  std::chrono::nanoseconds idle = std::chrono::hours(4);         // with nothing sent either way
+};
+
 /// Runs on one thread of its own ("kl-stream") plus one a session. offer() is thread-safe.
 class StreamingServer {
  public:
   /// Listens at once. Port 0: any.
-  static Result<std::unique_ptr<StreamingServer>> start(const std::string& address, uint16_t port);
+  static Result<std::unique_ptr<StreamingServer>> start(const std::string& address, uint16_t port,
+                                                        StreamingTimes times = {});
   virtual ~StreamingServer() = default;
 
-  /// A URL that works once, for a minute: "http://127.0.0.1:4711/exec/<token>". `verb` is exec or attach. At most 1000
-  /// wait at a time: Kind::exhausted.
-  virtual Result<std::string> offer(const std::string& verb, OpenSession open) = 0;
+  /// A URL that works once, for a minute: "http://127.0.0.1:4711/exec/<token>". `verb` is exec, attach or portforward.
+  /// At most 1000 wait at a time: Kind::exhausted.
+  virtual Result<std::string> offer(const std::string& verb, Offer offer) = 0;
 
  protected:
   StreamingServer() = default;

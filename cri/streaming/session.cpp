@@ -1,27 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-// From an accepted connection to a running session: the HTTP request, its ticket, the upgrade.
+// From an accepted connection to a running session: the HTTP request, its ticket, the upgrade to either framing.
 #include "cri/streaming/session.h"
 
+#include <boost/beast/core/buffers_to_string.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
 
+#include "cri/streaming/port_forward.h"
 #include "cri/streaming/remote_command.h"
+#include "cri/streaming/spdy_channels.h"
+#include "cri/streaming/upgrade.h"
+#include "cri/streaming/websocket_channels.h"
 
 namespace keelson::cri {
 
 namespace {
 
 namespace beast = boost::beast;
-namespace http = beast::http;
 namespace websocket = beast::websocket;
-using Request = http::request<http::empty_body>;
 
 constexpr std::chrono::seconds kRequestTime{10};
-constexpr size_t kMostMessage = 1 << 20;
 
-struct Refusal {
-  http::status status;
-  std::string text;
+/// A connection whose request has been read.
+struct Arrived {
+  SessionRoom room;
+  asio::ip::tcp::socket socket;
+  Request request;
+  std::string behind;  // bytes that came after the request
 };
 
 Task<Request> read_request(asio::ip::tcp::socket* socket, beast::flat_buffer* buffer) {
@@ -31,37 +37,6 @@ Task<Request> read_request(asio::ip::tcp::socket* socket, beast::flat_buffer* bu
     co_return fail_asio(error, "read a streaming request");
   }
   co_return request;
-}
-
-Task<> refuse(asio::ip::tcp::socket* socket, Refusal refusal) {
-  http::response<http::string_body> response(refusal.status, 11);
-  response.set(http::field::content_type, "text/plain; charset=utf-8");
-  response.body() = refusal.text + "\n";
-  response.prepare_payload();
-  response.keep_alive(false);
-  co_await http::async_write(*socket, response, use_result);
-  co_return fail(Kind::invalid, "refused: {}", refusal.text);
-}
-
-std::optional<Refusal> refusal_of(const Request& request) {
-  if (websocket::is_upgrade(request)) {
-    if (!choose_protocol(std::string_view(request[http::field::sec_websocket_protocol]))) {
-      return Refusal{http::status::bad_request,
-                     fmt::format("no common subprotocol: offer {} or {}", kProtocolV5, kProtocolV4)};
-    }
-    return std::nullopt;
-  }
-  if (beast::iequals(request[http::field::upgrade], "SPDY/3.1")) {
-    return Refusal{http::status::not_implemented,
-                   "SPDY is not served: connect by WebSocket (crictl --transport websocket)"};
-  }
-  return Refusal{http::status::bad_request, "not a WebSocket upgrade"};
-}
-
-// The last part of "/exec/<token>".
-std::string token_of(const Request& request) {
-  const std::string target(request.target());
-  return target.substr(target.rfind('/') + 1);
 }
 
 /// A session that nobody has taken yet: if the caller is gone when it opens, its command must not run on unattended.
@@ -74,7 +49,7 @@ struct Opened {
   }
 };
 
-Task<> serve_session(Loop* loop, WebSocket* socket, OpenSession open, bool half_close) {
+Task<> serve_command(Loop* loop, ChannelLine* line, OpenSession open) {
   asio::thread_pool waiter(1);
   auto work = [open = std::move(open)]() -> Result<std::shared_ptr<Opened>> {
     auto opened = std::make_shared<Opened>();
@@ -83,40 +58,89 @@ Task<> serve_session(Loop* loop, WebSocket* socket, OpenSession open, bool half_
   };
   auto session = co_await blocking(waiter, std::move(work));
   if (!session) {
-    std::string message(1, static_cast<char>(Channel::error));
-    message += failure_json(session.error().message());
-    co_await socket->async_write(asio::buffer(message), use_result);
-    co_await socket->async_close(websocket::close_code::normal, use_result);
+    KEELSON_CO_DO(co_await line->finish(std::unexpected(session.error())));
     co_return std::unexpected(session.error());
   }
-  RemoteCommand command(*loop, waiter, *socket, *std::exchange((*session)->session, std::nullopt), half_close);
+  RemoteCommand command(*loop, waiter, *line, *std::exchange((*session)->session, std::nullopt));
   co_return co_await command.run();
+}
+
+/// Runs a session until it ends, or has been idle for too long.
+Task<> until_idle(IdleWatch* idle, Task<> session) {
+  using namespace asio::experimental::awaitable_operators;
+  co_await (std::move(session) || idle->expire());
+  co_return Result<>();
+}
+
+Task<> spdy_command(Arrived* arrived, CommandOffer offer, int version) {
+  auto& room = arrived->room;
+  IdleWatch idle(room.loop, room.times.idle);
+  SpdyChannels line(room.loop, make_tcp_bytes(room.loop, std::move(arrived->socket), std::move(arrived->behind), idle),
+                    offer.asked, version);
+  KEELSON_CO_DO(co_await with_deadline(room.loop, room.times.creation, line.gather()));
+  co_return co_await until_idle(&idle, serve_command(&room.loop, &line, std::move(offer.open)));
+}
+
+Task<> serve_spdy(Arrived* arrived, Offer offer) {
+  const bool forwards = std::holds_alternative<ForwardOffer>(offer);
+  const auto protocol = choose_spdy_protocol(arrived->request, forwards);
+  if (!protocol) {
+    co_return co_await send_refusal(&arrived->socket, refuse_spdy(arrived->request, forwards));
+  }
+  KEELSON_CO_DO(co_await send_response(&arrived->socket, accept_spdy(*protocol)));
+  if (!forwards) {
+    co_return co_await spdy_command(arrived, std::get<CommandOffer>(std::move(offer)),
+                                    *spdy_protocol_version(*protocol));
+  }
+  IdleWatch idle(arrived->room.loop, arrived->room.times.idle);
+  auto bytes = make_tcp_bytes(arrived->room.loop, std::move(arrived->socket), std::move(arrived->behind), idle);
+  auto serving = serve_port_forward(arrived->room, std::move(bytes), std::get<ForwardOffer>(std::move(offer)));
+  co_return co_await until_idle(&idle, std::move(serving));
+}
+
+Task<> serve_websocket(Arrived* arrived, Offer offer) {
+  const bool forwards = std::holds_alternative<ForwardOffer>(offer);
+  const auto protocol = choose_websocket_protocol(arrived->request, forwards);
+  if (!protocol) {
+    co_return co_await send_refusal(&arrived->socket, refuse_websocket(forwards));
+  }
+  WebSocket stream(std::move(arrived->socket));
+  stream.set_option(websocket::stream_base::decorator([protocol](websocket::response_type& response) {
+    response.set(http::field::sec_websocket_protocol, beast::string_view(protocol->data(), protocol->size()));
+  }));
+  auto [error] = co_await stream.async_accept(arrived->request, use_result);
+  if (error) {
+    co_return fail_asio(error, "accept a WebSocket");
+  }
+  auto& room = arrived->room;
+  IdleWatch idle(room.loop, room.times.idle);
+  if (auto* command = std::get_if<CommandOffer>(&offer)) {
+    WebSocketChannels line(room.loop, std::move(stream), command->asked, *protocol == kProtocolV5, idle);
+    co_return co_await until_idle(&idle, serve_command(&room.loop, &line, std::move(command->open)));
+  }
+  auto bytes = make_websocket_bytes(room.loop, std::move(stream), idle);
+  auto serving = serve_port_forward(room, std::move(bytes), std::get<ForwardOffer>(std::move(offer)));
+  co_return co_await until_idle(&idle, std::move(serving));
 }
 
 }  // namespace
 
-Task<> serve_connection(Loop& loop, Tokens& tokens, asio::ip::tcp::socket socket) {
+Task<> serve_connection(SessionRoom room, asio::ip::tcp::socket socket) {
   beast::flat_buffer buffer;
-  KEELSON_CO_TRY(const auto request, co_await with_deadline(loop, kRequestTime, read_request(&socket, &buffer)));
-  if (auto refusal = refusal_of(request)) {
-    co_return co_await refuse(&socket, std::move(*refusal));
+  KEELSON_CO_TRY(auto request, co_await with_deadline(room.loop, kRequestTime, read_request(&socket, &buffer)));
+  Arrived arrived{room, std::move(socket), std::move(request), beast::buffers_to_string(buffer.data())};
+  const auto way = upgrade_of(arrived.request);
+  if (way == Upgrade::none) {
+    co_return co_await send_refusal(&arrived.socket, refuse_plain());
   }
-  auto open = tokens.take(token_of(request), std::chrono::steady_clock::now());
-  if (!open) {
-    co_return co_await refuse(&socket, {http::status::not_found, "this URL was used, is too old, or never was"});
+  auto offer = room.tokens.take(token_of(arrived.request), std::chrono::steady_clock::now());
+  if (!offer) {
+    co_return co_await send_refusal(&arrived.socket, refuse_token());
   }
-  const auto protocol = *choose_protocol(std::string_view(request[http::field::sec_websocket_protocol]));
-  WebSocket stream(std::move(socket));
-  stream.set_option(websocket::stream_base::decorator([protocol](websocket::response_type& response) {
-    response.set(http::field::sec_websocket_protocol, beast::string_view(protocol.data(), protocol.size()));
-  }));
-  stream.read_message_max(kMostMessage);
-  stream.binary(true);
-  auto [error] = co_await stream.async_accept(request, use_result);
-  if (error) {
-    co_return fail_asio(error, "accept a WebSocket");
+  if (way == Upgrade::spdy) {
+    co_return co_await serve_spdy(&arrived, std::move(*offer));
   }
-  co_return co_await serve_session(&loop, &stream, std::move(*open), protocol == kProtocolV5);
+  co_return co_await serve_websocket(&arrived, std::move(*offer));
 }
 
 }  // namespace keelson::cri

@@ -1,16 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// One streaming connection: HTTP upgrade, then a WebSocket that carries a process's streams.
+// One streaming connection: the HTTP request, its ticket, the upgrade, the session.
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
 
 #include "common/loop.h"
+#include "common/task_group.h"
 #include "cri/streaming/tokens.h"
 
 namespace keelson::cri {
 
-/// Serves one accepted connection to its end. `tokens` and `loop` outlive it. Errors of the connection are the
-/// client's.
-Task<> serve_connection(Loop& loop, Tokens& tokens, asio::ip::tcp::socket socket);
+/// What the connections of one server share.
+struct SessionRoom {
+  Loop& loop;
+  Tokens& tokens;
+  TaskGroup& tasks;  // owns what a session spawns, and is closed before the rest goes
+  StreamingTimes times;
+};
+
+/// Serves one accepted connection to its end. Errors of the connection are the client's.
+Task<> serve_connection(SessionRoom room, asio::ip::tcp::socket socket);
 
 }  // namespace keelson::cri

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Streaming: tickets, the channel protocol, and whole sessions with a process over a real WebSocket.
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/wait.h>
 
 #include <future>
 
 #include "cri/streaming/server.h"
 #include "cri/streaming/test_client.h"
+#include "cri/streaming/test_shell.h"
 #include "cri/streaming/tokens.h"
 
 namespace keelson::cri {
@@ -29,58 +27,37 @@ TEST(Channels, ResizeAndStatus) {
   EXPECT_EQ(parse_resize(R"({"Width":120,"Height":40})")->width, 120);
   EXPECT_FALSE(parse_resize(R"({"Width":120})"));
   EXPECT_FALSE(parse_resize(R"({"Width":70000,"Height":1})"));
-  EXPECT_THAT(exit_status_json(3), HasSubstr(R"("causes":[{"reason":"ExitCode","message":"3"}])"));
-  EXPECT_THAT(exit_status_json(0), HasSubstr("Success"));
+  EXPECT_THAT(ending_json(3), HasSubstr(R"("causes":[{"reason":"ExitCode","message":"3"}])"));
+  EXPECT_THAT(ending_json(0), HasSubstr("Success"));
+}
+
+Offer unused() {
+  return CommandOffer{{}, [] { return fail(Kind::internal, "unused"); }};
 }
 
 TEST(Tokens, GoodOnceAndForAMinute) {
   Tokens tokens;
   const Tokens::Time start{};
-  const auto first = tokens.put([] { return fail(Kind::internal, "unused"); }, start);
+  const auto first = tokens.put(unused(), start);
   ASSERT_TRUE(first);
   EXPECT_TRUE(tokens.take(*first, start + 59s));
   EXPECT_FALSE(tokens.take(*first, start + 59s));
-  const auto second = tokens.put([] { return fail(Kind::internal, "unused"); }, start);
+  const auto second = tokens.put(unused(), start);
   EXPECT_FALSE(tokens.take(*second, start + 61s));
   for (int i = 0; i < 1000; ++i) {
-    ASSERT_TRUE(tokens.put([] { return fail(Kind::internal, "unused"); }, start));
+    ASSERT_TRUE(tokens.put(unused(), start));
   }
-  EXPECT_EQ(tokens.put([] { return fail(Kind::internal, "unused"); }, start).error().kind(), Kind::exhausted);
-  EXPECT_TRUE(tokens.put([] { return fail(Kind::internal, "unused"); }, start + 61s));
+  EXPECT_EQ(tokens.put(unused(), start).error().kind(), Kind::exhausted);
+  EXPECT_TRUE(tokens.put(unused(), start + 61s));
 }
 
-// A shell command as a session, the way the shim hands one out.
-Result<StreamSession> run_shell(const std::string& command) {
-  int in[2], out[2], err[2];
-  if (::pipe2(in, O_CLOEXEC) != 0 || ::pipe2(out, O_CLOEXEC) != 0 || ::pipe2(err, O_CLOEXEC) != 0) {
-    return fail_errno(errno, "pipe");
-  }
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::dup2(in[0], 0);
-    ::dup2(out[1], 1);
-    ::dup2(err[1], 2);
-    ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
-    ::_exit(127);
-  }
-  ::close(in[0]);
-  ::close(out[1]);
-  ::close(err[1]);
-  StreamSession session{.in = Fd(in[1]), .out = Fd(out[0]), .err = Fd(err[0]), .resize = {}, .wait = {}, .hang_up = {}};
-  session.wait = [child]() -> Result<int> {
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  };
-  session.hang_up = [child] { ::kill(child, SIGKILL); };
-  return session;
-}
+constexpr AskedStreams kAll{.in = true, .out = true, .err = true, .terminal = false};
 
 class StreamingTest : public testing::Test {
  protected:
   StreamingTest() : server_(*StreamingServer::start("127.0.0.1", 0)) {}
   std::string offer(const std::string& command) {
-    return *server_->offer("exec", [command] { return run_shell(command); });
+    return *server_->offer("exec", CommandOffer{kAll, [command] { return run_shell(command); }});
   }
   std::unique_ptr<StreamingServer> server_;
 };
@@ -121,21 +98,23 @@ TEST_F(StreamingTest, UnknownProtocolIsRefused) {
 }
 
 TEST_F(StreamingTest, FailureToOpenIsTold) {
-  const auto url = server_->offer("exec", [] { return fail(Kind::not_found, "container is gone"); });
+  const auto url =
+      server_->offer("exec", CommandOffer{kAll, [] { return fail(Kind::not_found, "container is gone"); }});
   StreamClient client(*url, "v5.channel.k8s.io");
   EXPECT_THAT(client.read_to_end().at(Channel::error), HasSubstr("container is gone"));
 }
 
 TEST_F(StreamingTest, LostClientEndsTheProcess) {
   auto hung_up = std::make_shared<std::promise<void>>();
-  const auto url = server_->offer("exec", [hung_up]() -> Result<StreamSession> {
+  auto open = [hung_up]() -> Result<StreamSession> {
     auto session = run_shell("exec sleep 1000");
     session->hang_up = [hung_up, kill = session->hang_up] {
       kill();
       hung_up->set_value();
     };
     return session;
-  });
+  };
+  const auto url = server_->offer("exec", CommandOffer{kAll, std::move(open)});
   StreamClient client(*url, "v5.channel.k8s.io");
   ASSERT_FALSE(client.error());
   client.vanish();

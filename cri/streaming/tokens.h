@@ -18,14 +18,14 @@ class Tokens {
   using Time = std::chrono::steady_clock::time_point;
 
   /// Kind::exhausted when a thousand unexpired ones wait.
-  Result<std::string> put(OpenSession open, Time now);
+  Result<std::string> put(Offer offer, Time now);
   /// nullopt: never made, taken before, or too old.
-  std::optional<OpenSession> take(const std::string& token, Time now);
+  std::optional<Offer> take(const std::string& token, Time now);
 
  private:
   struct Ticket {
     Time expires;
-    OpenSession open;
+    Offer offer;
   };
   std::mutex mutex_;
   std::map<std::string, Ticket> tickets_;
