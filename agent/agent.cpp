@@ -29,9 +29,11 @@ struct Agent::State {
         loop(l),
         runtime(r),
         events(l.clock(), options.node_name),
+        probed(options.probe_folder),
         shared{.loop = l,
                .runtime = r,
                .events = events,
+               .probed = probed,
                .probes = p,
                .times = options.times,
                .node = options.node,
@@ -47,6 +49,7 @@ struct Agent::State {
   Loop& loop;
   PodRuntime& runtime;
   EventRecorder events;
+  ProbeRecord probed;
   WorkerShared shared;
   TaskGroup tasks;  // the source, adoption
   TaskGroup workers;

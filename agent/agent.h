@@ -26,6 +26,8 @@ namespace keelson::agent {
 struct AgentOptions {
   std::string manifest_dir;  ///< A folder or one file; empty: no source (desired() is called by the owner).
   std::string node_name;
+  /// Where the decisions of probes outlive us, /run/keelson/probes; empty: they do not. See probe_record.h.
+  std::string probe_folder;
   StatusNode node;  ///< Addresses of the node, and the runtime's name.
   LifecycleTimes times;
   Duration resync = std::chrono::seconds(60);

@@ -4,6 +4,9 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
 
 #include "agent/pod_worker.h"
 #include "agent/small_world.h"
@@ -32,9 +35,11 @@ kube::Pod make_pod(const std::string& name, const std::string& uid, std::vector<
 
 struct Probes : ContainerProbes {
   std::map<std::string, std::function<void(ProbeNews)>> watched;  // by instance id
-  void watch(const kube::Pod&, const ObservedContainer& instance, const std::string&,
+  std::map<std::string, ProbeState> known;
+  void watch(const kube::Pod&, const ObservedContainer& instance, const std::string&, ProbeState state,
              std::function<void(ProbeNews)> news) override {
     watched.try_emplace(instance.id, std::move(news));
+    known.try_emplace(instance.id, state);
   }
   void pod_ends(const std::string&) override {}
   void forget(const std::string&, const std::string&) override {}
@@ -43,12 +48,16 @@ struct Probes : ContainerProbes {
 class AgentTest : public ::testing::Test {
  protected:
   AgentTest() { start_agent(); }
-  ~AgentTest() override { end_agent(); }
+  ~AgentTest() override {
+    end_agent();
+    std::filesystem::remove_all(probe_folder);
+  }
 
   void start_agent() {
     log::set_level(log::Level::off);
-    agent =
-        std::make_unique<Agent>(loop, AgentOptions{.node_name = "n1", .node = {.ips = {"192.0.2.1"}}}, world, &probes);
+    agent = std::make_unique<Agent>(
+        loop, AgentOptions{.node_name = "n1", .probe_folder = probe_folder, .node = {.ips = {"192.0.2.1"}}}, world,
+        &probes);
     world.changed = [this](const std::string& uid) { agent->runtime_changed(uid); };
     group = std::make_unique<TaskGroup>(loop);
     group->spawn("agent", agent->run());
@@ -85,6 +94,7 @@ class AgentTest : public ::testing::Test {
     return static_cast<size_t>(std::ranges::count_if(world.calls, [&](const auto& c) { return c.starts_with(call); }));
   }
 
+  std::string probe_folder = ::testing::TempDir() + "keelson-probes-" + std::to_string(::getpid());
   FakeClock clock;
   Loop loop{clock, "test"};
   SmallWorld world{loop};
@@ -243,6 +253,39 @@ TEST_F(AgentTest, ReadinessFollowsItsProbeAndStartupGates) {
   probes.watched[id]({.kind = ProbeKind::readiness, .name = "main", .id = id, .decided = true, .success = true});
   loop.run_until_idle();
   EXPECT_TRUE(is_ready(pod("web").status));
+}
+
+TEST_F(AgentTest, ARestartMakesNobodyUnready) {
+  auto pod_spec = make_pod("web", "u1");
+  pod_spec.spec.containers[0].readiness_probe.emplace();
+  pod_spec.spec.containers[0].startup_probe.emplace();
+  want({pod_spec});
+  auto id = world.running("main");
+  for (auto kind : {ProbeKind::startup, ProbeKind::readiness}) {
+    probes.watched[id]({.kind = kind, .name = "main", .id = id, .decided = true, .success = true});
+  }
+  loop.run_until_idle();
+  ASSERT_TRUE(is_ready(pod("web").status));
+  end_agent();
+  probes = Probes();
+  start_agent();
+  std::vector<bool> ready;
+  agent->on_status([&](const kube::Pod& told, bool) { ready.push_back(is_ready(told.status)); });
+  want({pod_spec});
+  EXPECT_TRUE(is_ready(pod("web").status));
+  EXPECT_EQ(std::ranges::count(ready, false), 0) << "not for a moment";
+  EXPECT_EQ(probes.known[id], (ProbeState{.started = true, .ready = true})) << "the probes go on from there";
+  probes.watched[id]({.kind = ProbeKind::readiness, .name = "main", .id = id, .decided = true, .success = false});
+  loop.run_until_idle();
+  EXPECT_FALSE(is_ready(pod("web").status));
+  world.exit_container(id, 1);
+  loop.advance(clock, 15s);
+  ASSERT_NE(world.running("main"), id);
+  EXPECT_FALSE(is_ready(pod("web").status)) << "a new instance is as new";
+  EXPECT_FALSE(std::filesystem::exists(probe_folder + "/" + id));
+  want({});
+  loop.advance(clock, 60s);
+  EXPECT_TRUE(std::filesystem::is_empty(probe_folder)) << "nothing is left of a pod that has gone";
 }
 
 TEST_F(AgentTest, AMissingImageBacksOff) {

@@ -92,7 +92,7 @@ asio::awaitable<probes::TryResult> ContainerProber::try_once(probes::Subject sub
 }
 
 void ContainerProber::watch(const kube::Pod& pod, const ObservedContainer& instance, const std::string& pod_ip,
-                            std::function<void(ProbeNews)> news) {
+                            ProbeState known, std::function<void(ProbeNews)> news) {
   const auto* container = kube::find_container(pod.spec, instance.name);
   if (container == nullptr) {
     return;
@@ -103,7 +103,9 @@ void ContainerProber::watch(const kube::Pod& pod, const ObservedContainer& insta
                           .started_at = instance.started_at,
                           .startup = plan_of(*container, container->startup_probe, pod_ip),
                           .liveness = plan_of(*container, container->liveness_probe, pod_ip),
-                          .readiness = plan_of(*container, container->readiness_probe, pod_ip)};
+                          .readiness = plan_of(*container, container->readiness_probe, pod_ip),
+                          .started = known.started,
+                          .ready = known.ready};
   prober_.watch(std::move(subject),
                 [news = std::move(news), name = instance.name, id = instance.id](const probes::News& told) {
                   news({.kind = kind_of(told.kind),

@@ -13,7 +13,7 @@ class ContainerProber : public ContainerProbes {
  public:
   ContainerProber(Loop& loop, cri::RuntimeService& service);
 
-  void watch(const kube::Pod& pod, const ObservedContainer& instance, const std::string& pod_ip,
+  void watch(const kube::Pod& pod, const ObservedContainer& instance, const std::string& pod_ip, ProbeState known,
              std::function<void(ProbeNews)> news) override;
   void pod_ends(const std::string& uid) override;
   void forget(const std::string& uid, const std::string& container) override;

@@ -23,14 +23,22 @@ struct ProbeNews {
   std::string message;  ///< Of a failure: "HTTP probe failed with statuscode: 500".
 };
 
+/// What probes have decided of an instance so far.
+struct ProbeState {
+  bool started = false;
+  bool ready = false;
+  bool operator==(const ProbeState&) const = default;
+};
+
 /// All calls on the agent's loop.
 class ContainerProbes {
  public:
   virtual ~ContainerProbes() = default;
-  /// Probes this running instance as its spec says (startup first), until forget() or a call with another id for the
-  /// same container. Repeats change nothing. `news` is called on the loop.
+  /// Probes this running instance as its spec says (startup first, unless it has `known.started`), until forget() or a
+  /// call with another id for the same container. Repeats change nothing. `news`, of what differs from `known`, is
+  /// called on the loop.
   virtual void watch(const kube::Pod& pod, const ObservedContainer& instance, const std::string& pod_ip,
-                     std::function<void(ProbeNews)> news) = 0;
+                     ProbeState known, std::function<void(ProbeNews)> news) = 0;
   /// The pod ends: liveness and startup probes stop, readiness goes on.
   virtual void pod_ends(const std::string& uid) = 0;
   /// One container does not run any more.

@@ -16,6 +16,7 @@
 #include "agent/plan.h"
 #include "agent/pod_runtime.h"
 #include "agent/pod_status.h"
+#include "agent/probe_record.h"
 #include "agent/timeline.h"
 #include "common/loop.h"
 #include "kube/pod.h"
@@ -27,6 +28,7 @@ struct WorkerShared {
   Loop& loop;
   PodRuntime& runtime;
   EventRecorder& events;
+  ProbeRecord& probed;
   ContainerProbes* probes = nullptr;  ///< nullptr: probes of a spec never succeed (a container without one is ready).
   LifecycleTimes times;
   StatusNode node;

@@ -45,9 +45,6 @@ struct PodWorker::State : std::enable_shared_from_this<PodWorker::State> {
 
   // pod_worker.cpp
   void ask_plan();
-  void learn();
-  void learn_instance(const kube::Container& container, const ObservedContainer& instance);
-  void hear(const ProbeNews& news);
   void tell_back_off();
   void tell_pull_back_off();
   Task<> wait_poke();
@@ -57,6 +54,13 @@ struct PodWorker::State : std::enable_shared_from_this<PodWorker::State> {
   Task<> carry_out_step(Step step);
   Task<> prepare();
   Task<> create_sandbox(uint32_t attempt);
+
+  // pod_worker_probes.cpp
+  void learn();
+  void learn_instance(const kube::Container& container, const ObservedContainer& instance);
+  void hear(const ProbeNews& news);
+  void keep_probed(const kube::Container& container, const ContainerMemory& known);
+  void forget_probed();
 
   // pod_worker_start.cpp
   Task<> start_container(Step step);

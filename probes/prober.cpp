@@ -65,7 +65,7 @@ void Prober::forget(const std::string& group, const std::string& container) {
 
 Task<> Prober::start(std::shared_ptr<Worker> worker) {
   const auto& subject = worker->subject;
-  if (subject.startup) {
+  if (subject.startup && !subject.started) {
     KEELSON_CO_DO(co_await probe(worker, ProbeKind::startup, *subject.startup));
     if (worker->gone) {
       co_return Result<>();
@@ -100,6 +100,9 @@ Task<> Prober::probe(std::shared_ptr<Worker> worker, ProbeKind kind, ProbePlan p
     KEELSON_CO_DO(co_await loop_.sleep(due));
   }
   std::optional<bool> state;
+  if (kind == ProbeKind::readiness && worker->subject.ready) {
+    state = true;
+  }
   int in_a_row = 0;
   bool last = false;
   auto over = [&] { return worker->gone || (worker->ending && kind != ProbeKind::readiness); };

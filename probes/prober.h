@@ -42,6 +42,8 @@ struct Subject {
   std::optional<ProbePlan> startup;
   std::optional<ProbePlan> liveness;
   std::optional<ProbePlan> readiness;
+  bool started = false;  ///< An earlier prober saw its startup succeed: that probe is over.
+  bool ready = false;    ///< An earlier prober left it ready: only failures at the threshold change that.
 };
 
 /// A try that failed, or a change of state. Successes that change nothing are not told.

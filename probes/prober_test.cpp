@@ -153,5 +153,21 @@ TEST_F(ProberTest, WhenThePodEndsOnlyReadinessGoesOn) {
   EXPECT_EQ(tries_["r"], before);
 }
 
+TEST_F(ProberTest, GoesOnFromWhatAnEarlierProberDecided) {
+  auto s = subject();
+  s.started = true;
+  s.ready = true;
+  s.startup = plan("startup", "f");
+  s.readiness = plan("readiness", "sffffs", {.period = 1s, .failure_threshold = 3});
+  watch(std::move(s));
+  loop_.advance(clock_, 2500ms);
+  EXPECT_EQ(tries_["startup"], 0);
+  EXPECT_EQ(told_, (Words{"readiness try", "readiness try"})) << "ready still, below the threshold";
+  loop_.advance(clock_, 1s);
+  EXPECT_EQ(told_.back(), "readiness bad");
+  loop_.advance(clock_, 2s);
+  EXPECT_EQ(told_.back(), "readiness good");
+}
+
 }  // namespace
 }  // namespace keelson::probes

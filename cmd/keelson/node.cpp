@@ -199,6 +199,7 @@ class AgentRole {
     options.manifest_dir = config.manifest_dir;
     options.node_name = config.node_name.empty() ? host_name() : config.node_name;
     options.node.ips = addresses;
+    options.probe_folder = config.run + "/probes";
     return options;
   }
 

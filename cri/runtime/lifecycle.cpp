@@ -103,7 +103,8 @@ void record_loss(Parts& parts, const std::string& sandbox_id) {
 }
 
 Result<> stop_container(Parts& parts, const Located& located, std::chrono::seconds grace) {
-  // No lock while it waits: a later call with a shorter grace, or a kill of the whole pod, must not stand behind this one.
+  // No lock while it waits: a later call with a shorter grace, or a kill of the whole pod, must not stand behind this
+  // one.
   const auto& container = *located.container;
   if (container.state() != v1::CONTAINER_RUNNING) {
     return {};

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// A worker and its probes: which instances are probed, and what their news mean.
+#include <fmt/format.h>
+
+#include "agent/pod_worker_state.h"
+#include "common/log.h"
+
+namespace keelson::agent {
+
+namespace {
+
+std::string_view probe_word(ProbeKind kind) {
+  switch (kind) {
+    case ProbeKind::liveness:
+      return "liveness";
+    case ProbeKind::readiness:
+      return "readiness";
+    case ProbeKind::startup:
+      return "startup";
+  }
+  return "";
+}
+
+std::string capitalised(std::string_view word) {
+  std::string text(word);
+  text[0] = static_cast<char>(text[0] - 'a' + 'A');
+  return text;
+}
+
+}  // namespace
+
+/// Binds memory to what was just observed, and has new instances probed.
+void PodWorker::State::learn() {
+  for (const auto& instance : observed.containers) {
+    if (instance.state != RunState::running || memory.orphan) {
+      shared.probed.forget(instance.id);
+    }
+  }
+  for (const auto* list : {&pod.spec.init_containers, &pod.spec.containers}) {
+    for (const auto& container : *list) {
+      const ObservedContainer* instance = observed.newest(container.name);
+      if (instance == nullptr) {
+        continue;
+      }
+      if (instance->state == RunState::running) {
+        learn_instance(container, *instance);
+      } else if (auto known = memory.containers.find(container.name); known != memory.containers.end()) {
+        known->second.ready = known->second.started = known->second.post_start_pending = false;
+        known->second.kill_message.reset();
+        if (shared.probes != nullptr) {
+          shared.probes->forget(pod.metadata.uid, container.name);
+        }
+      }
+    }
+  }
+}
+
+void PodWorker::State::learn_instance(const kube::Container& container, const ObservedContainer& instance) {
+  ContainerMemory& known = memory.containers[container.name];
+  if (known.id != instance.id) {
+    shared.probed.forget(known.id);
+    auto state = shared.probed.find(instance.id);
+    known = ContainerMemory{.id = instance.id, .started = state.started, .ready = state.ready};
+  }
+  known.trouble.reset();
+  if (known.post_start_pending) {
+    return;
+  }
+  if (!container.startup_probe) {
+    known.started = true;
+  }
+  if (!container.readiness_probe) {
+    known.ready = known.started;
+  }
+  keep_probed(container, known);
+  if (shared.probes != nullptr && plan.stage == Plan::Stage::sync) {
+    std::string ip = observed.sandboxes.empty() || observed.sandboxes.front().ips.empty()
+                         ? (shared.node.ips.empty() ? "" : shared.node.ips.front())
+                         : observed.sandboxes.front().ips.front();
+    shared.probes->watch(pod, instance, ip, {known.started, known.ready}, [weak = weak_from_this()](ProbeNews news) {
+      if (auto self = weak.lock()) {
+        self->hear(news);
+      }
+    });
+  }
+}
+
+/// For the agent that comes after us; what has no probe decides itself again.
+void PodWorker::State::keep_probed(const kube::Container& container, const ContainerMemory& known) {
+  if (!container.startup_probe && !container.readiness_probe) {
+    return;
+  }
+  if (auto kept = shared.probed.keep(known.id, {known.started, known.ready}); !kept) {
+    log::warning("pod {}: probes begin anew after a restart: {}", kube::full_name(pod.metadata),
+                 kept.error().message());
+  }
+}
+
+void PodWorker::State::hear(const ProbeNews& news) {
+  auto it = memory.containers.find(news.name);
+  const kube::Container* container = kube::find_container(pod.spec, news.name);
+  if (it == memory.containers.end() || it->second.id != news.id || container == nullptr) {
+    return;
+  }
+  ContainerMemory& known = it->second;
+  std::string_view word = probe_word(news.kind);
+  if (!news.success && !news.message.empty()) {
+    record(news.name, EventType::warning, "Unhealthy",
+           fmt::format("{} probe failed: {}", capitalised(word), news.message));
+  }
+  if (!news.decided) {
+    return;
+  }
+  if (news.kind == ProbeKind::readiness) {
+    known.ready = news.success;
+  } else if (news.success) {
+    known.started = true;
+  } else {
+    const auto& probe = news.kind == ProbeKind::liveness ? container->liveness_probe : container->startup_probe;
+    known.kill_message = fmt::format("Container {} failed {} probe, will be restarted", news.name, word);
+    known.kill_grace = probe ? probe->termination_grace_period_seconds : std::nullopt;
+  }
+  if (!container->readiness_probe) {
+    known.ready = known.started;
+  }
+  keep_probed(*container, known);
+  publish();
+  poke();
+}
+
+void PodWorker::State::forget_probed() {
+  for (const auto& [name, known] : memory.containers) {
+    shared.probed.forget(known.id);
+  }
+}
+
+}  // namespace keelson::agent
