@@ -2,6 +2,8 @@
 // The other end of a streaming session, for tests.
 #pragma once
 
+#include <fcntl.h>
+
 #include <map>
 #include <string>
 
@@ -22,6 +24,8 @@ class StreamClient {
     const boost::asio::ip::tcp::endpoint endpoint(boost::asio::ip::make_address(host.substr(0, colon)),
                                                   static_cast<uint16_t>(std::stoi(host.substr(colon + 1))));
     socket_.next_layer().connect(endpoint);
+    // A command that held this end, too, would keep it open after vanish().
+    ::fcntl(socket_.next_layer().native_handle(), F_SETFD, FD_CLOEXEC);
     socket_.set_option(
         boost::beast::websocket::stream_base::decorator([protocol](boost::beast::websocket::request_type& request) {
           request.set(boost::beast::http::field::sec_websocket_protocol, protocol);
