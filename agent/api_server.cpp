@@ -90,10 +90,10 @@ Task<> write_answer(Socket& socket, http::status status, std::string_view type, 
 }  // namespace
 
 struct ApiServer::State {
-  State(Loop& l, Agent& a, cri::RuntimeService& s) : loop(l), agent(a), service(s), connections(l), acceptor(l.io()) {}
+  State(Loop& l, Agent& a, cri::RuntimeClient& s) : loop(l), agent(a), service(s), connections(l), acceptor(l.io()) {}
   Loop& loop;
   Agent& agent;
-  cri::RuntimeService& service;
+  cri::RuntimeClient& service;
   TaskGroup connections;
   Acceptor acceptor;
 
@@ -221,7 +221,7 @@ struct ApiServer::State {
       co_return fail(Kind::conflict, "container \"{}\" does not run", target.path[3]);
     }
     bool tty = target.flag("tty");
-    cri::RuntimeService::StreamRequest request{
+    cri::RuntimeClient::StreamRequest request{
         .command = target.all("command"), .in = target.flag("stdin"), .out = true, .error = !tty, .tty = tty};
     bool exec = target.path[0] == "exec";
     if (exec && request.command.empty()) {
@@ -292,7 +292,7 @@ struct ApiServer::State {
   }
 };
 
-ApiServer::ApiServer(Loop& loop, Agent& agent, cri::RuntimeService& service)
+ApiServer::ApiServer(Loop& loop, Agent& agent, cri::RuntimeClient& service)
     : state_(std::make_unique<State>(loop, agent, service)) {}
 
 ApiServer::~ApiServer() = default;

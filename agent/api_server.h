@@ -24,7 +24,7 @@ namespace keelson::agent {
 /// Belongs to the agent's loop; agent and service outlive it.
 class ApiServer {
  public:
-  ApiServer(Loop& loop, Agent& agent, cri::RuntimeService& service);
+  ApiServer(Loop& loop, Agent& agent, cri::RuntimeClient& service);
   ~ApiServer();
 
   /// Serves until cancelled; connections end with it. A socket file left by a dead process is replaced; the error says

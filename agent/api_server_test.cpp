@@ -93,7 +93,7 @@ class ApiServerTest : public ::testing::Test {
   std::string log_path;
   Loop loop{real_clock(), "test"};
   SmallWorld world{loop};
-  std::unique_ptr<cri::RuntimeService> service = cri::connect_runtime(loop, "/nonexistent/cri.sock");
+  std::unique_ptr<cri::RuntimeClient> service = cri::connect_runtime(loop, "/nonexistent/cri.sock");
   Agent agent{loop, {.node_name = "n1"}, world};
   ApiServer server{loop, agent, *service};
   TaskGroup group{loop};

@@ -2,33 +2,19 @@
 // Specs to targets.
 #include "agent/container_prober.h"
 
-#include <algorithm>
+#include "agent/probe_target.h"
 
 namespace keelson::agent {
 
 namespace {
 
-uint16_t port_of(const kube::Container& container, const kube::IntOrString& port) {
-  if (port.is_number()) {
-    return static_cast<uint16_t>(port.number());
-  }
-  auto named = std::ranges::find(container.ports, port.name(), &kube::ContainerPort::name);
-  return named == container.ports.end() ? 0 : static_cast<uint16_t>(named->container_port);
-}
-
 probes::Target target_of(const kube::Container& container, const kube::Probe& probe, const std::string& pod_ip) {
   probes::Target out;
   out.host = pod_ip;
   if (probe.http_get) {
-    const auto& http = *probe.http_get;
-    out.handler = http.scheme == kube::UriScheme::https ? probes::Handler::https : probes::Handler::http;
-    out.host = http.host.empty() ? pod_ip : http.host;
-    out.port = port_of(container, http.port);
-    out.path = http.path.starts_with('/') ? http.path : "/" + http.path;
-    for (const auto& header : http.http_headers) {
-      out.headers.emplace_back(header.name, header.value);
-    }
-  } else if (probe.tcp_socket) {
+    return http_target(container, *probe.http_get, pod_ip);
+  }
+  if (probe.tcp_socket) {
     out.handler = probes::Handler::tcp;
     out.host = probe.tcp_socket->host.empty() ? pod_ip : probe.tcp_socket->host;
     out.port = port_of(container, probe.tcp_socket->port);
@@ -68,7 +54,7 @@ ProbeKind kind_of(probes::ProbeKind kind) {
   return ProbeKind::liveness;
 }
 
-Task<probes::CommandOutcome> run_command(cri::RuntimeService* service, std::string id, std::vector<std::string> command,
+Task<probes::CommandOutcome> run_command(cri::RuntimeClient* service, std::string id, std::vector<std::string> command,
                                          Duration limit) {
   KEELSON_CO_TRY(auto result, co_await service->exec_sync(std::move(id), std::move(command), limit));
   co_return probes::CommandOutcome{result.exit_code, result.out + result.error};
@@ -76,7 +62,7 @@ Task<probes::CommandOutcome> run_command(cri::RuntimeService* service, std::stri
 
 }  // namespace
 
-ContainerProber::ContainerProber(Loop& loop, cri::RuntimeService& service)
+ContainerProber::ContainerProber(Loop& loop, cri::RuntimeClient& service)
     : loop_(loop),
       service_(service),
       prober_(loop, [this](probes::Subject subject, probes::Target target, Duration limit) {

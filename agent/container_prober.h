@@ -11,7 +11,7 @@ namespace keelson::agent {
 /// Belongs to the agent's loop; commands run through the runtime.
 class ContainerProber : public ContainerProbes {
  public:
-  ContainerProber(Loop& loop, cri::RuntimeService& service);
+  ContainerProber(Loop& loop, cri::RuntimeClient& service);
 
   void watch(const kube::Pod& pod, const ObservedContainer& instance, const std::string& pod_ip, ProbeState known,
              std::function<void(ProbeNews)> news) override;
@@ -22,7 +22,7 @@ class ContainerProber : public ContainerProbes {
   asio::awaitable<probes::TryResult> try_once(probes::Subject subject, probes::Target target, Duration limit);
 
   Loop& loop_;
-  cri::RuntimeService& service_;
+  cri::RuntimeClient& service_;
   probes::Prober prober_;
 };
 

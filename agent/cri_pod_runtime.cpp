@@ -71,7 +71,7 @@ Result<> absent_is_fine(Result<> result) {
 
 }  // namespace
 
-CriPodRuntime::CriPodRuntime(cri::RuntimeService& service, PodConfigs& configs, CallLimits limits)
+CriPodRuntime::CriPodRuntime(cri::RuntimeClient& service, PodConfigs& configs, CallLimits limits)
     : service_(service), configs_(configs), limits_(limits) {}
 
 void CriPodRuntime::watch(std::function<void(const std::string& uid)> changed) {

@@ -24,7 +24,7 @@ struct CallLimits {
 /// Belongs to the agent's loop. The service and the configs outlive it.
 class CriPodRuntime : public PodRuntime {
  public:
-  CriPodRuntime(cri::RuntimeService& service, PodConfigs& configs, CallLimits limits = {});
+  CriPodRuntime(cri::RuntimeClient& service, PodConfigs& configs, CallLimits limits = {});
 
   /// Calls `changed` with the uid of each pod that has news, and with "" when events may have been missed. Once.
   void watch(std::function<void(const std::string& uid)> changed);
@@ -49,7 +49,7 @@ class CriPodRuntime : public PodRuntime {
   Task<ObservedContainer> observe_container(cri::ContainerStatus listed);
   std::string termination_message(const cri::ContainerStatus& status);
 
-  cri::RuntimeService& service_;
+  cri::RuntimeClient& service_;
   PodConfigs& configs_;
   const CallLimits limits_;
   std::map<std::string, ObservedContainer> ended_;  // by id: what has ended changes no more

@@ -5,71 +5,29 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/read_until.hpp>
-#include <boost/asio/streambuf.hpp>
-#include <boost/asio/write.hpp>
+#include "agent/probe_target.h"
+#include "probes/http_get.h"
 
 namespace keelson::agent {
 
 namespace {
 
-using asio::ip::tcp;
-
-int32_t port_number(const kube::Container& container, const kube::IntOrString& port) {
-  if (port.is_number()) {
-    return port.number();
-  }
-  auto it = std::ranges::find(container.ports, port.name(), &kube::ContainerPort::name);
-  return it == container.ports.end() ? 0 : it->container_port;
-}
-
-/// "HTTP/1.1 200 OK" -> 200; 0 if it is no status line.
-int status_code(std::string_view line) {
-  int code = 0;
-  if (line.starts_with("HTTP/1.") && line.size() >= 12) {
-    std::from_chars(line.data() + 9, line.data() + 12, code);
-  }
-  return code;
-}
+constexpr const char* kUserAgent = "kube-lifecycle/1.34";
 
 Task<> http_hook(Loop& loop, HookCall call) {
-  const kube::HttpGetAction& get = *call.handler.http_get;
-  std::string host = get.host.empty() ? call.pod_ip : get.host;
-  int32_t port = port_number(call.container, get.port);
-  boost::system::error_code bad_address;
-  auto address = asio::ip::make_address(host, bad_address);
-  if (bad_address || port == 0) {
-    co_return fail(Kind::invalid, "{}:{} is not an address and port", host, get.port.to_string());
+  auto target = http_target(call.container, *call.handler.http_get, call.pod_ip);
+  if (target.port == 0) {
+    co_return fail(Kind::invalid, "httpGet.port: {} is not a port of container {}",
+                   call.handler.http_get->port.to_string(), call.container.name);
   }
-  tcp::socket socket(loop.io());
-  auto [refused] = co_await socket.async_connect(tcp::endpoint(address, static_cast<uint16_t>(port)), use_result);
-  if (refused) {
-    co_return fail_asio(refused, fmt::format("connect {}:{}", host, port));
+  auto answer = co_await probes::http_get(loop, target, kUserAgent);
+  if (!answer && answer.error().kind() == Kind::unsupported) {
+    target.handler = probes::Handler::http;
+    answer = co_await probes::http_get(loop, target, kUserAgent);
   }
-  std::string request = fmt::format("GET {} HTTP/1.1\r\n", get.path.empty() ? "/" : get.path);
-  bool own_host = false;
-  for (const auto& header : get.http_headers) {
-    own_host = own_host || header.name == "Host";
-    request += fmt::format("{}: {}\r\n", header.name, header.value);
-  }
-  request += own_host ? "" : fmt::format("Host: {}:{}\r\n", host, port);
-  request += "User-Agent: kube-lifecycle/1.34\r\nConnection: close\r\n\r\n";
-  auto [unsent, sent] = co_await asio::async_write(socket, asio::buffer(request), use_result);
-  if (unsent) {
-    co_return fail_asio(unsent, "send the request");
-  }
-  std::string answer;
-  auto [unread, size] =
-      co_await asio::async_read_until(socket, asio::dynamic_buffer(answer, 16384), "\r\n", use_result);
-  if (unread) {
-    co_return fail_asio(unread, "read the answer");
-  }
-  int code = status_code(answer);
-  if (code < 200 || code >= 400) {
-    co_return fail(Kind::internal, "HTTP status {}", code);
+  if (!answer) {
+    co_return std::unexpected(std::move(answer).error());
   }
   co_return Result<>();
 }

@@ -19,8 +19,9 @@ struct HookCall {
   Duration limit{0};
 };
 
-/// Runs it to its end; the error says what went wrong (Kind::timeout after the limit). HTTP hooks ask for HTTPS by
-/// HTTP, as the kubelet falls back to; any answer below 400 is success. tcpSocket does nothing.
+/// Runs it to its end; the error says what went wrong (Kind::timeout after the limit). Any answer to an HTTP hook is
+/// success, whatever its status, and where HTTPS is answered by HTTP it is asked again by HTTP, as the kubelet does.
+/// tcpSocket does nothing.
 Task<> run_hook(Loop& loop, PodRuntime& runtime, HookCall call);
 
 }  // namespace keelson::agent

@@ -118,7 +118,7 @@ agent::PodConfigOptions pod_config_options(const NodeConfig& config, const std::
 }
 
 /// Waits until the runtime answers, then gives it the archives of a folder. A bad archive is told and passed over.
-Task<> load_archives(cri::RuntimeService* runtime, Loop* loop, std::string folder) {
+Task<> load_archives(cri::RuntimeClient* runtime, Loop* loop, std::string folder) {
   auto end = loop->clock().steady() + kRuntimeDeadline;
   for (;;) {
     auto version = co_await runtime->version(std::chrono::seconds(2));
@@ -225,7 +225,7 @@ class AgentRole {
 
   const NodeConfig& config_;
   Loop loop_;
-  std::unique_ptr<cri::RuntimeService> service_;
+  std::unique_ptr<cri::RuntimeClient> service_;
   agent::NodePodConfigs configs_;
   agent::CriPodRuntime runtime_;
   agent::ContainerProber probes_;

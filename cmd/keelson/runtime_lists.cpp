@@ -34,7 +34,7 @@ Task<> keep_outcome(Loop* loop, Task<T> task, std::optional<Result<T>>* outcome)
 
 /// Runs one call on a loop of its own.
 template <class T>
-Result<T> ask(const std::string& socket, const std::function<Task<T>(cri::RuntimeService&)>& call) {
+Result<T> ask(const std::string& socket, const std::function<Task<T>(cri::RuntimeClient&)>& call) {
   Loop loop(real_clock(), "kl-cli");
   auto runtime = cri::connect_runtime(loop, socket);
   std::optional<Result<T>> outcome;
@@ -117,7 +117,7 @@ Result<int> print(const std::string& output, bool headers, json::array items,
 
 Result<int> print_containers(const std::string& socket, const std::string& output, bool headers) {
   KEELSON_TRY(auto containers, ask<std::vector<cri::ContainerStatus>>(
-                                   socket, [](cri::RuntimeService& r) { return r.list_containers({}, kDeadline); }));
+                                   socket, [](cri::RuntimeClient& r) { return r.list_containers({}, kDeadline); }));
   json::array items;
   for (const auto& container : containers) {
     items.push_back(json::object{{"id", container.id},
@@ -146,7 +146,7 @@ Result<int> print_containers(const std::string& socket, const std::string& outpu
 
 Result<int> print_images(const std::string& socket, const std::string& output, bool headers) {
   KEELSON_TRY(auto images,
-              ask<std::vector<cri::Image>>(socket, [](cri::RuntimeService& r) { return r.list_images(kDeadline); }));
+              ask<std::vector<cri::Image>>(socket, [](cri::RuntimeClient& r) { return r.list_images(kDeadline); }));
   json::array items;
   for (const auto& image : images) {
     items.push_back(json::object{{"id", image.id},
@@ -178,7 +178,7 @@ Result<int> load_image(const std::string& socket, const std::string& path) {
   std::string absolute = whole;
   ::free(whole);
   KEELSON_TRY(auto names, ask<std::vector<std::string>>(
-                              socket, [&](cri::RuntimeService& r) { return r.load_image(absolute, kLoadDeadline); }));
+                              socket, [&](cri::RuntimeClient& r) { return r.load_image(absolute, kLoadDeadline); }));
   for (const auto& name : names) {
     std::printf("loaded %s\n", name.c_str());
   }

@@ -20,7 +20,7 @@ Result<> done(const auto& response) {
   return {};
 }
 
-class Client : public RuntimeService {
+class Client : public RuntimeClient {
  public:
   Client(Loop& loop, const std::string& socket)
       : loop_(loop), calls_(std::make_shared<OpenCalls>()), watch_(std::make_shared<Watch>(loop, calls_)) {
@@ -274,7 +274,7 @@ class Client : public RuntimeService {
 
 }  // namespace
 
-std::unique_ptr<RuntimeService> connect_runtime(Loop& loop, const std::string& socket) {
+std::unique_ptr<RuntimeClient> connect_runtime(Loop& loop, const std::string& socket) {
   return std::make_unique<Client>(loop, socket);
 }
 

@@ -18,9 +18,9 @@ namespace keelson::cri {
 
 /// A runtime, as the agent sees it. All calls, and all callbacks, on the loop it was made for. Tests have a small world
 /// behind it.
-class RuntimeService {
+class RuntimeClient {
  public:
-  virtual ~RuntimeService() = default;
+  virtual ~RuntimeClient() = default;
 
   virtual Task<RuntimeVersion> version(Duration deadline) = 0;
   virtual Task<RuntimeStatus> status(Duration deadline) = 0;
@@ -75,6 +75,6 @@ class RuntimeService {
 
 /// Makes a client for the runtime on this unix socket. It need not be there yet: calls fail with Kind::unavailable
 /// until it is.
-std::unique_ptr<RuntimeService> connect_runtime(Loop& loop, const std::string& socket);
+std::unique_ptr<RuntimeClient> connect_runtime(Loop& loop, const std::string& socket);
 
 }  // namespace keelson::cri
