@@ -29,6 +29,7 @@ struct Forward {
       : stream(std::move(s)), data(number), socket(loop.io()), upward(loop.io(), kMostQueued) {}
   // Ends both directions from outside: their next step fails.
   void abort() {
+    aborted = true;
     boost::system::error_code ignored;
     socket.close(ignored);
     upward.close();
@@ -36,6 +37,7 @@ struct Forward {
   const ForwardStream stream;
   const uint32_t data;  // stream numbers
   uint32_t error = 0;   // 0: not opened yet, or ended
+  bool aborted = false;
   tcp::socket socket;
   asio::experimental::channel<void(boost::system::error_code, std::string)> upward;  // an empty text: the end
 };
@@ -71,14 +73,18 @@ std::string failure_text(const Session& session, const Forward& forward, const E
 }
 
 Task<> connect_to(Forward* forward, Fd fd, tcp::endpoint to) {
+  if (forward->aborted) {
+    co_return fail(Kind::cancelled, "closed");
+  }
   boost::system::error_code error;
   forward->socket.assign(to.protocol(), fd.release(), error);
   if (!error) {
     auto [failed] = co_await forward->socket.async_connect(to, use_result);
     error = failed;
   }
+  boost::system::error_code ignored;
+  forward->socket.set_option(tcp::no_delay(true), ignored);
   if (error) {
-    boost::system::error_code ignored;
     forward->socket.close(ignored);
     auto text = error.message();
     text[0] = static_cast<char>(std::tolower(text[0]));
@@ -104,6 +110,9 @@ Task<> connect(SessionPtr session, ForwardPtr forward) {
   const auto v4 = co_await connect_family(session, forward, false);
   if (v4) {
     co_return Result<>();
+  }
+  if (forward->aborted) {
+    co_return fail(Kind::cancelled, "closed");
   }
   const auto v6 = co_await connect_family(session, forward, true);
   if (v6) {
@@ -147,7 +156,7 @@ Task<> send_down(SessionPtr session, ForwardPtr forward) {
       co_return co_await end_error(session, forward, "");
     }
     if (error) {
-      forward->abort();
+      forward->upward.close();
       co_return fail_asio(error, "read");
     }
     KEELSON_CO_DO(co_await session->connection.write(forward->data, buffer.substr(0, count)));
@@ -161,8 +170,8 @@ Task<> carry(SessionPtr session, ForwardPtr forward) {
     outcome = down;
   }
   session->forwards.erase(forward->data);
+  const bool failed = !outcome && !forward->aborted;
   forward->abort();
-  const bool failed = !outcome && outcome.error().kind() != Kind::cancelled;
   if (failed) {
     session->connection.reset(forward->data, SpdyReset::cancel);
   }

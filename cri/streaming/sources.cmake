@@ -5,4 +5,5 @@ set(CRI_STREAMING_SRCS
   streaming/remote_command.cpp streaming/channels.cpp streaming/websocket_channels.cpp streaming/spdy_channels.cpp
   streaming/spdy_headers.cpp streaming/spdy_frames.cpp streaming/spdy_connection.cpp
   streaming/port_forward.cpp streaming/forward_pairs.cpp)
-set(CRI_STREAMING_UNIT_TESTS streaming/streaming_test.cpp streaming/spdy_frames_test.cpp)
+set(CRI_STREAMING_UNIT_TESTS streaming/streaming_test.cpp streaming/spdy_frames_test.cpp
+  streaming/spdy_command_test.cpp streaming/port_forward_test.cpp)

@@ -131,7 +131,7 @@ Task<> send_response(asio::ip::tcp::socket* socket, Response response) {
 }
 
 Task<> send_refusal(asio::ip::tcp::socket* socket, Response response) {
-  const auto text = response.body();
+  const auto text = response.body().substr(0, response.body().find('\n'));
   KEELSON_CO_DO(co_await send_response(socket, std::move(response)));
   co_return fail(Kind::invalid, "refused: {}", text);
 }
