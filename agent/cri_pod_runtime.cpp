@@ -224,8 +224,18 @@ Task<std::string> CriPodRuntime::find_image(std::string image) {
 
 Task<std::string> CriPodRuntime::pull_image(kube::Pod pod, std::string image) {
   KEELSON_CO_TRY(auto sandbox, sandbox_config(pod, 0));
-  auto auth = configs_.credentials(pod, image);
-  co_return co_await service_.pull_image(std::move(image), std::move(auth), std::move(sandbox), limits_.pull);
+  auto credentials = configs_.credentials(pod, image);
+  if (credentials.empty()) {
+    credentials.emplace_back();
+  }
+  Result<std::string> pulled;
+  for (auto& auth : credentials) {
+    pulled = co_await service_.pull_image(image, std::move(auth), sandbox, limits_.pull);
+    if (pulled || pulled.error().kind() == Kind::cancelled) {
+      break;
+    }
+  }
+  co_return pulled;
 }
 
 Task<std::string> CriPodRuntime::create_container(ContainerOrder order) {

@@ -40,8 +40,8 @@ class PodConfigs {
   virtual void container_removed(const std::string& id) = 0;
   /// The host file that holds a container instance's termination message; empty if there is none.
   virtual std::string termination_log(const kube::ObjectMeta& pod, const std::string& container, uint32_t attempt) = 0;
-  /// Credentials for an image from the pod's imagePullSecrets; an empty one if none fits.
-  virtual cri::AuthConfig credentials(const kube::Pod& pod, const std::string& image) = 0;
+  /// Credentials for an image from the pod's imagePullSecrets, in the order to try them.
+  virtual std::vector<cri::AuthConfig> credentials(const kube::Pod& pod, const std::string& image) = 0;
 };
 
 }  // namespace keelson::agent

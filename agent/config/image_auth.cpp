@@ -2,8 +2,12 @@
 // Docker's config.json.
 #include "agent/config/image_auth.h"
 
-#include <optional>
+#include <fmt/format.h>
+#include <fnmatch.h>
 
+#include <algorithm>
+
+#include <boost/algorithm/string/split.hpp>
 #include <boost/json/parse.hpp>
 
 namespace keelson::agent {
@@ -12,21 +16,57 @@ namespace json = boost::json;
 
 namespace {
 
-/// "https://index.docker.io/v1/" and "registry.example.com/path" to the host.
-std::string host_of(std::string text) {
+constexpr std::string_view kDefaultRegistry = "index.docker.io";
+
+/// A server of a secret, or an image's name: "host[:port]" and the path behind it, without a slash at its end.
+struct Place {
+  std::string host;
+  std::string path;
+};
+
+Place place_of(std::string text) {
   if (auto scheme = text.find("://"); scheme != std::string::npos) {
     text.erase(0, scheme + 3);
   }
-  text.resize(std::min(text.find('/'), text.size()));
-  return text == "index.docker.io" || text == "registry-1.docker.io" ? "docker.io" : text;
+  auto slash = std::min(text.find('/'), text.size());
+  Place place{text.substr(0, slash), text.substr(slash)};
+  if (place.path == "/v1/" || place.path == "/v2/" || place.path == "/v1" || place.path == "/v2") {
+    place.path.clear();  // docker login's old names of a whole registry
+  }
+  while (place.path.ends_with('/')) {
+    place.path.pop_back();
+  }
+  if (place.host == "docker.io" || place.host == "registry-1.docker.io") {
+    place.host = kDefaultRegistry;
+  }
+  return place;
 }
 
-std::string registry_of(const std::string& image) {
+Place place_of_image(const std::string& image) {
   auto slash = image.find('/');
   auto first = image.substr(0, slash);
   bool registry =
       slash != std::string::npos && (first.find_first_of(".:") != std::string::npos || first == "localhost");
-  return registry ? host_of(first) : "docker.io";
+  return place_of(registry ? image : fmt::format("{}/{}", kDefaultRegistry, image));
+}
+
+std::vector<std::string> labels_of(std::string_view host) {
+  std::vector<std::string> labels;
+  boost::algorithm::split(labels, host, [](char c) { return c == '.' || c == ':'; });
+  return labels;
+}
+
+/// As the kubelet's keyring: as many labels, each a glob of its own ("*.example.com"), the same port, and a path that
+/// the image's begins with.
+bool matches(const Place& server, const Place& image) {
+  auto globs = labels_of(server.host);
+  auto labels = labels_of(image.host);
+  return globs.size() == labels.size() &&
+         (server.host.find(':') == std::string::npos) == (image.host.find(':') == std::string::npos) &&
+         std::ranges::equal(
+             globs, labels,
+             [](const auto& glob, const auto& label) { return ::fnmatch(glob.c_str(), label.c_str(), 0) == 0; }) &&
+         image.path.starts_with(server.path);
 }
 
 std::string text(const json::object& object, std::string_view key) {
@@ -34,7 +74,12 @@ std::string text(const json::object& object, std::string_view key) {
   return value != nullptr && value->is_string() ? std::string(value->get_string()) : "";
 }
 
-std::optional<cri::AuthConfig> find_in(const std::string& document, bool wrapped, const std::string& registry) {
+struct Found {
+  Place server;
+  cri::AuthConfig auth;
+};
+
+void find_in(const std::string& document, bool wrapped, const Place& image, std::vector<Found>& found) {
   boost::system::error_code error;
   auto value = json::parse(document, error);
   const auto* object = error ? nullptr : value.if_object();
@@ -43,26 +88,28 @@ std::optional<cri::AuthConfig> find_in(const std::string& document, bool wrapped
     object = auths != nullptr ? auths->if_object() : nullptr;
   }
   if (object == nullptr) {
-    return std::nullopt;
+    return;
   }
   for (const auto& [server, entry] : *object) {
-    if (entry.is_object() && host_of(std::string(server)) == registry) {
+    auto place = place_of(std::string(server));
+    if (entry.is_object() && matches(place, image)) {
       const auto& fields = entry.get_object();
-      return cri::AuthConfig{.username = text(fields, "username"),
-                             .password = text(fields, "password"),
-                             .auth = text(fields, "auth"),
-                             .server_address = std::string(server),
-                             .identity_token = text(fields, "identitytoken"),
-                             .registry_token = text(fields, "registrytoken")};
+      found.push_back({place, cri::AuthConfig{.username = text(fields, "username"),
+                                              .password = text(fields, "password"),
+                                              .auth = text(fields, "auth"),
+                                              .server_address = std::string(server),
+                                              .identity_token = text(fields, "identitytoken"),
+                                              .registry_token = text(fields, "registrytoken")}});
     }
   }
-  return std::nullopt;
 }
 
 }  // namespace
 
-cri::AuthConfig find_credentials(const kube::Pod& pod, const DesiredState& objects, const std::string& image) {
-  auto registry = registry_of(image);
+std::vector<cri::AuthConfig> find_credentials(const kube::Pod& pod, const DesiredState& objects,
+                                              const std::string& image) {
+  auto place = place_of_image(image);
+  std::vector<Found> found;
   for (const auto& name : pod.spec.image_pull_secrets) {
     auto secret = objects.secrets.find(pod.metadata.ns + "/" + name);
     if (secret == objects.secrets.end()) {
@@ -71,13 +118,17 @@ cri::AuthConfig find_credentials(const kube::Pod& pod, const DesiredState& objec
     for (auto [key, wrapped] : {std::pair{".dockerconfigjson", true}, std::pair{".dockercfg", false}}) {
       auto document = secret->second.data.find(key);
       if (document != secret->second.data.end()) {
-        if (auto found = find_in(document->second, wrapped, registry)) {
-          return *found;
-        }
+        find_in(document->second, wrapped, place, found);
       }
     }
   }
-  return {};
+  // The most particular first; of equals, as the pod names them.
+  std::ranges::stable_sort(found, std::greater(), [](const Found& one) { return one.server.path.size(); });
+  std::vector<cri::AuthConfig> credentials;
+  for (auto& one : found) {
+    credentials.push_back(std::move(one.auth));
+  }
+  return credentials;
 }
 
 }  // namespace keelson::agent

@@ -341,7 +341,7 @@ std::string NodePodConfigs::termination_log(const kube::ObjectMeta& pod, const s
   return ::access(file.c_str(), R_OK) == 0 ? file : "";
 }
 
-cri::AuthConfig NodePodConfigs::credentials(const kube::Pod& pod, const std::string& image) {
+std::vector<cri::AuthConfig> NodePodConfigs::credentials(const kube::Pod& pod, const std::string& image) {
   return find_credentials(pod, *state_->objects, image);
 }
 

@@ -38,7 +38,7 @@ class NodePodConfigs : public PodConfigs {
   void container_created(const ContainerOrder& order, const std::string& id) override;
   void container_removed(const std::string& id) override;
   std::string termination_log(const kube::ObjectMeta& pod, const std::string& container, uint32_t attempt) override;
-  cri::AuthConfig credentials(const kube::Pod& pod, const std::string& image) override;
+  std::vector<cri::AuthConfig> credentials(const kube::Pod& pod, const std::string& image) override;
 
   /// Takes away the cgroup root and folders that are empty now; for a node that leaves nothing behind.
   void remove_empty_roots();

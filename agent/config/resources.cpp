@@ -14,7 +14,7 @@ namespace {
 constexpr int64_t kMinShares = 2;
 constexpr int64_t kMaxShares = 262'144;
 constexpr int64_t kMinQuota = 1'000;
-constexpr int32_t kCriticalPriority = 2'000'000'000;
+constexpr std::string_view kNodeCritical = "system-node-critical";
 constexpr int64_t kGuaranteedScore = -997;
 
 int64_t milli_of(const kube::ResourceList& list, const char* name) {
@@ -44,7 +44,7 @@ int64_t cpu_quota(int64_t milli_cpu) {
 
 int64_t oom_score_adj(const kube::Pod& pod, const kube::Container& container, int64_t memory_capacity) {
   auto qos = kube::qos_class(pod);
-  if (qos == kube::QosClass::guaranteed || pod.spec.priority.value_or(0) > kCriticalPriority) {
+  if (qos == kube::QosClass::guaranteed || pod.spec.priority_class_name == kNodeCritical) {
     return kGuaranteedScore;
   }
   if (qos == kube::QosClass::best_effort) {

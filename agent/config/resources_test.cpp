@@ -78,6 +78,8 @@ TEST(Resources, ClassesAndTheirScores) {
   EXPECT_EQ(oom_score_adj(pod, pod.spec.containers[0], 1 << 30), 1000);
   EXPECT_EQ(pod_cgroup("/", pod), "/kubepods/besteffort/podu1");
   EXPECT_EQ(pod_limits_of(pod).cpu_shares, 2);
+  pod.spec.priority_class_name = "system-node-critical";
+  EXPECT_EQ(oom_score_adj(pod, pod.spec.containers[0], 1 << 30), -997) << "whatever it asks for";
 }
 
 TEST(Resources, BurstableScoresStayBetweenTheOthers) {
