@@ -3,6 +3,7 @@
 #include "cri/streaming/server.h"
 
 #include <fcntl.h>
+#include <netinet/tcp.h>
 
 #include <thread>
 
@@ -87,7 +88,11 @@ class HttpServer final : public StreamingServer {
     ::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
     boost::system::error_code ignored;
     socket.set_option(tcp::no_delay(true), ignored);
-    socket.set_option(asio::socket_base::keep_alive(true), ignored);  // a client's host that died is found out
+    // A client that is gone without a word is found out, as by Go's servers, within minutes and not after hours.
+    socket.set_option(asio::socket_base::keep_alive(true), ignored);
+    const int seconds = 15;
+    ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
+    ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_KEEPINTVL, &seconds, sizeof seconds);
   }
 
   static Task<> shut(HttpServer* self) {
