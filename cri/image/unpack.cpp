@@ -25,6 +25,12 @@ constexpr std::string_view kWhiteout = ".wh.";
 constexpr std::string_view kOpaque = ".wh..wh..opq";
 constexpr size_t kMaxPath = 4096;
 
+/// libarchive sometimes fails without saying why.
+std::string error_of(archive* from) {
+  const char* text = ::archive_error_string(from);
+  return text != nullptr ? text : "the archive is damaged";
+}
+
 /// libarchive gives no text in the locale when that is plain "C" and the name is not ASCII.
 const char* either(const char* local, const char* utf8) {
   return local != nullptr ? local : utf8;
@@ -183,12 +189,14 @@ class Layer {
         break;
       case AE_IFREG:
         return write_file(tar, entry, parent, name, content);
-      case AE_IFLNK:
-        failed = ::symlinkat(either(::archive_entry_symlink(entry), ::archive_entry_symlink_utf8(entry)), parent,
-                             name.c_str()) < 0
-                     ? errno
-                     : 0;
+      case AE_IFLNK: {
+        const char* target = either(::archive_entry_symlink(entry), ::archive_entry_symlink_utf8(entry));
+        if (target == nullptr) {
+          return fail(Kind::invalid, "a symbolic link without a target");
+        }
+        failed = ::symlinkat(target, parent, name.c_str()) < 0 ? errno : 0;
         break;
+      }
       case AE_IFCHR:
       case AE_IFBLK:
       case AE_IFIFO:
@@ -237,7 +245,7 @@ class Layer {
       content += size;
     }
     if (read != ARCHIVE_EOF) {
-      return fail(Kind::invalid, "{}", ::archive_error_string(tar));
+      return fail(Kind::invalid, "{}", error_of(tar));
     }
     if (end < ::archive_entry_size(entry) && ::ftruncate(file.get(), ::archive_entry_size(entry)) < 0) {
       return fail_errno(errno, "extend it");
@@ -308,9 +316,7 @@ Result<Archive> open_compressed(int fd) {
   archive_entry* whole = nullptr;
   if (::archive_read_open_fd(compressed.get(), fd, 65536) != ARCHIVE_OK ||
       ::archive_read_next_header(compressed.get(), &whole) != ARCHIVE_OK) {
-    return fail(
-        Kind::invalid, "layer: {}",
-        ::archive_error_string(compressed.get()) != nullptr ? ::archive_error_string(compressed.get()) : "empty");
+    return fail(Kind::invalid, "layer: {}", error_of(compressed.get()));
   }
   return compressed;
 }
@@ -329,7 +335,7 @@ Result<Unpacked> unpack_layer(int fd, const std::string& target, UnpackLimits li
     return fail(Kind::exhausted, "layer: larger than the limit of {} bytes uncompressed", limits.bytes);
   };
   if (::archive_read_open(tar.get(), &plain, nullptr, read_plain, nullptr) != ARCHIVE_OK) {
-    return plain.over_limit ? too_large() : fail(Kind::invalid, "layer: {}", ::archive_error_string(tar.get()));
+    return plain.over_limit ? too_large() : fail(Kind::invalid, "layer: {}", error_of(tar.get()));
   }
   Layer layer(std::move(root));
   Unpacked unpacked;
@@ -346,14 +352,14 @@ Result<Unpacked> unpack_layer(int fd, const std::string& target, UnpackLimits li
     }
   }
   if (next != ARCHIVE_EOF) {
-    return plain.over_limit ? too_large() : fail(Kind::invalid, "layer: {}", ::archive_error_string(tar.get()));
+    return plain.over_limit ? too_large() : fail(Kind::invalid, "layer: {}", error_of(tar.get()));
   }
   // What is behind the archive's end counts for the digest.
   const void* rest = nullptr;
   for (ssize_t n = 1; n > 0;) {
     n = read_plain(tar.get(), &plain, &rest);
     if (n < 0) {
-      return plain.over_limit ? too_large() : fail(Kind::invalid, "layer: {}", ::archive_error_string(tar.get()));
+      return plain.over_limit ? too_large() : fail(Kind::invalid, "layer: {}", error_of(tar.get()));
     }
   }
   KEELSON_DO(layer.finish());
