@@ -125,24 +125,42 @@ class Layer {
  private:
   Result<Fd> open_parent(const std::string& path) {
     auto found = open_in_root(root_.get(), path.empty() ? "." : path, O_RDONLY | O_DIRECTORY);
-    if (found || found.error().kind() != Kind::not_found) {
+    if (found || path.empty() || (found.error().kind() != Kind::not_found && found.error().code() != ENOTDIR)) {
       return found;
     }
     auto slash = path.rfind('/');
     KEELSON_TRY(auto parent, open_parent(slash == std::string::npos ? "" : path.substr(0, slash)));
     std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
+    const bool hides = is_whiteout(parent.get(), name) && ::unlinkat(parent.get(), name.c_str(), 0) == 0;
     if (::mkdirat(parent.get(), name.c_str(), 0755) < 0 && errno != EEXIST) {
       return fail_errno(errno, "make folder {}", path);
+    }
+    if (hides) {
+      KEELSON_DO(make_opaque(parent.get(), name).context("folder {}", path));
     }
     return open_in_root(root_.get(), path, O_RDONLY | O_DIRECTORY);
   }
 
+  static bool is_whiteout(int parent, const std::string& name) {
+    struct stat info{};
+    return ::fstatat(parent, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISCHR(info.st_mode) &&
+           info.st_rdev == 0;
+  }
+
+  /// Nothing of lower layers is seen in the folder.
+  static Result<> make_opaque(int parent, const std::string& name) {
+    const Fd folder(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!folder || ::fsetxattr(folder.get(), "trusted.overlay.opaque", "y", 1, 0) < 0) {
+      return fail_errno(errno, "mark the folder opaque");
+    }
+    return {};
+  }
+
+  /// A whiteout is of lower layers alone, wherever it stands in the archive (OCI image-spec, layer.md): what this layer
+  /// has under the name stays, and hides them.
   Result<> whiteout(int parent, const std::string& name) {
     if (name == kOpaque) {
-      if (::fsetxattr(parent, "trusted.overlay.opaque", "y", 1, 0) < 0) {
-        return fail_errno(errno, "mark the folder opaque");
-      }
-      return {};
+      return make_opaque(parent, ".");
     }
     std::string hidden = name.substr(kWhiteout.size());
     if (hidden.starts_with(kWhiteout)) {
@@ -151,7 +169,10 @@ class Layer {
     if (hidden.empty() || hidden == "." || hidden == "..") {
       return fail(Kind::invalid, "a whiteout of '{}'", hidden);
     }
-    KEELSON_DO(clear(parent, hidden, false));
+    struct stat own{};
+    if (::fstatat(parent, hidden.c_str(), &own, AT_SYMLINK_NOFOLLOW) == 0) {
+      return S_ISDIR(own.st_mode) ? make_opaque(parent, hidden) : Result<>();
+    }
     if (::mknodat(parent, hidden.c_str(), S_IFCHR, ::makedev(0, 0)) < 0) {
       return fail_errno(errno, "make the whiteout");
     }
@@ -175,6 +196,7 @@ class Layer {
 
   Result<> make(archive* tar, archive_entry* entry, int parent, const std::string& name, uint64_t& content) {
     auto type = ::archive_entry_filetype(entry);
+    const bool hides = is_whiteout(parent, name);
     KEELSON_DO(clear(
         parent, name,
         type == AE_IFDIR && either(::archive_entry_hardlink(entry), ::archive_entry_hardlink_utf8(entry)) == nullptr));
@@ -186,6 +208,9 @@ class Layer {
     switch (type) {
       case AE_IFDIR:
         failed = ::mkdirat(parent, name.c_str(), 0755) < 0 && errno != EEXIST ? errno : 0;
+        if (failed == 0 && hides) {
+          KEELSON_DO(make_opaque(parent, name));
+        }
         break;
       case AE_IFREG:
         return write_file(tar, entry, parent, name, content);

@@ -99,6 +99,27 @@ TEST_F(Unpack, WhiteoutsBecomeOverlayfsOwn) {
   EXPECT_EQ(value, 'y');
 }
 
+TEST_F(Unpack, WhiteoutsAreOfLowerLayersWhereverTheyStand) {
+  ASSERT_TRUE(unpack({{"before/.wh.f"},
+                      {"before/f", AE_IFREG, "x"},
+                      {"after/f", AE_IFREG, "x"},
+                      {"after/.wh.f"},
+                      {".wh.d1"},
+                      {"d1", AE_IFDIR},
+                      {"d2/f", AE_IFREG, "x"},
+                      {".wh.d2"},
+                      {".wh.d3"},
+                      {"d3/f", AE_IFREG, "x"}}));
+  for (const char* file : {"before/f", "after/f", "d2/f", "d3/f"}) {
+    EXPECT_TRUE(fs::is_regular_file(fs::symlink_status(dir_ / "root" / file))) << file;
+  }
+  for (const char* folder : {"d1", "d2", "d3"}) {
+    char value = 0;
+    EXPECT_EQ(::getxattr((dir_ / "root" / folder).c_str(), "trusted.overlay.opaque", &value, 1), 1)
+        << folder << " must hide what lower layers have in it";
+  }
+}
+
 TEST_F(Unpack, NothingLeavesTheFolder) {
   std::string up = (dir_ / "outside").string();
   fs::create_directories(up);
