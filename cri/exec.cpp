@@ -84,11 +84,9 @@ Result<StreamSession> open_attach(const Located& located, const v1::AttachReques
   }
   KEELSON_TRY(auto out, make_pipe(O_NONBLOCK));
   KEELSON_TRY(auto err, make_pipe(O_NONBLOCK));
-  KEELSON_TRY(auto in, shim->attach(located.container->id(), out.write.get(), err.write.get()));
+  KEELSON_TRY(auto in, shim->attach(located.container->id(), out.write.get(), err.write.get(), request.stdin()));
   StreamSession session;
-  if (request.stdin()) {
-    session.in = std::move(in);
-  }
+  session.in = std::move(in);
   session.out = std::move(out.read);
   session.err = std::move(err.read);
   auto gone = std::make_shared<std::atomic<bool>>(false);

@@ -147,9 +147,6 @@ Result<> add_mounts(const SpecInput& input, shim::ContainerSpec& spec) {
   std::vector<shim::Mount> wanted;
   for (int i = 0; i < input.config.mounts_size(); ++i) {
     KEELSON_TRY(auto mount, requested(input.config.mounts(i)).context("mounts[{}]", i));
-    if (mount.propagation == MS_SHARED) {
-      spec.root_propagation = MS_SHARED;
-    }
     wanted.push_back(std::move(mount));
   }
   // A mount below another's target comes after it, whatever order the client gave; what the client mounts over a system

@@ -154,7 +154,6 @@ TEST_F(SpecTest, MountsInOrderOfDepthAndOverOurs) {
   EXPECT_EQ(mount_at(built, "/etc/resolv.conf")->source, "/run/s1/resolv.conf");
   EXPECT_EQ(std::ranges::count(built.mounts, "/dev/shm", &shim::Mount::target), 1);
   EXPECT_EQ(mount_at(built, "/shared")->propagation, MS_SHARED);
-  EXPECT_EQ(built.root_propagation, MS_SHARED);
   EXPECT_EQ(mount_at(built, "/data")->propagation, MS_PRIVATE);
 }
 

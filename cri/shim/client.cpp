@@ -204,10 +204,13 @@ Result<ShimClient::Terminal> ShimClient::exec_terminal(const std::string& contai
   return terminal;
 }
 
-Result<Fd> ShimClient::attach(const std::string& container_id, int out, int error) {
-  Request request{.verb = Verb::attach, .container_id = container_id};
+Result<Fd> ShimClient::attach(const std::string& container_id, int out, int error, bool want_input) {
+  Request request{.verb = Verb::attach, .container_id = container_id, .output_only = !want_input};
   Fd input;
   KEELSON_DO(call(request, {out, error}, &input));
+  if (!want_input) {
+    input.reset();  // a shim of an earlier version passes it all the same
+  }
   return input;
 }
 

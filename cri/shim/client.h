@@ -45,8 +45,9 @@ class ShimClient {
   Result<Terminal> exec_terminal(const std::string& container_id, const std::string& exec_id,
                                  const ProcessSpec& process);
   /// Copies of the container's output go to `out` and `error` from now on, as long as they take it; the value is its
-  /// standard input or terminal, empty if it has none.
-  Result<Fd> attach(const std::string& container_id, int out, int error);
+  /// standard input or terminal, empty if it has none, or if not `want_input`. With stdin_once the value is the only
+  /// one there is: the container reads to its end once that is closed, and a later attach gets none.
+  Result<Fd> attach(const std::string& container_id, int out, int error, bool want_input);
   Result<> resize(const std::string& container_id, const std::string& exec_id, uint32_t width, uint32_t height);
   Result<> reopen_log(const std::string& container_id);
   Result<> remove(const std::string& container_id);

@@ -49,14 +49,24 @@ Result<> set_propagation(const std::string& path, uint64_t propagation) {
   return {};
 }
 
-Result<> bind_mount(int root, const Mount& mount) {
+Result<> attach(const Mount& mount, const Fd& target, int copy) {
+  if (copy < 0) {
+    return mount_to(mount.source.c_str(), fd_path(target), nullptr, MS_BIND | MS_REC, nullptr);
+  }
+  if (::move_mount(copy, "", target.get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0) {
+    return fail_errno(errno, "attach {}", mount.source);
+  }
+  return {};
+}
+
+Result<> bind_mount(int root, const Mount& mount, int copy) {
   struct stat info{};
   if (::stat(mount.source.c_str(), &info) < 0) {
     return fail_errno(errno, "source {}", mount.source);
   }
   {
     KEELSON_TRY(auto target, open_target(root, mount.target, S_ISDIR(info.st_mode)));
-    KEELSON_DO(mount_to(mount.source.c_str(), fd_path(target), nullptr, MS_BIND | MS_REC, nullptr));
+    KEELSON_DO(attach(mount, target, copy));
   }
   // What is there now is the mount, not the folder below it: open it anew.
   KEELSON_TRY(auto mounted, open_in_root(root, mount.target, O_PATH));
@@ -130,8 +140,8 @@ Result<Fd> open_target(int root, const std::string& path, bool folder) {
   return open_in_root(root, path, O_PATH);
 }
 
-Result<> mount_in(int root, const Mount& mount) {
-  return mount.kind == MountKind::bind ? bind_mount(root, mount) : filesystem_mount(root, mount);
+Result<> mount_in(int root, const Mount& mount, int copy) {
+  return mount.kind == MountKind::bind ? bind_mount(root, mount, copy) : filesystem_mount(root, mount);
 }
 
 }  // namespace keelson::cri::shim

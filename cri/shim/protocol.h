@@ -146,8 +146,7 @@ struct ContainerSpec {
   std::string rootfs_dir;       ///< exists; the overlay is mounted on it inside the container's mount namespace only
   std::string overlay_options;  ///< appended to overlayfs' own, e.g. "volatile"
   bool read_only_root = false;
-  uint64_t root_propagation = 0;  ///< MS_* for "/"; 0: MS_SLAVE, or what the mounts need
-  std::vector<Mount> mounts;      ///< in order; nothing is added: /proc, /dev and /sys are the caller's to name
+  std::vector<Mount> mounts;  ///< in order; nothing is added: /proc, /dev and /sys are the caller's to name
   std::vector<Device> devices;
   std::vector<std::string> masked_paths;
   std::vector<std::string> read_only_paths;
@@ -160,14 +159,14 @@ struct ContainerSpec {
   uint64_t log_max_bytes = 0;  ///< rotate past this size; 0: never
   uint32_t log_max_files = 5;
   bool stdin_open = false;
-  bool stdin_once = false;
+  bool stdin_once = false;  ///< standard input ends with the first attach that had it; a terminal's does not
   template <class V>
   void visit(V& v) {
+    // Tag 9 was the propagation of "/".
     v(1, id), v(2, process), v(3, lower_dirs), v(4, upper_dir), v(5, work_dir), v(6, rootfs_dir), v(7, overlay_options),
-        v(8, read_only_root), v(9, root_propagation), v(10, mounts), v(11, devices), v(12, masked_paths),
-        v(13, read_only_paths), v(14, pid), v(15, target_pid), v(16, cgroup_procs), v(17, cgroup_namespace),
-        v(18, oom_score_adj), v(19, log_path), v(20, log_max_bytes), v(21, log_max_files), v(22, stdin_open),
-        v(23, stdin_once);
+        v(8, read_only_root), v(10, mounts), v(11, devices), v(12, masked_paths), v(13, read_only_paths), v(14, pid),
+        v(15, target_pid), v(16, cgroup_procs), v(17, cgroup_namespace), v(18, oom_score_adj), v(19, log_path),
+        v(20, log_max_bytes), v(21, log_max_files), v(22, stdin_open), v(23, stdin_once);
   }
 };
 
@@ -197,8 +196,9 @@ enum class Verb : uint8_t {
   signal = 3,  ///< container_id, number, all -> -; a process that has ended is success
   exec = 4,    ///< container_id, exec_id, process; fds stdin, stdout, stderr -> status; with tty: no fds, the reply
                ///< carries the terminal's master
-  attach = 5,  ///< container_id; fds stdout, stderr (write ends, non-blocking) -> -; the reply carries the container's
-               ///< standard input or terminal when it has one
+  attach = 5,  ///< container_id, output_only; fds stdout, stderr (write ends, non-blocking) -> -; the reply carries the
+               ///< container's standard input or terminal when it has one. With stdin_once the input is given away: it
+               ///< ends with the first attach that wanted it
   resize = 6,  ///< container_id, exec_id, width, height -> -
   reopen_log = 7,  ///< container_id -> -
   remove = 8,      ///< container_id -> -; kills what is left of it first
@@ -217,10 +217,11 @@ struct Request {
   bool all = false;    ///< every process of the container's PID namespace, not the first alone
   uint32_t width = 0;
   uint32_t height = 0;
+  bool output_only = false;  ///< attach: standard input is not wanted
   template <class V>
   void visit(V& v) {
     v(1, verb), v(2, container_id), v(3, exec_id), v(4, spec), v(5, process), v(6, number), v(7, all), v(8, width),
-        v(9, height);
+        v(9, height), v(10, output_only);
   }
 };
 

@@ -16,74 +16,50 @@ namespace keelson::cri::shim {
 namespace {
 
 Result<> pivot(int root) {
+  KEELSON_TRY(auto old, open_file("/", O_PATH | O_DIRECTORY));
   if (::fchdir(root) < 0 || ::syscall(SYS_pivot_root, ".", ".") < 0) {
     return fail_errno(errno, "pivot_root");
   }
-  // The old root is now stacked over the new one at "/", and "." is the old: make it slave, so that unmounting does not
-  // reach the node, and drop it.
-  if (::mount(nullptr, ".", nullptr, MS_SLAVE | MS_REC, nullptr) < 0 || ::umount2(".", MNT_DETACH) < 0 ||
-      ::chdir("/") < 0) {
+  // The old root is now stacked over the new one at "/". "." has to be the old by its descriptor: mount(2) does not
+  // climb onto what is stacked over ".", and would take the new root, with the mounts that are shared with the node.
+  // Made slave, so that unmounting does not reach the node; then dropped.
+  if (::fchdir(old.get()) < 0 || ::mount(nullptr, ".", nullptr, MS_SLAVE | MS_REC, nullptr) < 0 ||
+      ::umount2(".", MNT_DETACH) < 0 || ::chdir("/") < 0) {
     return fail_errno(errno, "leave the node's root");
   }
   return {};
 }
 
-/// The root's propagation: slave unless a mount wants to be seen outside.
-uint64_t root_propagation(const ContainerSpec& spec) {
-  if (spec.root_propagation != 0) {
-    return spec.root_propagation;
-  }
-  for (const auto& mount : spec.mounts) {
-    if ((mount.propagation & MS_SHARED) != 0) {
-      return MS_SHARED;
+/// What mounts that are shared with the node start from: copies, taken while ours still are the node's peers.
+Result<std::vector<Fd>> copy_shared_sources(const ContainerSpec& spec) {
+  std::vector<Fd> copies(spec.mounts.size());
+  for (size_t i = 0; i < copies.size(); ++i) {
+    const auto& mount = spec.mounts[i];
+    if (mount.kind == MountKind::bind && (mount.propagation & MS_SHARED) != 0) {
+      copies[i] = Fd(::open_tree(AT_FDCWD, mount.source.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
+      if (!copies[i]) {
+        return fail_errno(errno, "mount {}: source {}", mount.target, mount.source);
+      }
     }
   }
-  return MS_SLAVE;
-}
-
-/// Where the mount is that holds `path`.
-Result<std::string> mount_point_of(const std::string& path) {
-  KEELSON_TRY(auto table, read_file("/proc/self/mountinfo"));
-  std::string best = "/";
-  size_t at = 0;
-  while (at < table.size()) {
-    auto end = std::min(table.find('\n', at), table.size());
-    // Field 5 is the mount point.
-    size_t from = at;
-    for (int field = 0; field < 4; ++field) {
-      from = table.find(' ', from) + 1;
-    }
-    auto point = table.substr(from, table.find(' ', from) - from);
-    if (point.size() > best.size() && path.starts_with(point) &&
-        (path.size() == point.size() || path[point.size()] == '/')) {
-      best = point;
-    }
-    at = end + 1;
-  }
-  return best;
+  return copies;
 }
 
 }  // namespace
 
 Result<> enter_rootfs(const ContainerSpec& spec) {
-  auto propagation = root_propagation(spec);
-  if (::mount(nullptr, "/", nullptr, propagation | MS_REC, nullptr) < 0) {
+  KEELSON_TRY(auto shared, copy_shared_sources(spec));
+  // From here on, what is mounted here does not reach the node, but through those copies.
+  if (::mount(nullptr, "/", nullptr, MS_SLAVE | MS_REC, nullptr) < 0) {
     return fail_errno(errno, "set the propagation of /");
-  }
-  if ((propagation & MS_SHARED) != 0) {
-    // Else our root would appear on the node, and pivot_root refuses a shared parent.
-    KEELSON_TRY(auto parent, mount_point_of(spec.rootfs_dir));
-    if (::mount(nullptr, parent.c_str(), nullptr, MS_PRIVATE, nullptr) < 0) {
-      return fail_errno(errno, "make {} private", parent);
-    }
   }
   KEELSON_DO(mount_overlay(spec).context("mount the root file system on {}", spec.rootfs_dir));
   if (::mount(nullptr, spec.rootfs_dir.c_str(), nullptr, MS_PRIVATE, nullptr) < 0) {
     return fail_errno(errno, "make {} private", spec.rootfs_dir);
   }
   KEELSON_TRY(auto root, open_file(spec.rootfs_dir, O_PATH | O_DIRECTORY));
-  for (const auto& mount : spec.mounts) {
-    KEELSON_DO(mount_in(root.get(), mount).context("mount {}", mount.target));
+  for (size_t i = 0; i < spec.mounts.size(); ++i) {
+    KEELSON_DO(mount_in(root.get(), spec.mounts[i], shared[i].get()).context("mount {}", spec.mounts[i].target));
   }
   for (const auto& device : spec.devices) {
     KEELSON_DO(make_device(root.get(), device).context("device {}", device.path));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a container finds in its file system, and what its image cannot make of ours.
 #include <gmock/gmock.h>
+#include <linux/capability.h>
 #include <sched.h>
 
 #include "cri/shim/node_proc.h"
@@ -83,6 +84,54 @@ TEST_F(ShimTest, ProcIsNotMountedThroughALink) {
   auto created = client_->create(container("c", {"true"}));
   ASSERT_FALSE(created);
   EXPECT_EQ(created.error().message(), "mount /proc: the image has a link there, and only a folder is safe");
+}
+
+/// A mount namespace of the test's own whose mounts are all shared, as a node's are under systemd.
+class SharedMounts {
+ public:
+  SharedMounts()
+      : old_(::open("/proc/thread-self/ns/mnt", O_RDONLY | O_CLOEXEC)), folder_(::open(".", O_PATH | O_CLOEXEC)) {
+    EXPECT_EQ(::unshare(CLONE_NEWNS), 0);
+    EXPECT_EQ(::mount(nullptr, "/", nullptr, MS_PRIVATE | MS_REC, nullptr), 0);
+    EXPECT_EQ(::mount(nullptr, "/", nullptr, MS_SHARED | MS_REC, nullptr), 0);
+  }
+  ~SharedMounts() {
+    EXPECT_EQ(::setns(old_.get(), CLONE_NEWNS), 0);  // which leads to "/"
+    EXPECT_EQ(::fchdir(folder_.get()), 0);
+  }
+  static std::string table() { return read_file("/proc/thread-self/mountinfo").value_or(""); }
+
+ private:
+  Fd old_;
+  Fd folder_;
+};
+
+TEST_F(ShimTest, SharedVolumesReachTheNodeAndNothingElseDoes) {
+  SharedMounts node;
+  fs::create_directories(dir_ + "/volume/made");
+  launch();
+  const auto before = SharedMounts::table();
+  auto spec = container("c", {"sh", "-c", "mount -t tmpfs made /volume/made && cat"});
+  auto& caps = spec.process.capabilities;
+  for (auto* set : {&caps.bounding, &caps.permitted, &caps.effective}) {
+    *set |= 1U << CAP_SYS_ADMIN;
+  }
+  spec.mounts.push_back({.source = dir_ + "/volume", .target = "/volume", .propagation = MS_SHARED});
+  spec.stdin_open = true;
+  spec.stdin_once = true;
+  ASSERT_TRUE(client_->create(spec));
+  EXPECT_EQ(SharedMounts::table(), before) << "the container's own mounts are not the node's";
+  auto input = client_->attach("c", 1, 2, true);
+  ASSERT_TRUE(client_->start("c"));
+  ASSERT_TRUE(input && *input);
+  for (int i = 0; i < 500 && SharedMounts::table() == before; ++i) {
+    ::usleep(10'000);
+  }
+  EXPECT_THAT(SharedMounts::table(), testing::HasSubstr(dir_ + "/volume/made "));
+  ASSERT_EQ(::umount((dir_ + "/volume/made").c_str()), 0);
+  input->reset();
+  EXPECT_EQ(wait_exit("c", "").exit_code, 0) << output("c");
+  EXPECT_EQ(SharedMounts::table(), before);
 }
 
 /// A container whose /dev is its image's own.

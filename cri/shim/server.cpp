@@ -168,6 +168,7 @@ class Loop {
   struct Answer {
     std::vector<ProcessStatus> statuses;
     int fd = -1;  ///< passed along, stays ours
+    Fd given{};   ///< instead: passed along and closed here
   };
 
   void reply(uint32_t number, Result<Answer> answer) {
@@ -179,8 +180,8 @@ class Loop {
     std::vector<int> fds;
     if (answer) {
       message.statuses = std::move(answer->statuses);
-      if (answer->fd >= 0) {
-        fds.push_back(answer->fd);
+      if (auto fd = answer->given ? answer->given.get() : answer->fd; fd >= 0) {
+        fds.push_back(fd);
       }
     } else {
       message.ok = false;
@@ -205,7 +206,7 @@ class Loop {
       case Verb::signal:
         return simple(signal(request));
       case Verb::attach:
-        return attach(request.container_id, fds);
+        return attach(request, fds);
       case Verb::resize:
         return simple(resize(request));
       case Verb::reopen_log:
@@ -377,16 +378,22 @@ class Loop {
     }
   }
 
-  Result<Answer> attach(const std::string& id, std::vector<Fd>& fds) {
-    KEELSON_TRY(auto* container, find(id));
+  Result<Answer> attach(const Request& request, std::vector<Fd>& fds) {
+    KEELSON_TRY(auto* container, find(request.container_id));
     // A terminal has one stream for both.
     size_t streams = container->spec.process.tty ? 1 : 2;
     for (size_t i = 0; i < streams && i < fds.size(); ++i) {
       ::fcntl(fds[i].get(), F_SETFL, O_NONBLOCK);
       container->copies[i].push_back(std::move(fds[i]));
     }
-    return Answer{.statuses = {},
-                  .fd = container->spec.process.tty ? container->process.terminal.get() : container->input.get()};
+    if (request.output_only) {
+      return Answer{};
+    }
+    if (container->spec.process.tty) {
+      return Answer{.statuses = {}, .fd = container->process.terminal.get()};
+    }
+    return container->spec.stdin_once ? Answer{.statuses = {}, .fd = -1, .given = std::move(container->input)}
+                                      : Answer{.statuses = {}, .fd = container->input.get()};
   }
 
   Result<> resize(const Request& request) {

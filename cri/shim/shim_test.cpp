@@ -135,7 +135,7 @@ TEST_F(ShimTest, TerminalOfAContainerAndOfAnExec) {
   ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
   Fd read_end(ends[0]);
   Fd write_end(ends[1]);
-  auto input = client_->attach("t", write_end.get(), write_end.get());
+  auto input = client_->attach("t", write_end.get(), write_end.get(), true);
   ASSERT_TRUE(input && *input);
   write_end.reset();
   ASSERT_TRUE(write_all(input->get(), "hello\n"));
@@ -184,7 +184,7 @@ TEST_F(ShimTest, StateOutlivesTheConnection) {
   ASSERT_TRUE(client_->create(spec));
   auto started = client_->start("c");
   ASSERT_TRUE(started);
-  auto input = client_->attach("c", 1, 2);
+  auto input = client_->attach("c", 1, 2, true);
   ASSERT_TRUE(input && *input);
   client_.reset();
   events_.reset();
@@ -204,6 +204,27 @@ TEST_F(ShimTest, StateOutlivesTheConnection) {
   } else {
     EXPECT_EQ(state->front().exit_code, 7);
   }
+}
+
+TEST_F(ShimTest, InputForOneAttachEndsWithIt) {
+  launch();
+  auto spec = container("c", {"sh", "-c", "cat; echo end"});
+  spec.stdin_open = true;
+  spec.stdin_once = true;
+  ASSERT_TRUE(client_->create(spec));
+  ASSERT_TRUE(client_->start("c"));
+  auto watching = client_->attach("c", 1, 2, false);
+  ASSERT_TRUE(watching);
+  EXPECT_FALSE(*watching) << "an attach without input leaves it to the next";
+  auto input = client_->attach("c", 1, 2, true);
+  ASSERT_TRUE(input && *input);
+  auto late = client_->attach("c", 1, 2, true);
+  ASSERT_TRUE(late);
+  EXPECT_FALSE(*late);
+  ASSERT_TRUE(write_all(input->get(), "hello\n"));
+  input->reset();
+  EXPECT_EQ(wait_exit("c", "").exit_code, 0);
+  EXPECT_EQ(output("c"), "hello\nend\n");
 }
 
 TEST_F(ShimTest, ContainersEndWithTheirShim) {

@@ -208,13 +208,17 @@ void TestRegistry::State::serve(tcp::socket& connection) {
       limit = blob && response.body().size() > faults.break_blobs_after ? faults.break_blobs_after : 0;
     }
     response.prepare_payload();
-    if (limit != 0) {
+    if (request.method() == http::verb::head) {
+      http::response_serializer<http::string_body> serializer(response);
+      http::write_header(connection, serializer, error);
+    } else if (limit != 0) {
       http::response_serializer<http::string_body> serializer(response);
       http::write_header(connection, serializer, error);
       asio::write(connection, asio::buffer(response.body().data(), limit), error);
       break;
+    } else {
+      http::write(connection, response, error);
     }
-    http::write(connection, response, error);
     if (error) {
       break;
     }

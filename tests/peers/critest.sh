@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# critest against our runtime and against containerd with runc, in one run: a table of every spec, ours and theirs.
+# usage: critest.sh [--only ours|theirs] [--focus REGEX] [--keep]
+# Fails if a spec that passes on containerd does not pass on ours (with --only ours: if any spec fails).
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+top=$(cd "$here/../.." && pwd)
+build=${KEELSON_BUILD:-$top/build}
+only= focus= keep= arguments=("$@")
+while [ $# -gt 0 ]; do
+  case $1 in
+    --only) only=$2; shift ;;
+    --focus) focus=$2; shift ;;
+    --keep) keep=1 ;;
+    *) echo "usage: critest.sh [--only ours|theirs] [--focus REGEX] [--keep]" >&2; exit 2 ;;
+  esac
+  shift
+done
+skip() { echo "SKIP: critest: $*" >&2; exit 77; }
+[ "$(id -u)" -eq 0 ] || skip "needs root"
+[ -x /usr/lib/cni/portmap ] || skip "needs the reference CNI plugins (portmap)"
+command -v iptables > /dev/null || skip "needs iptables, for the portmap plugin"
+tools=$("$here/cri-tools.sh")
+
+# What has to be fetched is had now: pods on the host's network, host ports and bridges come in a network of their own,
+# which reaches nothing, collides with nothing, and ends with this script.
+if [ -z "${KEELSON_CRITEST_HOME:-}" ]; then
+  export KEELSON_CRITEST_HOME
+  KEELSON_CRITEST_HOME=$(mktemp -d /tmp/keelson-critest-XXXXXX)
+  trap 'rm -rf "$KEELSON_CRITEST_HOME"' EXIT
+  "$here/critest-images.sh" "$build/test" "$KEELSON_CRITEST_HOME/images"
+  exec unshare --net --kill-child "$0" "${arguments[@]}"
+fi
+home=$KEELSON_CRITEST_HOME
+ip link set lo up
+pids=()
+stop() {
+  trap - EXIT
+  for pid in "${pids[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
+  for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
+  awk -v home="$home" '$5 ~ "^" home {print $5}' /proc/self/mountinfo | sort -r | xargs -r -n1 umount -l
+  if [ -n "$keep" ]; then echo "kept: $home"; else rm -rf --one-file-system "$home"; fi
+}
+trap stop EXIT
+wait_for_socket() { for _ in $(seq 150); do [ -S "$1" ] && return; sleep 0.1; done; echo "critest: no $1" >&2; tail -5 "$home"/*.log >&2; return 1; }
+
+# Images: a registry on loopback under the names that critest has built in.
+"$build/test/test-registry" "$home/images/list" > "$home/registry" &
+pids+=($!)
+for _ in $(seq 100); do grep -q '^$' "$home/registry" && break; sleep 0.1; done
+address=$(head -1 "$home/registry")
+for name in registry.k8s.io gcr.io; do
+  mkdir -p "$home/certs.d/$name"
+  printf 'server = "http://%s"\n\n[host."http://%s"]\n  capabilities = ["pull", "resolve"]\n' "$address" "$address" > "$home/certs.d/$name/hosts.toml"
+done
+# One image is asked for by a digest that is built in; the same image made here has another.
+digest=$(awk '$1 ~ /test-image-digest$/ {print $3}' "$home/registry")
+LC_ALL=C sed "s/\(test-image-digest@\)sha256:[0-9a-f]\{64\}/\1$digest/g" "$tools/critest" > "$home/critest"
+chmod +x "$home/critest"
+
+network() {  # network NAME MAIN_PLUGIN: portmap behind it, for host ports
+  mkdir -p "$home/cni/$1"
+  echo "{\"cniVersion\":\"1.0.0\",\"name\":\"$1\",\"plugins\":[$2,{\"type\":\"portmap\",\"capabilities\":{\"portMappings\":true}}]}" > "$home/cni/$1/10.conflist"
+}
+start_ours() {
+  network ours "{\"type\":\"keelson-cni\",\"dataDir\":\"$home/ipam\",\"ranges\":[\"10.245.0.0/24\"]}"
+  "$build/bin/keelson" --run "$home/run" node --roles runtime --root "$home/root" --cni-conf-dir "$home/cni/ours" --cni-bin-dir "$build/bin" /usr/lib/cni \
+    --registry-config-dir "$home/certs.d" --cgroup-root "/$(basename "$home")" --remove-pods-on-exit > "$home/ours.log" 2>&1 &
+  pids+=($!)
+  socket=$home/run/cri.sock
+}
+start_theirs() {
+  network theirs "{\"type\":\"bridge\",\"bridge\":\"kl-critest0\",\"isGateway\":true,\"ipMasq\":true,\"ipam\":{\"type\":\"host-local\",\"dataDir\":\"$home/host-local\",\"ranges\":[[{\"subnet\":\"10.245.1.0/24\"}]],\"routes\":[{\"dst\":\"0.0.0.0/0\"}]}}"
+  cat > "$home/containerd.toml" <<TOML
+version = 2
+root = "$home/containerd/root"
+state = "$home/containerd/state"
+disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.devmapper"]
+[grpc]
+  address = "$home/containerd.sock"
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "keelson.example/pause:1"
+  restrict_oom_score_adj = true
+  disable_apparmor = true
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "/usr/lib/cni"
+    conf_dir = "$home/cni/theirs"
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "$home/certs.d"
+TOML
+  containerd --config "$home/containerd.toml" > "$home/theirs.log" 2>&1 &
+  pids+=($!)
+  socket=$home/containerd.sock
+  wait_for_socket "$socket"
+  "$top/deploy/examples/make-images.sh" "$build/test/test-server" "$home/examples"
+  ctr --address "$socket" -n k8s.io images import "$home/examples/pause.tar" > /dev/null
+}
+# measure SIDE: "status TAB seconds TAB spec" a line, in $home/SIDE.specs
+measure() {
+  local side=$1 socket
+  start_"$side"
+  wait_for_socket "$socket"
+  # Slow polls make most of critest's time; a fixed seed makes two runs alike.
+  timeout "${KEELSON_CRITEST_TIMEOUT:-1200}" "$home/critest" --config "$home/none" --runtime-endpoint "unix://$socket" --image-endpoint "unix://$socket" \
+    --ginkgo.v --ginkgo.seed 1 --ginkgo.no-color ${focus:+--ginkgo.focus "$focus"} --ginkgo.junit-report "$home/$side.xml" > "$home/$side.out" 2>&1 || true
+  [ -s "$home/$side.xml" ] || { echo "critest: no report for $side" >&2; tail -20 "$home/$side.out" >&2; return 1; }
+  sed -n 's/.*<testcase name="\[It\] \([^"]*\)" classname="[^"]*" status="\([^"]*\)" time="\([^"]*\)".*/\2\t\3\t\1/p' "$home/$side.xml" |
+    sed 's/&#34;/"/g; s/&#39;/'"'"'/g; s/&amp;/\&/g; s/\[k8s.io\] //' | sort -t$'\t' -k3 > "$home/$side.specs"
+}
+
+sides=(ours theirs)
+[ -z "$only" ] || sides=("$only")
+case " ${sides[*]} " in *" theirs "*)
+  for tool in containerd runc ctr; do command -v $tool > /dev/null || skip "needs $tool"; done ;;
+esac
+for side in "${sides[@]}"; do measure "$side"; done
+for side in ours theirs; do [ -e "$home/$side.specs" ] || : > "$home/$side.specs"; done
+
+echo "critest $("$tools/crictl" --version | awk '{print $3}'): ours beside $(containerd --version 2>/dev/null | awk '{print $1, $3}') with $(runc --version 2>/dev/null | head -1)"
+awk -F'\t' -v focus="$focus" '
+  FNR == 1 {file++}
+  file == 1 && FILENAME ~ /ours.specs$/ {ours[$3] = $1; seconds[$3] = $2; all[$3]; next}
+  {theirs[$3] = $1; all[$3]}
+  function word(s) {return s == "" ? "-" : s}
+  END {
+    for (spec in all) {
+      if (focus != "" && ours[spec] != "passed" && ours[spec] != "failed" && theirs[spec] != "passed" && theirs[spec] != "failed") continue
+      printf "%-8s %-8s %s\n", word(ours[spec]), word(theirs[spec]), spec | "sort -k3"
+      count["ours " ours[spec]]++; count["theirs " theirs[spec]]++
+      if (theirs[spec] == "passed" && ours[spec] != "passed" && ours[spec] != "") worse++
+      if (ours[spec] != "" && ours[spec] != "passed" && ours[spec] != "skipped") failed++
+    }
+    close("sort -k3")
+    printf "ours: %d passed, %d failed, %d skipped; containerd: %d passed, %d failed, %d skipped; passing there and not here: %d\n",
+      count["ours passed"], failed, count["ours skipped"], count["theirs passed"], count["theirs failed"], count["theirs skipped"], worse
+    exit worse > 0 || (length(theirs) == 0 && failed > 0)
+  }' "$home/ours.specs" "$home/theirs.specs"
