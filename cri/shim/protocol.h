@@ -41,7 +41,7 @@ struct SandboxSpec {
   uint32_t version = kProtocolVersion;
   std::string id;
   std::string run_dir;                     ///< exists; gets shim.sock and <container>.exit files
-  std::string hostname;                    ///< empty: keep the node's UTS namespace
+  std::string hostname;                    ///< empty: the node's name; with the node's network, its UTS namespace too
   std::string netns_pin;                   ///< where the network namespace is bind-mounted; empty: the node's network
   NamespaceMode ipc = NamespaceMode::pod;  ///< pod or node
   NamespaceMode pid = NamespaceMode::container;  ///< pod: the shim keeps a PID 1 for all; container; node

@@ -79,7 +79,7 @@ Result<std::unique_ptr<Sandbox>> Sandbox::enter(SandboxSpec wanted) {
   KEELSON_DO(set_oom_score(spec.oom_score_adj));
   bool network = !spec.netns_pin.empty();
   int flags = (network ? CLONE_NEWNET : 0) | (spec.ipc == NamespaceMode::node ? 0 : CLONE_NEWIPC) |
-              (spec.hostname.empty() ? 0 : CLONE_NEWUTS);
+              (network || !spec.hostname.empty() ? CLONE_NEWUTS : 0);
   if (flags != 0 && ::unshare(flags) < 0) {
     return fail_errno(errno, "make the sandbox's namespaces");
   }

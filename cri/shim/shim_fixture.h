@@ -99,11 +99,13 @@ class ShimTest : public ::testing::Test {
     fs::remove_all(dir_);
   }
 
+  std::string hostname_ = "pod-name";
+
   SandboxSpec sandbox(NamespaceMode pid) {
     SandboxSpec spec;
     spec.id = "sandbox";
     spec.run_dir = dir_ + "/run";
-    spec.hostname = "pod-name";
+    spec.hostname = hostname_;
     spec.netns_pin = dir_ + "/netns";
     spec.pid = pid;
     spec.sysctls = {{"net.ipv4.ip_unprivileged_port_start", "80"}};

@@ -86,6 +86,16 @@ TEST_F(ShimTest, TheContainerIsAloneAndClean) {
       "you root?)\nrefused\n");
 }
 
+TEST_F(ShimTest, ASandboxWithoutAHostnameCannotRenameTheNode) {
+  hostname_ = "";
+  launch();
+  const auto own = fs::read_symlink("/proc/self/ns/uts").string();
+  EXPECT_NE(shell("uts", "readlink /proc/self/ns/uts"), own + "\n");
+  char name[256] = "";
+  ::gethostname(name, sizeof name);
+  EXPECT_EQ(shell("name", "hostname"), std::string(name) + "\n");
+}
+
 TEST_F(ShimTest, UsersGroupsAndHome) {
   launch();
   auto spec =
