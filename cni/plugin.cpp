@@ -23,6 +23,16 @@ using Printed = Checked<json::value>;
 
 constexpr std::chrono::milliseconds kRemovalLimit{2000};
 
+/// JSON is UTF-8; what was put into an error may be any bytes.
+std::string ascii(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    out += byte < 0x80 ? std::string(1, c) : fmt::format("\\x{:02x}", byte);
+  }
+  return out;
+}
+
 int64_t now_seconds() {
   return ::time(nullptr);
 }
@@ -209,9 +219,9 @@ PluginAnswer run_plugin(const Invocation& invocation) {
   auto printed = run_verb(invocation);
   if (!printed) {
     const auto& error = printed.error();
-    json::object object{{"cniVersion", kNewestVersion}, {"code", error.code}, {"msg", error.message}};
+    json::object object{{"cniVersion", kNewestVersion}, {"code", error.code}, {"msg", ascii(error.message)}};
     if (!error.details.empty()) {
-      object["details"] = error.details;
+      object["details"] = ascii(error.details);
     }
     return {1, json::serialize(object)};
   }

@@ -58,6 +58,7 @@ TEST(Plugin, BadInputGetsTheSpecsCodeAndNamesTheField) {
 
 TEST(Plugin, BadEnvironment) {
   for (const auto& [id, interface, netns] : std::vector<std::array<const char*, 3>>{{"", "eth0", "/n"},
+                                                                                    {"c1\x88", "eth0", "/n"},
                                                                                     {"../id", "eth0", "/n"},
                                                                                     {"id", "", "/n"},
                                                                                     {"id", "much-too-long-name", "/n"},

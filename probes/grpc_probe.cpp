@@ -95,15 +95,19 @@ Task<TryResult> try_grpc(Loop* loop, Target target, Duration limit) {
     }
     auto kept = std::make_shared<decltype(handler)>(std::move(handler));
     auto work = std::make_shared<decltype(asio::make_work_guard(*io))>(asio::make_work_guard(*io));
-    call->stub.UnaryCall(&call->context, "/grpc.health.v1.Health/Check", grpc::StubOptions(), &call->request,
-                         &call->response, [io, call, kept, slot, work](grpc::Status status) {
-                           asio::post(*io, [call, kept, slot, status, work]() mutable {
-                             if (slot.is_connected()) {
-                               slot.clear();
-                             }
-                             std::move (*kept)(Result<TryResult>(read_result(status, call->response)));
+    auto resume = [call, kept, slot, work](const grpc::Status& status) mutable {
+      if (slot.is_connected()) {
+        slot.clear();
+      }
+      std::move (*kept)(Result<TryResult>(read_result(status, call->response)));
+    };
+    // The channel's last share must not be left to gRPC's own thread, which would wait for itself: all goes to the
+    // loop.
+    auto* shared = call.get();
+    shared->stub.UnaryCall(&shared->context, "/grpc.health.v1.Health/Check", grpc::StubOptions(), &shared->request,
+                           &shared->response, [io, resume = std::move(resume)](grpc::Status status) mutable {
+                             asio::post(*io, [resume = std::move(resume), status]() mutable { resume(status); });
                            });
-                         });
   };
   auto result = co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Result<TryResult>)>(
       std::move(initiate), asio::use_awaitable);

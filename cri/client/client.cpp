@@ -2,8 +2,12 @@
 // client.h: each call's request and answer, in Protobuf.
 #include "cri/client/client.h"
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+
 #include "cri/client/calls.h"
 #include "cri/client/convert.h"
+#include "cri/client/event_poll.h"
 #include "cri/client/event_stream.h"
 #include "cri/proto/keelson.grpc.pb.h"
 
@@ -242,6 +246,10 @@ class Client : public RuntimeClient {
   void watch_events(std::function<void(ContainerEvent)> handle, std::function<void()> resync) override {
     watch_->handle = std::move(handle);
     watch_->resync = std::move(resync);
+    watch_->poll = [this] {
+      watch_->resync();
+      asio::co_spawn(loop_.io(), poll_events(&loop_, this, watch_), asio::detached);
+    };
     connect_events(watch_);
   }
 

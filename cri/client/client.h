@@ -69,7 +69,7 @@ class RuntimeClient {
 
   /// Calls `handle` for each container event, from now on until the object goes, reconnecting as often as needed.
   /// `resync` is called after each (re)connection: events may have been missed, so look at everything. Kept for the
-  /// life of the object.
+  /// life of the object. A runtime that tells no events (containerd before 1.7) is asked for everything each second.
   virtual void watch_events(std::function<void(ContainerEvent)> handle, std::function<void()> resync) = 0;
 };
 

@@ -12,6 +12,7 @@
 
 #include "common/task_group.h"
 #include "cri/client/convert.h"
+#include "cri/client/event_poll.h"
 #include "cri/proto/api.grpc.pb.h"
 
 namespace keelson::cri {
@@ -39,6 +40,9 @@ class FaultyRuntime : public v1::RuntimeService::Service {
   }
   grpc::Status GetContainerEvents(grpc::ServerContext* context, const v1::GetEventsRequest*,
                                   grpc::ServerWriter<v1::ContainerEventResponse>* writer) override {
+    if (!tells_events) {
+      return {grpc::StatusCode::UNIMPLEMENTED, "unknown method GetContainerEvents"};
+    }
     writer->SendInitialMetadata();
     v1::ContainerEventResponse event;
     event.set_container_id("c" + std::to_string(++streams));
@@ -51,6 +55,24 @@ class FaultyRuntime : public v1::RuntimeService::Service {
     }
     return grpc::Status::OK;
   }
+  grpc::Status ListPodSandbox(grpc::ServerContext*, const v1::ListPodSandboxRequest*,
+                              v1::ListPodSandboxResponse* answer) override {
+    auto* sandbox = answer->add_items();
+    sandbox->set_id("s");
+    sandbox->mutable_metadata()->set_uid("uid");
+    sandbox->set_state(v1::SANDBOX_READY);
+    return grpc::Status::OK;
+  }
+  grpc::Status ListContainers(grpc::ServerContext*, const v1::ListContainersRequest*,
+                              v1::ListContainersResponse* answer) override {
+    auto* container = answer->add_containers();
+    container->set_id("c");
+    container->set_pod_sandbox_id("s");
+    container->set_state(++lists < 2 ? v1::CONTAINER_RUNNING : v1::CONTAINER_EXITED);
+    return grpc::Status::OK;
+  }
+  std::atomic<int> lists = 0;
+  std::atomic<bool> tells_events = true;
   std::atomic<int> streams = 0;
   std::promise<void> hung_up;
 };
@@ -190,6 +212,43 @@ TEST_F(ClientTest, EventsComeAgainAfterTheStreamAndTheRuntimeEnded) {
   run_until(3);
   EXPECT_EQ(seen.back(), "c3");
   EXPECT_EQ(resyncs, 3) << "one for each stream, for events may have been lost in between";
+}
+
+TEST_F(ClientTest, ARuntimeWithoutEventsIsListed) {
+  runtime_.tells_events = false;
+  serve();
+  Loop loop(real_clock(), "client-test");
+  auto client = connect_runtime(loop, socket_);
+  auto work = asio::make_work_guard(loop.io());
+  std::vector<ContainerEvent> seen;
+  int resyncs = 0;
+  client->watch_events([&](const ContainerEvent& event) { seen.push_back(event); }, [&] { ++resyncs; });
+  for (auto end = std::chrono::steady_clock::now() + kLong; seen.empty() && std::chrono::steady_clock::now() < end;) {
+    loop.io().run_one_for(std::chrono::milliseconds(100));
+  }
+  ASSERT_EQ(seen.size(), 1U) << "what was there first is no news";
+  EXPECT_EQ(seen[0].container_id, "c");
+  EXPECT_EQ(seen[0].kind, ContainerEventKind::stopped);
+  EXPECT_EQ(seen[0].pod.uid, "uid");
+  EXPECT_EQ(resyncs, 1);
+}
+
+TEST(Relist, TellsWhatDiffers) {
+  Relist relist;
+  SandboxStatus sandbox{.id = "s", .metadata = {.name = "p", .uid = "u"}, .ready = true};
+  ContainerStatus container{.id = "c", .sandbox_id = "s", .state = ContainerState::created};
+  EXPECT_TRUE(relist.update({sandbox}, {container}).empty());
+  container.state = ContainerState::running;
+  auto started = relist.update({sandbox}, {container});
+  ASSERT_EQ(started.size(), 1U);
+  EXPECT_EQ(started[0].kind, ContainerEventKind::started);
+  EXPECT_TRUE(relist.update({sandbox}, {container}).empty());
+  sandbox.ready = false;
+  EXPECT_EQ(relist.update({sandbox}, {}).size(), 2U) << "the sandbox stopped, the container went";
+  auto gone = relist.update({}, {});
+  ASSERT_EQ(gone.size(), 1U);
+  EXPECT_EQ(gone[0].kind, ContainerEventKind::removed);
+  EXPECT_EQ(gone[0].pod.uid, "u");
 }
 
 }  // namespace

@@ -44,9 +44,13 @@ class EventReader : public grpc::ClientReadReactor<v1::ContainerEventResponse> {
     StartRead(&response_);
   }
 
-  void OnDone(const grpc::Status&) override {
-    watch_->loop.post([watch = watch_] {
+  void OnDone(const grpc::Status& status) override {
+    watch_->loop.post([watch = watch_, none = status.error_code() == grpc::StatusCode::UNIMPLEMENTED] {
       if (watch->closed) {
+        return;
+      }
+      if (none) {
+        watch->poll();
         return;
       }
       watch->timer.expires_after(watch->retry);

@@ -21,13 +21,15 @@ struct Watch {
   std::shared_ptr<OpenCalls> calls;
   std::function<void(ContainerEvent)> handle;
   std::function<void()> resync;
+  std::function<void()> poll;  ///< The runtime has no stream: find out otherwise, from now on.
   v1::RuntimeService::Stub* stub = nullptr;
   asio::steady_timer timer;
   std::chrono::milliseconds retry = kFirstRetry;
   std::atomic<bool> closed = false;
 };
 
-/// Opens the stream, and again, ever later up to 5 s, each time it ends, until `closed`.
+/// Opens the stream, and again, ever later up to 5 s, each time it ends, until `closed`; or until the runtime says that
+/// it has none.
 void connect_events(const std::shared_ptr<Watch>& watch);
 
 }  // namespace keelson::cri

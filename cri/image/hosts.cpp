@@ -3,8 +3,12 @@
 #include "cri/image/hosts.h"
 
 #include <algorithm>
+#include <stdexcept>
 #include <utility>
 
+// Its own assertions are about what a file says, too: they must end the reading, not the daemon.
+#define TOML_ASSERT(expression) \
+  static_cast<void>((expression) ? 0 : throw std::invalid_argument("not TOML; look for a wrong key or quote"))
 #include <toml++/toml.h>
 
 #include "common/fd.h"
@@ -26,6 +30,25 @@ std::string default_server(const std::string& registry) {
   auto host = registry.substr(0, registry.starts_with('[') ? registry.find(']') + 1 : registry.find(':'));
   bool local = host == "localhost" || host == "127.0.0.1" || host == "[::1]";
   return (local ? "http://" : "https://") + (registry == "docker.io" ? "registry-1.docker.io" : registry);
+}
+
+/// toml++ 3.3 runs into undefined behaviour at some characters outside ASCII, so they may stand in comment lines alone,
+/// which it is not shown.
+Result<std::string> without_comment_lines(const std::string& text) {
+  std::string shown;
+  size_t number = 0;
+  for (size_t at = 0; at < text.size(); ++number) {
+    const auto end = std::min(text.find('\n', at), text.size());
+    const auto line = text.substr(at, end - at);
+    const auto first = line.find_first_not_of(" \t");
+    const bool comment = first != line.npos && line[first] == '#';
+    if (!comment && std::ranges::any_of(line, [](char c) { return static_cast<unsigned char>(c) >= 0x80; })) {
+      return fail(Kind::invalid, "line {}: a character outside ASCII; only comment lines may have those", number + 1);
+    }
+    shown += comment ? "\n" : line + "\n";
+    at = end + 1;
+  }
+  return shown;
 }
 
 /// The API's URL and the name for messages; a server without a scheme gets the one it would have as a registry.
@@ -157,10 +180,13 @@ Result<std::vector<RegistryHost>> hosts_for(const std::string& config_dir, const
     if (!text) {
       return std::unexpected(std::move(text).error());
     }
+    KEELSON_TRY(const auto shown, without_comment_lines(*text).context("{}", file.path()));
     try {
-      return read_hosts(file, toml::parse(*text)).context("{}", file.path());
+      return read_hosts(file, toml::parse(shown)).context("{}", file.path());
     } catch (const toml::parse_error& error) {
       return fail(Kind::invalid, "{}:{}: {}", file.path(), error.source().begin.line, error.description());
+    } catch (const std::invalid_argument& error) {
+      return fail(Kind::invalid, "{}: {}", file.path(), error.what());
     }
   }
   RegistryHost origin;

@@ -11,6 +11,8 @@
 //       override_path = false                 true: the URL has the API's whole path, "/v2" is not added
 //       [host."http://127.0.0.1:5000".header]
 //         x-token = "..."                     or a list
+//
+// Only comment lines may have characters outside ASCII.
 #pragma once
 
 #include <string>

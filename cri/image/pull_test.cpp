@@ -208,6 +208,16 @@ TEST_F(PullTest, HostsFile) {
   auto wrong = hosts_for(dir_ + "/certs.d", "r.test");
   ASSERT_FALSE(wrong);
   EXPECT_THAT(wrong.error().message(), HasSubstr("r.test/hosts.toml: host.\"ftp://x\": expected http"));
+  // Found by fuzzing: what makes toml++ assert or worse is an error like any other.
+  for (const char* text :
+       {"[~hio:1host.\"http://x\"]\n", "a = \xce\x96\n", "\xce\x96 = 1\n", "server = \"\\\xce\x96\"\n"}) {
+    write_hosts("r.test", text);
+    auto damaged = hosts_for(dir_ + "/certs.d", "r.test");
+    ASSERT_FALSE(damaged) << text;
+    EXPECT_THAT(damaged.error().message(), HasSubstr("r.test/hosts.toml"));
+  }
+  write_hosts("r.test", " # \xce\x96\nserver = 'https://r.test'\n");
+  EXPECT_TRUE(hosts_for(dir_ + "/certs.d", "r.test")) << "comments may be in any language";
   EXPECT_EQ(hosts_for("", "docker.io")->front().url, "https://registry-1.docker.io/v2");
 }
 

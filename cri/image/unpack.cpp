@@ -25,6 +25,12 @@ constexpr std::string_view kWhiteout = ".wh.";
 constexpr std::string_view kOpaque = ".wh..wh..opq";
 constexpr size_t kMaxPath = 4096;
 
+/// libarchive sometimes fails without saying why.
+std::string error_of(archive* from) {
+  const char* text = ::archive_error_string(from);
+  return text != nullptr ? text : "the archive is damaged";
+}
+
 /// libarchive gives no text in the locale when that is plain "C" and the name is not ASCII.
 const char* either(const char* local, const char* utf8) {
   return local != nullptr ? local : utf8;
@@ -119,24 +125,42 @@ class Layer {
  private:
   Result<Fd> open_parent(const std::string& path) {
     auto found = open_in_root(root_.get(), path.empty() ? "." : path, O_RDONLY | O_DIRECTORY);
-    if (found || found.error().kind() != Kind::not_found) {
+    if (found || path.empty() || (found.error().kind() != Kind::not_found && found.error().code() != ENOTDIR)) {
       return found;
     }
     auto slash = path.rfind('/');
     KEELSON_TRY(auto parent, open_parent(slash == std::string::npos ? "" : path.substr(0, slash)));
     std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
+    const bool hides = is_whiteout(parent.get(), name) && ::unlinkat(parent.get(), name.c_str(), 0) == 0;
     if (::mkdirat(parent.get(), name.c_str(), 0755) < 0 && errno != EEXIST) {
       return fail_errno(errno, "make folder {}", path);
+    }
+    if (hides) {
+      KEELSON_DO(make_opaque(parent.get(), name).context("folder {}", path));
     }
     return open_in_root(root_.get(), path, O_RDONLY | O_DIRECTORY);
   }
 
+  static bool is_whiteout(int parent, const std::string& name) {
+    struct stat info{};
+    return ::fstatat(parent, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISCHR(info.st_mode) &&
+           info.st_rdev == 0;
+  }
+
+  /// Nothing of lower layers is seen in the folder.
+  static Result<> make_opaque(int parent, const std::string& name) {
+    const Fd folder(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!folder || ::fsetxattr(folder.get(), "trusted.overlay.opaque", "y", 1, 0) < 0) {
+      return fail_errno(errno, "mark the folder opaque");
+    }
+    return {};
+  }
+
+  /// A whiteout is of lower layers alone, wherever it stands in the archive (OCI image-spec, layer.md): what this layer
+  /// has under the name stays, and hides them.
   Result<> whiteout(int parent, const std::string& name) {
     if (name == kOpaque) {
-      if (::fsetxattr(parent, "trusted.overlay.opaque", "y", 1, 0) < 0) {
-        return fail_errno(errno, "mark the folder opaque");
-      }
-      return {};
+      return make_opaque(parent, ".");
     }
     std::string hidden = name.substr(kWhiteout.size());
     if (hidden.starts_with(kWhiteout)) {
@@ -145,7 +169,10 @@ class Layer {
     if (hidden.empty() || hidden == "." || hidden == "..") {
       return fail(Kind::invalid, "a whiteout of '{}'", hidden);
     }
-    KEELSON_DO(clear(parent, hidden, false));
+    struct stat own{};
+    if (::fstatat(parent, hidden.c_str(), &own, AT_SYMLINK_NOFOLLOW) == 0) {
+      return S_ISDIR(own.st_mode) ? make_opaque(parent, hidden) : Result<>();
+    }
     if (::mknodat(parent, hidden.c_str(), S_IFCHR, ::makedev(0, 0)) < 0) {
       return fail_errno(errno, "make the whiteout");
     }
@@ -169,6 +196,7 @@ class Layer {
 
   Result<> make(archive* tar, archive_entry* entry, int parent, const std::string& name, uint64_t& content) {
     auto type = ::archive_entry_filetype(entry);
+    const bool hides = is_whiteout(parent, name);
     KEELSON_DO(clear(
         parent, name,
         type == AE_IFDIR && either(::archive_entry_hardlink(entry), ::archive_entry_hardlink_utf8(entry)) == nullptr));
@@ -180,15 +208,20 @@ class Layer {
     switch (type) {
       case AE_IFDIR:
         failed = ::mkdirat(parent, name.c_str(), 0755) < 0 && errno != EEXIST ? errno : 0;
+        if (failed == 0 && hides) {
+          KEELSON_DO(make_opaque(parent, name));
+        }
         break;
       case AE_IFREG:
         return write_file(tar, entry, parent, name, content);
-      case AE_IFLNK:
-        failed = ::symlinkat(either(::archive_entry_symlink(entry), ::archive_entry_symlink_utf8(entry)), parent,
-                             name.c_str()) < 0
-                     ? errno
-                     : 0;
+      case AE_IFLNK: {
+        const char* target = either(::archive_entry_symlink(entry), ::archive_entry_symlink_utf8(entry));
+        if (target == nullptr) {
+          return fail(Kind::invalid, "a symbolic link without a target");
+        }
+        failed = ::symlinkat(target, parent, name.c_str()) < 0 ? errno : 0;
         break;
+      }
       case AE_IFCHR:
       case AE_IFBLK:
       case AE_IFIFO:
@@ -237,7 +270,7 @@ class Layer {
       content += size;
     }
     if (read != ARCHIVE_EOF) {
-      return fail(Kind::invalid, "{}", ::archive_error_string(tar));
+      return fail(Kind::invalid, "{}", error_of(tar));
     }
     if (end < ::archive_entry_size(entry) && ::ftruncate(file.get(), ::archive_entry_size(entry)) < 0) {
       return fail_errno(errno, "extend it");
@@ -308,9 +341,7 @@ Result<Archive> open_compressed(int fd) {
   archive_entry* whole = nullptr;
   if (::archive_read_open_fd(compressed.get(), fd, 65536) != ARCHIVE_OK ||
       ::archive_read_next_header(compressed.get(), &whole) != ARCHIVE_OK) {
-    return fail(
-        Kind::invalid, "layer: {}",
-        ::archive_error_string(compressed.get()) != nullptr ? ::archive_error_string(compressed.get()) : "empty");
+    return fail(Kind::invalid, "layer: {}", error_of(compressed.get()));
   }
   return compressed;
 }
@@ -329,7 +360,7 @@ Result<Unpacked> unpack_layer(int fd, const std::string& target, UnpackLimits li
     return fail(Kind::exhausted, "layer: larger than the limit of {} bytes uncompressed", limits.bytes);
   };
   if (::archive_read_open(tar.get(), &plain, nullptr, read_plain, nullptr) != ARCHIVE_OK) {
-    return plain.over_limit ? too_large() : fail(Kind::invalid, "layer: {}", ::archive_error_string(tar.get()));
+    return plain.over_limit ? too_large() : fail(Kind::invalid, "layer: {}", error_of(tar.get()));
   }
   Layer layer(std::move(root));
   Unpacked unpacked;
@@ -346,14 +377,14 @@ Result<Unpacked> unpack_layer(int fd, const std::string& target, UnpackLimits li
     }
   }
   if (next != ARCHIVE_EOF) {
-    return plain.over_limit ? too_large() : fail(Kind::invalid, "layer: {}", ::archive_error_string(tar.get()));
+    return plain.over_limit ? too_large() : fail(Kind::invalid, "layer: {}", error_of(tar.get()));
   }
   // What is behind the archive's end counts for the digest.
   const void* rest = nullptr;
   for (ssize_t n = 1; n > 0;) {
     n = read_plain(tar.get(), &plain, &rest);
     if (n < 0) {
-      return plain.over_limit ? too_large() : fail(Kind::invalid, "layer: {}", ::archive_error_string(tar.get()));
+      return plain.over_limit ? too_large() : fail(Kind::invalid, "layer: {}", error_of(tar.get()));
     }
   }
   KEELSON_DO(layer.finish());

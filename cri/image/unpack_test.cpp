@@ -5,6 +5,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -12,6 +13,8 @@
 
 #include <filesystem>
 #include <vector>
+
+#include "common/fd.h"
 
 namespace keelson::cri::image {
 namespace {
@@ -96,6 +99,27 @@ TEST_F(Unpack, WhiteoutsBecomeOverlayfsOwn) {
   EXPECT_EQ(value, 'y');
 }
 
+TEST_F(Unpack, WhiteoutsAreOfLowerLayersWhereverTheyStand) {
+  ASSERT_TRUE(unpack({{"before/.wh.f"},
+                      {"before/f", AE_IFREG, "x"},
+                      {"after/f", AE_IFREG, "x"},
+                      {"after/.wh.f"},
+                      {".wh.d1"},
+                      {"d1", AE_IFDIR},
+                      {"d2/f", AE_IFREG, "x"},
+                      {".wh.d2"},
+                      {".wh.d3"},
+                      {"d3/f", AE_IFREG, "x"}}));
+  for (const char* file : {"before/f", "after/f", "d2/f", "d3/f"}) {
+    EXPECT_TRUE(fs::is_regular_file(fs::symlink_status(dir_ / "root" / file))) << file;
+  }
+  for (const char* folder : {"d1", "d2", "d3"}) {
+    char value = 0;
+    EXPECT_EQ(::getxattr((dir_ / "root" / folder).c_str(), "trusted.overlay.opaque", &value, 1), 1)
+        << folder << " must hide what lower layers have in it";
+  }
+}
+
 TEST_F(Unpack, NothingLeavesTheFolder) {
   std::string up = (dir_ / "outside").string();
   fs::create_directories(up);
@@ -127,6 +151,33 @@ TEST_F(Unpack, Limits) {
   auto many = unpack({{"a"}, {"b"}, {"c"}}, {.entries = 2});
   ASSERT_FALSE(many);
   EXPECT_EQ(many.error().kind(), Kind::exhausted);
+}
+
+TEST_F(Unpack, DamagedArchivesAreErrors) {
+  // Found by fuzzing: a header of extended attributes that is cut off, of which libarchive says nothing.
+  std::string header(596, '\0');
+  header.replace(0, 14, "././@PaxHeader");
+  header.replace(100, 8, "0000000");
+  header.replace(124, 12, "00000000420");
+  header.replace(156, 1, "x");
+  header.replace(257, 8,
+                 std::string("ustar\0"
+                             "00",
+                             8));
+  header.replace(148, 8, "        ");
+  unsigned sum = 0;
+  for (size_t i = 0; i < 512; ++i) {
+    sum += static_cast<unsigned char>(header[i]);
+  }
+  header.replace(148, 7, fmt::format("{:06o}", sum) + '\0');
+  auto path = (dir_ / "damaged.tar").string();
+  auto file = open_file(path, O_RDWR | O_CREAT);
+  ASSERT_TRUE(file && write_all(file->get(), header));
+  ASSERT_EQ(::lseek(file->get(), 0, SEEK_SET), 0);
+  auto done = unpack_layer(file->get(), dir_ / "root", {});
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().kind(), Kind::invalid);
+  EXPECT_FALSE(unpack({{"link", AE_IFLNK, ""}}));
 }
 
 }  // namespace
