@@ -30,22 +30,7 @@ bench_cri() {
   mkdir -p "$home/cni/ours" "$home/cni/theirs"
   echo "{\"cniVersion\":\"1.1.0\",\"name\":\"ours\",\"plugins\":[{\"type\":\"keelson-cni\",\"dataDir\":\"$home/ipam\",\"ranges\":[\"10.243.0.0/24\"]}]}" > "$home/cni/ours/10.conflist"
   echo "{\"cniVersion\":\"1.0.0\",\"name\":\"theirs\",\"plugins\":[{\"type\":\"bridge\",\"bridge\":\"kl-bench0\",\"isGateway\":true,\"ipam\":{\"type\":\"host-local\",\"dataDir\":\"$home/host-local\",\"ranges\":[[{\"subnet\":\"10.243.1.0/24\"}]],\"routes\":[{\"dst\":\"0.0.0.0/0\"}]}}]}" > "$home/cni/theirs/10.conflist"
-  cat > "$home/containerd.toml" <<TOML
-version = 2
-root = "$home/containerd/root"
-state = "$home/containerd/state"
-disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.devmapper"]
-[grpc]
-  address = "$home/containerd.sock"
-[plugins."io.containerd.grpc.v1.cri"]
-  sandbox_image = "keelson.example/pause:1"
-  restrict_oom_score_adj = true
-  disable_apparmor = true
-  [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "/usr/lib/cni"
-    conf_dir = "$home/cni/theirs"
-TOML
-  containerd --config "$home/containerd.toml" > "$home/containerd.log" 2>&1 &
+  "$top/tests/support/containerd.sh" "$home" "$home/cni/theirs" > "$home/containerd.log" 2>&1 &
   local their_pid=$!
   pids+=($their_pid)
   "$top/build/bin/keelson" --run "$home/run" node --roles runtime --root "$home/root" --cni-conf-dir "$home/cni/ours" --cni-bin-dir "$top/build/bin" \

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent alone, on somebody else's runtime: Debian's containerd with runc and the reference network plugins. That
+// one tells no container events, so the agent has to find out.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/support/cluster_images.h"
+#include "tests/support/node_fixture.h"
+
+namespace keelson::testing {
+namespace {
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+constexpr const char* kBridge = "kl-e2e0";
+
+class ContainerdTest : public NodeTest {
+ protected:
+  void SetUp() override {
+    for (const char* tool : {"containerd", "ctr", "runc"}) {
+      if (run({"which", tool}).code != 0) {
+        GTEST_SKIP() << "SKIP: needs " << tool;
+      }
+    }
+    if (!fs::exists("/usr/lib/cni/bridge")) {
+      GTEST_SKIP() << "SKIP: needs the reference network plugins in /usr/lib/cni";
+    }
+    NodeTest::SetUp();
+    start_containerd();
+  }
+  void TearDown() override {
+    NodeTest::TearDown();
+    if (containerd_ > 0) {
+      EXPECT_EQ(ctr({"containers", "list", "-q"}).out, "") << "containers were left in containerd";
+      ::kill(containerd_, SIGTERM);
+      ::waitpid(containerd_, nullptr, 0);
+      run({"ip", "link", "delete", kBridge});
+    }
+  }
+
+  Output ctr(std::vector<std::string> arguments) {
+    std::vector<std::string> command = {"ctr", "--address", home() + "/containerd.sock", "-n", "k8s.io"};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    return run(command);
+  }
+
+  void start_containerd() {
+    fs::create_directories(home() + "/cni/theirs");
+    std::ofstream(home() + "/cni/theirs/10.conflist") << fmt::format(
+        R"({{"cniVersion":"1.0.0","name":"theirs","plugins":[{{"type":"bridge","bridge":"{}","isGateway":true,)"
+        R"("ipam":{{"type":"host-local","dataDir":"{}/host-local","ranges":[[{{"subnet":"10.248.1.0/24"}}]],)"
+        R"("routes":[{{"dst":"0.0.0.0/0"}}]}}}}]}})",
+        kBridge, home());
+    const std::string script = KEELSON_SOURCE_DIR "/tests/support/containerd.sh";
+    const std::string conf = home() + "/cni/theirs";
+    const std::string log_file = home() + "/containerd.log";
+    posix_spawn_file_actions_t actions;
+    ::posix_spawn_file_actions_init(&actions);
+    ::posix_spawn_file_actions_addopen(&actions, 1, log_file.c_str(), O_WRONLY | O_CREAT, 0600);
+    ::posix_spawn_file_actions_adddup2(&actions, 1, 2);
+    std::string home_dir = home();
+    char* words[] = {const_cast<char*>(script.c_str()), home_dir.data(), const_cast<char*>(conf.c_str()), nullptr};
+    ASSERT_EQ(::posix_spawn(&containerd_, script.c_str(), &actions, nullptr, words, environ), 0);
+    ::posix_spawn_file_actions_destroy(&actions);
+    wait_until("containerd listens",
+               [&] { return fs::exists(home() + "/containerd.sock") && ctr({"version"}).code == 0; });
+    ASSERT_EQ(
+        run({KEELSON_SOURCE_DIR "/deploy/examples/make-images.sh", "build/test/test-server", home() + "/archives"})
+            .code,
+        0);
+    for (const auto& archive : fs::directory_iterator(home() + "/archives")) {
+      ASSERT_EQ(ctr({"images", "import", archive.path()}).code, 0) << archive.path();
+    }
+  }
+
+ private:
+  pid_t containerd_ = -1;
+};
+
+TEST_F(ContainerdTest, TheAgentRunsTheExamplesOnContainerd) {
+  for (const auto& manifest : fs::directory_iterator(KEELSON_SOURCE_DIR "/deploy/examples/manifests")) {
+    fs::copy(manifest.path(), home() + "/manifests");
+  }
+  start_node({"--roles", "agent", "--cri-socket", home() + "/containerd.sock"});
+  for (const char* name : {"web", "frontend", "volumes"}) {
+    wait_ready(name);
+  }
+  auto phase = [&](const std::string& name) { return std::string(pod(name).at("status").at("phase").as_string()); };
+  wait_until("the pipeline has succeeded", [&] { return phase("pipeline") == "Succeeded"; });
+  wait_until("the crashing pod is restarted", [&] { return restarts("crash") >= 1; });
+  auto echo = keelson({"exec", "volumes", "--", "echo", "by containerd"});
+  EXPECT_EQ(echo.out, "by containerd\n") << echo.error;
+  EXPECT_NE(keelson({"logs", "web"}).out.find("listening"), std::string::npos);
+
+  auto first = process_of("web", "server");
+  ASSERT_NE(first, "");
+  kill_node();
+  start_node({"--roles", "agent", "--cri-socket", home() + "/containerd.sock"});
+  wait_ready("web");
+  EXPECT_EQ(process_of("web", "server"), first) << "a new agent restarts nothing of containerd's either";
+}
+
+}  // namespace
+}  // namespace keelson::testing
