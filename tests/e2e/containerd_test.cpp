@@ -25,6 +25,9 @@ constexpr const char* kBridge = "kl-e2e0";
 class ContainerdTest : public NodeTest {
  protected:
   void SetUp() override {
+    if (::geteuid() != 0) {
+      GTEST_SKIP() << "SKIP: needs root";
+    }
     for (const char* tool : {"containerd", "ctr", "runc"}) {
       if (run({"which", tool}).code != 0) {
         GTEST_SKIP() << "SKIP: needs " << tool;
@@ -33,8 +36,8 @@ class ContainerdTest : public NodeTest {
     if (!fs::exists("/usr/lib/cni/bridge")) {
       GTEST_SKIP() << "SKIP: needs the reference network plugins in /usr/lib/cni";
     }
+    start_containerd();  // first, so that it counts as there before
     NodeTest::SetUp();
-    start_containerd();
   }
   void TearDown() override {
     NodeTest::TearDown();
