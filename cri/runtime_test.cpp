@@ -4,7 +4,9 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include <map>
 #include <regex>
+#include <set>
 #include <thread>
 
 #include "cri/runtime_fixture.h"
@@ -273,6 +275,50 @@ TEST_F(RuntimeFixture, ExecAndAttachByUrl) {
   EXPECT_EQ(all[Channel::out], "got this\n");
   EXPECT_EQ(status_of(id).status().exit_code(), 6);
   EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
+}
+
+TEST_F(RuntimeFixture, MetricsAreThoseThatAreDescribed) {
+  const auto sandbox = run_sandbox(sandbox_config("metrics"));
+  const auto id = run_container(sandbox, container_config("main", {"sleep", "1000"}));
+  v1::ListMetricDescriptorsResponse described;
+  ASSERT_TRUE(
+      call(&v1::RuntimeService::Stub::ListMetricDescriptors, v1::ListMetricDescriptorsRequest(), described).ok());
+  std::map<std::string, int> label_counts;
+  for (const auto& descriptor : described.descriptors()) {
+    EXPECT_TRUE(label_counts.emplace(descriptor.name(), descriptor.label_keys_size()).second) << descriptor.name();
+  }
+  v1::ListPodSandboxMetricsResponse listed;
+  ASSERT_TRUE(call(&v1::RuntimeService::Stub::ListPodSandboxMetrics, v1::ListPodSandboxMetricsRequest(), listed).ok());
+  ASSERT_EQ(listed.pod_metrics_size(), 1);
+  const auto& pod = listed.pod_metrics(0);
+  EXPECT_EQ(pod.pod_sandbox_id(), sandbox);
+  ASSERT_EQ(pod.container_metrics_size(), 1);
+  EXPECT_EQ(pod.container_metrics(0).container_id(), id);
+  std::set<std::string> seen;
+  auto check = [&](const auto& metrics) {
+    for (const auto& metric : metrics) {
+      EXPECT_EQ(label_counts.at(metric.name()), metric.label_values_size()) << metric.name();
+      EXPECT_TRUE(seen.insert(metric.name() + " " + metric.label_values(metric.label_values_size() - 1)).second);
+      if (metric.name() == "container_memory_usage_bytes" || metric.name() == "container_processes") {
+        EXPECT_GT(metric.value().value(), 0u) << metric.name();
+      }
+    }
+  };
+  check(pod.metrics());
+  check(pod.container_metrics(0).metrics());
+  EXPECT_TRUE(seen.contains("container_memory_usage_bytes main"));
+  EXPECT_TRUE(seen.contains("container_processes POD"));
+  EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
+}
+
+TEST_F(RuntimeFixture, CheckpointsAreRefusedInWords) {
+  v1::CheckpointContainerRequest request;
+  request.set_container_id("abc");
+  v1::CheckpointContainerResponse response;
+  const auto status = call(&v1::RuntimeService::Stub::CheckpointContainer, request, response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
+  EXPECT_EQ(status.error_message(),
+            "checkpoint container abc: this runtime makes no checkpoints; the container runs on unchanged");
 }
 
 TEST_F(RuntimeFixture, StatsAndLists) {

@@ -42,6 +42,9 @@ class RuntimeService final : public v1::RuntimeService::Service {
   KEELSON_RPC(ListContainerStats);
   KEELSON_RPC(PodSandboxStats);
   KEELSON_RPC(ListPodSandboxStats);
+  KEELSON_RPC(ListMetricDescriptors);
+  KEELSON_RPC(ListPodSandboxMetrics);
+  KEELSON_RPC(CheckpointContainer);
 #undef KEELSON_RPC
   grpc::Status GetContainerEvents(grpc::ServerContext*, const v1::GetEventsRequest*,
                                   grpc::ServerWriter<v1::ContainerEventResponse>*) override;
