@@ -29,37 +29,46 @@ Result<> wait_for(int socket, short events, int limit_ms) {
 
 }  // namespace
 
-Result<> send_frame(int socket, FrameType type, std::string_view body, const std::vector<int>& fds) {
+std::string frame_bytes(FrameType type, std::string_view body) {
   std::string bytes;
   auto size = static_cast<uint32_t>(body.size() + 1);
   bytes.append(reinterpret_cast<const char*>(&size), sizeof size);
   bytes.push_back(static_cast<char>(type));
   bytes.append(body);
-  std::string_view left = bytes;
+  return bytes;
+}
+
+Result<size_t> send_some(int socket, std::string_view bytes, const std::vector<int>& fds) {
   alignas(cmsghdr) std::array<char, CMSG_SPACE(kMaxFds * sizeof(int))> control{};
-  while (!left.empty()) {
-    iovec data{const_cast<char*>(left.data()), left.size()};
-    msghdr message{};
-    message.msg_iov = &data;
-    message.msg_iovlen = 1;
-    if (left.size() == bytes.size() && !fds.empty()) {
-      message.msg_control = control.data();
-      message.msg_controllen = CMSG_SPACE(fds.size() * sizeof(int));
-      cmsghdr* header = CMSG_FIRSTHDR(&message);
-      header->cmsg_level = SOL_SOCKET;
-      header->cmsg_type = SCM_RIGHTS;
-      header->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
-      std::memcpy(CMSG_DATA(header), fds.data(), fds.size() * sizeof(int));
-    }
-    ssize_t n = ::sendmsg(socket, &message, MSG_NOSIGNAL);
-    if (n < 0 && errno == EAGAIN) {
-      KEELSON_DO(wait_for(socket, POLLOUT, 10'000));
-      continue;
-    }
-    if (n < 0 && errno != EINTR) {
-      return fail(Kind::unavailable, "the other end of the shim's socket is gone: {}", errno_text(errno));
-    }
-    left.remove_prefix(n < 0 ? 0 : static_cast<size_t>(n));
+  iovec data{const_cast<char*>(bytes.data()), bytes.size()};
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  if (!fds.empty()) {
+    message.msg_control = control.data();
+    message.msg_controllen = CMSG_SPACE(fds.size() * sizeof(int));
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
+    std::memcpy(CMSG_DATA(header), fds.data(), fds.size() * sizeof(int));
+  }
+  ssize_t n = ::sendmsg(socket, &message, MSG_NOSIGNAL);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+    return 0;
+  }
+  if (n < 0) {
+    return fail(Kind::unavailable, "the other end of the shim's socket is gone: {}", errno_text(errno));
+  }
+  return static_cast<size_t>(n);
+}
+
+Result<> send_frame(int socket, FrameType type, std::string_view body, const std::vector<int>& fds) {
+  const std::string bytes = frame_bytes(type, body);
+  for (size_t sent = 0; sent < bytes.size();) {
+    KEELSON_TRY(auto now,
+                send_some(socket, std::string_view(bytes).substr(sent), sent == 0 ? fds : std::vector<int>()));
+    sent += now;
   }
   return {};
 }

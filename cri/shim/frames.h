@@ -21,7 +21,14 @@ struct Frame {
 /// Larger frames are refused: a spec with its environment and filter is some tens of KiB.
 inline constexpr size_t kMaxFrame = 16 << 20;
 
-/// Sends one frame; waits while the peer does not read. Kind::unavailable when the peer is gone.
+/// One frame as it goes over the socket.
+std::string frame_bytes(FrameType type, std::string_view body);
+
+/// Sends what the socket takes at once, `fds` with the first byte; how many bytes: 0 if it takes none now.
+/// Kind::unavailable when the peer is gone.
+Result<size_t> send_some(int socket, std::string_view bytes, const std::vector<int>& fds);
+
+/// For a blocking socket: sends one frame; waits while the peer does not read. Kind::unavailable when the peer is gone.
 Result<> send_frame(int socket, FrameType type, std::string_view body, const std::vector<int>& fds = {});
 
 /// Collects bytes and descriptors of one connection into frames.

@@ -8,7 +8,8 @@
 // answered in order. After `subscribe` a connection gets Event frames until it closes.
 //
 // Lifetimes: Create makes the child up to just before exec; Start lets it go. If the shim dies, its containers die with
-// it (PR_SET_PDEATHSIG; in a private PID namespace with all their children). If the daemon dies, nothing happens.
+// it (PR_SET_PDEATHSIG; in a private PID namespace with all their children; in a shared one what they have forked is
+// left in their cgroups, for the daemon to kill). If the daemon dies, nothing happens.
 #pragma once
 
 #include <cstdint>
@@ -203,7 +204,8 @@ enum class Verb : uint8_t {
   reopen_log = 7,  ///< container_id -> -
   remove = 8,      ///< container_id -> -; kills what is left of it first
   state = 9,       ///< -> statuses of all
-  subscribe = 10,  ///< -> -; then events on this connection
+  subscribe = 10,  ///< -> -; then events on this connection. Who does not read them is hung up: connect again, and ask
+                   ///< for the state
   shutdown = 11,   ///< kills everything, unpins the netns, removes shim.sock; the reply is the last word
 };
 

@@ -175,16 +175,18 @@ TEST_F(ShimTest, TerminalOfAContainerAndOfAnExec) {
   EXPECT_EQ(std::string(data, n > 0 ? static_cast<size_t>(n) : 0), "terminal\r\n");
 }
 
-TEST_F(ShimTest, SharedPidNamespaceSeesTheOthers) {
-  launch(NamespaceMode::pod);
-  auto first = container("a", {"sleep", "1234"});
-  first.pid = NamespaceMode::pod;
-  ASSERT_TRUE(client_->create(first));
-  ASSERT_TRUE(client_->start("a"));
-  auto second = container("b", {"sh", "-c", "cat /proc/1/comm; ps | grep -c '[s]leep 1234'"});
-  second.pid = NamespaceMode::pod;
-  run(second);
-  EXPECT_EQ(output("b"), "pod-init\n1\n");
+TEST_F(ShimTest, RemovalEndsExecsToo) {
+  launch();
+  auto spec = container("c", {"sleep", "100"});
+  ASSERT_TRUE(client_->create(spec));
+  ASSERT_TRUE(client_->start("c"));
+  auto process = spec.process;
+  auto null = open_file("/dev/null", O_RDWR);
+  ASSERT_TRUE(client_->exec("c", "e", process, {null->get(), null->get(), null->get()}));
+  // The first process of a PID namespace is not gone before its namespace's other members are reaped.
+  EXPECT_TRUE(client_->remove("c"));
+  EXPECT_EQ(wait_exit("c", "e").signal, SIGKILL);
+  EXPECT_TRUE(client_->state()->empty());
 }
 
 TEST_F(ShimTest, StateOutlivesTheConnection) {

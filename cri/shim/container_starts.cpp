@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// container_table.h: new processes, from the request to their channel's last word.
+#include <sys/wait.h>
+
+#include <csignal>
+
+#include "common/clock.h"
+#include "cri/shim/container_table.h"
+
+namespace keelson::cri::shim {
+
+namespace {
+
+int64_t now_ns() {
+  return real_clock().wall().time_since_epoch().count();
+}
+
+}  // namespace
+
+Result<> ContainerTable::create(uint32_t number, ContainerSpec spec) {
+  if (containers_.contains(spec.id)) {
+    return fail(Kind::exists, "container {} is already there", spec.id);
+  }
+  auto container = std::make_unique<Container>(std::move(spec), poller_);
+  KEELSON_DO(container->output.open_log());
+  const auto& wanted = container->spec;
+  KEELSON_TRY(auto stdio, make_streams(*container));
+  auto& process = container->process;
+  KEELSON_TRY(process.child, clone_container(wanted, std::move(stdio), sandbox_.pidns()));
+  process.status.container_id = wanted.id;
+  await(process, number, Verb::create);
+  containers_[wanted.id] = std::move(container);
+  return {};
+}
+
+Result<ChildStdio> ContainerTable::make_streams(Container& container) {
+  ChildStdio stdio;
+  if (container.spec.process.tty) {
+    return stdio;
+  }
+  KEELSON_TRY(stdio.out, container.output.add_pipe(Stream::out));
+  KEELSON_TRY(stdio.error, container.output.add_pipe(Stream::error));
+  if (container.spec.stdin_open) {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) < 0) {
+      return fail_errno(errno, "make a pipe");
+    }
+    stdio.in = Fd(ends[0]);
+    container.input = Fd(ends[1]);
+  }
+  return stdio;
+}
+
+void ContainerTable::await(Process& process, uint32_t number, Verb verb) {
+  process.status.pid = process.child.pid;
+  process.status.created_at = now_ns();
+  process.waiting_for = number;
+  process.waiting_verb = verb;
+  const int channel = process.child.channel.get();
+  poller_.watch(channel, Source::channel, static_cast<uint32_t>(channel));
+}
+
+Result<> ContainerTable::start(uint32_t number, const std::string& id) {
+  KEELSON_TRY(auto* container, find(id));
+  auto& process = container->process;
+  if (process.status.state != ProcessState::created || process.waiting_for != 0) {
+    return fail(Kind::conflict, "container {} has been started already", id);
+  }
+  KEELSON_DO(release(process.child.channel.get()));
+  process.waiting_for = number;
+  process.waiting_verb = Verb::start;
+  return {};
+}
+
+Result<> ContainerTable::exec(uint32_t number, Request& request, std::vector<Fd>& fds) {
+  KEELSON_TRY(auto* container, find(request.container_id));
+  if (container->process.status.state != ProcessState::running) {
+    return fail(Kind::conflict, "container {} is not running", request.container_id);
+  }
+  if (container->execs.contains(request.exec_id)) {
+    return fail(Kind::exists, "exec {} is already there", request.exec_id);
+  }
+  ChildStdio stdio;
+  if (fds.size() >= 3) {
+    stdio = {.in = std::move(fds[0]), .out = std::move(fds[1]), .error = std::move(fds[2])};
+  }
+  Process process;
+  KEELSON_TRY(process.child,
+              clone_exec(container->spec, request.process, std::move(stdio), container->process.child.pidfd.get()));
+  process.status.container_id = request.container_id;
+  process.status.exec_id = request.exec_id;
+  await(process, number, Verb::exec);
+  container->execs[request.exec_id] = std::move(process);
+  return {};
+}
+
+Process* ContainerTable::process_of_channel(int channel, Container*& owner) {
+  for (auto& [id, container] : containers_) {
+    owner = container.get();
+    if (container->process.child.channel.get() == channel) {
+      return &container->process;
+    }
+    for (auto& [exec_id, process] : container->execs) {
+      if (process.child.channel.get() == channel) {
+        return &process;
+      }
+    }
+  }
+  return nullptr;
+}
+
+void ContainerTable::hear_channel(int fd) {
+  Container* container = nullptr;
+  auto* process = process_of_channel(fd, container);
+  if (process == nullptr) {
+    return;
+  }
+  auto heard = read_child(fd);
+  if (heard && !*heard) {
+    return;
+  }
+  if (!heard || (*heard)->what == ChildMessage::What::failed) {
+    failed(*container, *process, heard ? (*heard)->error : heard.error());
+    return;
+  }
+  auto& message = **heard;
+  if (message.terminal) {
+    process->terminal = std::move(message.terminal);
+    if (process->status.exec_id.empty()) {
+      container->output.use_terminal(*duplicate(process->terminal.get()));
+    }
+  }
+  if (message.what == ChildMessage::What::ready) {
+    process->made = true;
+    if (process->waiting_verb == Verb::create) {
+      answer_waiting(*process, -1);
+    }
+    return;
+  }
+  // End of file: exec has happened, or a container that was never started is gone.
+  process->child.channel.reset();
+  if (process->waiting_verb == Verb::start || process->waiting_verb == Verb::exec) {
+    process->status.state = ProcessState::running;
+    process->status.started_at = now_ns();
+    answer_waiting(*process, process->status.exec_id.empty() ? -1 : process->terminal.get());
+  }
+}
+
+void ContainerTable::answer_waiting(Process& process, int fd) {
+  if (auto number = std::exchange(process.waiting_for, 0); number != 0) {
+    Answer answer{.statuses = {process.status}, .fd = {}};
+    if (fd >= 0) {
+      answer.fd = duplicate(fd).value_or(Fd());
+    }
+    connections_.reply(static_cast<uint32_t>(number), std::move(answer));
+  }
+}
+
+void ContainerTable::refuse_waiting(Process& process, const Error& error) {
+  if (auto number = std::exchange(process.waiting_for, 0); number != 0) {
+    connections_.reply(static_cast<uint32_t>(number), std::unexpected(error));
+  }
+}
+
+void ContainerTable::failed(Container& container, Process& process, const Error& error) {
+  process.child.channel.reset();
+  if (process.child.pid > 0) {
+    ::kill(process.child.pid, SIGKILL);
+    ::waitpid(process.child.pid, nullptr, 0);
+  }
+  auto number = std::exchange(process.waiting_for, 0);
+  auto verb = process.waiting_verb;
+  if (verb == Verb::exec) {
+    container.execs.erase(process.status.exec_id);
+  } else if (verb == Verb::create) {
+    containers_.erase(container.spec.id);
+  } else {
+    process.status.state = ProcessState::exited;
+    process.status.exit_code = 128;
+    process.status.started_at = process.status.finished_at = now_ns();
+    note_exit(container, process.status);
+  }
+  if (number != 0) {
+    connections_.reply(static_cast<uint32_t>(number), std::unexpected(error));
+  }
+}
+
+}  // namespace keelson::cri::shim
