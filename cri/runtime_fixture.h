@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <regex>
 #include <string>
 
 #include "common/fd.h"
@@ -159,6 +160,18 @@ class RuntimeFixture : public testing::Test {
     security->mutable_namespace_options()->set_pid(v1::CONTAINER);
     security->mutable_seccomp()->set_profile_type(v1::SecurityProfile::RuntimeDefault);
     return config;
+  }
+
+  /// The pid of the sandbox's shim, as verbose status tells it; 0 if it does not.
+  pid_t shim_of(const std::string& sandbox) {
+    v1::PodSandboxStatusRequest request;
+    request.set_pod_sandbox_id(sandbox);
+    request.set_verbose(true);
+    v1::PodSandboxStatusResponse response;
+    EXPECT_TRUE(call(&v1::RuntimeService::Stub::PodSandboxStatus, request, response).ok());
+    std::smatch match;
+    const auto& info = response.info().at("info");
+    return std::regex_search(info, match, std::regex("\"pid\":(\\d+)")) ? std::stoi(match[1]) : 0;
   }
 
   std::string run_sandbox(const v1::PodSandboxConfig& config) {

@@ -182,21 +182,42 @@ TEST_F(RuntimeFixture, RestartKeepsEverything) {
 TEST_F(RuntimeFixture, LossOfTheShimIsTold) {
   const auto sandbox = run_sandbox(sandbox_config("loss"));
   const auto id = run_container(sandbox, container_config("main", {"sleep", "1000"}));
-  v1::PodSandboxStatusRequest request;
-  request.set_pod_sandbox_id(sandbox);
-  request.set_verbose(true);
-  v1::PodSandboxStatusResponse response;
-  ASSERT_TRUE(call(&v1::RuntimeService::Stub::PodSandboxStatus, request, response).ok());
-  std::smatch match;
-  const auto info = response.info().at("info");
-  ASSERT_TRUE(std::regex_search(info, match, std::regex("\"pid\":(\\d+)")));
-  ASSERT_EQ(::kill(std::stoi(match[1]), SIGKILL), 0);
+  ASSERT_EQ(::kill(shim_of(sandbox), SIGKILL), 0);
   const auto status = wait_exit(id);
   EXPECT_EQ(status.exit_code(), 137);
   EXPECT_THAT(status.message(), HasSubstr("shim"));
   EXPECT_EQ(sandbox_state(sandbox), v1::SANDBOX_NOTREADY);
   restart();
   EXPECT_EQ(sandbox_state(sandbox), v1::SANDBOX_NOTREADY);
+  EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
+}
+
+TEST_F(RuntimeFixture, NothingOutlivesALostShimInTheNodesPidNamespace) {
+  auto config = sandbox_config("stray");
+  config.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(v1::NODE);
+  const auto sandbox = run_sandbox(config);
+  const auto word = "31" + std::to_string(::getpid());
+  auto main = container_config("main", {"sh", "-c", "sleep " + word + " & wait"});
+  main.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(v1::NODE);
+  const auto id = run_container(sandbox, main);
+  auto strays = [&] {
+    int found = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+      found += read_file(entry.path().string() + "/cmdline").value_or("").find(word) != std::string::npos &&
+               read_file(entry.path().string() + "/comm").value_or("") == "sleep\n";
+    }
+    return found;
+  };
+  for (int i = 0; i < 1000 && strays() == 0; ++i) {
+    ::usleep(5000);
+  }
+  ASSERT_EQ(strays(), 1);
+  ASSERT_EQ(::kill(shim_of(sandbox), SIGKILL), 0);
+  EXPECT_EQ(wait_exit(id).exit_code(), 137);
+  for (int i = 0; i < 1000 && strays() > 0; ++i) {
+    ::usleep(5000);
+  }
+  EXPECT_EQ(strays(), 0);
   EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
 }
 

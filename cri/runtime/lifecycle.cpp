@@ -8,6 +8,7 @@
 #include "common/fd.h"
 #include "common/log.h"
 #include "cri/runtime/status_view.h"
+#include "cri/shim/cgroup_kill.h"
 
 namespace keelson::cri {
 
@@ -89,6 +90,11 @@ void record_loss(Parts& parts, const std::string& sandbox_id) {
     log::error("loss of sandbox {}: {}; kept in memory", sandbox_id, saved.error().message());
   }
   for (const auto& container : (*sandbox)->containers()) {
+    // In a shared PID namespace what it has forked lives on without the shim.
+    const auto cgroup = container->read([](const auto& record) { return record.cgroup(); });
+    if (auto dead = cgroup.empty() ? Result<>() : shim::kill_cgroups(parts.cgroups.procs_files(cgroup)); !dead) {
+      log::error("container {}: {}", container->id(), dead.error().message());
+    }
     if (container->state() != v1::CONTAINER_EXITED) {
       shim::ProcessStatus status;
       status.exit_code = kKilled;
