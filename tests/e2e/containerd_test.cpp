@@ -75,10 +75,7 @@ class ContainerdTest : public NodeTest {
     ::posix_spawn_file_actions_destroy(&actions);
     wait_until("containerd listens",
                [&] { return fs::exists(home() + "/containerd.sock") && ctr({"version"}).code == 0; });
-    ASSERT_EQ(
-        run({KEELSON_SOURCE_DIR "/deploy/examples/make-images.sh", "build/test/test-server", home() + "/archives"})
-            .code,
-        0);
+    make_images(home() + "/archives");
     for (const auto& archive : fs::directory_iterator(home() + "/archives")) {
       ASSERT_EQ(ctr({"images", "import", archive.path()}).code, 0) << archive.path();
     }
