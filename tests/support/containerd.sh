@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Becomes a containerd that is beside every other one of this machine: the peer of benches and tests.
-# usage: containerd.sh HOME CNI_CONF_DIR    its socket is HOME/containerd.sock; its pods' pause image must be imported
+# usage: containerd.sh HOME CNI_CONF_DIR [STATE_DIR]    its socket is HOME/containerd.sock; its pods' pause image must be imported
 set -euo pipefail
-home=$1 cni=$2
+home=$1 cni=$2 state=${3:-$1/containerd/state}
 cat > "$home/containerd.toml" <<TOML
 version = 2
 root = "$home/containerd/root"
-state = "$home/containerd/state"
+state = "$state"
 disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.devmapper"]
 [grpc]
   address = "$home/containerd.sock"
