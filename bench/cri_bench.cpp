@@ -226,23 +226,23 @@ int main(int argc, char** argv) {
   std::string their_pid;
   int runs = 15;
   int many = 20;
+  int many_runs = 9;
   app.add_option("--ours", ours, "Our CRI socket")->required();
   app.add_option("--theirs", theirs, "The peer's CRI socket")->required();
   app.add_option("--our-pid", our_pid, "Our daemon")->required();
   app.add_option("--their-pid", their_pid, "The peer's daemon")->required();
-  app.add_option("--home", home, "A folder of this run: its name marks the keepers of pods, and it holds logs")
-      ->required();
+  app.add_option("--home", home, "A folder of this run: it marks our keepers, and holds logs")->required();
   app.add_option("--image", image, "An image both have, with /bin/sleep and /bin/true");
   app.add_option("--runs", runs, "Rounds");
   app.add_option("--many", many, "Pods at once");
+  app.add_option("--many-runs", many_runs, "Rounds of that");
   CLI11_PARSE(app, argc, argv);
 
-  auto mark = fs::path(home).filename().string();
-  auto cgroup = "/" + mark;
+  auto cgroup = "/" + fs::path(home).filename().string();
   Runtime our_runtime("keelson", ours, cgroup, home + "/logs/ours");
   Runtime their_runtime("containerd", theirs, cgroup, home + "/logs/theirs");
-  Side sides[2] = {{&our_runtime, {}, "keelson-shim", mark, our_pid},
-                   {&their_runtime, {}, "containerd-shim-runc-v2", mark, their_pid}};
+  Side sides[2] = {{&our_runtime, {}, "keelson-shim", home, our_pid},
+                   {&their_runtime, {}, "containerd-shim-runc-v2", home, their_pid}};
   for (int run = -1; run < runs; ++run) {
     for (auto& side : sides) {
       Samples warm_up;
@@ -254,7 +254,7 @@ int main(int argc, char** argv) {
       side.runtime->remove(pod, &samples);
     }
   }
-  for (int round = 0; round < 3; ++round) {
+  for (int round = 0; round < many_runs; ++round) {
     for (auto& side : sides) {
       many_at_once(side, round, many, image);
     }

@@ -6,20 +6,17 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 filter=${1:-}
 [ "${1:-}" != --filter ] || filter=${2:-}
 home=$(mktemp -d /tmp/keelson-bench-XXXXXX)
-# What both daemons keep in /run by default is in memory here too.
-volatile=/run/$(basename "$home")
-mkdir -m 0711 "$volatile"
 pids=()
 stop() {
   trap - EXIT
   for pid in "${pids[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
   for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
   # A bench that failed leaves its pods.
-  pkill -KILL -f "keelson-shim .*$(basename "$home")" || true
-  awk -v name="$(basename "$home")" 'index($5, name) {print $5}' /proc/self/mountinfo | sort -r | xargs -r -n1 umount -l
+  pkill -KILL -f "keelson-shim .*$home" || true
+  awk -v home="$home" '$5 ~ "^" home {print $5}' /proc/self/mountinfo | sort -r | xargs -r -n1 umount -l
   ip link del kl-bench0 2>/dev/null || true
   find /sys/fs/cgroup -depth -type d -path "*/$(basename "$home")*" -exec rmdir {} + 2>/dev/null || true
-  rm -rf --one-file-system "$home" "$volatile"
+  rm -rf --one-file-system "$home"
 }
 trap stop EXIT
 wanted() { [ -z "$filter" ] || [[ $1 == *$filter* ]]; }
@@ -33,20 +30,20 @@ bench_cri() {
   mkdir -p "$home/cni/ours" "$home/cni/theirs"
   echo "{\"cniVersion\":\"1.1.0\",\"name\":\"ours\",\"plugins\":[{\"type\":\"keelson-cni\",\"dataDir\":\"$home/ipam\",\"ranges\":[\"10.243.0.0/24\"]}]}" > "$home/cni/ours/10.conflist"
   echo "{\"cniVersion\":\"1.0.0\",\"name\":\"theirs\",\"plugins\":[{\"type\":\"bridge\",\"bridge\":\"kl-bench0\",\"isGateway\":true,\"ipam\":{\"type\":\"host-local\",\"dataDir\":\"$home/host-local\",\"ranges\":[[{\"subnet\":\"10.243.1.0/24\"}]],\"routes\":[{\"dst\":\"0.0.0.0/0\"}]}}]}" > "$home/cni/theirs/10.conflist"
-  "$top/tests/support/containerd.sh" "$home" "$home/cni/theirs" "$volatile/containerd" > "$home/containerd.log" 2>&1 &
+  "$top/tests/support/containerd.sh" "$home" "$home/cni/theirs" > "$home/containerd.log" 2>&1 &
   local their_pid=$!
   pids+=($their_pid)
-  "$top/build/bin/keelson" --run "$volatile/run" node --roles runtime --root "$home/root" --cni-conf-dir "$home/cni/ours" --cni-bin-dir "$top/build/bin" \
+  "$top/build/bin/keelson" --run "$home/run" node --roles runtime --root "$home/root" --cni-conf-dir "$home/cni/ours" --cni-bin-dir "$top/build/bin" \
     --image-archives "$home/images" > "$home/keelson.log" 2>&1 &
   local our_pid=$!
   pids+=($our_pid)
   wait_for_socket "$home/containerd.sock"
-  wait_for_socket "$volatile/run/cri.sock"
+  wait_for_socket "$home/run/cri.sock"
   for image in "$home"/images/busybox.tar "$home"/images/pause.tar; do
     ctr --address "$home/containerd.sock" -n k8s.io images import "$image" > /dev/null
   done
   echo "== cri: beside $(containerd --version | awk '{print $1, $3}'), $(runc --version | head -1), bridge + host-local"
-  "$top/build/bench/cri_bench" --ours "$volatile/run/cri.sock" --theirs "$home/containerd.sock" --our-pid $our_pid --their-pid $their_pid --home "$home" ||
+  "$top/build/bench/cri_bench" --ours "$home/run/cri.sock" --theirs "$home/containerd.sock" --our-pid $our_pid --their-pid $their_pid --home "$home" ||
     { tail -n 5 "$home/keelson.log" "$home/containerd.log"; return 1; }
 }
 

@@ -40,6 +40,8 @@ class NodePodConfigs : public PodConfigs {
   std::string termination_log(const kube::ObjectMeta& pod, const std::string& container, uint32_t attempt) override;
   std::vector<cri::AuthConfig> credentials(const kube::Pod& pod, const std::string& image) override;
 
+  /// Makes the cgroups of the QoS classes; before the first pod.
+  Result<> make_roots();
   /// Takes away the cgroup root and folders that are empty now; for a node that leaves nothing behind.
   void remove_empty_roots();
 

@@ -104,7 +104,7 @@ PodCgroups::PodCgroups(std::string mount)
   }
 }
 
-Result<> PodCgroups::create(const std::string& path, const PodLimits& limits) const {
+Result<> PodCgroups::make(const std::string& path) const {
   for (const auto& tree : trees_) {
     std::string folder = tree;
     for (size_t at = 1; at <= path.size();) {
@@ -127,6 +127,17 @@ Result<> PodCgroups::create(const std::string& path, const PodLimits& limits) co
       at = slash + 1;
     }
   }
+  return {};
+}
+
+Result<> PodCgroups::create_root(const std::string& root) const {
+  auto top = (root == "/" ? "" : root) + "/kubepods";
+  KEELSON_DO(make(top + "/burstable"));
+  return make(top + "/besteffort");
+}
+
+Result<> PodCgroups::create(const std::string& path, const PodLimits& limits) const {
+  KEELSON_DO(make(path));
   KEELSON_DO(set_shares(path, limits.cpu_shares));
   if (auto parent = path.substr(0, path.rfind('/')); parent.ends_with("/besteffort")) {
     KEELSON_DO(set_shares(parent, kLeastShares));

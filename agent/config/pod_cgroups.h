@@ -17,6 +17,8 @@ class PodCgroups {
   /// `mount` is where cgroupfs is, "/sys/fs/cgroup".
   explicit PodCgroups(std::string mount = "/sys/fs/cgroup");
 
+  /// Makes `root` and the cgroups of the QoS classes below, which stay as long as the node (kubelet's, as well).
+  Result<> create_root(const std::string& root) const;
   /// Makes `path` (see pod_cgroup()) with its parents, and sets the limits. Idempotent.
   Result<> create(const std::string& path, const PodLimits& limits) const;
   /// What all Burstable pods weigh together (kubelet: the sum of their requests); BestEffort ones have the least there
@@ -28,6 +30,7 @@ class PodCgroups {
   void remove_root(const std::string& root) const;
 
  private:
+  Result<> make(const std::string& path) const;
   Result<> set_shares(const std::string& path, int64_t shares) const;
 
   std::string mount_;

@@ -204,6 +204,7 @@ class AgentRole {
   }
 
   Task<> run() {
+    KEELSON_CO_DO(configs_.make_roots());
     runtime_.watch([this](const std::string& uid) { agent_.runtime_changed(uid); });
     tasks_.spawn("admin API", api_.run(config_.run + "/admin.sock"));
     co_return co_await agent_.run();

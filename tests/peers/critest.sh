@@ -78,24 +78,7 @@ start_ours() {
 }
 start_theirs() {
   network theirs "{\"type\":\"bridge\",\"bridge\":\"kl-critest0\",\"isGateway\":true,\"ipMasq\":true,\"ipam\":{\"type\":\"host-local\",\"dataDir\":\"$home/host-local\",\"ranges\":[[{\"subnet\":\"10.245.1.0/24\"}]],\"routes\":[{\"dst\":\"0.0.0.0/0\"}]}}"
-  cat > "$home/containerd.toml" <<TOML
-version = 2
-root = "$home/containerd/root"
-state = "$home/containerd/state"
-disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.devmapper"]
-[grpc]
-  address = "$home/containerd.sock"
-[plugins."io.containerd.grpc.v1.cri"]
-  sandbox_image = "keelson.example/pause:1"
-  restrict_oom_score_adj = true
-  disable_apparmor = true
-  [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "/usr/lib/cni"
-    conf_dir = "$home/cni/theirs"
-  [plugins."io.containerd.grpc.v1.cri".registry]
-    config_path = "$home/certs.d"
-TOML
-  containerd --config "$home/containerd.toml" > "$home/theirs.log" 2>&1 &
+  "$top/tests/support/containerd.sh" "$home" "$home/cni/theirs" "$home/certs.d" > "$home/theirs.log" 2>&1 &
   pids+=($!)
   socket=$home/containerd.sock
   wait_for_socket "$socket"

@@ -139,8 +139,8 @@ Output run(const std::vector<std::string>& command) {
 }
 
 void PrintTo(const Inventory& i, std::ostream* out) {
-  *out << fmt::format("processes {} mounts {} netns {} links {} routes {} cgroups {} addresses {}", i.processes,
-                      i.mounts, i.namespaces, i.links, i.routes, i.cgroups, i.addresses);
+  *out << fmt::format("processes {} mounts {} netns {} links {} routes {} cgroups {} addresses {} files {}",
+                      i.processes, i.mounts, i.namespaces, i.links, i.routes, i.cgroups, i.addresses, i.files);
 }
 
 NodeTest::NodeTest() : bin_(environment("KEELSON_BIN", "build/bin")) {
@@ -356,6 +356,9 @@ Inventory NodeTest::inventory() const {
   auto ipam = run({bin_ + "/keelson-cni", "--list", home_ + "/cni/data/e2e.leases"});
   EXPECT_EQ(ipam.code, 0) << ipam.error;
   found.addresses = count_lines(ipam.out);
+  for (const auto& file : fs::directory_iterator(fmt::format("/proc/{}/fd", node_), ignored)) {
+    found.files += file.path().empty() ? 0 : 1;
+  }
   return found;
 }
 

@@ -34,6 +34,7 @@ struct Inventory {
   size_t routes = 0;
   size_t cgroups = 0;    ///< below the node's cgroup root, over all hierarchies
   size_t addresses = 0;  ///< what the IPAM store holds
+  size_t files = 0;      ///< open descriptors of the node's process
   bool operator==(const Inventory&) const = default;
 };
 void PrintTo(const Inventory& inventory, std::ostream* out);
