@@ -55,7 +55,7 @@ Result<int> stop_signal_of(const v1::ContainerConfig& config, const RootImage& i
 }
 
 Result<> make_folders(const std::string& dir) {
-  for (const auto* name : {"/upper", "/work", "/rootfs"}) {
+  for (const auto* name : {"/upper", "/work"}) {
     KEELSON_DO(make_directories(dir + name, 0755));
   }
   return {};
@@ -97,6 +97,8 @@ Result<> build(Parts& parts, const Located& located, const v1::PodSandboxConfig&
   KEELSON_DO(make_folders(dir));
   KEELSON_DO(parts.cgroups.create(record.cgroup()));
   KEELSON_DO(parts.cgroups.apply(record.cgroup(), config.linux().resources()));
+  auto layers = image.layers;
+  layers.push_back(parts.mount_points_dir());
   const SpecInput input{.config = config,
                         .sandbox = sandbox_config,
                         .image = image.defaults,
@@ -104,7 +106,7 @@ Result<> build(Parts& parts, const Located& located, const v1::PodSandboxConfig&
                         .container_dir = dir,
                         .sandbox_dir = parts.sandbox_dir(record.sandbox_id()),
                         .seccomp_dir = parts.options.seccomp_dir,
-                        .layers = image.layers,
+                        .layers = std::move(layers),
                         .cgroup_procs = parts.cgroups.procs_files(record.cgroup()),
                         .unified_cgroups = parts.cgroups.unified(),
                         .target_pid = target,

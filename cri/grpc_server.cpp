@@ -36,6 +36,16 @@ ShimWatcher::Listener listener_for(Parts& parts) {
               }};
 }
 
+Result<> make_mount_points(const std::string& dir) {
+  for (const auto* folder : {"/proc", "/dev", "/sys", "/etc"}) {
+    KEELSON_DO(make_directories(dir + folder, 0755));
+  }
+  for (const auto* file : {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf"}) {
+    KEELSON_TRY(auto made, open_file(dir + file, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+  }
+  return {};
+}
+
 Result<std::unique_ptr<Parts>> make_parts(RuntimeOptions options, ImageSource& images) {
   KEELSON_DO(make_directories(options.state_dir, 0711));
   KEELSON_DO(make_directories(options.run_dir, 0711));
@@ -52,6 +62,7 @@ Result<std::unique_ptr<Parts>> make_parts(RuntimeOptions options, ImageSource& i
                 {},
                 nullptr,
                 nullptr});
+  KEELSON_DO(make_mount_points(parts->mount_points_dir()));
   KEELSON_TRY(parts->streaming, StreamingServer::start(options.streaming_address, options.streaming_port));
   KEELSON_TRY(parts->watcher, ShimWatcher::start(listener_for(*parts)));
   return parts;

@@ -72,6 +72,13 @@ TEST_F(ImageServiceFixture, LoadRunRemove) {
   grpc::ClientContext remove_context;
   EXPECT_TRUE(image_stub_->RemoveImage(&remove_context, remove, &removed).ok());
   ASSERT_TRUE(exec(id, {"true"}, 5, &output).ok());  // a container that runs keeps its layers
+  stub_.reset();
+  image_stub_.reset();
+  channel_.reset();
+  server_.reset();
+  start();
+  ASSERT_TRUE(exec(id, {"ls", "/bin/busybox"}, 5, &output).ok());
+  EXPECT_EQ(output.stdout(), "/bin/busybox\n");  // over a new daemon, too
   EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
   EXPECT_EQ(list().images_size(), 0);
   EXPECT_EQ(entries(options_.state_dir + "/images/layers"), 0);

@@ -41,6 +41,7 @@ class FolderImage final : public ImageSource {
                      .stop_signal = "SIGTERM"};
   }
   void release(const std::string&) override {}
+  void remove_unused() override {}
 
  private:
   const std::string layer_;

@@ -29,6 +29,7 @@ class StoreImages final : public ImageSource {
                      .stop_signal = config.stop_signal};
   }
   void release(const std::string& user) override { store_.release(user); }
+  void remove_unused() override { store_.remove_unused(); }
 
  private:
   image::ImageStore& store_;

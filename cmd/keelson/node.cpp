@@ -265,6 +265,7 @@ Result<int> run_node(const NodeConfig& given) {
   ::sigaddset(&signals, SIGINT);
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
+  ::umask(0022);  // containers' users read some of what is made here, whatever shell started the node
   KEELSON_DO(make_directories(given.root, 0711));
   KEELSON_DO(make_directories(given.run, 0711));
   // The kernel tells mounts by their real paths; ours must be the same to the letter.

@@ -14,6 +14,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "common/atomic_file.h"
+#include "common/log.h"
 #include "cri/image/digest.h"
 #include "cri/image/reference.h"
 
@@ -117,9 +118,12 @@ Result<std::unique_ptr<ImageStore>> ImageStore::open(Options options) {
   KEELSON_DO(remove_tree(root + "/tmp"));
   KEELSON_DO(make_directories(root + "/tmp", 0700));
   KEELSON_DO(store->read_index());
-  std::lock_guard lock(store->mutex_);
-  store->remove_unused_locked();
   return store;
+}
+
+void ImageStore::remove_unused() {
+  std::lock_guard lock(mutex_);
+  remove_unused_locked();
 }
 
 Result<> ImageStore::read_index() {
@@ -139,9 +143,6 @@ Result<> ImageStore::read_index() {
       auto image = image_from_json(item.as_object());
       images_[image.id] = image;
     }
-    for (const auto& [user, id] : object.at("holders").as_object()) {
-      holders_[std::string(user)] = std::string(id.as_string());
-    }
     for (const auto& [diff_id, bytes] : object.at("layers").as_object()) {
       layer_bytes_[std::string(diff_id)] = bytes.to_number<uint64_t>();
     }
@@ -152,22 +153,17 @@ Result<> ImageStore::read_index() {
   return {};
 }
 
-Result<> ImageStore::write_index_locked(bool power) const {
+Result<> ImageStore::write_index_locked() const {
   json::array images;
   for (const auto& [id, image] : images_) {
     images.push_back(to_json(image));
-  }
-  json::object holders;
-  for (const auto& [user, id] : holders_) {
-    holders[user] = id;
   }
   json::object layers;
   for (const auto& [diff_id, bytes] : layer_bytes_) {
     layers[diff_id] = bytes;
   }
-  json::object index{{"version", kIndexVersion}, {"images", images}, {"holders", holders}, {"layers", layers}};
-  return write_file_atomic(options_.root + "/index.json", json::serialize(index), 0600,
-                           power ? Durability::power : Durability::process);
+  json::object index{{"version", kIndexVersion}, {"images", images}, {"layers", layers}};
+  return write_file_atomic(options_.root + "/index.json", json::serialize(index), 0600, Durability::power);
 }
 
 /// Images without a name and a holder go, then layers without an image, then folders that nobody knows.
@@ -355,7 +351,7 @@ Result<StoredImage> ImageStore::add(NewImage wanted) {
   }
   images_[image.id] = image;
   remove_unused_locked();
-  KEELSON_DO(write_index_locked(true));
+  KEELSON_DO(write_index_locked());
   return image;
 }
 
@@ -369,7 +365,7 @@ Result<> ImageStore::remove(const std::string& reference) {
   image.tags.clear();
   image.digests.clear();
   remove_unused_locked();
-  return write_index_locked(true);
+  return write_index_locked();
 }
 
 Result<StoredImage> ImageStore::hold(const std::string& reference, const std::string& user) {
@@ -379,8 +375,6 @@ Result<StoredImage> ImageStore::hold(const std::string& reference, const std::st
     return fail(Kind::not_found, "image {} is not on this node", reference);
   }
   holders_[user] = image->id;
-  // A power cut ends the containers too: no need to wait for the disk.
-  KEELSON_DO(write_index_locked(false));
   return *image;
 }
 
@@ -395,9 +389,9 @@ void ImageStore::release(const std::string& user) {
   if (auto image = images_.find(id);
       image != images_.end() && image->second.tags.empty() && image->second.digests.empty()) {
     remove_unused_locked();
-  }
-  if (auto written = write_index_locked(false); !written) {
-    return;  // the holder stays in the file, and keeps the image longer than needed
+    if (auto written = write_index_locked(); !written) {
+      log::warning("forget image {}: {}; the next start tries again", id, written.error().message());
+    }
   }
 }
 

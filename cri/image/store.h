@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The images of this node.
 //
-//   <root>/index.json           names, images, what containers hold: replaced whole, a power cut leaves the old or the
-//   new one <root>/layers/<hex>/        an unpacked layer by the digest of its plain archive; made under tmp/ and
-//   renamed when whole <root>/tmp/                 what is under way; emptied at start
+//   <root>/index.json      names and images; replaced whole, a power cut leaves the old or the new one
+//   <root>/layers/<hex>/   an unpacked layer by the digest of its plain archive; made under tmp/ and renamed when whole
+//   <root>/tmp/            what is under way; emptied at start
 //
 // A layer is there once however many images have it. It goes when no image has it and no container holds an image that
 // has it.
@@ -51,8 +51,11 @@ class ImageStore {
     UnpackLimits limits;
     size_t parallel_layers = 3;
   };
-  /// Makes the folders, reads the index, removes what an earlier run left half-made.
+  /// Makes the folders, reads the index, removes downloads that an earlier run left. The holders are not known yet:
+  /// they tell again by hold(), and then comes remove_unused().
   static Result<std::unique_ptr<ImageStore>> open(Options options);
+  /// Nameless images that nobody holds go, and folders that no image knows.
+  void remove_unused();
 
   std::vector<StoredImage> list() const;
   /// By id (whole or without "sha256:"), tag, digest or any spelling of those. Kind::not_found names it.
@@ -66,7 +69,8 @@ class ImageStore {
   /// Takes every name of the image away, and the image unless a container holds it. Not there is success.
   Result<> remove(const std::string& reference);
 
-  /// The image stays, nameless if need be, while `user` holds it. Survives a restart.
+  /// The image stays, nameless if need be, while `user` holds it. Not written down: whoever starts a container has a
+  /// record of it that names the image, and holds again at the next start.
   Result<StoredImage> hold(const std::string& reference, const std::string& user);
   void release(const std::string& user);
 
@@ -83,7 +87,7 @@ class ImageStore {
  private:
   explicit ImageStore(Options options) : options_(std::move(options)) {}
   Result<> read_index();
-  Result<> write_index_locked(bool power) const;
+  Result<> write_index_locked() const;
   void remove_unused_locked();
   Result<uint64_t> ensure_layer(const std::string& diff_id, const std::function<Result<Fd>()>& open);
   Result<uint64_t> unpack(const std::string& diff_id, const std::function<Result<Fd>()>& open);

@@ -27,6 +27,8 @@ class ImageSource {
   virtual Result<RootImage> acquire(const std::string& image, const std::string& user) = 0;
   /// Idempotent.
   virtual void release(const std::string& user) = 0;
+  /// Called once, when the containers that were here before have acquired theirs: the rest may go.
+  virtual void remove_unused() = 0;
 };
 
 }  // namespace keelson::cri

@@ -33,6 +33,9 @@ struct Parts {
 
   /// On the state disk: small files and shared memory are in run_dir.
   std::string container_dir(const std::string& id) const { return options.state_dir + "/containers/" + id; }
+  /// The lowest layer of every container: empty folders and files for what is always mounted, so that no container's
+  /// own layer needs them.
+  std::string mount_points_dir() const { return options.state_dir + "/mount-points"; }
   /// The shim's socket, the sandbox's files.
   std::string sandbox_dir(const std::string& id) const { return options.run_dir + "/sandboxes/" + id; }
   std::string netns_path(const std::string& id) const { return options.run_dir + "/netns/" + id; }

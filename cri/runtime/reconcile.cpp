@@ -43,6 +43,7 @@ Result<> fill_table(Parts& parts) {
     }
     KEELSON_DO(parts.pods.insert(*sandbox, std::make_shared<Container>(std::move(record), parts.records)));
   }
+  parts.images.remove_unused();
   return {};
 }
 

@@ -108,7 +108,7 @@ Result<shim::ContainerSpec> build_spec(const SpecInput& input) {
   spec.lower_dirs = input.layers;
   spec.upper_dir = input.container_dir + "/upper";
   spec.work_dir = input.container_dir + "/work";
-  spec.rootfs_dir = input.container_dir + "/rootfs";
+  spec.rootfs_dir = input.container_dir;  // in the container's own mount namespace: here it stays what it is
   // The writable layer dies with the container: overlayfs need not sync it (mount option since Linux 5.10).
   spec.overlay_options = "volatile";
   spec.cgroup_procs = input.cgroup_procs;

@@ -28,7 +28,7 @@ struct SpecInput {
   const ::runtime::v1::PodSandboxConfig& sandbox;
   const ImageDefaults& image;
   std::string id;
-  std::string container_dir;              ///< gets upper/, work/, rootfs/
+  std::string container_dir;              ///< has upper/ and work/; where the root is mounted
   std::string sandbox_dir;                ///< has hostname, hosts, resolv.conf, shm/
   std::string seccomp_dir;                ///< root of Localhost profiles given by relative path
   std::vector<std::string> layers;        ///< top first
