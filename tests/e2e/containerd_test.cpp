@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent alone, on somebody else's runtime: Debian's containerd with runc and the reference network plugins. That
 // one tells no container events, so the agent has to find out.
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -41,10 +37,9 @@ class ContainerdTest : public NodeTest {
   }
   void TearDown() override {
     NodeTest::TearDown();
-    if (containerd_ > 0) {
+    if (containerd_.pid() > 0) {
       EXPECT_EQ(ctr({"containers", "list", "-q"}).out, "") << "containers were left in containerd";
-      ::kill(containerd_, SIGTERM);
-      ::waitpid(containerd_, nullptr, 0);
+      containerd_.stop();
       run({"ip", "link", "delete", kBridge});
     }
   }
@@ -64,15 +59,7 @@ class ContainerdTest : public NodeTest {
         kBridge, home());
     const std::string script = KEELSON_SOURCE_DIR "/tests/support/containerd.sh";
     const std::string conf = home() + "/cni/theirs";
-    const std::string log_file = home() + "/containerd.log";
-    posix_spawn_file_actions_t actions;
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawn_file_actions_addopen(&actions, 1, log_file.c_str(), O_WRONLY | O_CREAT, 0600);
-    ::posix_spawn_file_actions_adddup2(&actions, 1, 2);
-    std::string home_dir = home();
-    char* words[] = {const_cast<char*>(script.c_str()), home_dir.data(), const_cast<char*>(conf.c_str()), nullptr};
-    ASSERT_EQ(::posix_spawn(&containerd_, script.c_str(), &actions, nullptr, words, environ), 0);
-    ::posix_spawn_file_actions_destroy(&actions);
+    containerd_ = Background({script, home(), conf}, home() + "/containerd.log");
     wait_until("containerd listens",
                [&] { return fs::exists(home() + "/containerd.sock") && ctr({"version"}).code == 0; });
     make_images(home() + "/archives");
@@ -82,7 +69,7 @@ class ContainerdTest : public NodeTest {
   }
 
  private:
-  pid_t containerd_ = -1;
+  Background containerd_;
 };
 
 TEST_F(ContainerdTest, TheAgentRunsTheExamplesOnContainerd) {

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Builds critest and crictl from the Go module proxy, once, and prints the folder that has them.
-# usage: cri-tools.sh    (KEELSON_PEERS: where; default ~/.cache/keelson/peers). Exit 77 with "SKIP: ..." where it cannot.
+# usage: cri-tools.sh [--if-built]    (KEELSON_PEERS: where; default ~/.cache/keelson/peers)
+# Exit 77 with "SKIP: ..." where it cannot, or with --if-built has not yet.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 version=1.30.0
@@ -10,6 +11,8 @@ module=github.com/kubernetes-sigs/cri-tools
 skip() { echo "SKIP: critest and crictl: $*" >&2; exit 77; }
 
 if [ ! -x "$out/critest" ] || [ ! -x "$out/crictl" ]; then
+  [ "${1:-}" != --if-built ] || skip "not built: ./dev peers"
+  PATH=$PATH:/usr/local/go/bin
   command -v go > /dev/null || skip "needs go (1.22 or newer)"
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT

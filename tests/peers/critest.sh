@@ -1,19 +1,20 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # critest against our runtime and against containerd with runc, in one run: a table of every spec, ours and theirs.
-# usage: critest.sh [--only ours|theirs] [--focus REGEX] [--keep]
+# usage: critest.sh [--only ours|theirs] [--focus REGEX] [--keep] [--if-built]
 # Fails if a spec that passes on containerd does not pass on ours (with --only ours: if any spec fails).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../.." && pwd)
 build=${KEELSON_BUILD:-$top/build}
-only= focus= keep= arguments=("$@")
+only= focus= keep= if_built= arguments=("$@")
 while [ $# -gt 0 ]; do
   case $1 in
     --only) only=$2; shift ;;
     --focus) focus=$2; shift ;;
     --keep) keep=1 ;;
-    *) echo "usage: critest.sh [--only ours|theirs] [--focus REGEX] [--keep]" >&2; exit 2 ;;
+    --if-built) if_built=--if-built ;;
+    *) echo "usage: critest.sh [--only ours|theirs] [--focus REGEX] [--keep] [--if-built]" >&2; exit 2 ;;
   esac
   shift
 done
@@ -21,7 +22,7 @@ skip() { echo "SKIP: critest: $*" >&2; exit 77; }
 [ "$(id -u)" -eq 0 ] || skip "needs root"
 [ -x /usr/lib/cni/portmap ] || skip "needs the reference CNI plugins (portmap)"
 command -v iptables > /dev/null || skip "needs iptables, for the portmap plugin"
-tools=$("$here/cri-tools.sh")
+tools=$("$here/cri-tools.sh" $if_built)
 
 # What has to be fetched is had now: pods on the host's network, host ports and bridges come in a network of their own,
 # which reaches nothing, collides with nothing, and ends with this script.

@@ -2,15 +2,11 @@
 // The node under test, and counting what it made.
 #include "tests/support/node_fixture.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
-#include <spawn.h>
-#include <sys/wait.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -18,8 +14,6 @@
 #include <thread>
 
 #include <boost/json/parse.hpp>
-
-extern char** environ;
 
 namespace keelson::testing {
 
@@ -36,15 +30,6 @@ std::string read_text(const std::string& path) {
 
 size_t count_lines(const std::string& text) {
   return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
-}
-
-std::vector<char*> c_words(const std::vector<std::string>& words) {
-  std::vector<char*> out;
-  for (const auto& word : words) {
-    out.push_back(const_cast<char*>(word.c_str()));
-  }
-  out.push_back(nullptr);
-  return out;
 }
 
 std::string environment(const char* name, const std::string& otherwise) {
@@ -91,52 +76,17 @@ std::string first_process_in(const std::string& id) {
   return oldest;
 }
 
-}  // namespace
-
-Output run(const std::vector<std::string>& command) {
-  int out[2];
-  int error[2];
-  if (::pipe2(out, O_CLOEXEC) < 0 || ::pipe2(error, O_CLOEXEC) < 0) {
-    return {.code = -1, .out = "", .error = "pipe failed"};
-  }
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-  ::posix_spawn_file_actions_adddup2(&actions, out[1], 1);
-  ::posix_spawn_file_actions_adddup2(&actions, error[1], 2);
-  pid_t pid = -1;
-  auto words = c_words(command);
-  int failed = ::posix_spawnp(&pid, words[0], &actions, nullptr, words.data(), environ);
-  ::posix_spawn_file_actions_destroy(&actions);
-  ::close(out[1]);
-  ::close(error[1]);
-  Output result;
-  pollfd fds[2] = {{out[0], POLLIN, 0}, {error[0], POLLIN, 0}};
-  std::string* sinks[2] = {&result.out, &result.error};
-  while (failed == 0 && (fds[0].fd >= 0 || fds[1].fd >= 0)) {
-    ::poll(fds, 2, -1);
-    for (int i = 0; i < 2; ++i) {
-      char buffer[8192];
-      if (fds[i].fd >= 0 && fds[i].revents != 0) {
-        ssize_t n = ::read(fds[i].fd, buffer, sizeof buffer);
-        if (n > 0) {
-          sinks[i]->append(buffer, static_cast<size_t>(n));
-        } else {
-          fds[i].fd = -1;
-        }
-      }
-    }
-  }
-  ::close(out[0]);
-  ::close(error[0]);
-  if (failed != 0) {
-    return {.code = 127, .out = "", .error = ::strerror(failed)};
-  }
-  int status = 0;
-  ::waitpid(pid, &status, 0);
-  result.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  return result;
+bool takes_connections(const std::string& socket) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  socket.copy(address.sun_path, sizeof address.sun_path - 1);
+  int client = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  bool taken = ::connect(client, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  ::close(client);
+  return taken;
 }
+
+}  // namespace
 
 void PrintTo(const Inventory& i, std::ostream* out) {
   *out << fmt::format("processes {} mounts {} netns {} links {} routes {} cgroups {} addresses {} files {}",
@@ -174,9 +124,7 @@ void NodeTest::TearDown() {
   if (::geteuid() != 0) {
     return;
   }
-  if (node_ > 0) {
-    stop_node();
-  }
+  stop_node();
   expect_inventory(before_);
 }
 
@@ -189,7 +137,7 @@ void NodeTest::expect_inventory(const Inventory& wanted) {
   EXPECT_EQ(inventory(), wanted) << "something was left behind";
 }
 
-void NodeTest::start_node(const std::vector<std::string>& more_flags) {
+void NodeTest::spawn_node(const std::vector<std::string>& more_flags) {
   std::vector<std::string> command = {bin_ + "/keelson",
                                       "--run",
                                       home_ + "/run",
@@ -216,30 +164,27 @@ void NodeTest::start_node(const std::vector<std::string>& more_flags) {
                                       "--registry-config-dir",
                                       home_ + "/registry"};
   command.insert(command.end(), more_flags.begin(), more_flags.end());
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  std::string log_file = home_ + "/node.log";
-  ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-  ::posix_spawn_file_actions_addopen(&actions, 1, log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-  ::posix_spawn_file_actions_adddup2(&actions, 1, 2);
-  auto words = c_words(command);
-  ASSERT_EQ(::posix_spawn(&node_, words[0], &actions, nullptr, words.data(), environ), 0) << words[0];
-  ::posix_spawn_file_actions_destroy(&actions);
+  node_ = Background(command, home_ + "/node.log");
+}
+
+void NodeTest::start_node(const std::vector<std::string>& more_flags) {
+  spawn_node(more_flags);
   wait_until("the node answers", [this] { return keelson({"get", "pods", "-A", "-o", "json"}).code == 0; });
 }
 
+void NodeTest::start_runtime(const std::vector<std::string>& more_flags) {
+  std::vector<std::string> flags = {"--roles", "runtime"};
+  flags.insert(flags.end(), more_flags.begin(), more_flags.end());
+  spawn_node(flags);
+  wait_until("the runtime listens", [this] { return takes_connections(runtime_socket()); });
+}
+
 void NodeTest::kill_node() {
-  ::kill(node_, SIGKILL);
-  ::waitpid(node_, nullptr, 0);
-  node_ = -1;
+  node_.kill();
 }
 
 void NodeTest::stop_node() {
-  ::kill(node_, SIGTERM);
-  int status = 0;
-  ::waitpid(node_, &status, 0);
-  node_ = -1;
-  EXPECT_EQ(status, 0) << log();
+  EXPECT_EQ(node_.stop(), 0) << log();
 }
 
 void NodeTest::apply(const std::string& file, const std::string& yaml) {
@@ -266,7 +211,7 @@ boost::json::value NodeTest::pod(const std::string& name) {
 void NodeTest::wait_until(const std::string& what, const std::function<bool()>& condition, std::chrono::seconds limit) {
   auto end = std::chrono::steady_clock::now() + limit;
   while (!condition()) {
-    bool alive = node_ <= 0 || ::waitpid(node_, nullptr, WNOHANG) == 0;
+    bool alive = node_.pid() < 0 || node_.alive();
     if (!alive || std::chrono::steady_clock::now() > end) {
       FAIL() << what << (alive ? ": not after " + std::to_string(limit.count()) + " s\n" : ": the node ended\n")
              << keelson({"get", "pods", "-A", "-o", "wide"}).out << keelson({"events", "-A"}).out << log();
@@ -356,7 +301,7 @@ Inventory NodeTest::inventory() const {
   auto ipam = run({bin_ + "/keelson-cni", "--list", home_ + "/cni/data/e2e.leases"});
   EXPECT_EQ(ipam.code, 0) << ipam.error;
   found.addresses = count_lines(ipam.out);
-  for (const auto& file : fs::directory_iterator(fmt::format("/proc/{}/fd", node_), ignored)) {
+  for (const auto& file : fs::directory_iterator(fmt::format("/proc/{}/fd", node_.pid()), ignored)) {
     found.files += file.path().empty() ? 0 : 1;
   }
   return found;

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <sys/types.h>
 
 #include <chrono>
 #include <functional>
@@ -12,17 +11,9 @@
 
 #include <boost/json/value.hpp>
 
+#include "tests/support/process.h"
+
 namespace keelson::testing {
-
-/// What is left of a command: its exit code (128 + signal if killed) and what it printed.
-struct Output {
-  int code = 0;
-  std::string out;
-  std::string error;
-};
-
-/// Runs a command to its end; the first word is a path or is found by PATH. Its standard input is empty.
-Output run(const std::vector<std::string>& command);
 
 /// What this machine holds now of the things that a node makes. Two of these are equal when nothing leaked between
 /// them.
@@ -50,6 +41,9 @@ class NodeTest : public ::testing::Test {
 
   /// Starts `keelson node`; returns once its admin socket answers.
   void start_node(const std::vector<std::string>& more_flags = {});
+  /// Starts `keelson node --roles runtime`; returns once its socket takes connections.
+  void start_runtime(const std::vector<std::string>& more_flags = {});
+  std::string runtime_socket() const { return home_ + "/run/cri.sock"; }
   /// kill -9: nothing is cleaned.
   void kill_node();
   /// SIGTERM with removal of all pods; waits for the end.
@@ -78,16 +72,18 @@ class NodeTest : public ::testing::Test {
   Inventory inventory() const;
   /// That inventory() is, or within 5 s becomes, `wanted`.
   void expect_inventory(const Inventory& wanted);
-  pid_t node_pid() const { return node_; }
+  pid_t node_pid() const { return node_.pid(); }
   const std::string& home() const { return home_; }
   std::string cgroup_root() const;
   std::string log() const;
 
  private:
+  void spawn_node(const std::vector<std::string>& more_flags);
+
   std::string home_;
   std::string bin_;
   std::string subnet_;
-  pid_t node_ = -1;
+  Background node_;
   Inventory before_;
 };
 

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// control_plane.h: command lines and their files.
+#include "tests/support/control_plane.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+namespace keelson::testing {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string environment(const char* name) {
+  const char* value = ::getenv(name);
+  return value != nullptr ? value : "";
+}
+
+}  // namespace
+
+std::string kubernetes_program() {
+  auto peers = environment("KEELSON_PEERS");
+  if (peers.empty()) {
+    auto cache = environment("XDG_CACHE_HOME");
+    peers = (cache.empty() ? environment("HOME") + "/.cache" : cache) + "/keelson/peers";
+  }
+  auto program = peers + "/kubernetes-1.34.4/kubernetes";
+  return fs::exists(program) ? program : "";
+}
+
+void enter_node_network(const std::string& address) {
+  ASSERT_EQ(::unshare(CLONE_NEWNET), 0);
+  for (const auto& command : std::vector<std::vector<std::string>>{
+           {"ip", "link", "set", "lo", "up"},
+           {"ip", "link", "add", "node0", "type", "veth", "peer", "name", "node0-peer"},
+           {"ip", "address", "add", address + "/24", "dev", "node0"},
+           {"ip", "link", "set", "node0", "up"},
+           {"ip", "link", "set", "node0-peer", "up"},
+           {"ip", "route", "add", "default", "dev", "node0"}}) {
+    auto done = run(command);
+    ASSERT_EQ(done.code, 0) << done.error;
+  }
+}
+
+ControlPlane::ControlPlane(std::string home, std::string node)
+    : home_(std::move(home)), node_(std::move(node)), program_(kubernetes_program()) {
+  fs::create_directories(home_);
+}
+
+std::string ControlPlane::write_kubeconfig(const std::string& name, const std::string& token) const {
+  auto path = home_ + "/" + name;
+  std::ofstream(path) << fmt::format(R"(apiVersion: v1
+kind: Config
+clusters: [{{name: cluster, cluster: {{server: "https://127.0.0.1:6443", insecure-skip-tls-verify: true}}}}]
+users: [{{name: user, user: {{token: {}}}}}]
+contexts: [{{name: context, context: {{cluster: cluster, user: user}}}}]
+current-context: context
+)",
+                                     token);
+  return path;
+}
+
+void ControlPlane::start() {
+  write_kubeconfig("admin.conf", "admin-token");
+  write_kubeconfig("node.conf", "node-token");
+  std::ofstream(home_ + "/tokens.csv") << fmt::format(
+      "admin-token,admin,1,system:masters\nnode-token,system:node:{},2,system:nodes\n", node_);
+  auto key = home_ + "/service-account.key";
+  ASSERT_EQ(run({"openssl", "genrsa", "-out", key, "2048"}).code, 0);
+  etcd_ = Background({program_, "etcd", "--data-dir", home_ + "/etcd", "--unsafe-no-fsync", "--listen-client-urls",
+                      "http://127.0.0.1:2379", "--advertise-client-urls", "http://127.0.0.1:2379", "--listen-peer-urls",
+                      "http://127.0.0.1:2380"},
+                     home_ + "/etcd.log");
+  api_server_ =
+      Background({program_, "kube-apiserver", "--etcd-servers=http://127.0.0.1:2379",
+                  "--cert-dir=" + home_ + "/certificates", "--service-cluster-ip-range=10.96.0.0/16",
+                  "--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file=" + key,
+                  "--service-account-signing-key-file=" + key, "--token-auth-file=" + home_ + "/tokens.csv",
+                  "--authorization-mode=Node,RBAC", "--bind-address=127.0.0.1", "--secure-port=6443",
+                  "--disable-admission-plugins=ServiceAccount",  // no controller manager makes the default one
+                  "--endpoint-reconciler-type=none", "--kubelet-preferred-address-types=InternalIP"},
+                 home_ + "/kube-apiserver.log");
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (kubectl({"get", "--raw", "/readyz"}).out != "ok") {
+    ASSERT_TRUE(api_server_.alive() && std::chrono::steady_clock::now() < end)
+        << run({"tail", "-n", "5", home_ + "/kube-apiserver.log", home_ + "/etcd.log"}).out;
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
+}
+
+std::vector<std::string> ControlPlane::kubectl_command(const std::vector<std::string>& arguments) const {
+  std::vector<std::string> command = {program_, "kubectl", "--kubeconfig", admin_kubeconfig()};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  return command;
+}
+
+Output ControlPlane::kubectl(const std::vector<std::string>& arguments, const std::string& input) {
+  auto command = kubectl_command(arguments);
+  command.insert(command.begin(), {"timeout", "30"});
+  return run(command, input);
+}
+
+}  // namespace keelson::testing
