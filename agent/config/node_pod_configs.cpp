@@ -345,7 +345,9 @@ std::vector<cri::AuthConfig> NodePodConfigs::credentials(const kube::Pod& pod, c
   return find_credentials(pod, *state_->objects, image);
 }
 
-Result<> NodePodConfigs::make_roots() { return state_->cgroups.create_root(state_->options.cgroup_root); }
+Result<> NodePodConfigs::make_roots() {
+  return state_->cgroups.create_root(state_->options.cgroup_root);
+}
 
 void NodePodConfigs::remove_empty_roots() {
   state_->cgroups.remove_root(state_->options.cgroup_root);
