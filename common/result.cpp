@@ -65,6 +65,7 @@ Kind kind_of_errno(int error) {
     case ENOMEM:
       return Kind::exhausted;
     case EINVAL:
+    case ERANGE:
     case ENAMETOOLONG:
     case ENOTDIR:
     case EISDIR:

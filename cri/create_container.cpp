@@ -133,6 +133,7 @@ Result<> build(Parts& parts, const Located& located, const v1::PodSandboxConfig&
 
 Result<std::string> create(Parts& parts, const v1::CreateContainerRequest& request) {
   KEELSON_TRY(auto sandbox, parts.pods.sandbox(request.pod_sandbox_id()));
+  const std::shared_lock stays(sandbox->operation());
   KEELSON_DO(validate(request, *sandbox));
   ContainerRecord record;
   record.set_id(PodTable::new_id());
@@ -143,9 +144,11 @@ Result<std::string> create(Parts& parts, const v1::CreateContainerRequest& reque
   *record.mutable_resources() = request.config().linux().resources();
   record.set_cgroup(sandbox->read([](const auto& one) { return one.cgroup_parent(); }) + "/" + record.id());
   const Located located{sandbox, std::make_shared<Container>(record, parts.records)};
+  std::unique_lock turn(located.container->operation());
   KEELSON_DO(parts.pods.insert(sandbox, located.container));
   Undo undo;
-  undo.add([&parts, located] {
+  undo.add([&parts, &turn, located] {
+    turn.unlock();
     if (auto removed = remove_container(parts, located); !removed) {
       log::warning("undo of container {}: {}; tried again at the next start", located.container->id(),
                    removed.error().message());

@@ -113,9 +113,11 @@ Result<std::string> run(Parts& parts, const v1::RunPodSandboxRequest& request) {
   auto record = new_record(parts, request);
   const auto id = record.id();
   auto sandbox = std::make_shared<Sandbox>(record, parts.records);
+  std::unique_lock turn(sandbox->operation());  // whoever has heard of the id meanwhile waits
   KEELSON_DO(parts.pods.insert(sandbox));
   Undo undo;
-  undo.add([&parts, sandbox] {
+  undo.add([&parts, &turn, sandbox] {
+    turn.unlock();
     if (auto removed = remove_sandbox(parts, sandbox); !removed) {
       // From now on the client sees it, NOTREADY, and can remove it when the reason is gone.
       log::warning("undo of sandbox {}: {}; left for its removal", sandbox->id(), removed.error().message());

@@ -96,6 +96,8 @@ TEST_F(RuntimeFixture, CallsCanBeRepeatedAndMistakesHaveCodes) {
   EXPECT_TRUE(stop_container("nobody", 1).ok());
   EXPECT_TRUE(remove_container("nobody").ok());
   EXPECT_EQ(start_container("nobody").error_code(), Code::NOT_FOUND);
+  // What no header can carry in full is shortened, not turned into another error.
+  EXPECT_EQ(start_container(std::string(20'000, 'a')).error_code(), Code::NOT_FOUND);
 
   const auto sandbox = run_sandbox(sandbox_config("twice"));
   v1::RunPodSandboxRequest again;

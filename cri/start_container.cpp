@@ -51,6 +51,7 @@ Result<> record_failure(const Located& located, const Error& error) {
 
 Result<> start(Parts& parts, const std::string& id) {
   KEELSON_TRY(const auto located, parts.pods.container(id));
+  const std::shared_lock stays(located.sandbox->operation());
   const std::scoped_lock turn(located.container->operation());
   if (located.container->state() != v1::CONTAINER_CREATED) {
     return fail(Kind::conflict, "container {} is not in the state CREATED", located.container->id());

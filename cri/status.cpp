@@ -4,6 +4,21 @@
 
 namespace keelson::cri {
 
+namespace {
+
+/// gRPC sends it in a header, where 8 KiB fit, each byte that is not printable as three. What is longer would come as
+/// another error, and end the other calls of the connection.
+constexpr size_t kLongest = 2048;
+
+std::string shorten(std::string message) {
+  if (message.size() > kLongest) {
+    message = message.substr(0, kLongest / 2) + " ... " + message.substr(message.size() - kLongest / 2);
+  }
+  return message;
+}
+
+}  // namespace
+
 grpc::Status to_status(const Error& error) {
   auto code = grpc::StatusCode::UNKNOWN;
   switch (error.kind()) {
@@ -40,7 +55,7 @@ grpc::Status to_status(const Error& error) {
     case Kind::internal:
       break;
   }
-  return {code, error.message()};
+  return {code, shorten(error.message())};
 }
 
 }  // namespace keelson::cri

@@ -21,7 +21,13 @@ Result<> Container::update(const std::function<void(ContainerRecord&)>& change) 
   const std::scoped_lock lock(mutex_);
   change(record_);
   changed_.notify_all();
-  return records_.save(record_).context("container {}", id_);
+  return forgotten_ ? Result<>() : records_.save(record_).context("container {}", id_);
+}
+
+Result<> Container::forget() {
+  const std::scoped_lock lock(mutex_);
+  forgotten_ = true;
+  return records_.remove_container(id_);
 }
 
 bool Container::wait_stopped(std::chrono::steady_clock::time_point deadline) const {

@@ -39,10 +39,13 @@ class Container {
   /// memory: the kernel's truth goes before ours.
   Result<> update(const std::function<void(ContainerRecord&)>& change);
 
+  /// Takes the record away; whatever is told later (an exit that was on its way) changes memory alone.
+  Result<> forget();
+
   /// Waits until the container is not RUNNING, or until `deadline`. True: it is not.
   bool wait_stopped(std::chrono::steady_clock::time_point deadline) const;
 
-  /// Held by StartContainer and RemoveContainer while they act, so that they take turns.
+  /// Held by CreateContainer, StartContainer and RemoveContainer while they act, so that they take turns.
   std::mutex& operation() { return operation_; }
 
  private:
@@ -53,6 +56,7 @@ class Container {
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
   ContainerRecord record_;
+  bool forgotten_ = false;
 };
 
 }  // namespace keelson::cri

@@ -4,6 +4,8 @@
 
 #include <signal.h>
 
+#include <thread>
+
 #include "common/clock.h"
 #include "common/fd.h"
 #include "common/log.h"
@@ -19,9 +21,15 @@ namespace {
 // How long a SIGKILL may take to be told: a process in uninterruptible sleep may hold it up.
 constexpr std::chrono::seconds kKillTime{30};
 constexpr int kKilled = 128 + SIGKILL;
+constexpr int kCgroupAttempts = 30;
 
 std::chrono::steady_clock::time_point in(std::chrono::seconds time) {
   return std::chrono::steady_clock::now() + time;
+}
+
+/// The shim has ended, and its containers with it; that the watcher tells it may take a moment longer.
+bool lost(const Result<>& answer) {
+  return !answer && answer.error().kind() == Kind::unavailable;
 }
 
 std::string reason_of(const shim::ProcessStatus& status, bool oom) {
@@ -108,6 +116,17 @@ void record_loss(Parts& parts, const std::string& sandbox_id) {
   tell(parts, **sandbox, sandbox_id, v1::CONTAINER_STOPPED_EVENT);
 }
 
+Result<> remove_cgroup(Parts& parts, const std::string& path) {
+  auto removed = parts.cgroups.remove(path);
+  for (int attempt = 0; attempt < kCgroupAttempts && !removed && removed.error().kind() == Kind::conflict; ++attempt) {
+    // Killed just now and on their way out, or forked by a container in a shared PID namespace.
+    KEELSON_DO(shim::kill_cgroups(parts.cgroups.procs_files(path)));
+    std::this_thread::sleep_for(std::chrono::milliseconds(attempt));
+    removed = parts.cgroups.remove(path);
+  }
+  return removed;
+}
+
 Result<> stop_container(Parts& parts, const Located& located, std::chrono::seconds grace) {
   // No lock while it waits: a later call with a shorter grace, or a kill of the whole pod, must not stand behind this
   // one.
@@ -122,13 +141,22 @@ Result<> stop_container(Parts& parts, const Located& located, std::chrono::secon
   }
   if (grace > std::chrono::seconds::zero()) {
     const int number = container.read([](const auto& record) { return record.stop_signal(); });
-    KEELSON_DO(
-        shim->signal(container.id(), number ? number : SIGTERM, false).context("stop container {}", container.id()));
+    auto told = shim->signal(container.id(), number ? number : SIGTERM, false);
+    if (lost(told)) {
+      record_loss(parts, located.sandbox->id());
+      return {};
+    }
+    KEELSON_DO(std::move(told).context("stop container {}", container.id()));
     if (container.wait_stopped(in(grace))) {
       return {};
     }
   }
-  KEELSON_DO(shim->signal(container.id(), SIGKILL, true).context("kill container {}", container.id()));
+  auto killed = shim->signal(container.id(), SIGKILL, true);
+  if (lost(killed)) {
+    record_loss(parts, located.sandbox->id());
+    return {};
+  }
+  KEELSON_DO(std::move(killed).context("kill container {}", container.id()));
   if (!container.wait_stopped(in(kKillTime))) {
     return fail(Kind::timeout, "container {} is not dead {} s after SIGKILL", container.id(), kKillTime.count());
   }
@@ -147,11 +175,11 @@ Result<> remove_container(Parts& parts, const Located& located) {
     }
   }
   if (!record.cgroup().empty()) {
-    KEELSON_DO(parts.cgroups.remove(record.cgroup()));
+    KEELSON_DO(remove_cgroup(parts, record.cgroup()));
   }
   KEELSON_DO(remove_tree(parts.container_dir(id)));
   parts.images.release(id);
-  KEELSON_DO(parts.records.remove_container(id));
+  KEELSON_DO(located.container->forget());
   parts.pods.erase_container(id);
   tell(parts, *located.sandbox, id, v1::CONTAINER_DELETED_EVENT);
   return {};

@@ -13,11 +13,14 @@ namespace keelson::cri {
 /// success.
 Result<> stop_container(Parts& parts, const Located& located, std::chrono::seconds grace);
 
+/// Removes the cgroup, after killing whoever is left in it. Absent is success.
+Result<> remove_cgroup(Parts& parts, const std::string& path);
+
 /// Kills what runs, then takes everything away: process slots, cgroup, writable layer, record.
 Result<> remove_container(Parts& parts, const Located& located);
 
-/// Kills all containers, takes the network away (CNI DEL), ends the shim; NOTREADY afterwards. An error leaves the
-/// sandbox such that the call can be repeated.
+/// NOTREADY from here on; kills all containers, takes the network away (CNI DEL), ends the shim. An error leaves the
+/// sandbox such that the call can be repeated, and the next start of the daemon repeats it.
 Result<> stop_sandbox(Parts& parts, const std::shared_ptr<Sandbox>& sandbox);
 
 /// Stops it, removes its containers, then itself.

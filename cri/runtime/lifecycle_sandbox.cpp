@@ -82,6 +82,9 @@ Result<> end_shim(Parts& parts, Sandbox& sandbox) {
 Result<> stop_sandbox(Parts& parts, const std::shared_ptr<Sandbox>& sandbox) {
   const std::scoped_lock turn(sandbox->operation());
   const bool was_ready = sandbox->ready();
+  if (was_ready) {  // first: a stop that is cut short is then known as one at the next start
+    KEELSON_DO(sandbox->update([](SandboxRecord& record) { record.set_state(v1::SANDBOX_NOTREADY); }));
+  }
   KEELSON_DO(kill_containers(parts, sandbox));
   KEELSON_DO(detach_network(parts, *sandbox));
   if (const auto shim = sandbox->shim()) {
@@ -95,7 +98,6 @@ Result<> stop_sandbox(Parts& parts, const std::shared_ptr<Sandbox>& sandbox) {
     }
   }
   KEELSON_DO(end_shim(parts, *sandbox));
-  KEELSON_DO(sandbox->update([](SandboxRecord& record) { record.set_state(v1::SANDBOX_NOTREADY); }));
   if (was_ready) {
     tell(parts, *sandbox, sandbox->id(), v1::CONTAINER_STOPPED_EVENT);
   }
@@ -109,12 +111,12 @@ Result<> remove_sandbox(Parts& parts, const std::shared_ptr<Sandbox>& sandbox) {
   }
   const std::scoped_lock turn(sandbox->operation());
   const auto parent = sandbox->read([](const auto& record) { return record.cgroup_parent(); });
-  KEELSON_DO(parts.cgroups.remove(parent + "/" + sandbox->id()));
+  KEELSON_DO(remove_cgroup(parts, parent + "/" + sandbox->id()));
   if (parent == parts.options.default_cgroup_parent) {
     parts.cgroups.remove_if_empty(parent);
   }
   KEELSON_DO(remove_tree(parts.sandbox_dir(sandbox->id())));
-  KEELSON_DO(parts.records.remove_sandbox(sandbox->id()));
+  KEELSON_DO(sandbox->forget());
   parts.pods.erase_sandbox(sandbox->id());
   tell(parts, *sandbox, sandbox->id(), v1::CONTAINER_DELETED_EVENT);
   return {};

@@ -61,10 +61,24 @@ Result<> PodTable::insert(std::shared_ptr<Sandbox> sandbox) {
   return {};
 }
 
+void PodTable::adopt(std::shared_ptr<Sandbox> sandbox) {
+  const auto name = sandbox->name();
+  const std::scoped_lock lock(mutex_);
+  names_.try_emplace(name, sandbox->id());
+  const auto& id = sandbox->id();
+  sandboxes_.insert_or_assign(id, std::move(sandbox));
+}
+
+void PodTable::erase_name(const std::string& name, const std::string& id) {
+  if (const auto found = names_.find(name); found != names_.end() && found->second == id) {
+    names_.erase(found);
+  }
+}
+
 void PodTable::erase_sandbox(const std::string& id) {
   const std::scoped_lock lock(mutex_);
   if (const auto found = sandboxes_.find(id); found != sandboxes_.end()) {
-    names_.erase(found->second->name());
+    erase_name(found->second->name(), id);
     sandboxes_.erase(found);
   }
 }
@@ -82,10 +96,19 @@ Result<> PodTable::insert(const std::shared_ptr<Sandbox>& sandbox, std::shared_p
   return {};
 }
 
+void PodTable::adopt(const std::shared_ptr<Sandbox>& sandbox, std::shared_ptr<Container> container) {
+  const auto name = container->read(container_name);
+  const std::scoped_lock lock(mutex_);
+  names_.try_emplace(name, container->id());
+  sandbox->insert(container);
+  const auto& id = container->id();
+  containers_.insert_or_assign(id, Located{sandbox, std::move(container)});
+}
+
 void PodTable::erase_container(const std::string& id) {
   const std::scoped_lock lock(mutex_);
   if (const auto found = containers_.find(id); found != containers_.end()) {
-    names_.erase(found->second.container->read(container_name));
+    erase_name(found->second.container->read(container_name), id);
     found->second.sandbox->erase(id);
     containers_.erase(found);
   }

@@ -27,10 +27,14 @@ class PodTable {
 
   /// Kind::exists if a sandbox of the same name_namespace_uid_attempt is there; its id is in the text.
   Result<> insert(std::shared_ptr<Sandbox> sandbox);
+  /// As insert(), of what was there before this process: two of one name are both better than a node that does not
+  /// start.
+  void adopt(std::shared_ptr<Sandbox> sandbox);
   void erase_sandbox(const std::string& id);
 
   /// Kind::exists if the sandbox has a container of the same name and attempt.
   Result<> insert(const std::shared_ptr<Sandbox>& sandbox, std::shared_ptr<Container> container);
+  void adopt(const std::shared_ptr<Sandbox>& sandbox, std::shared_ptr<Container> container);
   void erase_container(const std::string& id);
 
   /// By whole id, or by a prefix that only one has. not_found; invalid if several have the prefix, or if it is empty.
@@ -41,6 +45,8 @@ class PodTable {
   std::vector<Located> containers() const;
 
  private:
+  void erase_name(const std::string& name, const std::string& id);
+
   mutable std::mutex mutex_;
   std::map<std::string, std::shared_ptr<Sandbox>, std::less<>> sandboxes_;
   std::map<std::string, Located, std::less<>> containers_;

@@ -27,7 +27,7 @@ void warn(const Result<>& outcome, std::string_view what, const std::string& id)
 Result<> fill_table(Parts& parts) {
   KEELSON_TRY(auto all, parts.records.load());
   for (auto& record : all.sandboxes) {
-    KEELSON_DO(parts.pods.insert(std::make_shared<Sandbox>(std::move(record), parts.records)));
+    parts.pods.adopt(std::make_shared<Sandbox>(std::move(record), parts.records));
   }
   for (auto& record : all.containers) {
     const auto sandbox = parts.pods.sandbox(record.sandbox_id());
@@ -41,7 +41,7 @@ Result<> fill_table(Parts& parts) {
         log::warning("image of container {}: {}", record.id(), held.error().message());
       }
     }
-    KEELSON_DO(parts.pods.insert(*sandbox, std::make_shared<Container>(std::move(record), parts.records)));
+    parts.pods.adopt(*sandbox, std::make_shared<Container>(std::move(record), parts.records));
   }
   parts.images.remove_unused();
   return {};
@@ -97,10 +97,6 @@ Result<> adopt(Parts& parts, const std::shared_ptr<Sandbox>& sandbox) {
   return {};
 }
 
-bool half_stopped(const SandboxRecord& record) {
-  return record.state() == v1::SANDBOX_READY && !record.netns_path().empty() && !record.network_attached();
-}
-
 void settle(Parts& parts, const std::shared_ptr<Sandbox>& sandbox) {
   auto adopted = adopt(parts, sandbox);
   if (!adopted) {
@@ -111,7 +107,7 @@ void settle(Parts& parts, const std::shared_ptr<Sandbox>& sandbox) {
     warn(remove_sandbox(parts, sandbox), "undo sandbox", sandbox->id());
     return;
   }
-  if (half_stopped(record)) {
+  if (adopted && record.state() == v1::SANDBOX_NOTREADY) {  // its stop was cut short
     warn(stop_sandbox(parts, sandbox), "stop sandbox", sandbox->id());
   }
   for (const auto& container : sandbox->containers()) {

@@ -83,6 +83,35 @@ TEST_F(RecordsTest, TableFindsByPrefixAndKeepsNamesUnique) {
   EXPECT_TRUE(table.insert(std::make_shared<Sandbox>(sandbox("ccc", "web"), *records)));
 }
 
+TEST_F(RecordsTest, WhatIsForgottenStaysForgotten) {
+  auto records = Records::open(dir_);
+  Sandbox gone(sandbox("s1", "web"), *records);
+  Container with_it(container("c1", "s1"), *records);
+  ASSERT_TRUE(gone.update([](auto&) {}));
+  ASSERT_TRUE(with_it.update([](auto&) {}));
+  ASSERT_TRUE(gone.forget());
+  ASSERT_TRUE(with_it.forget());
+  // An exit or a loss that was on its way: a row of it would take the name at the next start.
+  ASSERT_TRUE(gone.update([](auto& record) { record.set_state(v1::SANDBOX_NOTREADY); }));
+  ASSERT_TRUE(with_it.update([](auto& record) { record.set_exit_code(1); }));
+  EXPECT_EQ(with_it.record().exit_code(), 1);
+  const auto all = records->load();
+  EXPECT_TRUE(all->sandboxes.empty());
+  EXPECT_TRUE(all->containers.empty());
+}
+
+TEST_F(RecordsTest, TwoOfOneNameAreBothAdopted) {
+  auto records = Records::open(dir_);
+  PodTable table;
+  table.adopt(std::make_shared<Sandbox>(sandbox("aaa", "web"), *records));
+  table.adopt(std::make_shared<Sandbox>(sandbox("bbb", "web"), *records));
+  EXPECT_EQ(table.sandboxes().size(), 2u);
+  table.erase_sandbox("bbb");  // it does not have the name
+  EXPECT_EQ(table.insert(std::make_shared<Sandbox>(sandbox("ccc", "web"), *records)).error().kind(), Kind::exists);
+  table.erase_sandbox("aaa");
+  EXPECT_TRUE(table.insert(std::make_shared<Sandbox>(sandbox("ccc", "web"), *records)));
+}
+
 TEST_F(RecordsTest, Filters) {
   const auto record = sandbox("abcdef", "web");
   v1::PodSandboxFilter filter;

@@ -26,7 +26,13 @@ bool Sandbox::ready() const {
 Result<> Sandbox::update(const std::function<void(SandboxRecord&)>& change) {
   const std::scoped_lock lock(mutex_);
   change(record_);
-  return records_.save(record_).context("sandbox {}", id_);
+  return forgotten_ ? Result<>() : records_.save(record_).context("sandbox {}", id_);
+}
+
+Result<> Sandbox::forget() {
+  const std::scoped_lock lock(mutex_);
+  forgotten_ = true;
+  return records_.remove_sandbox(id_);
 }
 
 std::shared_ptr<shim::ShimClient> Sandbox::shim() const {

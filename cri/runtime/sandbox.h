@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <shared_mutex>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,9 @@ class Sandbox {
   /// As Container::update.
   Result<> update(const std::function<void(SandboxRecord&)>& change);
 
+  /// As Container::forget.
+  Result<> forget();
+
   /// The line to the shim; null while there is none (not launched yet, or dead).
   std::shared_ptr<shim::ShimClient> shim() const;
   void set_shim(std::shared_ptr<shim::ShimClient> shim);
@@ -45,15 +49,17 @@ class Sandbox {
   void insert(std::shared_ptr<Container> container);
   void erase(const std::string& container_id);
 
-  /// Held by StopPodSandbox and RemovePodSandbox while they act.
-  std::mutex& operation() { return operation_; }
+  /// Held exclusively by RunPodSandbox, StopPodSandbox and RemovePodSandbox while they act, and shared by what needs
+  /// the sandbox to stay as it is: CreateContainer and StartContainer.
+  std::shared_mutex& operation() { return operation_; }
 
  private:
   const std::string id_;
   Records& records_;
-  std::mutex operation_;
+  std::shared_mutex operation_;
   mutable std::mutex mutex_;
   SandboxRecord record_;
+  bool forgotten_ = false;
   std::shared_ptr<shim::ShimClient> shim_;
   std::map<std::string, std::shared_ptr<Container>> containers_;
 };

@@ -7,15 +7,16 @@
 namespace keelson::cri::shim {
 
 Connections::Connections(Listener listener, Poller& poller) : listener_(std::move(listener)), poller_(poller) {
-  poller_.watch(listener_.fd(), Source::listener, 0);
+  door_ = poller_.watch(listener_.fd(), Source::listener, 0);
 }
 
 void Connections::accept_one() {
   Fd socket(::accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (socket) {
     auto number = ++last_number_;
-    poller_.watch(socket.get(), Source::connection, number);
-    connections_[number].socket = std::move(socket);
+    auto& connection = connections_[number];
+    connection.socket = std::move(socket);
+    connection.watch = poller_.watch(connection.socket.get(), Source::connection, number);
   }
 }
 

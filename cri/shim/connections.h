@@ -43,7 +43,10 @@ class Connections {
 
   size_t count() const { return connections_.size(); }
   /// Nobody can connect any more.
-  void close_door() { listener_.close(); }
+  void close_door() {
+    door_.end();
+    listener_.close();
+  }
 
  private:
   struct Unsent {
@@ -52,6 +55,7 @@ class Connections {
   };
   struct Connection {
     Fd socket;
+    Poller::Watch watch;
     FrameReader reader;
     std::deque<Unsent> unsent;
     size_t unsent_bytes = 0;
@@ -66,6 +70,7 @@ class Connections {
 
   Listener listener_;
   Poller& poller_;
+  Poller::Watch door_;
   uint32_t last_number_ = 0;
   std::map<uint32_t, Connection> connections_;
 };

@@ -5,7 +5,10 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 
 #include "cri/shim/client.h"
@@ -109,6 +112,23 @@ TEST_F(ConnectionsTest, AnAnswerToOneWhoHasGoneGoesToNobody) {
   EXPECT_EQ(connections_->count(), 0U);
   connections_->reply(1, Answer{});
   connections_->send_rest(1);
+}
+
+TEST_F(ConnectionsTest, ABrokenConnectionWhoseCopyAChildHasIsNotHeardOfAgain) {
+  auto client = subscriber();
+  const auto child = ::fork();
+  if (child == 0) {
+    ::pause();
+    ::_exit(0);
+  }
+  client.reset();
+  connections_->hear(1, [](Frame) { FAIL() << "nothing was asked"; });
+  auto next = ShimClient::connect(dir_, 1s);
+  for (const auto& ready : poller_->wait()) {
+    EXPECT_EQ(ready.source, Source::listener) << "the shim would turn round for as long as the child lives";
+  }
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
 }
 
 }  // namespace

@@ -16,10 +16,16 @@ namespace keelson::cri::shim {
 struct Process {
   ProcessStatus status;
   Child child;
+  Poller::Watch watch;       ///< of the child's channel
   Fd terminal;               ///< the master, for resize
   uint64_t waiting_for = 0;  ///< the connection that waits for create, start or exec to be answered; 0: none
   Verb waiting_verb = Verb::state;
   bool made = false;  ///< it has told that it is ready
+
+  void close_channel() {
+    watch.end();
+    child.channel.reset();
+  }
 };
 
 struct Container {

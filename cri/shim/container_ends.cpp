@@ -107,7 +107,7 @@ void ContainerTable::hear_last_words(Process& process) {
     process.made = true;
     heard = read_child(process.child.channel.get());
   }
-  process.child.channel.reset();
+  process.close_channel();
   if (heard && *heard && (*heard)->what == ChildMessage::What::failed) {
     refuse_waiting(process, (*heard)->error);
   } else if (process.waiting_verb == Verb::create) {

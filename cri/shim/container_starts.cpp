@@ -57,7 +57,7 @@ void ContainerTable::await(Process& process, uint32_t number, Verb verb) {
   process.waiting_for = number;
   process.waiting_verb = verb;
   const int channel = process.child.channel.get();
-  poller_.watch(channel, Source::channel, static_cast<uint32_t>(channel));
+  process.watch = poller_.watch(channel, Source::channel, static_cast<uint32_t>(channel));
 }
 
 Result<> ContainerTable::start(uint32_t number, const std::string& id) {
@@ -138,7 +138,7 @@ void ContainerTable::hear_channel(int fd) {
     return;
   }
   // End of file: exec has happened, or a container that was never started is gone.
-  process->child.channel.reset();
+  process->close_channel();
   if (process->waiting_verb == Verb::start || process->waiting_verb == Verb::exec) {
     process->status.state = ProcessState::running;
     process->status.started_at = now_ns();
@@ -163,7 +163,7 @@ void ContainerTable::refuse_waiting(Process& process, const Error& error) {
 }
 
 void ContainerTable::failed(Container& container, Process& process, const Error& error) {
-  process.child.channel.reset();
+  process.close_channel();
   if (process.child.pid > 0) {
     ::kill(process.child.pid, SIGKILL);
     ::waitpid(process.child.pid, nullptr, 0);

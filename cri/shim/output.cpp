@@ -28,14 +28,14 @@ Result<Fd> Output::add_pipe(Stream stream) {
   }
   ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
   from_[static_cast<size_t>(stream)] = Fd(ends[0]);
-  poller_.watch(ends[0], Source::output, static_cast<uint32_t>(ends[0]));
+  watches_[static_cast<size_t>(stream)] = poller_.watch(ends[0], Source::output, static_cast<uint32_t>(ends[0]));
   return Fd(ends[1]);
 }
 
 void Output::use_terminal(Fd master) {
   ::fcntl(master.get(), F_SETFL, O_NONBLOCK);
   from_[0] = std::move(master);
-  poller_.watch(from_[0].get(), Source::output, static_cast<uint32_t>(from_[0].get()));
+  watches_[0] = poller_.watch(from_[0].get(), Source::output, static_cast<uint32_t>(from_[0].get()));
 }
 
 void Output::pump(int fd) {
@@ -92,9 +92,7 @@ void Output::end(size_t index) {
   if (auto written = log_.finish(static_cast<Stream>(index), now_ns()); !written) {
     // As above.
   }
-  // A terminal's master has a second descriptor: closing this one alone would leave it in the epoll set, ready for
-  // ever.
-  poller_.forget(from_[index].get());
+  watches_[index].end();
   from_[index].reset();
   copies_[index].clear();
 }

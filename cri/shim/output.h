@@ -40,6 +40,7 @@ class Output {
   LogWriter log_;
   Poller& poller_;
   Fd from_[2];
+  Poller::Watch watches_[2];
   std::list<Fd> copies_[2];
 };
 

@@ -25,18 +25,21 @@ Result<Poller> Poller::open() {
   return Poller(std::move(epoll));
 }
 
-void Poller::watch(int fd, Source source, uint32_t number) {
+Poller::Watch::~Watch() {
+  if (poller_ != nullptr) {
+    ::epoll_ctl(poller_->epoll_.get(), EPOLL_CTL_DEL, fd_, nullptr);
+  }
+}
+
+Poller::Watch Poller::watch(int fd, Source source, uint32_t number) {
   auto event = event_of(source, number, EPOLLIN);
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event);
+  return {*this, fd};
 }
 
 void Poller::watch_room(int fd, Source source, uint32_t number, bool wanted) {
   auto event = event_of(source, number, EPOLLIN | (wanted ? EPOLLOUT : 0U));
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event);
-}
-
-void Poller::forget(int fd) {
-  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
 }
 
 std::vector<Poller::Ready> Poller::wait() {

@@ -27,7 +27,7 @@ class Server {
     ::sigemptyset(&child);
     ::sigaddset(&child, SIGCHLD);
     signals_ = Fd(::signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK));
-    poller_.watch(signals_.get(), Source::signals, 0);
+    const auto watch = poller_.watch(signals_.get(), Source::signals, 0);
     while (!ending_) {
       for (const auto& ready : poller_.wait()) {
         if (ending_) {

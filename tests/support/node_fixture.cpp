@@ -3,8 +3,6 @@
 #include "tests/support/node_fixture.h"
 
 #include <fmt/format.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -74,16 +72,6 @@ std::string first_process_in(const std::string& id) {
     }
   }
   return oldest;
-}
-
-bool takes_connections(const std::string& socket) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  socket.copy(address.sun_path, sizeof address.sun_path - 1);
-  int client = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  bool taken = ::connect(client, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-  ::close(client);
-  return taken;
 }
 
 }  // namespace

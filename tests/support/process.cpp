@@ -7,6 +7,8 @@
 #include <poll.h>
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -95,6 +97,16 @@ Output run(const std::vector<std::string>& command, const std::string& input) {
   ::close(out[0]);
   ::close(error[0]);
   return result;
+}
+
+bool takes_connections(const std::string& socket) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  socket.copy(address.sun_path, sizeof address.sun_path - 1);
+  int client = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  bool taken = ::connect(client, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  ::close(client);
+  return taken;
 }
 
 Background::Background(const std::vector<std::string>& command, const std::string& log_file) {

@@ -19,6 +19,9 @@ struct Output {
 /// Runs a command to its end; the first word is a path or is found by PATH. Its standard input is `input`.
 Output run(const std::vector<std::string>& command, const std::string& input = "");
 
+/// Whether somebody listens on this unix socket.
+bool takes_connections(const std::string& socket);
+
 /// A program that runs on while the test does. It is killed with the object.
 class Background {
  public:
