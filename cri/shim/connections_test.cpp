@@ -115,14 +115,22 @@ TEST_F(ConnectionsTest, AnAnswerToOneWhoHasGoneGoesToNobody) {
 }
 
 TEST_F(ConnectionsTest, ABrokenConnectionWhoseCopyAChildHasIsNotHeardOfAgain) {
-  auto client = subscriber();
+  Fd client(::socket(AF_UNIX, SOCK_STREAM, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  (dir_ + "/shim.sock").copy(address.sun_path, sizeof address.sun_path - 1);
+  ASSERT_EQ(::connect(client.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  connections_->accept_one();
   const auto child = ::fork();
   if (child == 0) {
+    client.reset();
     ::pause();
     ::_exit(0);
   }
   client.reset();
-  connections_->hear(1, [](Frame) { FAIL() << "nothing was asked"; });
+  while (connections_->count() > 0) {  // until the child has closed its copy of the client's end
+    connections_->hear(1, [](Frame) { FAIL() << "nothing was asked"; });
+  }
   auto next = ShimClient::connect(dir_, 1s);
   for (const auto& ready : poller_->wait()) {
     EXPECT_EQ(ready.source, Source::listener) << "the shim would turn round for as long as the child lives";

@@ -18,6 +18,7 @@ namespace {
 // After its first process, while the loop waits. Who is not dead by then is told of by remove().
 constexpr std::chrono::milliseconds kFollowers{500};
 constexpr int kReapPause = 1;  // milliseconds
+constexpr const char* kKilledInTheMaking = "the container's process was killed while it was made";
 
 int64_t now_ns() {
   return real_clock().wall().time_since_epoch().count();
@@ -48,6 +49,8 @@ void ContainerTable::ended(pid_t pid, int status) {
       hear_last_words(container->process);
       if (container->process.waiting_verb == Verb::create && container->process.status.state != ProcessState::running &&
           !container->process.made) {
+        // The channel's end may have been heard before, and told nothing.
+        refuse_waiting(container->process, Error(Kind::internal, kKilledInTheMaking));
         containers_.erase(id);
         return;
       }
@@ -111,7 +114,7 @@ void ContainerTable::hear_last_words(Process& process) {
   if (heard && *heard && (*heard)->what == ChildMessage::What::failed) {
     refuse_waiting(process, (*heard)->error);
   } else if (process.waiting_verb == Verb::create) {
-    refuse_waiting(process, Error(Kind::internal, "the container's process was killed while it was made"));
+    refuse_waiting(process, Error(Kind::internal, kKilledInTheMaking));
   } else {
     process.status.started_at = now_ns();
     process.status.state = ProcessState::running;

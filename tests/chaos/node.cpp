@@ -59,6 +59,7 @@ bool Node::start() {
   std::shared_ptr<v1::RuntimeService::Stub> runtime = v1::RuntimeService::NewStub(channel);
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
+  context.set_wait_for_ready(true);
   v1::VersionResponse version;
   std::lock_guard lock(mutex_);
   runtime_ = runtime;
