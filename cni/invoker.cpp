@@ -92,7 +92,9 @@ std::string text_of(const json::object& object, std::string_view key) {
 
 }  // namespace
 
-Invoker::Invoker(Options options) : options_(std::move(options)) {}
+Invoker::Invoker(Options options) : options_(std::move(options)) {
+  remove_unfinished(options_.cache_dir + "/results");
+}
 
 Result<NetworkList> Invoker::load() const {
   auto list = load_network_list(options_.conf_dir);

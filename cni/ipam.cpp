@@ -94,11 +94,13 @@ uint64_t Subnet::size() const {
 }
 
 Result<Fd> LeaseStore::lock() const {
-  KEELSON_DO(make_directories(options_.path.substr(0, options_.path.find_last_of('/')), 0700));
+  const auto folder = options_.path.substr(0, options_.path.find_last_of('/'));
+  KEELSON_DO(make_directories(folder, 0700));
   KEELSON_TRY(auto fd, open_file(options_.path + ".lock", O_RDWR | O_CREAT, 0600));
   if (::flock(fd.get(), LOCK_EX) < 0) {
     return fail_errno(errno, "lock {}", options_.path);
   }
+  remove_unfinished(folder);
   return fd;
 }
 

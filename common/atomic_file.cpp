@@ -5,7 +5,10 @@
 #include <sys/stat.h>
 
 #include <atomic>
+#include <charconv>
+#include <csignal>
 #include <cstdio>
+#include <filesystem>
 
 #include "common/fd.h"
 
@@ -46,6 +49,25 @@ Result<> write_file_atomic(const std::string& path, std::string_view data, mode_
     }
   }
   return {};
+}
+
+void remove_unfinished(const std::string& folder) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+    // ".<name>.<pid>.<number>"
+    const auto name = entry.path().filename().string();
+    const auto last = name.rfind('.');
+    const auto before = last == 0 || last == std::string::npos ? std::string::npos : name.rfind('.', last - 1);
+    if (!name.starts_with('.') || before == 0 || before == std::string::npos) {
+      continue;
+    }
+    pid_t pid = 0;
+    const char* const end = name.data() + last;
+    if (std::from_chars(name.data() + before + 1, end, pid).ptr == end && pid > 0 && ::kill(pid, 0) < 0 &&
+        errno == ESRCH) {
+      ::unlink(entry.path().c_str());
+    }
+  }
 }
 
 }  // namespace keelson

@@ -22,4 +22,8 @@ enum class Durability {
 Result<> write_file_atomic(const std::string& path, std::string_view data, mode_t mode = 0644,
                            Durability durability = Durability::process);
 
+/// Removes the temporary files that processes which were killed in write_file_atomic() have left in `folder`; those of
+/// living processes stay. For whoever owns a folder of such files, at its start. An absent folder has none.
+void remove_unfinished(const std::string& folder);
+
 }  // namespace keelson

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -38,6 +40,23 @@ TEST_F(FileTest, AtomicWriteIsNotStoppedByWhatAKilledOneLeft) {
   }
   ASSERT_TRUE(write_file_atomic(dir_ + "/a", "one"));
   EXPECT_EQ(*read_file(dir_ + "/a"), "one");
+}
+
+TEST_F(FileTest, WhatKilledWritersLeftIsRemoved) {
+  const auto dead = ::fork();
+  if (dead == 0) {
+    ::_exit(0);
+  }
+  ::waitpid(dead, nullptr, 0);
+  const auto theirs = fmt::format("{}/.result-1.json.{}.3", dir_, dead);
+  const auto ours = fmt::format("{}/.result-1.json.{}.3", dir_, ::getpid());
+  for (const auto& path : {theirs, ours, dir_ + "/result-1.json", dir_ + "/.hidden", dir_ + "/.a.b"}) {
+    ASSERT_TRUE(open_file(path, O_WRONLY | O_CREAT, 0600));
+  }
+  remove_unfinished(dir_);
+  EXPECT_FALSE(std::filesystem::exists(theirs));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir_), {}), 4);
+  remove_unfinished(dir_ + "/none");
 }
 
 TEST_F(FileTest, AtomicWriteKeepsTheOldFileOnError) {

@@ -119,13 +119,20 @@ Result<> build(Parts& parts, const Located& located, const v1::PodSandboxConfig&
   if (!shim) {
     return fail(Kind::conflict, "sandbox {} has lost its shim", located.sandbox->id());
   }
-  KEELSON_TRY(const auto status, shim->create(spec));
+  const auto status = shim->create(spec);
+  if (!status) {
+    return parts.cgroups.oom_kills(record.cgroup()) == 0
+               ? Result<>(std::unexpected(status.error()))
+               : fail(Kind::invalid,
+                      "it was killed for want of memory while it was made: a limit of {} bytes is too low",
+                      config.linux().resources().memory_limit_in_bytes());
+  }
   return located.container->update([&](ContainerRecord& change) {
     change.set_image_id(image.id);
     change.set_image_ref(image.reference);
     change.set_log_path(log_path);
     change.set_stop_signal(stop_signal);
-    change.set_pid(status.pid);
+    change.set_pid(status->pid);
     change.set_process(shim::encode(spec.process));
     change.set_complete(true);
   });

@@ -117,6 +117,7 @@ Result<std::unique_ptr<ImageStore>> ImageStore::open(Options options) {
   KEELSON_DO(make_directories(root + "/layers", 0711));
   KEELSON_DO(remove_tree(root + "/tmp"));
   KEELSON_DO(make_directories(root + "/tmp", 0700));
+  remove_unfinished(root);
   KEELSON_DO(store->read_index());
   return store;
 }

@@ -210,10 +210,19 @@ std::unexpected<Error> execute(ProcessSpec process, const User& user) {
   return fail_errno(error, "exec {}", name);
 }
 
+/// It may wait long for its start, with a process of the pod looking at it that may trace: the shim's sockets, and the
+/// node's folders and /proc, are no longer open by then. The channel closes by its exec.
+void close_all_but(const Fd& channel) {
+  const auto number = static_cast<unsigned>(channel.get());
+  ::close_range(3, number - 1, 0);
+  ::close_range(number + 1, ~0U, 0);
+}
+
 /// What container and exec have in common, from inside the container's root to exec. Returns only on failure.
 std::unexpected<Error> become(const ProcessSpec& process, const ChildStdio& stdio, const Fd& channel, bool wait,
                               const NodeProc& proc) {
   auto steps = [&]() -> Result<User> {
+    KEELSON_DO(set_labels(process, proc));
     KEELSON_TRY(auto user, find_user("", process.user));
     KEELSON_DO(set_rlimits(process.rlimits));
     Fd terminal;
@@ -226,15 +235,14 @@ std::unexpected<Error> become(const ProcessSpec& process, const ChildStdio& stdi
     if (terminal || wait) {
       tell(channel.get(), {}, terminal);
     }
+    terminal.reset();
+    close_all_but(channel);
     char go = 0;
     if (wait && ::recv(channel.get(), &go, 1, 0) != 1) {
       ::_exit(0);  // removed before it was started, or the shim is gone
     }
-    if (::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0) {
-      return fail_errno(errno, "close descriptors");
-    }
     KEELSON_DO(enter_folder(process.cwd.empty() ? "/" : process.cwd));
-    KEELSON_DO(drop_privileges(process, user, proc));
+    KEELSON_DO(drop_privileges(process, user));
     return user;
   };
   auto user = steps();

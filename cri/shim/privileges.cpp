@@ -158,9 +158,12 @@ Result<> set_rlimits(const std::vector<Rlimit>& limits) {
   return {};
 }
 
-Result<> drop_privileges(const ProcessSpec& process, const User& user, const NodeProc& proc) {
+Result<> set_labels(const ProcessSpec& process, const NodeProc& proc) {
   KEELSON_DO(set_apparmor(process.apparmor_profile, proc));
-  KEELSON_DO(set_selinux(process.selinux_label, proc));
+  return set_selinux(process.selinux_label, proc);
+}
+
+Result<> drop_privileges(const ProcessSpec& process, const User& user) {
   // Without no_new_privs the filter needs CAP_SYS_ADMIN, so it goes first and must allow what follows (the default
   // does).
   if (!process.no_new_privs) {

@@ -15,9 +15,12 @@ Result<> set_oom_score(int32_t score);
 /// Hard limits above ours are clamped when we may not raise them.
 Result<> set_rlimits(const std::vector<Rlimit>& limits);
 
-/// User, groups, capabilities, no_new_privs, seccomp, labels: in the order that lets each still happen. Single-threaded
-/// callers only; `proc` is the node's. After success the process has no more rights than `process` says. The error
-/// names the step.
-Result<> drop_privileges(const ProcessSpec& process, const User& user, const NodeProc& proc);
+/// AppArmor profile and SELinux label, from the next exec on. `proc` is the node's.
+Result<> set_labels(const ProcessSpec& process, const NodeProc& proc);
+
+/// User, groups, capabilities, no_new_privs, seccomp: in the order that lets each still happen. Single-threaded callers
+/// only. After success, and set_labels() before, the process has no more rights than `process` says. The error names
+/// the step.
+Result<> drop_privileges(const ProcessSpec& process, const User& user);
 
 }  // namespace keelson::cri::shim

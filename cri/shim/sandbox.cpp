@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -21,6 +22,8 @@
 namespace keelson::cri::shim {
 
 namespace {
+
+constexpr uid_t kNobody = 65535;  // as the pause container of Kubernetes
 
 Result<> pin_network(const std::string& path) {
   KEELSON_TRY(auto file, open_file(path, O_RDONLY | O_CREAT, 0444));
@@ -52,10 +55,30 @@ Result<> set_sysctl(const Sysctl& sysctl) {
   return write_value(path, sysctl.value).context("set sysctl {}", sysctl.name);
 }
 
-/// PID 1 of the shared namespace: reaps orphans until it is killed.
-[[noreturn]] void run_init() {
+/// An empty root that cannot be written, mounted over `folder` in a mount namespace of our own.
+Result<> enter_empty_root(const std::string& folder) {
+  if (::unshare(CLONE_NEWNS) < 0 || ::mount(nullptr, "/", nullptr, MS_PRIVATE | MS_REC, nullptr) < 0 ||
+      ::mount("none", folder.c_str(), "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k,mode=0555") < 0 ||
+      ::chdir(folder.c_str()) < 0 || ::syscall(SYS_pivot_root, ".", ".") < 0 || ::umount2(".", MNT_DETACH) < 0 ||
+      ::chdir("/") < 0) {
+    return fail_errno(errno, "leave the node's root");
+  }
+  return {};
+}
+
+/// PID 1 of the shared namespace: reaps orphans until it is killed. The pod's processes see it, and one with SYS_PTRACE
+/// may become it: it has nothing that they have not, no file of the node and no capability (as a pause container).
+[[noreturn]] void run_init(const std::string& folder, int ready) {
+  ProcessSpec nobody;
+  nobody.no_new_privs = true;
+  if (!enter_empty_root(folder) || !drop_privileges(nobody, User{.uid = kNobody, .gid = kNobody})) {
+    ::_exit(1);
+  }
   ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   ::prctl(PR_SET_NAME, "pod-init", 0, 0, 0);
+  if (::write(ready, "1", 1) != 1) {
+    ::_exit(1);
+  }
   ::close_range(0, ~0U, 0);
   sigset_t child;
   ::sigemptyset(&child);
@@ -96,21 +119,37 @@ Result<std::unique_ptr<Sandbox>> Sandbox::enter(SandboxSpec wanted) {
     KEELSON_DO(set_sysctl(sysctl));
   }
   if (spec.pid == NamespaceMode::pod) {
-    int pidfd = -1;
-    clone_args args{};
-    args.flags = CLONE_NEWPID | CLONE_PIDFD;
-    args.pidfd = reinterpret_cast<uint64_t>(&pidfd);
-    args.exit_signal = SIGCHLD;
-    sandbox->init_pid_ = static_cast<pid_t>(::syscall(SYS_clone3, &args, sizeof args));
-    if (sandbox->init_pid_ == 0) {
-      run_init();
-    }
-    if (sandbox->init_pid_ < 0) {
-      return fail_errno(errno, "start the first process of the shared PID namespace");
-    }
-    sandbox->init_pidfd_ = Fd(pidfd);
+    KEELSON_DO(sandbox->start_init().context("start the first process of the shared PID namespace"));
   }
   return sandbox;
+}
+
+Result<> Sandbox::start_init() {
+  int ready[2];
+  if (::pipe2(ready, O_CLOEXEC) < 0) {
+    return fail_errno(errno, "make a pipe");
+  }
+  Fd from(ready[0]);
+  Fd to(ready[1]);
+  int pidfd = -1;
+  clone_args args{};
+  args.flags = CLONE_NEWPID | CLONE_PIDFD;
+  args.pidfd = reinterpret_cast<uint64_t>(&pidfd);
+  args.exit_signal = SIGCHLD;
+  init_pid_ = static_cast<pid_t>(::syscall(SYS_clone3, &args, sizeof args));
+  if (init_pid_ == 0) {
+    run_init(spec_.run_dir, to.get());
+  }
+  if (init_pid_ < 0) {
+    return fail_errno(errno, "clone");
+  }
+  init_pidfd_ = Fd(pidfd);
+  to.reset();
+  char byte = 0;
+  if (::read(from.get(), &byte, 1) != 1) {
+    return fail(Kind::internal, "it could not leave the node's root and drop its rights");
+  }
+  return {};
 }
 
 void Sandbox::close() {

@@ -28,6 +28,7 @@ class Sandbox {
   pid_t init_pid() const { return init_pid_; }
 
  private:
+  Result<> start_init();
   explicit Sandbox(SandboxSpec spec) : spec_(std::move(spec)) {}
   SandboxSpec spec_;
   Fd init_pidfd_;
