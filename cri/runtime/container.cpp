@@ -24,6 +24,11 @@ Result<> Container::update(const std::function<void(ContainerRecord&)>& change) 
   return forgotten_ ? Result<>() : records_.save(record_).context("container {}", id_);
 }
 
+bool Container::forgotten() const {
+  const std::scoped_lock lock(mutex_);
+  return forgotten_;
+}
+
 Result<> Container::forget() {
   const std::scoped_lock lock(mutex_);
   forgotten_ = true;

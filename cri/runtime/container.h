@@ -41,6 +41,7 @@ class Container {
 
   /// Takes the record away; whatever is told later (an exit that was on its way) changes memory alone.
   Result<> forget();
+  bool forgotten() const;
 
   /// Waits until the container is not RUNNING, or until `deadline`. True: it is not.
   bool wait_stopped(std::chrono::steady_clock::time_point deadline) const;

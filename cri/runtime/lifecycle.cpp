@@ -39,6 +39,22 @@ std::string reason_of(const shim::ProcessStatus& status, bool oom) {
   return oom ? "OOMKilled" : "Error";
 }
 
+Result<> take_away(Parts& parts, const Located& located, const ContainerRecord& record) {
+  const auto& id = record.id();
+  if (const auto shim = located.sandbox->shim()) {
+    auto removed = shim->remove(id);
+    if (!removed && removed.error().kind() != Kind::not_found && removed.error().kind() != Kind::unavailable) {
+      return std::move(removed).context("remove container {}", id);
+    }
+  }
+  if (!record.cgroup().empty()) {
+    KEELSON_DO(remove_cgroup(parts, record.cgroup()));
+  }
+  KEELSON_DO(remove_tree(parts.container_dir(id)));
+  parts.images.release(id);
+  return located.container->forget();
+}
+
 }  // namespace
 
 int64_t now_ns() {
@@ -167,19 +183,16 @@ Result<> remove_container(Parts& parts, const Located& located) {
   const auto& id = located.container->id();
   KEELSON_DO(stop_container(parts, located, std::chrono::seconds::zero()));
   const std::scoped_lock turn(located.container->operation());
+  if (located.container->forgotten()) {  // by another removal, while this one waited for its turn
+    return {};
+  }
   const auto record = located.container->record();
-  if (const auto shim = located.sandbox->shim()) {
-    auto removed = shim->remove(id);
-    if (!removed && removed.error().kind() != Kind::not_found && removed.error().kind() != Kind::unavailable) {
-      return std::move(removed).context("remove container {}", id);
-    }
+  // What a crash leaves from here on is less than a container: the next start goes on with its removal.
+  KEELSON_DO(located.container->update([](ContainerRecord& change) { change.set_complete(false); }));
+  if (auto gone = take_away(parts, located, record); !gone) {
+    KEELSON_DO(located.container->update([&](ContainerRecord& change) { change.set_complete(record.complete()); }));
+    return gone;
   }
-  if (!record.cgroup().empty()) {
-    KEELSON_DO(remove_cgroup(parts, record.cgroup()));
-  }
-  KEELSON_DO(remove_tree(parts.container_dir(id)));
-  parts.images.release(id);
-  KEELSON_DO(located.container->forget());
   parts.pods.erase_container(id);
   tell(parts, *located.sandbox, id, v1::CONTAINER_DELETED_EVENT);
   return {};

@@ -77,6 +77,16 @@ Result<> end_shim(Parts& parts, Sandbox& sandbox) {
   return {};
 }
 
+Result<> take_away(Parts& parts, Sandbox& sandbox) {
+  const auto parent = sandbox.read([](const auto& record) { return record.cgroup_parent(); });
+  KEELSON_DO(remove_cgroup(parts, parent + "/" + sandbox.id()));
+  if (parent == parts.options.default_cgroup_parent) {
+    parts.cgroups.remove_if_empty(parent);
+  }
+  KEELSON_DO(remove_tree(parts.sandbox_dir(sandbox.id())));
+  return sandbox.forget();
+}
+
 }  // namespace
 
 Result<> stop_sandbox(Parts& parts, const std::shared_ptr<Sandbox>& sandbox) {
@@ -110,13 +120,16 @@ Result<> remove_sandbox(Parts& parts, const std::shared_ptr<Sandbox>& sandbox) {
     KEELSON_DO(remove_container(parts, {sandbox, container}));
   }
   const std::scoped_lock turn(sandbox->operation());
-  const auto parent = sandbox->read([](const auto& record) { return record.cgroup_parent(); });
-  KEELSON_DO(remove_cgroup(parts, parent + "/" + sandbox->id()));
-  if (parent == parts.options.default_cgroup_parent) {
-    parts.cgroups.remove_if_empty(parent);
+  if (sandbox->forgotten()) {  // by another removal, while this one waited for its turn
+    return {};
   }
-  KEELSON_DO(remove_tree(parts.sandbox_dir(sandbox->id())));
-  KEELSON_DO(sandbox->forget());
+  const bool complete = sandbox->read([](const auto& record) { return record.complete(); });
+  // As for containers: a removal that is cut short goes on at the next start.
+  KEELSON_DO(sandbox->update([](SandboxRecord& change) { change.set_complete(false); }));
+  if (auto gone = take_away(parts, *sandbox); !gone) {
+    KEELSON_DO(sandbox->update([&](SandboxRecord& change) { change.set_complete(complete); }));
+    return gone;
+  }
   parts.pods.erase_sandbox(sandbox->id());
   tell(parts, *sandbox, sandbox->id(), v1::CONTAINER_DELETED_EVENT);
   return {};

@@ -29,6 +29,11 @@ Result<> Sandbox::update(const std::function<void(SandboxRecord&)>& change) {
   return forgotten_ ? Result<>() : records_.save(record_).context("sandbox {}", id_);
 }
 
+bool Sandbox::forgotten() const {
+  const std::scoped_lock lock(mutex_);
+  return forgotten_;
+}
+
 Result<> Sandbox::forget() {
   const std::scoped_lock lock(mutex_);
   forgotten_ = true;

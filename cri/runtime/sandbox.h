@@ -40,6 +40,7 @@ class Sandbox {
 
   /// As Container::forget.
   Result<> forget();
+  bool forgotten() const;
 
   /// The line to the shim; null while there is none (not launched yet, or dead).
   std::shared_ptr<shim::ShimClient> shim() const;
