@@ -66,6 +66,7 @@ Kind kind_of_errno(int error) {
       return Kind::exhausted;
     case EINVAL:
     case ERANGE:
+    case E2BIG:
     case ENAMETOOLONG:
     case ENOTDIR:
     case EISDIR:

@@ -179,6 +179,7 @@ std::vector<std::string> disagreements(const Listed& listed, const Found& seen) 
   tell(seen.sandbox_folders - sandboxes, "a folder of no sandbox", &out);
   tell(containers - seen.container_folders, "a container without its folder", &out);
   tell(seen.container_folders - containers, "a folder of no container", &out);
+  tell((sandboxes + containers) - seen.cgroups, "listed, but its cgroup is gone", &out);
   tell(seen.cgroups - (sandboxes + containers), "a cgroup of nobody", &out);
   tell(living - seen.occupied, "created or running, but no process is in its cgroup", &out);
   tell(seen.occupied - (listed.ready + living), "processes in the cgroup of what has ended", &out);

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ways out of a container, tried in earnest against a real daemon, shim and kernel, and refused.
+//
+// More of them stand beside the code that refuses them: links in images and mount targets (cri/shim/rootfs_test.cpp),
+// a false /dev/null over masked paths and the node's host name (ShimTest), ".." and links in layers
+// (cri/image/unpack_test.cpp), ".." in subPath (agent/config/volumes_test.cpp).
+#include <gmock/gmock.h>
+#include <sys/sysmacros.h>
+
+#include <thread>
+
+#include "cri/runtime_fixture.h"
+
+namespace keelson::cri {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+class EscapeTest : public RuntimeFixture {
+ protected:
+  void SetUp() override {
+    RuntimeFixture::SetUp();
+    if (!IsSkipped()) {
+      fs::copy(std::string(KEELSON_ESCAPE), dir_ + "/layer/bin/escape");
+      fs::create_directories(dir_ + "/layer/tmp");
+      std::ofstream(dir_ + "/canary") << "a file of the node";
+    }
+  }
+
+  std::string sandbox(const std::string& name, v1::NamespaceMode pid = v1::CONTAINER) {
+    auto config = sandbox_config(name);
+    config.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(pid);
+    return run_sandbox(config);
+  }
+  v1::ContainerConfig attacker(v1::NamespaceMode pid = v1::CONTAINER, const std::string& capability = "") {
+    auto config = container_config("attacker", {"sleep", "1000"});
+    auto* security = config.mutable_linux()->mutable_security_context();
+    security->mutable_namespace_options()->set_pid(pid);
+    if (!capability.empty()) {
+      security->mutable_capabilities()->add_add_capabilities(capability);
+    }
+    return config;
+  }
+  std::string out(const std::string& id, std::vector<std::string> command) {
+    v1::ExecSyncResponse response;
+    const auto status = exec(id, std::move(command), 30, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response.stdout() + response.stderr();
+  }
+  int code(const std::string& id, std::vector<std::string> command) {
+    v1::ExecSyncResponse response;
+    EXPECT_TRUE(exec(id, std::move(command), 30, &response).ok());
+    return response.exit_code();
+  }
+};
+
+// CVE-2019-5736. What runs as /proc/self/exe is the shim's own binary, which another process of the pod can hold on to.
+TEST_F(EscapeTest, TheShimsBinaryCannotBeOverwrittenThroughProc) {
+  const auto before = read_file(options_.shim_binary, 64 << 20);
+  ASSERT_TRUE(before);
+  const auto pod = sandbox("exe", v1::POD);
+  const auto id = run_container(pod, attacker(v1::POD));
+  std::string found;
+  std::jthread looks([&] { found = out(id, {"escape", "overwrite", "3"}); });
+  for (int i = 0; i < 60; ++i) {
+    v1::ExecSyncResponse ignored;
+    exec(id, {"/proc/self/exe"}, 5, &ignored);
+    auto config = container_config(fmt::format("self-{}", i), {"/proc/self/exe"});
+    config.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(v1::POD);
+    std::string victim;
+    if (create(pod, config, &victim).ok()) {
+      start_container(victim);
+      remove_container(victim);
+    }
+  }
+  looks.join();
+  EXPECT_THAT(found, HasSubstr(" writable 0\n"));
+  EXPECT_THAT(found, Not(HasSubstr("held 0 "))) << "the attack has not been tried";
+  EXPECT_TRUE(*read_file(options_.shim_binary, 64 << 20) == *before);
+  EXPECT_TRUE(remove_sandbox(pod).ok());
+}
+
+TEST_F(EscapeTest, OnlyThreeDescriptorsAreOpenInAContainer) {
+  const auto pod = sandbox("fds");
+  auto config = container_config("main", {"sh", "-c", "escape descriptors; sleep 1000"});
+  const auto id = run_container(pod, config);
+  EXPECT_EQ(out(id, {"escape", "descriptors"}), "0\n1\n2\n");
+  config = container_config("terminal", {"sh", "-c", "escape descriptors; sleep 1000"});
+  config.set_tty(true);
+  config.set_stdin(true);
+  const auto terminal = run_container(pod, config);
+  restart();
+  EXPECT_EQ(out(id, {"escape", "descriptors"}), "0\n1\n2\n");
+  EXPECT_EQ(out(terminal, {"escape", "descriptors"}), "0\n1\n2\n");
+  for (const char* name : {"main", "terminal"}) {
+    const auto log = read_file(fmt::format("{}/logs/fds/{}.log", dir_, name)).value_or("");
+    EXPECT_EQ(std::ranges::count(log, '\n'), 3) << log;
+  }
+  EXPECT_THAT(out(id, {"cat", "/proc/self/environ"}), Not(HasSubstr("KEELSON")));
+  EXPECT_TRUE(remove_sandbox(pod).ok());
+}
+
+// CVE-2024-21626: a working directory that is a descriptor the runtime has left open.
+TEST_F(EscapeTest, TheWorkingDirectoryIsInsideTheContainer) {
+  const auto pod = sandbox("cwd");
+  const std::string up = "../../../../../../../..";
+  for (int number = 3; number < 24; ++number) {
+    auto config = container_config(fmt::format("c{}", number), {"cat", up + dir_ + "/canary"});
+    config.set_working_dir(fmt::format("/proc/self/fd/{}", number));
+    std::string id;
+    if (create(pod, config, &id).ok() && start_container(id).ok()) {
+      EXPECT_NE(wait_exit(id).exit_code(), 0) << config.working_dir();
+    }
+  }
+  EXPECT_TRUE(remove_sandbox(pod).ok());
+}
+
+// A folder of a volume that turns into a link to elsewhere while it is a mount's target.
+TEST_F(EscapeTest, MountTargetsThatChangeUnderTheMount) {
+  fs::create_directories(dir_ + "/volume/target");
+  fs::create_directories(dir_ + "/payload");
+  fs::create_symlink("../../../../../../../.." + dir_, dir_ + "/volume/link");
+  const auto pod = sandbox("race");
+  auto flipper = container_config("flipper", {"escape", "flip", "/volume/target", "/volume/link"});
+  auto* mount = flipper.add_mounts();
+  mount->set_container_path("/volume");
+  mount->set_host_path(dir_ + "/volume");
+  run_container(pod, flipper);
+  int made = 0;
+  for (int i = 0; i < 60; ++i) {
+    auto victim = container_config(fmt::format("v{}", i), {"sleep", "1000"});
+    *victim.add_mounts() = *mount;
+    auto* below = victim.add_mounts();
+    below->set_container_path("/volume/target/escaped");
+    below->set_host_path(dir_ + "/payload");
+    std::string id;
+    made += create(pod, victim, &id).ok() ? 1 : 0;
+    EXPECT_FALSE(fs::exists(dir_ + "/escaped")) << "made on the node";
+    remove_container(id);
+  }
+  EXPECT_GT(made, 0) << "the race has not been tried";
+  EXPECT_TRUE(remove_sandbox(pod).ok());
+}
+
+TEST_F(EscapeTest, PathsThatClimb) {
+  const auto pod = sandbox("paths");
+  auto config = container_config("climber", {"sleep", "1000"});
+  auto* mount = config.add_mounts();
+  mount->set_container_path("/../../../../../../../.." + dir_ + "/escaped");
+  mount->set_host_path(dir_ + "/canary");
+  run_container(pod, config);
+  EXPECT_FALSE(fs::exists(dir_ + "/escaped"));
+  config = container_config("log", {"true"});
+  config.set_log_path("../../../escaped.log");
+  std::string id;
+  EXPECT_EQ(create(pod, config, &id).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_FALSE(fs::exists(dir_ + "/escaped.log"));
+  EXPECT_TRUE(remove_sandbox("../../canary").ok());  // nobody of that name: fine, as for every unknown id
+  EXPECT_TRUE(fs::exists(dir_ + "/canary"));
+  EXPECT_TRUE(remove_sandbox(pod).ok());
+}
+
+// With the lists that the kubelet sends unless a pod asks for procMount Unmasked; CRI leaves nothing masked without
+// them.
+TEST_F(EscapeTest, WhatIsMaskedOrReadOnlyCannotBeWrittenOrRead) {
+  const auto pod = sandbox("masks");
+  auto config = attacker();
+  auto* security = config.mutable_linux()->mutable_security_context();
+  for (const char* path :
+       {"/proc/asound", "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
+        "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap"}) {
+    security->add_masked_paths(path);
+  }
+  for (const char* path : {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}) {
+    security->add_readonly_paths(path);
+  }
+  const auto id = run_container(pod, config);
+  // What is written is what is there, so that a success does no harm.
+  for (const char* path :
+       {"/proc/sys/kernel/core_pattern", "/proc/sys/vm/panic_on_oom", "/proc/irq/default_smp_affinity",
+        "/sys/kernel/mm/ksm/run", "/sys/fs/cgroup/memory/memory.swappiness",
+        "/proc/1/root/proc/sys/kernel/core_pattern", "/proc/self/cwd/proc/sys/vm/panic_on_oom"}) {
+    EXPECT_EQ(code(id, {"sh", "-c", fmt::format("[ ! -e {0} ] || echo \"$(cat {0})\" > {0}", path)}) == 0,
+              code(id, {"test", "!", "-e", path}) == 0)
+        << path;
+  }
+  EXPECT_NE(code(id, {"sh", "-c", "echo h > /proc/sysrq-trigger"}), 0);
+  for (const char* path : {"/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/sched_debug"}) {
+    EXPECT_EQ(out(id, {"sh", "-c", fmt::format("[ ! -e {0} ] || dd if={0} bs=1 count=1 2>/dev/null", path)}), "")
+        << path;
+  }
+  EXPECT_EQ(out(id, {"ls", "/sys/firmware"}), "");
+  EXPECT_TRUE(remove_sandbox(pod).ok());
+}
+
+// CVE-2022-0492. With SYS_ADMIN and no seccomp a hierarchy can be mounted, but its root is the container's own cgroup,
+// where that file is not.
+TEST_F(EscapeTest, NobodySetsAReleaseAgent) {
+  const auto pod = sandbox("cgroups");
+  const auto plain = out(run_container(pod, attacker()), {"escape", "release-agent"});
+  EXPECT_THAT(plain, HasSubstr("mount EPERM\n"));
+  EXPECT_THAT(plain, Not(HasSubstr("OK")));
+  auto config = attacker(v1::CONTAINER, "SYS_ADMIN");
+  config.mutable_metadata()->set_name("admin");
+  config.mutable_linux()->mutable_security_context()->mutable_seccomp()->set_profile_type(
+      v1::SecurityProfile::Unconfined);
+  const auto admin = out(run_container(pod, config), {"escape", "release-agent"});
+  EXPECT_THAT(admin, HasSubstr("write "));
+  EXPECT_THAT(admin, Not(HasSubstr("write OK")));
+  EXPECT_THAT(admin, Not(HasSubstr("theirs OK")));
+  EXPECT_TRUE(remove_sandbox(pod).ok());
+}
+
+TEST_F(EscapeTest, TheShimCannotBeTracedFromAPodThatSeesIt) {
+  const auto pod = sandbox("host-pid", v1::NODE);
+  const auto id = run_container(pod, attacker(v1::NODE));
+  const auto tried = out(id, {"escape", "trace", std::to_string(shim_of(pod))});
+  EXPECT_EQ(std::ranges::count(tried, '\n'), 6);
+  EXPECT_THAT(tried, Not(HasSubstr("OK"))) << tried;
+  EXPECT_TRUE(remove_sandbox(pod).ok());
+}
+
+// With SYS_PTRACE a container may become any process that it sees. So those of the runtime in a shared PID namespace
+// have nothing of the node: the first process, and a container that waits for its start.
+TEST_F(EscapeTest, NothingOfTheNodeIsInASharedPidNamespace) {
+  const auto pod = sandbox("shared", v1::POD);
+  const auto id = run_container(pod, attacker(v1::POD, "SYS_PTRACE"));
+  EXPECT_THAT(out(id, {"cat", "/proc/1/status"}), HasSubstr("CapPrm:\t0000000000000000"));
+  EXPECT_EQ(out(id, {"ls", "/proc/1/root/"}), "");
+  EXPECT_NE(code(id, {"cat", "/proc/1/root" + dir_ + "/canary"}), 0);
+
+  auto config = container_config("waiting", {"sleep", "1000"});
+  config.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(v1::POD);
+  std::string waiting;
+  ASSERT_TRUE(create(pod, config, &waiting).ok());
+  const auto seen = out(id, {"escape", "others"});
+  EXPECT_THAT(seen, HasSubstr(" 0 ")) << "no process has been looked at";
+  EXPECT_THAT(seen, Not(HasSubstr(dir_)));
+  EXPECT_THAT(seen, Not(HasSubstr("/proc")));
+  EXPECT_THAT(out(id, {"sh", "-c", "for p in /proc/[0-9]*; do cat $p/root" + dir_ + "/canary; done"}),
+              Not(HasSubstr("a file of the node")));
+  EXPECT_TRUE(remove_sandbox(pod).ok());
+}
+
+TEST_F(EscapeTest, TheDefaultProfileForbidsWhatContainersDoNotNeed) {
+  const auto pod = sandbox("calls");
+  const auto tried = out(run_container(pod, attacker()), {"escape", "calls"});
+  EXPECT_EQ(std::ranges::count(tried, '\n'), 13) << tried;
+  EXPECT_THAT(tried, testing::MatchesRegex("([a-z_]+ (EPERM|ENOSYS)\n)+"));
+  EXPECT_TRUE(remove_sandbox(pod).ok());
+}
+
+TEST_F(EscapeTest, TheNodesDiskCannotBeOpened) {
+  struct stat root{};
+  ASSERT_EQ(::stat("/", &root), 0);
+  const auto pod = sandbox("disk");
+  const auto tried = out(run_container(pod, attacker()),
+                         {"escape", "disk", std::to_string(major(root.st_dev)), std::to_string(minor(root.st_dev))});
+  EXPECT_EQ(tried, "mknod OK\nopen EPERM\n");  // a node can be made, as under runc; no device is behind it
+  EXPECT_TRUE(remove_sandbox(pod).ok());
+}
+
+}  // namespace
+}  // namespace keelson::cri
