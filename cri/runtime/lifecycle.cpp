@@ -27,9 +27,20 @@ std::chrono::steady_clock::time_point in(std::chrono::seconds time) {
   return std::chrono::steady_clock::now() + time;
 }
 
-/// The shim has ended, and its containers with it; that the watcher tells it may take a moment longer.
-bool lost(const Result<>& answer) {
-  return !answer && answer.error().kind() == Kind::unavailable;
+/// True if nothing is left to wait for.
+Result<bool> signal_container(Parts& parts, const Located& located, shim::ShimClient& shim, int number, bool all) {
+  auto sent = shim.signal(located.container->id(), number, all);
+  if (sent) {
+    return false;
+  }
+  if (sent.error().kind() == Kind::unavailable) {  // the shim has ended; the watcher may tell it a moment later
+    record_loss(parts, located.sandbox->id());
+    return true;
+  }
+  if (sent.error().kind() == Kind::not_found) {  // another call has just removed it
+    return true;
+  }
+  return std::unexpected(std::move(sent).error());
 }
 
 std::string reason_of(const shim::ProcessStatus& status, bool oom) {
@@ -157,22 +168,17 @@ Result<> stop_container(Parts& parts, const Located& located, std::chrono::secon
   }
   if (grace > std::chrono::seconds::zero()) {
     const int number = container.read([](const auto& record) { return record.stop_signal(); });
-    auto told = shim->signal(container.id(), number ? number : SIGTERM, false);
-    if (lost(told)) {
-      record_loss(parts, located.sandbox->id());
-      return {};
-    }
-    KEELSON_DO(std::move(told).context("stop container {}", container.id()));
-    if (container.wait_stopped(in(grace))) {
+    KEELSON_TRY(const bool over, signal_container(parts, located, *shim, number ? number : SIGTERM, false)
+                                     .context("stop container {}", container.id()));
+    if (over || container.wait_stopped(in(grace))) {
       return {};
     }
   }
-  auto killed = shim->signal(container.id(), SIGKILL, true);
-  if (lost(killed)) {
-    record_loss(parts, located.sandbox->id());
+  KEELSON_TRY(const bool over,
+              signal_container(parts, located, *shim, SIGKILL, true).context("kill container {}", container.id()));
+  if (over) {
     return {};
   }
-  KEELSON_DO(std::move(killed).context("kill container {}", container.id()));
   if (!container.wait_stopped(in(kKillTime))) {
     return fail(Kind::timeout, "container {} is not dead {} s after SIGKILL", container.id(), kKillTime.count());
   }
