@@ -13,6 +13,7 @@
 
 #include "cni/invoker.h"
 #include "cni/ipam.h"
+#include "cni/plugin.h"
 #include "common/netlink.h"
 #include "common/netns.h"
 #include "common/process.h"
@@ -187,6 +188,24 @@ TEST_F(NetworkTest, ASecondAddIsRefusedAndHurtsNothing) {
   EXPECT_EQ(leases(), 2U);
   EXPECT_TRUE(invoker.check(a)) << invoker.check(a).error().message();
   EXPECT_TRUE(invoker.del(a));
+}
+
+TEST_F(NetworkTest, AnAddWhoseRuntimeHasDiedIsUndone) {
+  auto a = pod("a");
+  const auto before = links();
+  Invocation invocation{
+      .environment = {{"CNI_COMMAND", "ADD"}, {"CNI_CONTAINERID", "a"}, {"CNI_IFNAME", "eth0"}, {"CNI_NETNS", a.netns}},
+      .input =
+          fmt::format(R"({{"cniVersion":"1.1.0","name":"net","dataDir":"{}/ipam","ranges":["10.77.0.0/24"]}})", dir_),
+      .asker_lives = [] { return false; }};
+  const auto answer = run_plugin(invocation);
+  EXPECT_EQ(answer.exit_code, 1);
+  EXPECT_NE(answer.output.find("the runtime ended"), std::string::npos) << answer.output;
+  EXPECT_EQ(leases(), 0U);
+  EXPECT_TRUE(links_become(before));
+  invocation.asker_lives = [] { return true; };
+  EXPECT_EQ(run_plugin(invocation).exit_code, 0);
+  EXPECT_EQ(leases(), 1U);
 }
 
 TEST_F(NetworkTest, CheckSeesWhatIsMissing) {

@@ -208,7 +208,13 @@ Printed run_verb(const Invocation& invocation) {
     return std::unexpected(attachment.error());
   }
   if (verb == "ADD") {
-    return add(*config, *attachment);
+    auto added = add(*config, *attachment);
+    if (added && invocation.asker_lives && !invocation.asker_lives()) {
+      auto undone = del(*config, *attachment);
+      return std::unexpected(undone ? PluginError{kNotAvailable, "the runtime ended during ADD; it is undone", ""}
+                                    : undone.error());
+    }
+    return added;
   }
   return verb == "DEL" ? del(*config, *attachment) : check(*config, *attachment);
 }

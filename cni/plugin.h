@@ -7,6 +7,7 @@
 //    "dataDir": "/var/lib/cni/keelson"}              the leases: <dataDir>/<name>.leases
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 
@@ -16,6 +17,9 @@ namespace keelson::cni {
 struct Invocation {
   std::map<std::string, std::string> environment;  ///< CNI_COMMAND, CNI_CONTAINERID, ...
   std::string input;                               ///< the configuration
+  /// Whether the runtime that asks still lives; empty: yes. An ADD that nobody will hear of is undone: the runtime's
+  /// next start may have sent its DEL already, before there was anything to remove.
+  std::function<bool()> asker_lives;
 };
 
 struct PluginAnswer {

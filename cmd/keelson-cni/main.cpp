@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // keelson-cni: a CNI plugin (see cni/plugin.h). With --list FILE it prints the addresses that a lease file holds.
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -46,6 +48,7 @@ int main(int argc, char** argv) {
         stderr);
     return 2;
   }
+  invocation.asker_lives = [asker = ::getppid()] { return ::getppid() == asker; };
   auto input = keelson::read_all(STDIN_FILENO, 2 << 20);
   invocation.input = input ? *input : "";
   auto answer = keelson::cni::run_plugin(invocation);
