@@ -76,7 +76,9 @@ TEST_F(EscapeTest, TheShimsBinaryCannotBeOverwrittenThroughProc) {
   }
   looks.join();
   EXPECT_THAT(found, HasSubstr(" writable 0\n"));
+#if !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)  // else the shim needs libraries to run there
   EXPECT_THAT(found, Not(HasSubstr("held 0 "))) << "the attack has not been tried";
+#endif
   EXPECT_TRUE(*read_file(options_.shim_binary, 64 << 20) == *before);
   EXPECT_TRUE(remove_sandbox(pod).ok());
 }
@@ -105,14 +107,22 @@ TEST_F(EscapeTest, OnlyThreeDescriptorsAreOpenInAContainer) {
 TEST_F(EscapeTest, TheWorkingDirectoryIsInsideTheContainer) {
   const auto pod = sandbox("cwd");
   const std::string up = "../../../../../../../..";
+  int tried = 0;
   for (int number = 3; number < 24; ++number) {
     auto config = container_config(fmt::format("c{}", number), {"cat", up + dir_ + "/canary"});
     config.set_working_dir(fmt::format("/proc/self/fd/{}", number));
     std::string id;
-    if (create(pod, config, &id).ok() && start_container(id).ok()) {
+    const bool made = create(pod, config, &id).ok();
+    const auto started = made ? start_container(id) : grpc::Status();
+    if (made && !started.ok()) {
+      EXPECT_THAT(started.error_message(), HasSubstr(config.working_dir())) << "refused for another reason";
+      ++tried;
+    } else if (made) {
       EXPECT_NE(wait_exit(id).exit_code(), 0) << config.working_dir();
+      ++tried;
     }
   }
+  EXPECT_EQ(tried, 21);
   EXPECT_TRUE(remove_sandbox(pod).ok());
 }
 
@@ -240,6 +250,21 @@ TEST_F(EscapeTest, NothingOfTheNodeIsInASharedPidNamespace) {
   EXPECT_THAT(seen, Not(HasSubstr("/proc")));
   EXPECT_THAT(out(id, {"sh", "-c", "for p in /proc/[0-9]*; do cat $p/root" + dir_ + "/canary; done"}),
               Not(HasSubstr("a file of the node")));
+  EXPECT_TRUE(remove_sandbox(pod).ok());
+}
+
+// CVE-2016-9962: a process that enters the container must not be seen there before it has left the node's root.
+TEST_F(EscapeTest, AnExecHasLeftTheNodeBeforeItIsSeen) {
+  const auto pod = sandbox("exec");
+  const auto id = run_container(pod, attacker(v1::CONTAINER, "SYS_PTRACE"));
+  std::string found;
+  std::jthread looks([&] { found = out(id, {"escape", "roots", "3", dir_ + "/canary"}); });
+  for (int i = 0; i < 300; ++i) {
+    v1::ExecSyncResponse ignored;
+    exec(id, {"true"}, 5, &ignored);
+  }
+  looks.join();
+  EXPECT_EQ(found, "seen some found 0\n");
   EXPECT_TRUE(remove_sandbox(pod).ok());
 }
 

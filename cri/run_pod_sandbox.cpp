@@ -27,10 +27,8 @@ Result<> validate(const v1::RunPodSandboxRequest& request) {
   if (!handler.empty() && handler != "keelson" && handler != "runc") {
     return fail(Kind::invalid, "runtime_handler: no handler \"{}\" here; there are \"\" and \"keelson\"", handler);
   }
-  if (request.config().linux().security_context().namespace_options().userns_options().uids_size() > 0) {
-    return fail(Kind::unsupported, "config.linux.security_context.namespace_options.userns_options: user namespaces");
-  }
-  return {};
+  return refuse_user_namespace(request.config().linux().security_context().namespace_options())
+      .context("config.linux.security_context.namespace_options.userns_options");
 }
 
 SandboxRecord new_record(const Parts& parts, const v1::RunPodSandboxRequest& request) {

@@ -108,6 +108,18 @@ TEST_F(RuntimeFixture, CallsCanBeRepeatedAndMistakesHaveCodes) {
   again.set_runtime_handler("kata");
   EXPECT_EQ(call(&v1::RuntimeService::Stub::RunPodSandbox, again, response).error_code(), Code::INVALID_ARGUMENT);
 
+  for (const auto mode : {v1::POD, v1::CONTAINER, v1::TARGET}) {
+    auto mapped = sandbox_config("mapped");
+    auto* users =
+        mapped.mutable_linux()->mutable_security_context()->mutable_namespace_options()->mutable_userns_options();
+    users->set_mode(mode);
+    users->add_gids()->set_length(65536);
+    *again.mutable_config() = mapped;
+    again.set_runtime_handler("");
+    EXPECT_EQ(call(&v1::RuntimeService::Stub::RunPodSandbox, again, response).error_code(), Code::UNIMPLEMENTED)
+        << mode;
+  }
+
   std::string id;
   auto config = container_config("main", {"sleep", "1000"});
   config.mutable_image()->set_image("missing");

@@ -203,6 +203,10 @@ Result<std::vector<std::string>> NodePodConfigs::prepared() {
 
 Result<cri::SandboxConfig> NodePodConfigs::sandbox(const kube::Pod& pod, uint32_t) {
   const auto& o = state_->options;
+  if (!pod.spec.host_users.value_or(true)) {
+    return fail(Kind::unsupported,
+                "spec.hostUsers: user namespaces are not supported; the pod would have the node's users");
+  }
   cri::SandboxConfig out;
   if (!pod.spec.host_network) {
     KEELSON_TRY(out.hostname, make_hostname(pod, o.dns));

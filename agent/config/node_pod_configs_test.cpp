@@ -155,6 +155,15 @@ TEST_F(NodePodConfigsTest, ObjectVolumesAreReadOnly) {
   EXPECT_FALSE(made.mounts[2].read_only);
 }
 
+TEST_F(NodePodConfigsTest, AUserNamespaceIsRefusedNotIgnored) {
+  pod.spec.host_users = false;
+  const auto made = configs->sandbox(pod, 0);
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().kind(), Kind::unsupported);
+  pod.spec.host_users = true;
+  EXPECT_TRUE(configs->sandbox(pod, 0));
+}
+
 TEST_F(NodePodConfigsTest, ASubPathExpressionNeedsItsVariables) {
   auto& container = pod.spec.containers[0];
   container.volume_mounts[2].sub_path_expr = "$(A)/$(B)-$(C)";

@@ -61,4 +61,7 @@ Result<> add_security(const SpecInput& input, shim::ContainerSpec& spec);
 Result<> add_mounts(const SpecInput& input, shim::ContainerSpec& spec);
 Result<> add_devices(const SpecInput& input, shim::ContainerSpec& spec);
 
+/// Kind::unsupported for whatever asks for a user namespace, better than to give it the node's.
+Result<> refuse_user_namespace(const ::runtime::v1::NamespaceOption& options);
+
 }  // namespace keelson::cri

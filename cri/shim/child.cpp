@@ -12,10 +12,13 @@
 #include <sys/syscall.h>
 #include <termios.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <cstring>
+#include <functional>
 
+#include "cri/shim/child_channel.h"
 #include "cri/shim/devices.h"
 #include "cri/shim/node_proc.h"
 #include "cri/shim/privileges.h"
@@ -25,47 +28,6 @@
 namespace keelson::cri::shim {
 
 namespace {
-
-struct Channel {
-  Fd ours;
-  Fd childs;
-};
-
-Result<Channel> make_channel() {
-  int ends[2];
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
-    return fail_errno(errno, "make a socket pair");
-  }
-  return Channel{Fd(ends[0]), Fd(ends[1])};
-}
-
-/// One packet: 'R' or 'E', for an error its kind and code behind, then text; a terminal as SCM_RIGHTS.
-void tell(int channel, const Result<>& outcome, const Fd& terminal) {
-  std::string packet = "R";
-  if (!outcome) {
-    auto code = static_cast<int32_t>(outcome.error().code());
-    packet = "E";
-    packet.push_back(static_cast<char>(outcome.error().kind()));
-    packet.append(reinterpret_cast<const char*>(&code), sizeof code);
-    packet += outcome.error().message();
-  }
-  iovec data{packet.data(), packet.size()};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  if (terminal) {
-    int fd = terminal.get();
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof fd);
-    std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
-  }
-  ::sendmsg(channel, &message, MSG_NOSIGNAL);
-}
 
 /// The cgroup v2 folder among the files to be joined. A child is born into it, because a move of a process into a v2
 /// cgroup waits for an RCU grace period (10 ms), and a birth or a move by a v1 "tasks" file does not.
@@ -210,12 +172,18 @@ std::unexpected<Error> execute(ProcessSpec process, const User& user) {
   return fail_errno(error, "exec {}", name);
 }
 
-/// It may wait long for its start, with a process of the pod looking at it that may trace: the shim's sockets, and the
-/// node's folders and /proc, are no longer open by then. The channel closes by its exec.
-void close_all_but(const Fd& channel) {
-  const auto number = static_cast<unsigned>(channel.get());
-  ::close_range(3, number - 1, 0);
-  ::close_range(number + 1, ~0U, 0);
+/// A process of the pod that may trace can take what is open here: the shim's sockets, the node's folders and /proc are
+/// not. What is kept closes by exec.
+void close_all_but(std::vector<int> kept) {
+  std::sort(kept.begin(), kept.end());
+  int from = 3;
+  for (const int fd : kept) {
+    if (fd > from) {
+      ::close_range(static_cast<unsigned>(from), static_cast<unsigned>(fd - 1), 0);
+    }
+    from = std::max(from, fd + 1);
+  }
+  ::close_range(static_cast<unsigned>(from), ~0U, 0);
 }
 
 /// What container and exec have in common, from inside the container's root to exec. Returns only on failure.
@@ -232,11 +200,12 @@ std::unexpected<Error> become(const ProcessSpec& process, const ChildStdio& stdi
       ::setsid();
       KEELSON_DO(use_streams(stdio));
     }
+    ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);  // until exec: it is not yet what it will be
+    close_all_but({channel.get(), terminal.get()});
     if (terminal || wait) {
       tell(channel.get(), {}, terminal);
     }
     terminal.reset();
-    close_all_but(channel);
     char go = 0;
     if (wait && ::recv(channel.get(), &go, 1, 0) != 1) {
       ::_exit(0);  // removed before it was started, or the shim is gone
@@ -279,36 +248,85 @@ std::unexpected<Error> become(const ProcessSpec& process, const ChildStdio& stdi
   end_child(channel, become(spec.process, stdio, channel, true, *proc).error());
 }
 
-[[noreturn]] void run_exec(const ContainerSpec& spec, const ProcessSpec& process, const ChildStdio& stdio, int pidfd,
-                           const Fd& channel) {
+/// What a first step hands on.
+struct Ways {
+  const Channel& channel;
+  const Channel& report;
+};
+
+/// The first step of a process that others in its PID namespace can see: it runs outside of that, enters the cgroups
+/// and the root by `prepare`, and leaves nothing of the node open. Only then is the process born that they see, and
+/// that they could become by SYS_PTRACE (runc does the same, since CVE-2016-9962). It is the shim's child, not ours.
+[[noreturn]] void bear(const ProcessSpec& process, const ChildStdio& stdio, bool wait, const Ways& ways,
+                       const std::function<Result<NodeProc>()>& prepare) {
   reset_signals();
-  auto prepare = [&]() -> Result<NodeProc> {
-    KEELSON_DO(join_cgroups(spec.cgroup_procs));
-    KEELSON_DO(set_oom_score(spec.oom_score_adj));
-    KEELSON_TRY(auto proc, NodeProc::open());
-    if (::setns(pidfd, CLONE_NEWNS | (spec.cgroup_namespace ? CLONE_NEWCGROUP : 0)) < 0) {
-      return fail_errno(errno, "enter the container");
-    }
-    ::umask(0022);
-    return proc;
-  };
   auto proc = prepare();
   if (!proc) {
-    end_child(channel, proc.error());
+    end_child(ways.channel.childs, proc.error());
   }
-  end_child(channel, become(process, stdio, channel, false, *proc).error());
+  std::vector<int> kept = {ways.channel.childs.get(), ways.report.childs.get(), stdio.in.get(), stdio.out.get(),
+                           stdio.error.get()};
+  if (!process.apparmor_profile.empty() || !process.selinux_label.empty()) {
+    kept.push_back(proc->fd());
+  }
+  close_all_but(std::move(kept));
+  int born = -1;
+  clone_args args{};
+  args.flags = CLONE_PARENT | CLONE_PIDFD;
+  args.pidfd = reinterpret_cast<uint64_t>(&born);
+  const auto pid = static_cast<pid_t>(::syscall(SYS_clone3, &args, sizeof args));
+  if (pid == 0) {
+    end_child(ways.channel.childs, become(process, stdio, ways.channel.childs, wait, *proc).error());
+  }
+  if (pid < 0) {
+    end_child(ways.channel.childs, Error(Kind::internal, fmt::format("clone: {}", errno_text(errno))));
+  }
+  report_birth(ways.report.childs.get(), pid, Fd(born));
+  ::_exit(0);
+}
+
+/// `first` becomes bear() in a child with `flags`; what that has born is returned.
+Result<Child> clone_in_two_steps(uint64_t flags, const ContainerSpec& spec,
+                                 const std::function<void(const Ways&)>& first) {
+  KEELSON_TRY(auto channel, make_channel());
+  KEELSON_TRY(auto report, make_channel());
+  Fd pidfd;
+  const auto pid = clone_process(flags, second_cgroup(spec.cgroup_procs), pidfd);
+  if (pid == 0) {
+    channel.ours.reset();
+    report.ours.reset();
+    first({channel, report});
+  }
+  if (pid < 0) {
+    return fail_errno(errno, "clone a process for container {}", spec.id);
+  }
+  channel.childs.reset();
+  report.childs.reset();
+  ::fcntl(channel.ours.get(), F_SETFL, O_NONBLOCK);
+  // A cgroup that is frozen would keep it for ever.
+  const timeval limit{.tv_sec = 5, .tv_usec = 0};
+  ::setsockopt(report.ours.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  auto born = read_birth(report.ours.get());
+  if (!born) {
+    ::kill(pid, SIGKILL);
+    KEELSON_TRY(auto heard, read_child(channel.ours.get()));
+    return std::unexpected(heard && heard->what == ChildMessage::What::failed
+                               ? std::move(heard->error)
+                               : Error(Kind::internal, "the new process was killed while it was made"));
+  }
+  return Child{.pid = born->pid, .pidfd = std::move(born->pidfd), .channel = std::move(channel.ours)};
 }
 
 /// Children are born into another PID namespace while one of these lives; ours comes back at the end.
 class BirthPlace {
  public:
-  static Result<BirthPlace> enter(int pidns_or_pidfd) {
+  static Result<BirthPlace> enter(int pidns) {
     BirthPlace place;
-    if (pidns_or_pidfd < 0) {
+    if (pidns < 0) {
       return place;
     }
     KEELSON_TRY(place.ours_, open_file("/proc/self/ns/pid", O_RDONLY));
-    if (::setns(pidns_or_pidfd, CLONE_NEWPID) < 0) {
+    if (::setns(pidns, CLONE_NEWPID) < 0) {
       return fail_errno(errno, "enter the PID namespace");
     }
     return place;
@@ -357,68 +375,19 @@ Result<Child> clone_container(const ContainerSpec& spec, ChildStdio stdio, int s
 }
 
 Result<Child> clone_exec(const ContainerSpec& spec, const ProcessSpec& process, ChildStdio stdio, int container_pidfd) {
-  KEELSON_TRY(auto channel, make_channel());
-  KEELSON_TRY(auto place, BirthPlace::enter(spec.pid == NamespaceMode::node ? -1 : container_pidfd));
-  Child child;
-  child.pid = clone_process(0, second_cgroup(spec.cgroup_procs), child.pidfd);
-  if (child.pid == 0) {
-    channel.ours.reset();
-    run_exec(spec, process, stdio, container_pidfd, channel.childs);
-  }
-  if (child.pid < 0) {
-    return fail_errno(errno, "clone a process for container {}", spec.id);
-  }
-  ::fcntl(channel.ours.get(), F_SETFL, O_NONBLOCK);
-  child.channel = std::move(channel.ours);
-  return child;
-}
-
-Result<std::optional<ChildMessage>> read_child(int channel) {
-  std::array<char, 4096> packet;
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-  iovec data{packet.data(), packet.size()};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  ssize_t n = ::recvmsg(channel, &message, MSG_CMSG_CLOEXEC);
-  if (n < 0) {
-    if (errno == EAGAIN || errno == EINTR) {
-      return std::nullopt;
-    }
-    return fail_errno(errno, "hear the new process");
-  }
-  ChildMessage heard;
-  if (n == 0) {
-    return heard;
-  }
-  if (packet[0] == 'R') {
-    heard.what = ChildMessage::What::ready;
-    if (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr && header->cmsg_type == SCM_RIGHTS) {
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
-      heard.terminal = Fd(fd);
-    }
-    return heard;
-  }
-  heard.what = ChildMessage::What::failed;
-  int32_t code = 0;
-  constexpr size_t kHead = 2 + sizeof code;
-  if (static_cast<size_t>(n) >= kHead) {
-    std::memcpy(&code, packet.data() + 2, sizeof code);
-    heard.error =
-        Error(static_cast<Kind>(packet[1]), std::string(packet.data() + kHead, static_cast<size_t>(n) - kHead), code);
-  }
-  return heard;
-}
-
-Result<> release(int channel) {
-  char go = 1;
-  if (::send(channel, &go, 1, MSG_NOSIGNAL) != 1) {
-    return fail_errno(errno, "start the process");
-  }
-  return {};
+  return clone_in_two_steps(0, spec, [&](const Ways& ways) {
+    bear(process, stdio, false, ways, [&]() -> Result<NodeProc> {
+      KEELSON_DO(join_cgroups(spec.cgroup_procs));
+      KEELSON_DO(set_oom_score(spec.oom_score_adj));
+      KEELSON_TRY(auto proc, NodeProc::open());
+      if (::setns(container_pidfd, CLONE_NEWNS | (spec.cgroup_namespace ? CLONE_NEWCGROUP : 0) |
+                                       (spec.pid == NamespaceMode::node ? 0 : CLONE_NEWPID)) < 0) {
+        return fail_errno(errno, "enter the container");
+      }
+      ::umask(0022);
+      return proc;
+    });
+  });
 }
 
 }  // namespace keelson::cri::shim

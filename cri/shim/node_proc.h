@@ -18,6 +18,9 @@ class NodeProc {
   /// an error. Kind::not_found if the kernel has no such file.
   Result<Fd> open_file(const std::string& path, int flags) const;
 
+  /// Stays with the object.
+  int fd() const { return root_.get(); }
+
  private:
   explicit NodeProc(Fd root) : root_(std::move(root)) {}
   Fd root_;

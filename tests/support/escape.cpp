@@ -11,6 +11,7 @@
 #include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
@@ -73,6 +74,7 @@ int overwrite(int seconds) {
   ::stat("/proc/self/exe", &ours);
   std::vector<int> held;
   long written = 0;
+  long on_writable_mounts = 0;
   for (const auto end = ::time(nullptr) + seconds; ::time(nullptr) < end;) {
     for (const auto& name : names_in("/proc")) {
       struct stat theirs{};
@@ -84,6 +86,8 @@ int overwrite(int seconds) {
       }();
       if (foreign && !busybox && held.size() < 64) {
         held.push_back(fd);
+        struct statvfs mount{};  // while somebody runs it, a write is refused in any case
+        on_writable_mounts += ::fstatvfs(fd, &mount) == 0 && (mount.f_flag & ST_RDONLY) != 0 ? 0 : 1;
       } else if (fd >= 0) {
         ::close(fd);
       }
@@ -96,7 +100,7 @@ int overwrite(int seconds) {
       }
     }
   }
-  ::printf("held %zu writable %ld\n", held.size(), written);
+  ::printf("held %zu writable %ld\n", held.size(), written + on_writable_mounts);
   return 0;
 }
 
@@ -118,6 +122,21 @@ int trace(const std::string& pid) {
   tell("descriptors", ::readlink((process + "/fd/0").c_str(), &byte, 1));
   tell("environment", ::open((process + "/environ").c_str(), O_RDONLY));
   tell("attach", ::ptrace(PTRACE_SEIZE, ::atoi(pid.c_str()), nullptr, nullptr));
+  return 0;
+}
+
+/// Looks for `path` below the root of every process that can be seen, as fast as it can.
+int roots(int seconds, const std::string& path) {
+  long found = 0;
+  long seen = 0;
+  for (const auto end = ::time(nullptr) + seconds; ::time(nullptr) < end;) {
+    for (const auto& pid : names_in("/proc")) {
+      const auto root = "/proc/" + pid + "/root";
+      seen += ::atoi(pid.c_str()) > 0 && ::access((root + "/.").c_str(), F_OK) == 0 ? 1 : 0;
+      found += ::atoi(pid.c_str()) > 0 && ::access((root + path).c_str(), F_OK) == 0 ? 1 : 0;
+    }
+  }
+  ::printf("seen %s found %ld\n", seen > 0 ? "some" : "none", found);
   return 0;
 }
 
@@ -175,6 +194,9 @@ int main(int argc, char** argv) {
   if (what == "trace" && argc == 3) {
     return trace(argv[2]);
   }
+  if (what == "roots" && argc == 4) {
+    return roots(::atoi(argv[2]), argv[3]);
+  }
   if (what == "others") {
     return others();
   }
@@ -185,6 +207,7 @@ int main(int argc, char** argv) {
     return disk(static_cast<unsigned>(::atoi(argv[2])), static_cast<unsigned>(::atoi(argv[3])));
   }
   ::fprintf(stderr,
-            "usage: escape calls|descriptors|overwrite S|flip A B|trace PID|others|release-agent|disk MAJ MIN\n");
+            "usage: escape calls|descriptors|overwrite S|flip A B|trace PID|roots S PATH|others|release-agent|disk MAJ "
+            "MIN\n");
   return 2;
 }
