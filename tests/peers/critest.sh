@@ -23,6 +23,8 @@ skip() { echo "SKIP: critest: $*" >&2; exit 77; }
 [ -x /usr/lib/cni/portmap ] || skip "needs the reference CNI plugins (portmap)"
 command -v iptables > /dev/null || skip "needs iptables, for the portmap plugin"
 tools=$("$here/cri-tools.sh" $if_built)
+# The newest containerd that was built here; else Debian's.
+if peer=$("$here/containerd.sh" --if-built 2> /dev/null); then export PATH=$peer:$PATH; fi
 
 # What has to be fetched is had now: pods on the host's network, host ports and bridges come in a network of their own,
 # which reaches nothing, collides with nothing, and ends with this script.

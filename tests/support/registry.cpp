@@ -47,6 +47,13 @@ std::string descriptor(const char* type, const std::string& data) {
   return fmt::format(R"("mediaType":"{}","digest":"{}","size":{})", type, digest_of(data), data.size());
 }
 
+/// As the layer's own first bytes say.
+const char* media_type(const std::string& layer) {
+  return layer.starts_with("\x1f\x8b")           ? "application/vnd.oci.image.layer.v1.tar+gzip"
+         : layer.starts_with("\x28\xb5\x2f\xfd") ? "application/vnd.oci.image.layer.v1.tar+zstd"
+                                                 : "application/vnd.oci.image.layer.v1.tar";
+}
+
 struct Document {
   std::string type;
   std::string text;
@@ -268,7 +275,7 @@ std::string TestRegistry::add(const std::string& repository, const std::string& 
     const auto& layer = image.layers[i];
     diff_ids +=
         fmt::format("{}\"{}\"", i == 0 ? "" : ",", image.diff_ids.empty() ? digest_of(layer) : image.diff_ids[i]);
-    layers += fmt::format("{}{{{}}}", i == 0 ? "" : ",", descriptor("application/vnd.oci.image.layer.v1.tar", layer));
+    layers += fmt::format("{}{{{}}}", i == 0 ? "" : ",", descriptor(media_type(layer), layer));
     state_->blobs[digest_of(layer)] = layer;
   }
   auto config =

@@ -2,8 +2,9 @@
 // The test registry as a program, for scripts: test-registry LIST, until SIGTERM.
 //
 // A line of LIST is an image: "REPOSITORY TAG LAYER[,LAYER...] CONFIG", where a LAYER is an archive's path, bottom
-// first, and CONFIG is the rest of the line, the config's "config" object. Prints the address, then "REPOSITORY TAG
-// DIGEST" for each image, then an empty line.
+// first, with "@" and the digest of the plain archive behind it if it is compressed, and CONFIG is the rest of the
+// line, the config's "config" object. Prints the address, then "REPOSITORY TAG DIGEST" for each image, then an empty
+// line.
 #include <fmt/core.h>
 #include <unistd.h>
 
@@ -38,7 +39,10 @@ int main(int argc, char** argv) {
     std::getline(words >> std::ws, image.config);
     std::istringstream paths(layers);
     for (std::string path; std::getline(paths, path, ',');) {
-      image.layers.push_back(read(path));
+      const auto digest = path.find("@sha256:");
+      image.layers.push_back(read(path.substr(0, digest)));
+      image.diff_ids.push_back(digest == std::string::npos ? keelson::testing::digest_of(image.layers.back())
+                                                           : path.substr(digest + 1));
       if (image.layers.back().empty()) {
         fmt::print(stderr, "test-registry: {} has no data, needed by {}\n", path, repository);
         return 1;
