@@ -99,6 +99,7 @@ Result<> build(Parts& parts, const Located& located, const v1::PodSandboxConfig&
   KEELSON_DO(parts.cgroups.apply(record.cgroup(), config.linux().resources()));
   auto layers = image.layers;
   layers.push_back(parts.mount_points_dir());
+  KEELSON_TRY(auto users, id_mappings(sandbox_config.linux().security_context().namespace_options()));
   const SpecInput input{.config = config,
                         .sandbox = sandbox_config,
                         .image = image.defaults,
@@ -110,6 +111,7 @@ Result<> build(Parts& parts, const Located& located, const v1::PodSandboxConfig&
                         .cgroup_procs = parts.cgroups.procs_files(record.cgroup()),
                         .unified_cgroups = parts.cgroups.unified(),
                         .target_pid = target,
+                        .users = std::move(users),
                         .log_path = log_path};
   KEELSON_TRY(auto spec, build_spec(input));
   spec.log_max_bytes = parts.options.log_max_bytes;

@@ -12,6 +12,7 @@
 #include "cri/runtime/reconcile.h"
 #include "cri/runtime/seccomp.h"
 #include "cri/service.h"
+#include "cri/shim/user_namespace.h"
 
 namespace keelson::cri {
 
@@ -56,6 +57,7 @@ Result<std::unique_ptr<Parts>> make_parts(RuntimeOptions options, ImageSource& i
                 std::move(records),
                 std::move(cgroups),
                 Network(options.cni_conf_dir, options.cni_bin_dirs, options.state_dir + "/cni", options.cni_timeout),
+                std::nullopt,
                 images,
                 {},
                 {},
@@ -63,6 +65,10 @@ Result<std::unique_ptr<Parts>> make_parts(RuntimeOptions options, ImageSource& i
                 nullptr,
                 nullptr});
   KEELSON_DO(make_mount_points(parts->mount_points_dir()));
+  if (auto tried = shim::try_user_namespace(options.state_dir); !tried) {
+    parts->no_user_namespaces = tried.error();
+    log::info("no user namespaces for pods: {}", tried.error().message());
+  }
   KEELSON_TRY(parts->streaming, StreamingServer::start(options.streaming_address, options.streaming_port));
   KEELSON_TRY(parts->watcher, ShimWatcher::start(listener_for(*parts)));
   return parts;

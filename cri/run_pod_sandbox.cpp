@@ -5,6 +5,7 @@
 
 #include "common/fd.h"
 #include "common/log.h"
+#include "cri/runtime/id_mappings.h"
 #include "cri/runtime/lifecycle.h"
 #include "cri/runtime/sandbox_files.h"
 #include "cri/runtime/undo.h"
@@ -19,7 +20,7 @@ bool on_host_network(const v1::PodSandboxConfig& config) {
   return config.linux().security_context().namespace_options().network() == v1::NODE;
 }
 
-Result<> validate(const v1::RunPodSandboxRequest& request) {
+Result<> validate(const Parts& parts, const v1::RunPodSandboxRequest& request) {
   if (!request.config().has_metadata() || request.config().metadata().name().empty()) {
     return fail(Kind::invalid, "config.metadata: a sandbox needs a name");
   }
@@ -27,8 +28,13 @@ Result<> validate(const v1::RunPodSandboxRequest& request) {
   if (!handler.empty() && handler != "keelson" && handler != "runc") {
     return fail(Kind::invalid, "runtime_handler: no handler \"{}\" here; there are \"\" and \"keelson\"", handler);
   }
-  return refuse_user_namespace(request.config().linux().security_context().namespace_options())
-      .context("config.linux.security_context.namespace_options.userns_options");
+  constexpr const char* kUsers = "config.linux.security_context.namespace_options.userns_options";
+  KEELSON_TRY(const auto users,
+              id_mappings(request.config().linux().security_context().namespace_options()).context(kUsers));
+  if (!users.empty() && parts.no_user_namespaces) {
+    return fail(Kind::unsupported, "{}: {}", kUsers, parts.no_user_namespaces->message());
+  }
+  return {};
 }
 
 SandboxRecord new_record(const Parts& parts, const v1::RunPodSandboxRequest& request) {
@@ -57,6 +63,10 @@ shim::SandboxSpec spec_of(const Parts& parts, const SandboxRecord& record) {
   spec.pid = options.pid() == v1::POD    ? shim::NamespaceMode::pod
              : options.pid() == v1::NODE ? shim::NamespaceMode::node
                                          : shim::NamespaceMode::container;
+  if (auto users = id_mappings(options)) {  // it was checked before there was a record
+    spec.uid_mappings = std::move(users->uids);
+    spec.gid_mappings = std::move(users->gids);
+  }
   for (const auto& [name, value] : record.config().linux().sysctls()) {
     spec.sysctls.push_back({name, value});
   }
@@ -107,7 +117,7 @@ Result<> attach_network(Parts& parts, const std::shared_ptr<Sandbox>& sandbox) {
 }
 
 Result<std::string> run(Parts& parts, const v1::RunPodSandboxRequest& request) {
-  KEELSON_DO(validate(request));
+  KEELSON_DO(validate(parts, request));
   auto record = new_record(parts, request);
   const auto id = record.id();
   auto sandbox = std::make_shared<Sandbox>(record, parts.records);

@@ -38,7 +38,7 @@ grpc::Status RuntimeService::Status(grpc::ServerContext*, const v1::StatusReques
     auto* handler = response->add_runtime_handlers();
     handler->set_name(name);
     handler->mutable_features()->set_recursive_read_only_mounts(true);
-    handler->mutable_features()->set_user_namespaces(false);
+    handler->mutable_features()->set_user_namespaces(!parts_.no_user_namespaces);
   }
   response->mutable_features()->set_supplemental_groups_policy(true);
   if (request->verbose()) {

@@ -116,7 +116,7 @@ TEST_F(RuntimeFixture, CallsCanBeRepeatedAndMistakesHaveCodes) {
     users->add_gids()->set_length(65536);
     *again.mutable_config() = mapped;
     again.set_runtime_handler("");
-    EXPECT_EQ(call(&v1::RuntimeService::Stub::RunPodSandbox, again, response).error_code(), Code::UNIMPLEMENTED)
+    EXPECT_EQ(call(&v1::RuntimeService::Stub::RunPodSandbox, again, response).error_code(), Code::INVALID_ARGUMENT)
         << mode;
   }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "cri/runtime/cgroups.h"
@@ -24,6 +25,7 @@ struct Parts {
   Records records;
   Cgroups cgroups;
   Network network;
+  std::optional<Error> no_user_namespaces;  ///< why this node has none for pods
   ImageSource& images;
   PodTable pods;
   Events events;

@@ -9,6 +9,7 @@
 #include "common/result.h"
 #include "cri/proto/record.pb.h"
 #include "cri/runtime/capabilities.h"
+#include "cri/runtime/id_mappings.h"
 #include "cri/shim/protocol.h"
 
 namespace keelson::cri {
@@ -35,6 +36,7 @@ struct SpecInput {
   std::vector<std::string> cgroup_procs;  ///< one a hierarchy
   bool unified_cgroups = false;           ///< pure cgroup v2
   int32_t target_pid = 0;                 ///< with NamespaceMode TARGET
+  IdMappings users{};                     ///< the sandbox's user namespace
   std::string log_path;
 };
 
@@ -60,8 +62,5 @@ shim::ProcessSpec exec_process(const shim::ProcessSpec& container, std::vector<s
 Result<> add_security(const SpecInput& input, shim::ContainerSpec& spec);
 Result<> add_mounts(const SpecInput& input, shim::ContainerSpec& spec);
 Result<> add_devices(const SpecInput& input, shim::ContainerSpec& spec);
-
-/// Kind::unsupported for whatever asks for a user namespace, better than to give it the node's.
-Result<> refuse_user_namespace(const ::runtime::v1::NamespaceOption& options);
 
 }  // namespace keelson::cri

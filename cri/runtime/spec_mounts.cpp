@@ -89,6 +89,7 @@ void add_sandbox_files(const SpecInput& input, std::vector<shim::Mount>& mounts)
   for (const std::string name : {"hostname", "hosts", "resolv.conf"}) {
     if (!own("/etc/" + name)) {
       mounts.push_back(bind_mount(input.sandbox_dir + "/" + name, "/etc/" + name, read_only));
+      mounts.back().idmapped = true;
     }
   }
   if (!own("/dev/shm")) {
@@ -108,7 +109,7 @@ uint64_t propagation_of(v1::MountPropagation propagation) {
   }
 }
 
-Result<shim::Mount> requested(const v1::Mount& wanted) {
+Result<shim::Mount> requested(const v1::Mount& wanted, const IdMappings& users) {
   if (wanted.container_path().empty()) {
     return fail(Kind::invalid, "container_path is empty");
   }
@@ -136,6 +137,7 @@ Result<shim::Mount> requested(const v1::Mount& wanted) {
   auto mount = bind_mount(source.string(), clean(wanted.container_path()), wanted.readonly() ? MS_RDONLY : 0);
   mount.propagation = propagation_of(wanted.propagation());
   mount.recursive_read_only = wanted.recursive_read_only();
+  KEELSON_TRY(mount.idmapped, wants_owners_mapped(wanted, users));
   return mount;
 }
 
@@ -146,7 +148,7 @@ Result<> add_mounts(const SpecInput& input, shim::ContainerSpec& spec) {
   add_sandbox_files(input, spec.mounts);
   std::vector<shim::Mount> wanted;
   for (int i = 0; i < input.config.mounts_size(); ++i) {
-    KEELSON_TRY(auto mount, requested(input.config.mounts(i)).context("mounts[{}]", i));
+    KEELSON_TRY(auto mount, requested(input.config.mounts(i), input.users).context("mounts[{}]", i));
     wanted.push_back(std::move(mount));
   }
   // A mount below another's target comes after it, whatever order the client gave; what the client mounts over a system

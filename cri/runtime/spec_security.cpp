@@ -60,14 +60,6 @@ Result<> add_capabilities(const v1::Capability& wanted, bool privileged, shim::C
 
 }  // namespace
 
-Result<> refuse_user_namespace(const v1::NamespaceOption& options) {
-  const auto& wanted = options.userns_options();
-  // The mode's zero value is POD: a message without anything in it asks for nothing.
-  const bool none =
-      wanted.mode() == v1::NODE || (wanted.mode() == v1::POD && wanted.uids_size() == 0 && wanted.gids_size() == 0);
-  return none ? Result<>() : fail(Kind::unsupported, "user namespaces; Status tells that there are none here");
-}
-
 Result<> add_security(const SpecInput& input, shim::ContainerSpec& spec) {
   const auto& security = input.config.linux().security_context();
   auto& process = spec.process;
@@ -75,7 +67,7 @@ Result<> add_security(const SpecInput& input, shim::ContainerSpec& spec) {
   if (privileged && !input.sandbox.linux().security_context().privileged()) {
     return fail(Kind::invalid, "linux.security_context.privileged: the sandbox is not privileged");
   }
-  KEELSON_DO(refuse_user_namespace(security.namespace_options())
+  KEELSON_DO(check_same(security.namespace_options(), input.users)
                  .context("linux.security_context.namespace_options.userns_options"));
   KEELSON_TRY(process.user, process_user(security, input.image));
   process.supplemental_gids.assign(security.supplemental_groups().begin(), security.supplemental_groups().end());

@@ -1,16 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
-// child_channel.h, and the shim's end of it in child.h: sendmsg(2), recvmsg(2).
+// child_channel.h, and the shim's end of it in child.h. A packet is a letter and what belongs to it.
 #include "cri/shim/child_channel.h"
 
-#include <fmt/format.h>
 #include <sys/socket.h>
 
 #include <array>
 #include <cstring>
 
 #include "cri/shim/child.h"
+#include "cri/shim/descriptors.h"
 
 namespace keelson::cri::shim {
+
+namespace {
+
+constexpr char kReady = 'R';
+constexpr char kBorn = 'B';    // i32 PID
+constexpr char kFailed = 'E';  // u8 kind, i32 code, text
+
+void append(std::string& packet, int32_t number) {
+  packet.append(reinterpret_cast<const char*>(&number), sizeof number);
+}
+
+int32_t take_number(std::string_view& packet) {
+  int32_t number = 0;
+  if (packet.size() >= sizeof number) {
+    std::memcpy(&number, packet.data(), sizeof number);
+    packet.remove_prefix(sizeof number);
+  }
+  return number;
+}
+
+}  // namespace
 
 Result<Channel> make_channel() {
   int ends[2];
@@ -20,81 +41,29 @@ Result<Channel> make_channel() {
   return Channel{Fd(ends[0]), Fd(ends[1])};
 }
 
-void tell(int channel, const Result<>& outcome, const Fd& terminal) {
-  std::string packet = "R";
-  if (!outcome) {
-    auto code = static_cast<int32_t>(outcome.error().code());
-    packet = "E";
-    packet.push_back(static_cast<char>(outcome.error().kind()));
-    packet.append(reinterpret_cast<const char*>(&code), sizeof code);
-    packet += outcome.error().message();
-  }
-  iovec data{packet.data(), packet.size()};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  if (terminal) {
-    int fd = terminal.get();
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof fd);
-    std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
-  }
-  ::sendmsg(channel, &message, MSG_NOSIGNAL);
+void tell_ready(int channel, const Fd& terminal) {
+  const int fd = terminal.get();
+  send_with(channel, {&kReady, 1}, {&fd, terminal ? 1UL : 0UL});
 }
 
-void report_birth(int report, pid_t pid, const Fd& pidfd) {
-  iovec data{&pid, sizeof pid};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+void tell_failed(int channel, const Error& error) {
+  std::string packet{kFailed, static_cast<char>(error.kind())};
+  append(packet, error.code());
+  packet += error.message();
+  send_with(channel, packet, {});
+}
+
+void tell_born(int channel, pid_t pid, const Fd& pidfd) {
+  std::string packet{kBorn};
+  append(packet, pid);
   const int fd = pidfd.get();
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof fd);
-  std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
-  ::sendmsg(report, &message, MSG_NOSIGNAL);
-}
-
-/// Nothing if there was none: the channel says why.
-std::optional<Born> read_birth(int report) {
-  Born born;
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-  iovec data{&born.pid, sizeof born.pid};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  if (::recvmsg(report, &message, MSG_CMSG_CLOEXEC) != sizeof born.pid) {
-    return std::nullopt;
-  }
-  if (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr && header->cmsg_type == SCM_RIGHTS) {
-    int fd = -1;
-    std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
-    born.pidfd = Fd(fd);
-  }
-  return born;
+  send_with(channel, packet, {&fd, 1});
 }
 
 Result<std::optional<ChildMessage>> read_child(int channel) {
-  std::array<char, 4096> packet;
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-  iovec data{packet.data(), packet.size()};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  ssize_t n = ::recvmsg(channel, &message, MSG_CMSG_CLOEXEC);
+  std::array<char, 4096> buffer;
+  std::vector<Fd> fds;
+  const ssize_t n = receive_with(channel, buffer, fds);
   if (n < 0) {
     if (errno == EAGAIN || errno == EINTR) {
       return std::nullopt;
@@ -105,22 +74,23 @@ Result<std::optional<ChildMessage>> read_child(int channel) {
   if (n == 0) {
     return heard;
   }
-  if (packet[0] == 'R') {
-    heard.what = ChildMessage::What::ready;
-    if (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr && header->cmsg_type == SCM_RIGHTS) {
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
-      heard.terminal = Fd(fd);
-    }
-    return heard;
+  std::string_view packet(buffer.data(), static_cast<size_t>(n));
+  const char letter = packet[0];
+  packet.remove_prefix(1);
+  if (!fds.empty()) {
+    heard.descriptor = std::move(fds[0]);
   }
-  heard.what = ChildMessage::What::failed;
-  int32_t code = 0;
-  constexpr size_t kHead = 2 + sizeof code;
-  if (static_cast<size_t>(n) >= kHead) {
-    std::memcpy(&code, packet.data() + 2, sizeof code);
-    heard.error =
-        Error(static_cast<Kind>(packet[1]), std::string(packet.data() + kHead, static_cast<size_t>(n) - kHead), code);
+  if (letter == kReady) {
+    heard.what = ChildMessage::What::ready;
+  } else if (letter == kBorn) {
+    heard.what = ChildMessage::What::born;
+    heard.pid = take_number(packet);
+  } else {
+    heard.what = ChildMessage::What::failed;
+    const auto kind = packet.empty() ? Kind::internal : static_cast<Kind>(packet[0]);
+    packet.remove_prefix(packet.empty() ? 0 : 1);
+    const auto code = take_number(packet);
+    heard.error = Error(kind, std::string(packet), code);
   }
   return heard;
 }

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a process on its way and the shim tell each other: packets over a socket pair, with descriptors.
+// What a process on its way tells the shim: packets over a socket pair, with descriptors. The shim's end is
+// read_child() of child.h.
 #pragma once
 
 #include <sys/types.h>
-
-#include <optional>
 
 #include "common/fd.h"
 
@@ -18,18 +17,10 @@ struct Channel {
 /// Both ends close by exec.
 Result<Channel> make_channel();
 
-/// To read_child(): 'R' for ready or 'E' for an error, its kind and code behind, then text; a terminal's master with
-/// it.
-void tell(int channel, const Result<>& outcome, const Fd& terminal);
-
-/// PID and pidfd of the process that a step on the way has born for the shim.
-struct Born {
-  pid_t pid = -1;
-  Fd pidfd;
-};
-
-void report_birth(int report, pid_t pid, const Fd& pidfd);
-/// Nothing if there was none, or not in time (SO_RCVTIMEO): the channel says why.
-std::optional<Born> read_birth(int report);
+/// The process is ready; with the master of its terminal, if it has one.
+void tell_ready(int channel, const Fd& terminal);
+void tell_failed(int channel, const Error& error);
+/// A first step has borne the process that the shim is to have instead of it.
+void tell_born(int channel, pid_t pid, const Fd& pidfd);
 
 }  // namespace keelson::cri::shim

@@ -44,28 +44,61 @@ void ContainerTable::reap() {
 }
 
 void ContainerTable::ended(pid_t pid, int status) {
-  for (auto& [id, container] : containers_) {
-    if (container->process.child.pid == pid && container->process.status.state != ProcessState::exited) {
-      hear_last_words(container->process);
-      if (container->process.waiting_verb == Verb::create && container->process.status.state != ProcessState::running &&
-          !container->process.made) {
-        // The channel's end may have been heard before, and told nothing.
-        refuse_waiting(container->process, Error(Kind::internal, kKilledInTheMaking));
-        containers_.erase(id);
-        return;
-      }
-      process_ended(*container, container->process, status);
-      return;
+  if (known_ended(pid, status)) {
+    return;
+  }
+  // Perhaps the one that a first step has borne, and we have not heard of it yet.
+  std::vector<int> channels;
+  for (const auto& [id, container] : containers_) {
+    if (container->process.child.first_step && container->process.child.channel) {
+      channels.push_back(container->process.child.channel.get());
     }
-    for (auto& [exec_id, process] : container->execs) {
-      if (process.child.pid == pid) {
-        hear_last_words(process);
-        process_ended(*container, process, status);
-        container->execs.erase(exec_id);
-        return;
+    for (const auto& [exec_id, process] : container->execs) {
+      if (process.child.first_step && process.child.channel) {
+        channels.push_back(process.child.channel.get());
       }
     }
   }
+  for (const int channel : channels) {
+    hear_channel(channel);
+  }
+  if (!channels.empty()) {
+    known_ended(pid, status);
+  }
+}
+
+bool ContainerTable::known_ended(pid_t pid, int status) {
+  for (auto& [id, container] : containers_) {
+    if (container->process.child.pid == pid && container->process.status.state != ProcessState::exited) {
+      auto& process = container->process;
+      if (hear_last_words(process)) {
+        return true;
+      }
+      if (process.waiting_verb == Verb::create && process.status.state != ProcessState::running && !process.made) {
+        // The channel's end may have been heard before, and told nothing.
+        refuse_waiting(process, Error(Kind::internal, kKilledInTheMaking));
+        containers_.erase(id);
+        return true;
+      }
+      process_ended(*container, process, status);
+      return true;
+    }
+    for (auto& [exec_id, process] : container->execs) {
+      if (process.child.pid == pid) {
+        if (hear_last_words(process)) {
+          return true;
+        }
+        if (process.child.first_step) {
+          refuse_waiting(process, Error(Kind::internal, kKilledInTheMaking));
+        } else {
+          process_ended(*container, process, status);
+        }
+        container->execs.erase(exec_id);
+        return true;
+      }
+    }
+  }
+  return false;
 }
 
 void ContainerTable::process_ended(Container& container, Process& process, int status) {
@@ -100,26 +133,32 @@ void ContainerTable::note_exit(Container& container, const ProcessStatus& status
   connections_.publish(status);
 }
 
-/// A process may end before its channel was read: what it said there decides what the waiting caller is told.
-void ContainerTable::hear_last_words(Process& process) {
+/// A process may end before its channel was read: what it said there decides what the waiting caller is told. True if
+/// it was a first step, and the process that it bore takes its place.
+bool ContainerTable::hear_last_words(Process& process) {
   if (!process.child.channel) {
-    return;
+    return false;
   }
   auto heard = read_child(process.child.channel.get());
   while (heard && *heard && (*heard)->what == ChildMessage::What::ready) {
     process.made = true;
     heard = read_child(process.child.channel.get());
   }
+  if (heard && *heard && (*heard)->what == ChildMessage::What::born) {
+    adopt(process, **heard);
+    return true;
+  }
   process.close_channel();
   if (heard && *heard && (*heard)->what == ChildMessage::What::failed) {
     refuse_waiting(process, (*heard)->error);
-  } else if (process.waiting_verb == Verb::create) {
+  } else if (process.waiting_verb == Verb::create || process.child.first_step) {
     refuse_waiting(process, Error(Kind::internal, kKilledInTheMaking));
   } else {
     process.status.started_at = now_ns();
     process.status.state = ProcessState::running;
     answer_waiting(process, process.terminal.get());
   }
+  return false;
 }
 
 Result<> ContainerTable::kill_all(const std::string& id) {

@@ -26,7 +26,7 @@ Result<> ContainerTable::create(uint32_t number, ContainerSpec spec) {
   const auto& wanted = container->spec;
   KEELSON_TRY(auto stdio, make_streams(*container));
   auto& process = container->process;
-  KEELSON_TRY(process.child, clone_container(wanted, std::move(stdio), sandbox_.pidns()));
+  KEELSON_TRY(process.child, clone_container(wanted, std::move(stdio), sandbox_));
   process.status.container_id = wanted.id;
   await(process, number, Verb::create);
   containers_[wanted.id] = std::move(container);
@@ -48,7 +48,26 @@ Result<ChildStdio> ContainerTable::make_streams(Container& container) {
     stdio.in = Fd(ends[0]);
     container.input = Fd(ends[1]);
   }
+  give_to_root(stdio);
   return stdio;
+}
+
+/// Root of a user namespace may then give them on to the process' user.
+void ContainerTable::give_to_root(const ChildStdio& stdio) const {
+  const auto& users = sandbox_.users();
+  for (const auto* stream : {&stdio.in, &stdio.out, &stdio.error}) {
+    if (users && *stream) {  // a socket keeps its owner, and needs none
+      static_cast<void>(::fchown(stream->get(), users.node_uid(0), users.node_gid(0)));
+    }
+  }
+}
+
+/// The first step has borne the process that was wanted.
+void ContainerTable::adopt(Process& process, ChildMessage& born) {
+  process.child.pid = born.pid;
+  process.child.pidfd = std::move(born.descriptor);
+  process.child.first_step = false;
+  process.status.pid = born.pid;
 }
 
 void ContainerTable::await(Process& process, uint32_t number, Verb verb) {
@@ -83,10 +102,11 @@ Result<> ContainerTable::exec(uint32_t number, Request& request, std::vector<Fd>
   ChildStdio stdio;
   if (fds.size() >= 3) {
     stdio = {.in = std::move(fds[0]), .out = std::move(fds[1]), .error = std::move(fds[2])};
+    give_to_root(stdio);
   }
   Process process;
-  KEELSON_TRY(process.child,
-              clone_exec(container->spec, request.process, std::move(stdio), container->process.child.pidfd.get()));
+  KEELSON_TRY(process.child, clone_exec(container->spec, request.process, std::move(stdio),
+                                        container->process.child.pidfd.get(), sandbox_));
   process.status.container_id = request.container_id;
   process.status.exec_id = request.exec_id;
   await(process, number, Verb::exec);
@@ -124,8 +144,12 @@ void ContainerTable::hear_channel(int fd) {
     return;
   }
   auto& message = **heard;
-  if (message.terminal) {
-    process->terminal = std::move(message.terminal);
+  if (message.what == ChildMessage::What::born) {
+    adopt(*process, message);
+    return;
+  }
+  if (message.descriptor) {
+    process->terminal = std::move(message.descriptor);
     if (process->status.exec_id.empty()) {
       container->output.use_terminal(*duplicate(process->terminal.get()));
     }
@@ -139,6 +163,9 @@ void ContainerTable::hear_channel(int fd) {
   }
   // End of file: exec has happened, or a container that was never started is gone.
   process->close_channel();
+  if (process->child.first_step) {
+    return;  // dead before it bore one: its end will tell
+  }
   if (process->waiting_verb == Verb::start || process->waiting_verb == Verb::exec) {
     process->status.state = ProcessState::running;
     process->status.started_at = now_ns();

@@ -51,15 +51,18 @@ class ContainerTable {
   Result<Container*> find(const std::string& id);
   Result<Process*> find_process(const Request& request);
   Result<ChildStdio> make_streams(Container& container);
+  void give_to_root(const ChildStdio& stdio) const;
   void await(Process& process, uint32_t number, Verb verb);
   Process* process_of_channel(int channel, Container*& owner);
+  static void adopt(Process& process, ChildMessage& born);
   void failed(Container& container, Process& process, const Error& error);
   void answer_waiting(Process& process, int fd);
   void refuse_waiting(Process& process, const Error& error);
 
   void ended(pid_t pid, int status);
+  bool known_ended(pid_t pid, int status);
   void process_ended(Container& container, Process& process, int status);
-  void hear_last_words(Process& process);
+  bool hear_last_words(Process& process);
   void note_exit(Container& container, const ProcessStatus& status);
   Result<> kill_all(const std::string& id);
 

@@ -31,7 +31,7 @@ Result<> must_be(const Fd& node, dev_t number, const char* path) {
 
 }  // namespace
 
-Result<> make_device(int root, const Device& device) {
+Result<> make_device(int root, const Device& device, const UserNamespace& users) {
   auto slash = device.path.find_last_of('/');
   KEELSON_TRY(auto folder, open_target(root, slash == 0 ? "/" : device.path.substr(0, slash), true));
   std::string name = device.path.substr(slash + 1);
@@ -51,7 +51,7 @@ Result<> make_device(int root, const Device& device) {
   }
   // The mode again, past the umask.
   if (::chmod(fmt::format("/proc/self/fd/{}", node.get()).c_str(), device.mode) < 0 ||
-      ::fchownat(node.get(), "", device.uid, device.gid, AT_EMPTY_PATH) < 0) {
+      ::fchownat(node.get(), "", users.node_uid(device.uid), users.node_gid(device.gid), AT_EMPTY_PATH) < 0) {
     return fail_errno(errno, "set its owner and mode");
   }
   return {};

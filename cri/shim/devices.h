@@ -7,12 +7,13 @@
 
 #include "common/fd.h"
 #include "cri/shim/protocol.h"
+#include "cri/shim/user_namespace.h"
 
 namespace keelson::cri::shim {
 
 /// Makes a node inside `root`, or gives owner and mode to the very same one that is there already; Kind::invalid if
-/// something else is there.
-Result<> make_device(int root, const Device& device);
+/// something else is there. Its owner is given as a number of the user namespace.
+Result<> make_device(int root, const Device& device, const UserNamespace& users);
 /// /dev/fd, stdin, stdout, stderr, ptmx. What is there already stays.
 Result<> make_device_links(int root);
 

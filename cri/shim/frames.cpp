@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// sendmsg(2) and recvmsg(2) with SCM_RIGHTS.
+// frames.h: lengths, and what came in parts.
 #include "cri/shim/frames.h"
 
 #include <poll.h>
-#include <sys/socket.h>
 
 #include <array>
 #include <cstring>
+
+#include "cri/shim/descriptors.h"
 
 namespace keelson::cri::shim {
 
 namespace {
 
 constexpr size_t kHeader = sizeof(uint32_t) + 1;
-constexpr size_t kMaxFds = 8;
 
 Result<> wait_for(int socket, short events, int limit_ms) {
   pollfd poll_fd{socket, events, 0};
@@ -39,21 +39,7 @@ std::string frame_bytes(FrameType type, std::string_view body) {
 }
 
 Result<size_t> send_some(int socket, std::string_view bytes, const std::vector<int>& fds) {
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(kMaxFds * sizeof(int))> control{};
-  iovec data{const_cast<char*>(bytes.data()), bytes.size()};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  if (!fds.empty()) {
-    message.msg_control = control.data();
-    message.msg_controllen = CMSG_SPACE(fds.size() * sizeof(int));
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
-    std::memcpy(CMSG_DATA(header), fds.data(), fds.size() * sizeof(int));
-  }
-  ssize_t n = ::sendmsg(socket, &message, MSG_NOSIGNAL);
+  const ssize_t n = send_with(socket, bytes, fds);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
     return 0;
   }
@@ -75,29 +61,12 @@ Result<> send_frame(int socket, FrameType type, std::string_view body, const std
 
 Result<bool> FrameReader::fill(int socket) {
   std::array<char, 65536> data;
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(kMaxFds * sizeof(int))> control{};
-  iovec vector{data.data(), data.size()};
-  msghdr message{};
-  message.msg_iov = &vector;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  ssize_t n = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+  const ssize_t n = receive_with(socket, data, fds_);
   if (n < 0) {
     if (errno == EINTR || errno == EAGAIN) {
       return true;
     }
     return fail(Kind::unavailable, "the shim's socket: {}", errno_text(errno));
-  }
-  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
-    if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
-      size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-      for (size_t i = 0; i < count; ++i) {
-        int fd = -1;
-        std::memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof fd);
-        fds_.emplace_back(fd);
-      }
-    }
   }
   buffer_.append(data.data(), static_cast<size_t>(n));
   return n > 0;

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "cri/shim/devices.h"
+#include "cri/shim/mounts.h"
 
 namespace keelson::cri::shim {
 
@@ -35,14 +36,6 @@ Result<Fd> copy_mount(const Fd& of, unsigned flags) {
   return copy;
 }
 
-Result<> put_on(const Fd& mount, const Fd& target) {
-  if (::syscall(SYS_move_mount, mount.get(), "", target.get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) <
-      0) {
-    return fail_errno(errno, "mount");
-  }
-  return {};
-}
-
 Result<> cover_folder(const Fd& folder) {
   if (::fchdir(folder.get()) < 0 || ::mount("tmpfs", ".", "tmpfs", MS_RDONLY, "size=0k") < 0 || ::chdir("/") < 0) {
     return fail_errno(errno, "mount");
@@ -66,7 +59,7 @@ Result<> mask(const std::string& path) {
   }
   KEELSON_TRY(auto null, open_null(O_PATH));
   KEELSON_TRY(auto mount, copy_mount(null, 0));
-  return put_on(mount, *target);
+  return attach(mount, *target);
 }
 
 Result<> make_read_only(const std::string& path) {
@@ -80,7 +73,7 @@ Result<> make_read_only(const std::string& path) {
   if (::syscall(SYS_mount_setattr, mount.get(), "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes) < 0) {
     return fail_errno(errno, "make it read-only");
   }
-  return put_on(mount, *target);
+  return attach(mount, *target);
 }
 
 }  // namespace keelson::cri::shim

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// mounts.h: openat2(2), mount(2), mount_setattr(2).
+// mounts.h: openat2(2), mount(2), open_tree(2), mount_setattr(2), move_mount(2).
 #include "cri/shim/mounts.h"
 
 #include <fmt/format.h>
@@ -9,23 +9,12 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
+#include <charconv>
+
 namespace keelson::cri::shim {
 
 namespace {
-
-constexpr uint64_t kBindFlags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME;
-
-// Only for use before pivot_root: this /proc is the node's.
-std::string fd_path(const Fd& fd) {
-  return fmt::format("/proc/self/fd/{}", fd.get());
-}
-
-Result<> mount_to(const char* source, const std::string& target, const char* type, uint64_t flags, const char* data) {
-  if (::mount(source, target.c_str(), type, flags, data) < 0) {
-    return fail_errno(errno, "mount");
-  }
-  return {};
-}
 
 /// Splits "/a/b/" into its names; "." and "" go, ".." stays for the kernel to bound.
 std::vector<std::string> names_of(const std::string& path) {
@@ -42,73 +31,30 @@ std::vector<std::string> names_of(const std::string& path) {
   return names;
 }
 
-Result<> set_propagation(const std::string& path, uint64_t propagation) {
-  if (::mount(nullptr, path.c_str(), nullptr, propagation | MS_REC, nullptr) < 0) {
-    return fail_errno(errno, "set the propagation");
+Result<> set_attributes(const Fd& tree, struct mount_attr attributes, unsigned flags) {
+  if (::mount_setattr(tree.get(), "", AT_EMPTY_PATH | flags, &attributes, sizeof attributes) < 0) {
+    return fail_errno(errno, "set the mount's attributes");
   }
   return {};
 }
 
-Result<> attach(const Mount& mount, const Fd& target, int copy) {
-  if (copy < 0) {
-    return mount_to(mount.source.c_str(), fd_path(target), nullptr, MS_BIND | MS_REC, nullptr);
-  }
-  if (::move_mount(copy, "", target.get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0) {
-    return fail_errno(errno, "attach {}", mount.source);
-  }
-  return {};
-}
-
-Result<> bind_mount(int root, const Mount& mount, int copy) {
-  struct stat info{};
-  if (::stat(mount.source.c_str(), &info) < 0) {
-    return fail_errno(errno, "source {}", mount.source);
-  }
-  {
-    KEELSON_TRY(auto target, open_target(root, mount.target, S_ISDIR(info.st_mode)));
-    KEELSON_DO(attach(mount, target, copy));
-  }
-  // What is there now is the mount, not the folder below it: open it anew.
-  KEELSON_TRY(auto mounted, open_in_root(root, mount.target, O_PATH));
-  KEELSON_DO(set_propagation(fd_path(mounted), mount.propagation != 0 ? mount.propagation : MS_PRIVATE));
-  auto flags = mount.flags & kBindFlags;
-  if (flags != 0) {
-    // Flags that the source's mount has and we may not take away: those stay (EPERM otherwise in a user namespace).
-    KEELSON_DO(
-        mount_to(nullptr, fd_path(mounted), nullptr, MS_BIND | MS_REMOUNT | flags, nullptr).context("set flags"));
-  }
-  if (mount.recursive_read_only) {
-    struct mount_attr attributes{};
-    attributes.attr_set = MOUNT_ATTR_RDONLY;
-    if (::syscall(SYS_mount_setattr, mounted.get(), "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes) <
-        0) {
-      return fail_errno(errno, "make it recursively read-only");
+/// "mode=755,gid=5" with the node's ids.
+std::string node_options(const std::string& options, const UserNamespace& users) {
+  std::string out;
+  for (size_t at = 0; at < options.size();) {
+    const auto end = std::min(options.find(',', at), options.size());
+    const auto option = options.substr(at, end - at);
+    const bool user = option.starts_with("uid=");
+    if (uint32_t id = 0; (user || option.starts_with("gid=")) &&
+                         std::from_chars(option.data() + 4, option.data() + option.size(), id).ec == std::errc()) {
+      out += fmt::format("{}{}", option.substr(0, 4), user ? users.node_uid(id) : users.node_gid(id));
+    } else {
+      out += option;
     }
+    out += end < options.size() ? "," : "";
+    at = end + 1;
   }
-  return {};
-}
-
-// A folder that no link leads to.
-Result<Fd> open_real_folder(int root, const std::string& path) {
-  open_how how{};
-  how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS;
-  Fd folder(static_cast<int>(::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)));
-  if (!folder) {
-    return errno == ELOOP ? fail(Kind::invalid, "the image has a link there, and only a folder is safe")
-                          : fail_errno(errno, "open {}", path);
-  }
-  return folder;
-}
-
-Result<> filesystem_mount(int root, const Mount& mount) {
-  KEELSON_TRY(auto target, open_target(root, mount.target, true));
-  if (mount.type == "proc" || mount.type == "sysfs") {
-    KEELSON_TRY(target, open_real_folder(root, mount.target));
-  }
-  KEELSON_DO(mount_to(mount.source.c_str(), fd_path(target), mount.type.c_str(), mount.flags,
-                      mount.data.empty() ? nullptr : mount.data.c_str()));
-  return {};
+  return out;
 }
 
 }  // namespace
@@ -140,8 +86,67 @@ Result<Fd> open_target(int root, const std::string& path, bool folder) {
   return open_in_root(root, path, O_PATH);
 }
 
-Result<> mount_in(int root, const Mount& mount, int copy) {
-  return mount.kind == MountKind::bind ? bind_mount(root, mount, copy) : filesystem_mount(root, mount);
+Result<Fd> open_real_target(int root, const std::string& path) {
+  KEELSON_DO(open_target(root, path, true));
+  open_how how{};
+  how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS;
+  Fd folder(static_cast<int>(::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)));
+  if (!folder) {
+    return errno == ELOOP ? fail(Kind::invalid, "the image has a link there, and only a folder is safe")
+                          : fail_errno(errno, "open {}", path);
+  }
+  return folder;
+}
+
+uint64_t mount_attributes(uint64_t flags) {
+  return ((flags & MS_RDONLY) != 0 ? MOUNT_ATTR_RDONLY : 0) | ((flags & MS_NOSUID) != 0 ? MOUNT_ATTR_NOSUID : 0) |
+         ((flags & MS_NODEV) != 0 ? MOUNT_ATTR_NODEV : 0) | ((flags & MS_NOEXEC) != 0 ? MOUNT_ATTR_NOEXEC : 0);
+}
+
+Result<Fd> copy_source(const Mount& mount) {
+  Fd copy(::open_tree(AT_FDCWD, mount.source.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
+  if (!copy) {
+    return fail_errno(errno, "source {}", mount.source);
+  }
+  return copy;
+}
+
+Result<> attach(const Fd& mount, const Fd& target) {
+  if (::move_mount(mount.get(), "", target.get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0) {
+    return fail_errno(errno, "attach");
+  }
+  return {};
+}
+
+Result<> attach_bind(int root, const Mount& mount, const Fd& copy, const UserNamespace& users) {
+  struct stat info{};
+  if (::fstat(copy.get(), &info) < 0) {
+    return fail_errno(errno, "source {}", mount.source);
+  }
+  struct mount_attr attributes{};
+  attributes.propagation = mount.propagation != 0 ? mount.propagation : MS_PRIVATE;
+  attributes.attr_set = mount.recursive_read_only ? MOUNT_ATTR_RDONLY : 0;
+  KEELSON_DO(set_attributes(copy, attributes, AT_RECURSIVE));
+  if (const auto flags = mount_attributes(mount.flags); flags != 0) {
+    KEELSON_DO(set_attributes(copy, {.attr_set = flags, .attr_clr = 0, .propagation = 0, .userns_fd = 0}, 0));
+  }
+  if (mount.idmapped && users) {
+    KEELSON_DO(map_owners(copy.get(), users.fd.get()).context("source {}", mount.source));
+  }
+  KEELSON_TRY(const auto target, open_target(root, mount.target, S_ISDIR(info.st_mode)));
+  return attach(copy, target);
+}
+
+Result<> mount_filesystem(int root, const Mount& mount, const UserNamespace& users) {
+  const bool real = mount.type == "proc" || mount.type == "sysfs";
+  KEELSON_TRY(const auto target, real ? open_real_target(root, mount.target) : open_target(root, mount.target, true));
+  const auto options = users ? node_options(mount.data, users) : mount.data;
+  if (::mount(mount.source.c_str(), fmt::format("/proc/self/fd/{}", target.get()).c_str(), mount.type.c_str(),
+              mount.flags, options.empty() ? nullptr : options.c_str()) < 0) {
+    return fail_errno(errno, "mount");
+  }
+  return {};
 }
 
 }  // namespace keelson::cri::shim

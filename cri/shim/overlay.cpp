@@ -4,11 +4,15 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <linux/mount.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "common/fd.h"
+#include "cri/shim/mounts.h"
 
 namespace keelson::cri::shim {
 
@@ -66,14 +70,76 @@ Result<> mount_by_descriptors(const Folders& folders, const ContainerSpec& spec)
   return mounted;
 }
 
+/// A copy of the mount of `folder`, with the owners that it has for `users`.
+Result<Fd> mapped_copy(const std::string& folder, const UserNamespace& users) {
+  Fd copy(::open_tree(AT_FDCWD, folder.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+  if (!copy) {
+    return fail_errno(errno, "copy the mount of {}", folder);
+  }
+  KEELSON_DO(map_owners(copy.get(), users.fd.get()).context("{}", folder));
+  return copy;
+}
+
+/// Attaches it to a new folder `name` here.
+Result<> place(const Fd& copy, const std::string& name) {
+  if (::mkdir(name.c_str(), 0755) < 0 ||
+      ::move_mount(copy.get(), "", AT_FDCWD, name.c_str(), MOVE_MOUNT_F_EMPTY_PATH) < 0) {
+    return fail_errno(errno, "place layer {}", name);
+  }
+  return {};
+}
+
+/// overlayfs has no idmapped mounts of its own; its layers are, each where a short name leads to it: on a tmpfs that
+/// the root then covers. The upper and the work folder have to be on one and the same mount.
+Result<> mount_layers_mapped(const ContainerSpec& spec, const UserNamespace& users) {
+  constexpr const char* kWritable = "writable";
+  Folders names;
+  std::vector<std::pair<std::string, Fd>> copies;  // all before the tmpfs, which may cover them
+  for (const auto& layer : spec.lower_dirs) {
+    names.lower.push_back(std::to_string(names.lower.size()));
+    KEELSON_TRY(auto copy, mapped_copy(layer, users));
+    copies.emplace_back(names.lower.back(), std::move(copy));
+  }
+  if (!spec.upper_dir.empty()) {
+    const std::filesystem::path upper = spec.upper_dir;
+    const std::filesystem::path work = spec.work_dir;
+    if (upper.parent_path() != work.parent_path()) {
+      return fail(Kind::invalid, "upper_dir {} and work_dir {} are not in one folder", spec.upper_dir, spec.work_dir);
+    }
+    KEELSON_TRY(auto copy, mapped_copy(upper.parent_path(), users));
+    copies.emplace_back(kWritable, std::move(copy));
+    names.upper = kWritable / upper.filename();
+    names.work = kWritable / work.filename();
+  }
+  if (::mount("none", spec.rootfs_dir.c_str(), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=1m,mode=0700") < 0 ||
+      ::chdir(spec.rootfs_dir.c_str()) < 0) {
+    return fail_errno(errno, "make room for the layers");
+  }
+  for (const auto& [name, copy] : copies) {
+    KEELSON_DO(place(copy, name));
+  }
+  auto mounted = mount_overlay_of(names, spec);
+  if (::chdir("/") < 0) {
+    return fail_errno(errno, "enter /");
+  }
+  return mounted;
+}
+
+Result<> mount_folder(const ContainerSpec& spec, const UserNamespace& users) {
+  const Mount self{.source = spec.rootfs_dir, .target = "/", .propagation = MS_PRIVATE, .idmapped = true};
+  KEELSON_TRY(const auto copy, copy_source(self));
+  KEELSON_TRY(const auto root, open_file(spec.rootfs_dir, O_PATH | O_DIRECTORY));
+  return attach_bind(root.get(), self, copy, users);
+}
+
 }  // namespace
 
-Result<> mount_overlay(const ContainerSpec& spec) {
+Result<> mount_overlay(const ContainerSpec& spec, const UserNamespace& users) {
   if (spec.lower_dirs.empty()) {
-    if (::mount(spec.rootfs_dir.c_str(), spec.rootfs_dir.c_str(), nullptr, MS_BIND | MS_REC, nullptr) < 0) {
-      return fail_errno(errno, "mount");
-    }
-    return {};
+    return mount_folder(spec, users);
+  }
+  if (users) {
+    return mount_layers_mapped(spec, users);
   }
   const Folders folders{.lower = spec.lower_dirs, .upper = spec.upper_dir, .work = spec.work_dir};
   // Plain paths while they fit: people read them in the mount table.

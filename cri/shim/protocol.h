@@ -37,6 +37,17 @@ struct Sysctl {
   }
 };
 
+/// `length` ids of a user namespace from `container` on are those of the node from `host` on (user_namespaces(7)).
+struct IdMapping {
+  uint32_t container = 0;
+  uint32_t host = 0;
+  uint32_t length = 0;
+  template <class V>
+  void visit(V& v) {
+    v(1, container), v(2, host), v(3, length);
+  }
+};
+
 /// A sandbox to be made by a new shim.
 struct SandboxSpec {
   uint32_t version = kProtocolVersion;
@@ -49,10 +60,13 @@ struct SandboxSpec {
   std::vector<Sysctl> sysctls;
   std::vector<std::string> cgroup_procs;  ///< files that the shim writes "0" into at start (v1: tasks)
   int32_t oom_score_adj = 0;              ///< raised or, where allowed, lowered
+  std::vector<IdMapping> uid_mappings;    ///< of the sandbox's user namespace, id 0 among them; none: the node's. With
+                                          ///< one, network, IPC and PID namespaces are not the node's
+  std::vector<IdMapping> gid_mappings;
   template <class V>
   void visit(V& v) {
     v(1, version), v(2, id), v(3, run_dir), v(4, hostname), v(5, netns_pin), v(6, ipc), v(7, pid), v(8, sysctls),
-        v(9, cgroup_procs), v(10, oom_score_adj);
+        v(9, cgroup_procs), v(10, oom_score_adj), v(11, uid_mappings), v(12, gid_mappings);
   }
 };
 
@@ -66,14 +80,16 @@ struct Mount {
   std::string source;                ///< bind: a path of the node; file system: its device or name
   std::string target;                ///< absolute, inside the container
   std::string type;                  ///< file system: "tmpfs", "proc", ...
-  uint64_t flags = 0;                ///< MS_* (mount(2)): MS_RDONLY, MS_NOSUID, ...; bind mounts are recursive
+  uint64_t flags = 0;                ///< MS_* (mount(2)); a bind mount is recursive, and takes for its top MS_RDONLY,
+                                     ///< MS_NOSUID, MS_NODEV and MS_NOEXEC beside the flags of its source
   std::string data;                  ///< file system: its options
   uint64_t propagation = 0;          ///< MS_PRIVATE, MS_SLAVE, MS_SHARED (recursive); 0: MS_PRIVATE
   bool recursive_read_only = false;  ///< also every mount below (mount_setattr(2), Linux 5.12)
+  bool idmapped = false;             ///< bind: owners are ids of the sandbox's user namespace, as they are on disk
   template <class V>
   void visit(V& v) {
     v(1, kind), v(2, source), v(3, target), v(4, type), v(5, flags), v(6, data), v(7, propagation),
-        v(8, recursive_read_only);
+        v(8, recursive_read_only), v(9, idmapped);
   }
 };
 

@@ -17,7 +17,10 @@
 #include <algorithm>
 #include <csignal>
 
+#include "cri/shim/child_channel.h"
+#include "cri/shim/new_process.h"
 #include "cri/shim/privileges.h"
+#include "cri/shim/two_steps.h"
 
 namespace keelson::cri::shim {
 
@@ -68,17 +71,17 @@ Result<> enter_empty_root(const std::string& folder) {
 
 /// PID 1 of the shared namespace: reaps orphans until it is killed. The pod's processes see it, and one with SYS_PTRACE
 /// may become it: it has nothing that they have not, no file of the node and no capability (as a pause container).
-[[noreturn]] void run_init(const std::string& folder, int ready) {
+[[noreturn]] void run_init(const UserNamespace& users, const Fd& line) {
   ProcessSpec nobody;
   nobody.no_new_privs = true;
-  if (!enter_empty_root(folder) || !drop_privileges(nobody, User{.uid = kNobody, .gid = kNobody})) {
-    ::_exit(1);
+  const auto last = users ? std::min(users.uids[0].length, users.gids[0].length) - 1 : kNobody;
+  const auto id = std::min<uid_t>(kNobody, last);
+  if (auto dropped = drop_privileges(nobody, User{.uid = id, .gid = id}); !dropped) {
+    end_child(line, dropped.error());
   }
   ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   ::prctl(PR_SET_NAME, "pod-init", 0, 0, 0);
-  if (::write(ready, "1", 1) != 1) {
-    ::_exit(1);
-  }
+  tell_ready(line.get(), Fd());
   ::close_range(0, ~0U, 0);
   sigset_t child;
   ::sigemptyset(&child);
@@ -100,13 +103,8 @@ Result<std::unique_ptr<Sandbox>> Sandbox::enter(SandboxSpec wanted) {
     KEELSON_DO(write_value(file, "0").context("join the sandbox's cgroup"));
   }
   KEELSON_DO(set_oom_score(spec.oom_score_adj));
-  bool network = !spec.netns_pin.empty();
-  int flags = (network ? CLONE_NEWNET : 0) | (spec.ipc == NamespaceMode::node ? 0 : CLONE_NEWIPC) |
-              (network || !spec.hostname.empty() ? CLONE_NEWUTS : 0);
-  if (flags != 0 && ::unshare(flags) < 0) {
-    return fail_errno(errno, "make the sandbox's namespaces");
-  }
-  if (network) {
+  KEELSON_DO(sandbox->enter_namespaces().context("make the sandbox's namespaces"));
+  if (!spec.netns_pin.empty()) {
     KEELSON_DO(make_directories(spec.netns_pin.substr(0, spec.netns_pin.find_last_of('/'))));
     sandbox->pinned_ = true;  // from here on there may be a file, even if the mount then fails
     KEELSON_DO(pin_network(spec.netns_pin));
@@ -124,30 +122,83 @@ Result<std::unique_ptr<Sandbox>> Sandbox::enter(SandboxSpec wanted) {
   return sandbox;
 }
 
+Result<> Sandbox::enter_namespaces() {
+  const bool network = !spec_.netns_pin.empty();
+  if (spec_.uid_mappings.empty()) {
+    const int flags = (network ? CLONE_NEWNET : 0) | (spec_.ipc == NamespaceMode::node ? 0 : CLONE_NEWIPC) |
+                      (network || !spec_.hostname.empty() ? CLONE_NEWUTS : 0);
+    return ::unshare(flags) == 0 ? Result<>() : fail_errno(errno, "unshare");
+  }
+  if (!network || spec_.ipc == NamespaceMode::node || spec_.pid == NamespaceMode::node) {
+    return fail(Kind::invalid, "the node's network, IPC or PID namespace with a user namespace");
+  }
+  KEELSON_TRY(auto made, make_namespaces(spec_.uid_mappings, spec_.gid_mappings));
+  if (::setns(made.network.get(), CLONE_NEWNET) < 0 || ::setns(made.ipc.get(), CLONE_NEWIPC) < 0 ||
+      ::setns(made.uts.get(), CLONE_NEWUTS) < 0) {
+    return fail_errno(errno, "enter them");
+  }
+  users_ = {.fd = std::move(made.user), .uids = spec_.uid_mappings, .gids = spec_.gid_mappings};
+  return {};
+}
+
+/// In two steps, as a container: the first leaves the node's root and enters the user namespace that is to own the PID
+/// namespace. It is alone with it until then.
 Result<> Sandbox::start_init() {
-  int ready[2];
-  if (::pipe2(ready, O_CLOEXEC) < 0) {
-    return fail_errno(errno, "make a pipe");
+  KEELSON_TRY(auto line, make_channel());
+  Fd between;
+  auto first = [&] {
+    line.ours.reset();
+    auto entered = enter_empty_root(spec_.run_dir);
+    if (entered && users_ && ::setns(users_.fd.get(), CLONE_NEWUSER) < 0) {
+      entered = fail_errno(errno, "enter the user namespace");
+    }
+    if (!entered) {
+      end_child(line.childs, entered.error());
+    }
+    Fd pidfd;
+    const auto born = clone_sibling(CLONE_NEWPID, pidfd);
+    if (born == 0) {
+      run_init(users_, line.childs);
+    }
+    if (born < 0) {
+      end_child(line.childs, fail_errno(errno, "clone").error());
+    }
+    tell_born(line.childs.get(), born, pidfd);
+    ::_exit(0);
+  };
+  const auto pid = ::fork();
+  if (pid == 0) {
+    first();
   }
-  Fd from(ready[0]);
-  Fd to(ready[1]);
-  int pidfd = -1;
-  clone_args args{};
-  args.flags = CLONE_NEWPID | CLONE_PIDFD;
-  args.pidfd = reinterpret_cast<uint64_t>(&pidfd);
-  args.exit_signal = SIGCHLD;
-  init_pid_ = static_cast<pid_t>(::syscall(SYS_clone3, &args, sizeof args));
-  if (init_pid_ == 0) {
-    run_init(spec_.run_dir, to.get());
+  if (pid < 0) {
+    return fail_errno(errno, "fork");
   }
-  if (init_pid_ < 0) {
-    return fail_errno(errno, "clone");
-  }
-  init_pidfd_ = Fd(pidfd);
-  to.reset();
-  char byte = 0;
-  if (::read(from.get(), &byte, 1) != 1) {
-    return fail(Kind::internal, "it could not leave the node's root and drop its rights");
+  line.childs.reset();
+  auto started = hear_init(line.ours);
+  ::waitpid(pid, nullptr, 0);
+  return started;
+}
+
+Result<> Sandbox::hear_init(const Fd& line) {
+  bool ready = false;
+  while (!ready || init_pid_ < 0) {
+    KEELSON_TRY(auto heard, read_child(line.get()));
+    if (!heard) {
+      continue;
+    }
+    switch (heard->what) {
+      case ChildMessage::What::born:
+        init_pid_ = heard->pid;
+        init_pidfd_ = std::move(heard->descriptor);
+        break;
+      case ChildMessage::What::ready:
+        ready = true;
+        break;
+      case ChildMessage::What::failed:
+        return std::unexpected(std::move(heard->error));
+      case ChildMessage::What::executed:
+        return fail(Kind::internal, "it was killed while it was made");
+    }
   }
   return {};
 }

@@ -6,12 +6,14 @@
 
 #include "common/fd.h"
 #include "cri/shim/protocol.h"
+#include "cri/shim/user_namespace.h"
 
 namespace keelson::cri::shim {
 
 /// Moves this process into the sandbox's new namespaces (network, IPC, UTS as `spec` says), pins the network namespace,
 /// sets host name and sysctls, and, when the PID namespace is shared, starts its first process, which does nothing but
-/// reap. The process must be single-threaded.
+/// reap. A user namespace of the sandbox owns all of those; this process holds it, and stays outside. The process must
+/// be single-threaded.
 class Sandbox {
  public:
   static Result<std::unique_ptr<Sandbox>> enter(SandboxSpec spec);
@@ -26,11 +28,15 @@ class Sandbox {
   /// The shared PID namespace (as a pidfd of its first process), or -1.
   int pidns() const { return init_pidfd_.get(); }
   pid_t init_pid() const { return init_pid_; }
+  const UserNamespace& users() const { return users_; }
 
  private:
+  Result<> enter_namespaces();
   Result<> start_init();
+  Result<> hear_init(const Fd& line);
   explicit Sandbox(SandboxSpec spec) : spec_(std::move(spec)) {}
   SandboxSpec spec_;
+  UserNamespace users_;
   Fd init_pidfd_;
   pid_t init_pid_ = -1;
   bool pinned_ = false;

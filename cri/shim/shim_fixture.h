@@ -100,6 +100,7 @@ class ShimTest : public ::testing::Test {
   }
 
   std::string hostname_ = "pod-name";
+  std::vector<IdMapping> mappings_;  ///< of users and of groups
 
   SandboxSpec sandbox(NamespaceMode pid) {
     SandboxSpec spec;
@@ -108,6 +109,7 @@ class ShimTest : public ::testing::Test {
     spec.hostname = hostname_;
     spec.netns_pin = dir_ + "/netns";
     spec.pid = pid;
+    spec.uid_mappings = spec.gid_mappings = mappings_;
     spec.sysctls = {{"net.ipv4.ip_unprivileged_port_start", "80"}};
     return spec;
   }
