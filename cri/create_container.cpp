@@ -3,11 +3,11 @@
 // exec.
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/fd.h"
 #include "common/log.h"
+#include "cri/runtime/handlers.h"
 #include "cri/runtime/lifecycle.h"
 #include "cri/runtime/signals.h"
 #include "cri/runtime/undo.h"
@@ -61,18 +61,6 @@ Result<> make_folders(const std::string& dir) {
   return {};
 }
 
-std::vector<std::string> device_rules(const SpecInput& input, const shim::ContainerSpec& spec) {
-  std::vector<std::string> rules;
-  if (input.config.linux().security_context().privileged()) {
-    return {"a"};
-  }
-  for (const auto& device : spec.devices) {
-    const auto rights = device.type == S_IFCHR && device.major == 1 ? "rwm" : "rw";
-    rules.push_back(fmt::format("{} {}:{} {}", device.type == S_IFBLK ? 'b' : 'c', device.major, device.minor, rights));
-  }
-  return rules;
-}
-
 // The PID that NamespaceMode TARGET names; it must be in the same sandbox and run.
 Result<int> target_pid_of(const Parts& parts, const Sandbox& sandbox, const v1::ContainerConfig& config) {
   const auto& options = config.linux().security_context().namespace_options();
@@ -116,7 +104,14 @@ Result<> build(Parts& parts, const Located& located, const v1::PodSandboxConfig&
   KEELSON_TRY(auto spec, build_spec(input));
   spec.log_max_bytes = parts.options.log_max_bytes;
   spec.log_max_files = parts.options.log_max_files;
-  KEELSON_DO(parts.cgroups.confine_devices(record.cgroup(), device_rules(input, spec)));
+  KEELSON_TRY(
+      const auto* handler,
+      find_handler(parts.options, located.sandbox->read([](const auto& one) { return one.runtime_handler(); })));
+  if (handler != nullptr) {
+    KEELSON_DO(give_to_handler(parts, *handler, record, input, spec));
+  } else {
+    KEELSON_DO(parts.cgroups.confine_devices(record.cgroup(), device_rules(input, spec)));
+  }
   const auto shim = located.sandbox->shim();
   if (!shim) {
     return fail(Kind::conflict, "sandbox {} has lost its shim", located.sandbox->id());

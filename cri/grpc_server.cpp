@@ -8,6 +8,7 @@
 
 #include "common/fd.h"
 #include "common/log.h"
+#include "cri/runtime/handlers.h"
 #include "cri/runtime/lifecycle.h"
 #include "cri/runtime/reconcile.h"
 #include "cri/runtime/seccomp.h"
@@ -68,6 +69,9 @@ Result<std::unique_ptr<Parts>> make_parts(RuntimeOptions options, ImageSource& i
   if (auto tried = shim::try_user_namespace(options.state_dir); !tried) {
     parts->no_user_namespaces = tried.error();
     log::info("no user namespaces for pods: {}", tried.error().message());
+  }
+  for (const auto& handler : options.handlers) {
+    parts->handler_features[handler.name] = ask_features(handler);
   }
   KEELSON_TRY(parts->streaming, StreamingServer::start(options.streaming_address, options.streaming_port));
   KEELSON_TRY(parts->watcher, ShimWatcher::start(listener_for(*parts)));

@@ -5,6 +5,7 @@
 
 #include "common/fd.h"
 #include "common/log.h"
+#include "cri/runtime/handlers.h"
 #include "cri/runtime/id_mappings.h"
 #include "cri/runtime/lifecycle.h"
 #include "cri/runtime/sandbox_files.h"
@@ -24,13 +25,16 @@ Result<> validate(const Parts& parts, const v1::RunPodSandboxRequest& request) {
   if (!request.config().has_metadata() || request.config().metadata().name().empty()) {
     return fail(Kind::invalid, "config.metadata: a sandbox needs a name");
   }
-  const auto& handler = request.runtime_handler();
-  if (!handler.empty() && handler != "keelson" && handler != "runc") {
-    return fail(Kind::invalid, "runtime_handler: no handler \"{}\" here; there are \"\" and \"keelson\"", handler);
+  KEELSON_TRY(const auto* handler, find_handler(parts.options, request.runtime_handler()));
+  if (handler != nullptr) {
+    KEELSON_DO(check_runnable(*handler));
   }
   constexpr const char* kUsers = "config.linux.security_context.namespace_options.userns_options";
   KEELSON_TRY(const auto users,
               id_mappings(request.config().linux().security_context().namespace_options()).context(kUsers));
+  if (!users.empty() && handler != nullptr) {
+    return fail(Kind::unsupported, "{}: not with the runtime handler {}", kUsers, handler->name);
+  }
   if (!users.empty() && parts.no_user_namespaces) {
     return fail(Kind::unsupported, "{}: {}", kUsers, parts.no_user_namespaces->message());
   }

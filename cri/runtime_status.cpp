@@ -40,6 +40,12 @@ grpc::Status RuntimeService::Status(grpc::ServerContext*, const v1::StatusReques
     handler->mutable_features()->set_recursive_read_only_mounts(true);
     handler->mutable_features()->set_user_namespaces(!parts_.no_user_namespaces);
   }
+  for (const auto& [name, features] : parts_.handler_features) {
+    auto* handler = response->add_runtime_handlers();
+    handler->set_name(name);
+    handler->mutable_features()->set_recursive_read_only_mounts(features.recursive_read_only_mounts);
+    handler->mutable_features()->set_user_namespaces(false);
+  }
   response->mutable_features()->set_supplemental_groups_policy(true);
   if (request->verbose()) {
     (*response->mutable_info())["config"] = config_info(parts_);

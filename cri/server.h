@@ -18,6 +18,18 @@
 
 namespace keelson::cri {
 
+/// A RuntimeClass handler beside ours: an OCI runtime by its command line (runc(8): create, start, exec, kill, delete
+/// with
+/// --root, --log and --log-format before the verb).
+struct RuntimeHandler {
+  std::string name;                  ///< as RunPodSandboxRequest.runtime_handler has it
+  std::vector<std::string> command;  ///< the program by its absolute path, then options of its own
+};
+
+/// "runc=/usr/sbin/runc", with options behind the program, separated by spaces. Kind::invalid tells what is wrong; the
+/// names "" and "keelson" are ours.
+Result<RuntimeHandler> parse_runtime_handler(const std::string& text);
+
 /// Where things are and how big they may get. Every path is absolute. Folders are made on start (0711 state and run).
 struct RuntimeOptions {
   std::string state_dir = "/var/lib/keelson/runtime";  ///< survives a reboot: metadata, images, writable layers
@@ -29,6 +41,10 @@ struct RuntimeOptions {
   std::vector<std::string> cni_bin_dirs = {"/opt/cni/bin", "/usr/lib/cni"};
   std::string registry_config_dir = "/etc/keelson/certs.d";  ///< <registry>/hosts.toml, as containerd's certs.d
   std::string seccomp_dir = "/var/lib/kubelet/seccomp";      ///< root of Localhost profiles given by relative path
+
+  /// What pods may ask for beside "" and "keelson"; each name once. A program that is not there fails the pods that ask
+  /// for it, and nothing else.
+  std::vector<RuntimeHandler> handlers;
 
   /// Reported by RuntimeConfig; false is cgroupfs.
   bool systemd_cgroups = false;

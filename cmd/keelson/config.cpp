@@ -27,6 +27,8 @@ const Setting kSettings[] = {
     {"cniConfDir", "--cni-conf-dir", &NodeConfig::cni_conf_dir, "CNI configurations; the first by name is used"},
     {"cniBinDirs", "--cni-bin-dir", &NodeConfig::cni_bin_dirs,
      "Where CNI plugins are (repeatable; default: /opt/cni/bin, /usr/lib/cni)"},
+    {"runtimeHandlers", "--runtime-handler", &NodeConfig::runtime_handlers,
+     "An OCI runtime for pods whose RuntimeClass names it: NAME=PROGRAM, options of its own behind (repeatable)"},
     {"registryConfigDir", "--registry-config-dir", &NodeConfig::registry_config_dir,
      "Registry mirrors and CAs: <registry>/hosts.toml"},
     {"imageArchiveDir", "--image-archives", &NodeConfig::image_archive_dir,

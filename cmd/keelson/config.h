@@ -27,7 +27,8 @@ struct NodeConfig {
   std::string cri_socket;  ///< empty: <run>/cri.sock; with role runtime served there, otherwise only spoken to
   std::string shim;        ///< empty: keelson-shim beside the keelson binary
   std::string cni_conf_dir = "/etc/cni/net.d";
-  std::vector<std::string> cni_bin_dirs;  ///< empty: /opt/cni/bin, /usr/lib/cni
+  std::vector<std::string> cni_bin_dirs;      ///< empty: /opt/cni/bin, /usr/lib/cni
+  std::vector<std::string> runtime_handlers;  ///< NAME=COMMAND of OCI runtimes, for RuntimeClasses
   std::string registry_config_dir = "/etc/keelson/certs.d";
   std::string image_archive_dir;
   std::string pod_logs_dir = "/var/log/pods";

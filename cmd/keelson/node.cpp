@@ -96,6 +96,9 @@ Result<std::unique_ptr<cri::Server>> start_runtime(const NodeConfig& config) {
   if (!config.cni_bin_dirs.empty()) {
     options.cni_bin_dirs = config.cni_bin_dirs;
   }
+  for (const auto& text : config.runtime_handlers) {
+    KEELSON_TRY(options.handlers.emplace_back(), cri::parse_runtime_handler(text).context("runtimeHandlers"));
+  }
   options.registry_config_dir = config.registry_config_dir;
   options.default_cgroup_parent = (config.cgroup_root == "/" ? "" : config.cgroup_root) + "/keelson";
   return cri::Server::start(options);

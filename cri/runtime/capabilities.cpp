@@ -9,56 +9,13 @@
 #include <cstdlib>
 
 #include "common/fd.h"
+#include "cri/shim/capability_names.h"
 
 namespace keelson::cri {
 
 namespace {
 
-// By number: linux/capability.h.
-constexpr std::string_view kNames[] = {
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "DAC_READ_SEARCH",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "SETGID",
-    "SETUID",
-    "SETPCAP",
-    "LINUX_IMMUTABLE",
-    "NET_BIND_SERVICE",
-    "NET_BROADCAST",
-    "NET_ADMIN",
-    "NET_RAW",
-    "IPC_LOCK",
-    "IPC_OWNER",
-    "SYS_MODULE",
-    "SYS_RAWIO",
-    "SYS_CHROOT",
-    "SYS_PTRACE",
-    "SYS_PACCT",
-    "SYS_ADMIN",
-    "SYS_BOOT",
-    "SYS_NICE",
-    "SYS_RESOURCE",
-    "SYS_TIME",
-    "SYS_TTY_CONFIG",
-    "MKNOD",
-    "LEASE",
-    "AUDIT_WRITE",
-    "AUDIT_CONTROL",
-    "SETFCAP",
-    "MAC_OVERRIDE",
-    "MAC_ADMIN",
-    "SYSLOG",
-    "WAKE_ALARM",
-    "BLOCK_SUSPEND",
-    "AUDIT_READ",
-    "PERFMON",
-    "BPF",
-    "CHECKPOINT_RESTORE",
-};
-static_assert(std::size(kNames) == CAP_CHECKPOINT_RESTORE + 1);
+static_assert(std::size(shim::kCapabilityNames) == CAP_CHECKPOINT_RESTORE + 1);
 
 constexpr Capabilities bit(int capability) {
   return Capabilities{1} << capability;
@@ -95,11 +52,11 @@ Capabilities default_capabilities() {
 
 Result<int> capability_of_name(std::string_view name) {
   const auto plain = plain_name(name);
-  const auto* found = std::ranges::find(kNames, plain);
-  if (found == std::end(kNames)) {
+  const auto* found = std::ranges::find(shim::kCapabilityNames, plain);
+  if (found == std::end(shim::kCapabilityNames)) {
     return fail(Kind::invalid, "unknown capability \"{}\"", name);
   }
-  return static_cast<int>(found - std::begin(kNames));
+  return static_cast<int>(found - std::begin(shim::kCapabilityNames));
 }
 
 Result<Capabilities> adjust_capabilities(Capabilities base, std::span<const std::string> add,

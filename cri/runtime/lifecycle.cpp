@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/fd.h"
 #include "common/log.h"
+#include "cri/runtime/handlers.h"
 #include "cri/runtime/status_view.h"
 #include "cri/shim/cgroup_kill.h"
 
@@ -58,6 +59,7 @@ Result<> take_away(Parts& parts, const Located& located, const ContainerRecord& 
       return std::move(removed).context("remove container {}", id);
     }
   }
+  KEELSON_DO(forget_by_handler(parts, *located.sandbox, id));
   if (!record.cgroup().empty()) {
     KEELSON_DO(remove_cgroup(parts, record.cgroup()));
   }
@@ -129,6 +131,9 @@ void record_loss(Parts& parts, const std::string& sandbox_id) {
     const auto cgroup = container->read([](const auto& record) { return record.cgroup(); });
     if (auto dead = cgroup.empty() ? Result<>() : shim::kill_cgroups(parts.cgroups.procs_files(cgroup)); !dead) {
       log::error("container {}: {}", container->id(), dead.error().message());
+    }
+    if (auto gone = forget_by_handler(parts, **sandbox, container->id()); !gone) {
+      log::error("container {}: {}; its removal tries again", container->id(), gone.error().message());
     }
     if (container->state() != v1::CONTAINER_EXITED) {
       shim::ProcessStatus status;

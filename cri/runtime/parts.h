@@ -2,6 +2,7 @@
 // What the runtime consists of, for the RPCs that move it.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,6 +20,11 @@
 
 namespace keelson::cri {
 
+/// What an OCI runtime can do beyond the least.
+struct HandlerFeatures {
+  bool recursive_read_only_mounts = false;
+};
+
 /// Built and torn down by Server, in the order of declaration. Everything in it is thread-safe.
 struct Parts {
   RuntimeOptions options;
@@ -32,6 +38,8 @@ struct Parts {
   ExecWaiters execs;
   std::unique_ptr<StreamingServer> streaming;
   std::unique_ptr<ShimWatcher> watcher;
+  /// By handler; what `RUNTIME features` has told at start.
+  std::map<std::string, HandlerFeatures> handler_features{};
 
   /// On the state disk: small files and shared memory are in run_dir.
   std::string container_dir(const std::string& id) const { return options.state_dir + "/containers/" + id; }
@@ -40,6 +48,8 @@ struct Parts {
   std::string mount_points_dir() const { return options.state_dir + "/mount-points"; }
   /// The shim's socket, the sandbox's files.
   std::string sandbox_dir(const std::string& id) const { return options.run_dir + "/sandboxes/" + id; }
+  /// Where a handler's runtime keeps its state (--root).
+  std::string handler_dir(const std::string& handler) const { return options.run_dir + "/oci/" + handler; }
   std::string netns_path(const std::string& id) const { return options.run_dir + "/netns/" + id; }
 };
 

@@ -15,6 +15,9 @@ namespace keelson::cri {
 /// The bytes are an array of struct sock_filter. Made once per set and kept; thread-safe.
 Result<std::string> default_seccomp_program(Capabilities bounding);
 
+/// The same profile as JSON (OCI runtime-spec `linux.seccomp`), for runtimes that make the filter themselves.
+std::string default_seccomp_document(Capabilities bounding);
+
 /// A Localhost profile: the JSON of an OCI runtime-spec `linux.seccomp` object (defaultAction, defaultErrnoRet,
 /// architectures, syscalls[].{names,action,errnoRet,args[].{index,value,valueTwo,op}}). Unknown syscall names are
 /// skipped, as runc does; an unknown action or operator is Kind::invalid and names its place.

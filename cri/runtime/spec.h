@@ -63,4 +63,10 @@ Result<> add_security(const SpecInput& input, shim::ContainerSpec& spec);
 Result<> add_mounts(const SpecInput& input, shim::ContainerSpec& spec);
 Result<> add_devices(const SpecInput& input, shim::ContainerSpec& spec);
 
+/// What the device cgroup is to allow: "c 10:200 rw", one a device of `spec`; "a" for a privileged container.
+std::vector<std::string> device_rules(const SpecInput& input, const shim::ContainerSpec& spec);
+
+/// The JSON of a Localhost seccomp profile; `root` is where relative paths begin. Kind::invalid if it cannot be read.
+Result<std::string> localhost_seccomp(const ::runtime::v1::SecurityProfile& profile, const std::string& root);
+
 }  // namespace keelson::cri

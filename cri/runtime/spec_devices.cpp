@@ -83,4 +83,16 @@ Result<> add_devices(const SpecInput& input, shim::ContainerSpec& spec) {
   return {};
 }
 
+std::vector<std::string> device_rules(const SpecInput& input, const shim::ContainerSpec& spec) {
+  std::vector<std::string> rules;
+  if (input.config.linux().security_context().privileged()) {
+    return {"a"};
+  }
+  for (const auto& device : spec.devices) {
+    const auto rights = device.type == S_IFCHR && device.major == 1 ? "rwm" : "rw";
+    rules.push_back(fmt::format("{} {}:{} {}", device.type == S_IFBLK ? 'b' : 'c', device.major, device.minor, rights));
+  }
+  return rules;
+}
+
 }  // namespace keelson::cri

@@ -25,18 +25,8 @@ Result<std::string> seccomp_of(const v1::SecurityProfile& profile, Capabilities 
     default:
       return std::string();
   }
-  std::string path = profile.localhost_ref();
-  if (path.starts_with(kLocalhost)) {
-    path.erase(0, kLocalhost.size());
-  }
-  if (!path.starts_with('/')) {
-    path = root + "/" + path;
-  }
-  auto text = read_file(path, 4 << 20);
-  if (!text) {
-    return std::unexpected(Error(Kind::invalid, text.error().message(), text.error().code()));
-  }
-  return seccomp_program_of_profile(*text).context("{}", path);
+  KEELSON_TRY(const auto text, localhost_seccomp(profile, root));
+  return seccomp_program_of_profile(text).context("{}", profile.localhost_ref());
 }
 
 Result<> add_capabilities(const v1::Capability& wanted, bool privileged, shim::Capabilities& capabilities) {
@@ -59,6 +49,21 @@ Result<> add_capabilities(const v1::Capability& wanted, bool privileged, shim::C
 }
 
 }  // namespace
+
+Result<std::string> localhost_seccomp(const v1::SecurityProfile& profile, const std::string& root) {
+  std::string path = profile.localhost_ref();
+  if (path.starts_with(kLocalhost)) {
+    path.erase(0, kLocalhost.size());
+  }
+  if (!path.starts_with('/')) {
+    path = root + "/" + path;
+  }
+  auto text = read_file(path, 4 << 20);
+  if (!text) {
+    return std::unexpected(Error(Kind::invalid, text.error().message(), text.error().code()));
+  }
+  return text;
+}
 
 Result<> add_security(const SpecInput& input, shim::ContainerSpec& spec) {
   const auto& security = input.config.linux().security_context();

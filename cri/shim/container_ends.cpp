@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "cri/shim/cgroup_kill.h"
 #include "cri/shim/container_table.h"
+#include "cri/shim/oci/calls.h"
 
 namespace keelson::cri::shim {
 
@@ -28,6 +29,13 @@ std::string exit_file(const Sandbox& sandbox, const std::string& id) {
   return fmt::format("{}/{}.exit", sandbox.spec().run_dir, id);
 }
 
+/// One that an OCI runtime is still making has no number yet, and -1 would be everybody.
+void kill_process(const Process& process) {
+  if (process.child.pid > 0) {
+    ::kill(process.child.pid, SIGKILL);
+  }
+}
+
 bool anybody_lives(const Container& container) {
   const auto& first = container.process;
   return (first.status.state != ProcessState::exited && first.child.pid > 0) || !container.execs.empty();
@@ -44,6 +52,10 @@ void ContainerTable::reap() {
 }
 
 void ContainerTable::ended(pid_t pid, int status) {
+  if (waits_for_call(pid)) {
+    early_exits_[pid] = status;
+    return;
+  }
   if (known_ended(pid, status)) {
     return;
   }
@@ -179,10 +191,10 @@ Result<> ContainerTable::kill_all(const std::string& id) {
     }
     signal_cgroups(container.spec.cgroup_procs, SIGKILL);
     if (container.process.status.state != ProcessState::exited) {
-      ::kill(container.process.child.pid, SIGKILL);
+      kill_process(container.process);
     }
     for (const auto& [exec_id, process] : container.execs) {
-      ::kill(process.child.pid, SIGKILL);
+      kill_process(process);
     }
     // Whoever ends is reaped, whosoever it is: the first process of a PID namespace ends only after all in it that are
     // our children, too.
@@ -197,7 +209,12 @@ Result<> ContainerTable::remove(const std::string& id) {
     return {};
   }
   found->second->leaving = true;
+  const auto spec = oci::made_by_runtime(found->second->spec) ? found->second->spec : ContainerSpec{};
+  abort_calls(id);
   KEELSON_DO(kill_all(id).context("kill container {}", id));
+  if (oci::made_by_runtime(spec)) {
+    KEELSON_DO(delete_by_runtime(spec));
+  }
   ::unlink(exit_file(sandbox_, id).c_str());
   if (found = containers_.find(id); found != containers_.end()) {
     found->second->output.drain();

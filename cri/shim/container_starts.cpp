@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "cri/shim/container_table.h"
+#include "cri/shim/oci/calls.h"
 
 namespace keelson::cri::shim {
 
@@ -26,6 +27,9 @@ Result<> ContainerTable::create(uint32_t number, ContainerSpec spec) {
   const auto& wanted = container->spec;
   KEELSON_TRY(auto stdio, make_streams(*container));
   auto& process = container->process;
+  if (oci::made_by_runtime(wanted)) {
+    return create_by_runtime(number, std::move(container), std::move(stdio));
+  }
   KEELSON_TRY(process.child, clone_container(wanted, std::move(stdio), sandbox_));
   process.status.container_id = wanted.id;
   await(process, number, Verb::create);
@@ -85,6 +89,9 @@ Result<> ContainerTable::start(uint32_t number, const std::string& id) {
   if (process.status.state != ProcessState::created || process.waiting_for != 0) {
     return fail(Kind::conflict, "container {} has been started already", id);
   }
+  if (oci::made_by_runtime(container->spec)) {
+    return start_by_runtime(number, *container);
+  }
   KEELSON_DO(release(process.child.channel.get()));
   process.waiting_for = number;
   process.waiting_verb = Verb::start;
@@ -105,6 +112,9 @@ Result<> ContainerTable::exec(uint32_t number, Request& request, std::vector<Fd>
     give_to_root(stdio);
   }
   Process process;
+  if (oci::made_by_runtime(container->spec)) {
+    return exec_by_runtime(number, *container, request, std::move(stdio));
+  }
   KEELSON_TRY(process.child, clone_exec(container->spec, request.process, std::move(stdio),
                                         container->process.child.pidfd.get(), sandbox_));
   process.status.container_id = request.container_id;
@@ -130,6 +140,10 @@ Process* ContainerTable::process_of_channel(int channel, Container*& owner) {
 }
 
 void ContainerTable::hear_channel(int fd) {
+  if (calls_.contains(fd)) {
+    hear_call(fd);
+    return;
+  }
   Container* container = nullptr;
   auto* process = process_of_channel(fd, container);
   if (process == nullptr) {

@@ -29,6 +29,9 @@ class ContainerTable {
   Result<> exec(uint32_t number, Request& request, std::vector<Fd>& fds);
 
   Result<> signal(const Request& request);
+  /// The same by the OCI runtime that has made the container, answered later.
+  Result<> signal_by_runtime(uint32_t number, const Request& request);
+  bool is_made_by_runtime(const Request& request) const;
   /// The answer's descriptor is the terminal or standard input, if the request wants one.
   Result<Answer> attach(const Request& request, std::vector<Fd>& fds);
   Result<> resize(const Request& request);
@@ -66,10 +69,38 @@ class ContainerTable {
   void note_exit(Container& container, const ProcessStatus& status);
   Result<> kill_all(const std::string& id);
 
+  // An OCI runtime at work for a container (container_calls.cpp): create, start, exec and kill.
+  struct Call {
+    Child child;
+    Poller::Watch watch{};
+    Verb verb = Verb::state;
+    uint32_t number = 0;  ///< the connection that waits
+    std::string container_id{};
+    std::string exec_id{};
+    int signal = 0;
+  };
+  Result<> create_by_runtime(uint32_t number, std::unique_ptr<Container> container, ChildStdio stdio);
+  Result<> start_by_runtime(uint32_t number, const Container& container);
+  Result<> exec_by_runtime(uint32_t number, Container& container, const Request& request, ChildStdio stdio);
+  void watch_call(Call call);
+  void hear_call(int channel);
+  void call_ended(const Call& call, Result<Fd> outcome);
+  Result<Answer> adopt_created(const Call& call, Result<Fd> outcome);
+  Result<Answer> adopt_started(const Call& call, const Result<Fd>& outcome);
+  Result<Answer> adopt_exec(const Call& call, Result<Fd> outcome);
+  Result<Answer> signal_sent(const Call& call, const Result<Fd>& outcome);
+  /// An exit of somebody whom a call under way may be about: it counts when that has ended.
+  bool waits_for_call(pid_t pid) const;
+  void settle_exits();
+  void abort_calls(const std::string& container_id);
+  Result<> delete_by_runtime(const ContainerSpec& spec);
+
   Sandbox& sandbox_;
   Poller& poller_;
   Connections& connections_;
   std::map<std::string, std::unique_ptr<Container>> containers_;
+  std::map<int, Call> calls_;         ///< by the channel's descriptor
+  std::map<pid_t, int> early_exits_;  ///< status as of waitpid
 };
 
 }  // namespace keelson::cri::shim

@@ -37,15 +37,6 @@ Result<> set_capabilities(uint64_t effective, uint64_t permitted, uint64_t inher
   return {};
 }
 
-Result<uint64_t> permitted_capabilities() {
-  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-  __user_cap_data_struct data[2] = {};
-  if (::syscall(SYS_capget, &header, data) < 0) {
-    return fail_errno(errno, "read our capabilities");
-  }
-  return (static_cast<uint64_t>(data[1].permitted) << 32) | data[0].permitted;
-}
-
 Result<> drop_bounding(uint64_t keep) {
   for (int capability = 0; capability <= kLastKnownCapability; ++capability) {
     int has = ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0);
@@ -129,6 +120,15 @@ Result<> set_user(const ProcessSpec& process, const User& user) {
 }
 
 }  // namespace
+
+Result<uint64_t> permitted_capabilities() {
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  __user_cap_data_struct data[2] = {};
+  if (::syscall(SYS_capget, &header, data) < 0) {
+    return fail_errno(errno, "read our capabilities");
+  }
+  return (static_cast<uint64_t>(data[1].permitted) << 32) | data[0].permitted;
+}
 
 Result<> set_oom_score(int32_t score) {
   auto written = write_value("/proc/self/oom_score_adj", std::to_string(score));

@@ -12,6 +12,9 @@ namespace keelson::cri::shim {
 /// one).
 Result<> set_oom_score(int32_t score);
 
+/// This process' own permitted set: more cannot be given away.
+Result<uint64_t> permitted_capabilities();
+
 /// Hard limits above ours are clamped when we may not raise them.
 Result<> set_rlimits(const std::vector<Rlimit>& limits);
 

@@ -153,6 +153,26 @@ struct ProcessSpec {
   }
 };
 
+/// How another OCI runtime makes a container: by its command line (runc(8)), with a bundle as the OCI
+/// runtime-spec 1.0.2 has it. The shim mounts the root file system for it, in a mount namespace that the node does not
+/// see.
+struct OciRuntime {
+  std::vector<std::string> command;  ///< the program, by its absolute path, and options of its own; empty: none, the
+                                     ///< shim makes the container itself
+  std::string state_dir;             ///< its --root
+  std::string bundle_dir;            ///< exists, with an empty folder "rootfs"; gets config.json
+  uint32_t deadline_ms = 0;          ///< of each of its commands; past it the command is killed
+  std::string cgroups_path;          ///< linux.cgroupsPath
+  std::string seccomp;               ///< JSON of linux.seccomp, instead of ProcessSpec::seccomp; empty: unconfined
+  std::string resources;             ///< JSON of linux.resources
+  std::string annotations;           ///< JSON of annotations
+  template <class V>
+  void visit(V& v) {
+    v(1, command), v(2, state_dir), v(3, bundle_dir), v(4, deadline_ms), v(5, cgroups_path), v(6, seccomp),
+        v(7, resources), v(8, annotations);
+  }
+};
+
 /// A container to be made in the shim's sandbox.
 struct ContainerSpec {
   std::string id;
@@ -177,13 +197,14 @@ struct ContainerSpec {
   uint32_t log_max_files = 5;
   bool stdin_open = false;
   bool stdin_once = false;  ///< standard input ends with the first attach that had it; a terminal's does not
+  OciRuntime oci;
   template <class V>
   void visit(V& v) {
     // Tag 9 was the propagation of "/".
     v(1, id), v(2, process), v(3, lower_dirs), v(4, upper_dir), v(5, work_dir), v(6, rootfs_dir), v(7, overlay_options),
         v(8, read_only_root), v(10, mounts), v(11, devices), v(12, masked_paths), v(13, read_only_paths), v(14, pid),
         v(15, target_pid), v(16, cgroup_procs), v(17, cgroup_namespace), v(18, oom_score_adj), v(19, log_path),
-        v(20, log_max_bytes), v(21, log_max_files), v(22, stdin_open), v(23, stdin_once);
+        v(20, log_max_bytes), v(21, log_max_files), v(22, stdin_open), v(23, stdin_once), v(40, oci);
   }
 };
 

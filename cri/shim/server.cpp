@@ -92,7 +92,8 @@ class Server {
       case Verb::exec:
         return later(containers_.exec(number, request, fds));
       case Verb::signal:
-        return simple(containers_.signal(request));
+        return containers_.is_made_by_runtime(request) ? later(containers_.signal_by_runtime(number, request))
+                                                       : simple(containers_.signal(request));
       case Verb::attach:
         return containers_.attach(request, fds);
       case Verb::resize:

@@ -16,6 +16,10 @@ struct User {
   gid_t gid = 0;
   std::string home = "/";
   std::vector<gid_t> groups;  ///< of which /etc/group makes the user a member
+  template <class V>
+  void visit(V& v) {
+    v(1, uid), v(2, gid), v(3, home), v(4, groups);
+  }
 };
 
 /// `user` is "", "uid", "name", each with ":gid" or ":group" behind. A number need not be listed; a name must.
