@@ -206,7 +206,16 @@ Result<cri::SandboxConfig> CriPodRuntime::sandbox_config(const kube::Pod& pod, u
 
 Task<std::string> CriPodRuntime::create_sandbox(kube::Pod pod, uint32_t attempt) {
   KEELSON_CO_TRY(auto config, sandbox_config(pod, attempt));
-  co_return co_await service_.run_pod_sandbox(std::move(config), pod.spec.runtime_class_name.value_or(""), limits_.act);
+  const auto handler = pod.spec.runtime_class_name.value_or("");
+  if (config.security.namespaces.users) {
+    // An old runtime would not know the field, and give the pod the node's users.
+    KEELSON_CO_TRY(const auto status, co_await service_.status(limits_.act));
+    if (std::ranges::none_of(status.handlers,
+                             [&](const auto& known) { return known.name == handler && known.user_namespaces; })) {
+      co_return fail(Kind::unsupported, "spec.hostUsers: the runtime's handler \"{}\" has no user namespaces", handler);
+    }
+  }
+  co_return co_await service_.run_pod_sandbox(std::move(config), handler, limits_.act);
 }
 
 Task<> CriPodRuntime::stop_sandbox(std::string id) {

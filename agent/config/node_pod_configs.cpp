@@ -15,6 +15,7 @@
 #include "agent/config/log_links.h"
 #include "agent/config/pod_cgroups.h"
 #include "agent/config/security.h"
+#include "agent/config/user_ranges.h"
 #include "agent/config/volumes.h"
 #include "common/atomic_file.h"
 #include "common/fd.h"
@@ -64,6 +65,7 @@ struct NodePodConfigs::State {
         options(std::move(o)),
         volumes(options.root),
         links{.folder = options.container_logs_dir, .pod_logs_dir = options.pod_logs_dir},
+        users(options.root),
         pool(kThreads) {}
   ~State() { pool.join(); }
 
@@ -72,6 +74,7 @@ struct NodePodConfigs::State {
   const Volumes volumes;
   const LogLinks links;
   const PodCgroups cgroups;
+  UserRanges users;
   std::shared_ptr<const DesiredState> objects = std::make_shared<DesiredState>();
   std::map<std::string, kube::Pod> pods;                      // prepared, by uid
   std::map<std::string, std::vector<std::string>> addresses;  // as containers were told, by uid
@@ -95,6 +98,8 @@ struct NodePodConfigs::State {
     return fmt::format("{}/{}", container_dir(uid, container), attempt);
   }
 
+  /// The pod's user namespace, if it is to have one.
+  Result<std::optional<cri::IdMapping>> users_of(const kube::Pod& pod) const;
   Result<> add_mounts(const ContainerOrder& order, const kube::Container& container, const Environment& env,
                       cri::ContainerConfig& out) const;
   Result<> add_files(const ContainerOrder& order, const kube::Container& container, cri::ContainerConfig& out) const;
@@ -159,7 +164,11 @@ Task<> NodePodConfigs::prepare(kube::Pod pod) {
     KEELSON_TRY(auto lock, take_turn(*turn, cleanings, pod.metadata.uid));
     KEELSON_DO(s->cgroups.create(cgroup, limits));
     KEELSON_DO(make_directories(log_dir_of(s->options, pod.metadata)));
-    return s->volumes.mount_all(pod, *objects, s->options.node, ips);
+    KEELSON_DO(s->volumes.mount_all(pod, *objects, s->options.node, ips));
+    if (!pod.spec.host_users.value_or(true)) {
+      KEELSON_DO(s->users.acquire(pod.metadata.uid));
+    }
+    return {};
   };
   KEELSON_CO_DO(co_await blocking(s->pool, work));
   if (objects != s->objects) {
@@ -180,6 +189,7 @@ Task<> NodePodConfigs::clean_up(kube::Pod pod) {
   auto work = [s, turn, cleanings = ++turn->cleanings, uid]() -> Result<> {
     KEELSON_TRY(auto lock, take_turn(*turn, cleanings, uid));
     KEELSON_DO(s->volumes.remove_all(uid));
+    s->users.release(uid);
     // By uid alone, so in every class.
     std::string root = s->options.cgroup_root == "/" ? "" : s->options.cgroup_root;
     for (const char* qos : {"/kubepods/pod", "/kubepods/burstable/pod", "/kubepods/besteffort/pod"}) {
@@ -203,10 +213,6 @@ Result<std::vector<std::string>> NodePodConfigs::prepared() {
 
 Result<cri::SandboxConfig> NodePodConfigs::sandbox(const kube::Pod& pod, uint32_t) {
   const auto& o = state_->options;
-  if (!pod.spec.host_users.value_or(true)) {
-    return fail(Kind::unsupported,
-                "spec.hostUsers: user namespaces are not supported; the pod would have the node's users");
-  }
   cri::SandboxConfig out;
   if (!pod.spec.host_network) {
     KEELSON_TRY(out.hostname, make_hostname(pod, o.dns));
@@ -216,6 +222,7 @@ Result<cri::SandboxConfig> NodePodConfigs::sandbox(const kube::Pod& pod, uint32_
   out.annotations = pod.metadata.annotations;
   out.cgroup_parent = pod_cgroup(o.cgroup_root, pod);
   out.security = sandbox_security(pod);
+  KEELSON_TRY(out.security.namespaces.users, state_->users_of(pod));
   for (const auto& sysctl : pod.spec.security_context.sysctls) {
     auto name = sysctl.name;
     std::replace(name.begin(), name.end(), '/', '.');
@@ -228,6 +235,17 @@ Result<cri::SandboxConfig> NodePodConfigs::sandbox(const kube::Pod& pod, uint32_
     }
   }
   return out;
+}
+
+Result<std::optional<cri::IdMapping>> NodePodConfigs::State::users_of(const kube::Pod& pod) const {
+  if (pod.spec.host_users.value_or(true)) {
+    return std::nullopt;
+  }
+  const auto first = users.of(pod.metadata.uid);
+  if (!first) {
+    return fail(Kind::conflict, "the pod has no range of user ids yet");
+  }
+  return cri::IdMapping{.container = 0, .host = *first, .length = UserRanges::kLength};
 }
 
 Result<> NodePodConfigs::State::add_mounts(const ContainerOrder& order, const kube::Container& container,
@@ -323,6 +341,10 @@ Result<cri::ContainerConfig> NodePodConfigs::container(const ContainerOrder& ord
   out.tty = container->tty;
   out.resources = container_resources(pod, *container, memory_capacity());
   KEELSON_TRY(out.security, container_security(pod, *container, order.image_user));
+  KEELSON_TRY(out.security.namespaces.users, s.users_of(pod));
+  for (auto& mount : out.mounts) {
+    mount.users = out.security.namespaces.users;
+  }
   return out;
 }
 

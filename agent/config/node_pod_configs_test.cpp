@@ -155,13 +155,24 @@ TEST_F(NodePodConfigsTest, ObjectVolumesAreReadOnly) {
   EXPECT_FALSE(made.mounts[2].read_only);
 }
 
-TEST_F(NodePodConfigsTest, AUserNamespaceIsRefusedNotIgnored) {
+TEST_F(NodePodConfigsTest, AUserNamespaceIsTheSameEverywhere) {
+  EXPECT_FALSE(configs->sandbox(pod, 0)->security.namespaces.users);
   pod.spec.host_users = false;
-  const auto made = configs->sandbox(pod, 0);
-  ASSERT_FALSE(made);
-  EXPECT_EQ(made.error().kind(), Kind::unsupported);
-  pod.spec.host_users = true;
-  EXPECT_TRUE(configs->sandbox(pod, 0));
+  EXPECT_EQ(configs->sandbox(pod, 0).error().kind(), Kind::conflict) << "never the node's";
+  ASSERT_TRUE(run(configs->prepare(pod)));
+  const auto sandbox = configs->sandbox(pod, 0).value().security.namespaces.users;
+  ASSERT_TRUE(sandbox);
+  EXPECT_EQ(sandbox->host, 65536U);
+  EXPECT_EQ(sandbox->length, 65536U);
+  const auto made = configs->container(order()).value();
+  ASSERT_TRUE(made.security.namespaces.users);
+  EXPECT_EQ(made.security.namespaces.users->host, sandbox->host);
+  for (const auto& mount : made.mounts) {
+    ASSERT_TRUE(mount.users) << mount.container_path;
+    EXPECT_EQ(mount.users->host, sandbox->host) << mount.container_path;
+  }
+  ASSERT_TRUE(run(configs->clean_up(pod)));
+  EXPECT_FALSE(configs->sandbox(pod, 0)) << "the range is free again";
 }
 
 TEST_F(NodePodConfigsTest, ASubPathExpressionNeedsItsVariables) {

@@ -59,6 +59,9 @@ class Client : public RuntimeClient {
     for (const auto& condition : answer.status().conditions()) {
       status.conditions.push_back({condition.type(), condition.status(), condition.reason(), condition.message()});
     }
+    for (const auto& handler : answer.runtime_handlers()) {
+      status.handlers.push_back({handler.name(), handler.features().user_namespaces()});
+    }
     co_return status;
   }
 

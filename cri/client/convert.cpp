@@ -29,11 +29,22 @@ StringMap read_map(const Map& in) {
   return out;
 }
 
+void fill(v1::IDMapping* out, const IdMapping& in) {
+  out->set_container_id(in.container);
+  out->set_host_id(in.host);
+  out->set_length(in.length);
+}
+
 void fill(v1::NamespaceOption* out, const NamespaceOptions& in) {
   out->set_network(static_cast<v1::NamespaceMode>(in.network));
   out->set_pid(static_cast<v1::NamespaceMode>(in.pid));
   out->set_ipc(static_cast<v1::NamespaceMode>(in.ipc));
   out->set_target_id(in.target_id);
+  out->mutable_userns_options()->set_mode(in.users ? v1::POD : v1::NODE);
+  if (in.users) {
+    fill(out->mutable_userns_options()->add_uids(), *in.users);
+    fill(out->mutable_userns_options()->add_gids(), *in.users);
+  }
 }
 
 void fill(v1::SecurityProfile* out, const SecurityProfile& in) {
@@ -84,6 +95,10 @@ void fill(v1::Mount* out, const Mount& in) {
   out->set_selinux_relabel(in.selinux_relabel);
   out->set_propagation(static_cast<v1::MountPropagation>(in.propagation));
   out->set_recursive_read_only(in.recursive_read_only);
+  if (in.users) {
+    fill(out->add_uidmappings(), *in.users);
+    fill(out->add_gidmappings(), *in.users);
+  }
 }
 
 PodIdentity read_identity(const v1::PodSandboxMetadata& in) {

@@ -19,11 +19,19 @@ enum class ProfileKind { runtime_default = 0, unconfined = 1, localhost = 2 };
 enum class Protocol { tcp = 0, udp = 1, sctp = 2 };
 enum class ContainerState { created = 0, running = 1, exited = 2, unknown = 3 };
 
+/// `length` ids of a user namespace from `container` on are those of the node from `host` on.
+struct IdMapping {
+  uint32_t container = 0;
+  uint32_t host = 0;
+  uint32_t length = 0;
+};
+
 struct NamespaceOptions {
   Namespace network = Namespace::pod;
   Namespace pid = Namespace::container;
   Namespace ipc = Namespace::pod;
   std::string target_id;
+  std::optional<IdMapping> users;  ///< of users and of groups; none: the node's user namespace
 };
 
 /// Seccomp or AppArmor; `path` for localhost.
@@ -103,6 +111,7 @@ struct Mount {
   bool selinux_relabel = false;
   Propagation propagation = Propagation::none;
   bool recursive_read_only = false;
+  std::optional<IdMapping> users;  ///< the pod's: its owners on the node are those inside
 };
 
 struct Device {
@@ -208,8 +217,15 @@ struct Condition {
   std::string reason, message;
 };
 
+/// What a runtime handler can; old runtimes tell of none.
+struct RuntimeHandler {
+  std::string name;  ///< empty: the default
+  bool user_namespaces = false;
+};
+
 struct RuntimeStatus {
   std::vector<Condition> conditions;
+  std::vector<RuntimeHandler> handlers;
 };
 
 struct RuntimeVersion {
