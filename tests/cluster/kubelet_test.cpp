@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <regex>
 #include <thread>
 
 #include "tests/support/cluster_images.h"
@@ -106,7 +107,7 @@ podLogsDir: {}/logs
   std::string container_field(const std::string& name, const std::string& field) {
     return kubectl({"get", "pod", name, "-o", "jsonpath={.status.containerStatuses[0]." + field + "}"}).out;
   }
-  void create(const std::string& name, const std::string& container) {
+  void create(const std::string& name, const std::string& container, const std::string& pod = "") {
     auto created = kubectl({"create", "-f", "-"}, fmt::format(R"(apiVersion: v1
 kind: Pod
 metadata: {{name: {}, namespace: default}}
@@ -115,12 +116,12 @@ spec:
   automountServiceAccountToken: false
   terminationGracePeriodSeconds: 1
   dnsPolicy: Default
-  containers:
+{}  containers:
   - name: main
     image: keelson.example/busybox:1
 {}
 )",
-                                                              name, kNode, container));
+                                                              name, kNode, pod, container));
     ASSERT_EQ(created.code, 0) << created.error;
   }
 
@@ -182,6 +183,17 @@ TEST_F(KubeletTest, KubectlGetsIn) {
   wait_until("the page comes through port-forward",
              [] { return run({"curl", "-s", "-m", "5", "http://127.0.0.1:18080/"}).out == "page\n"; });
   EXPECT_TRUE(attached.alive()) << run({"cat", home() + "/attach.log"}).out;
+}
+
+TEST_F(KubeletTest, APodOfItsOwnUsers) {
+  create("mapped", R"(
+    command: [sh, -c, "cat /proc/self/uid_map; touch /data/file; ls -ln /data | grep -c ' 0 .* 0 '; sleep 1000"]
+    volumeMounts: [{name: data, mountPath: /data}])",
+         "  hostUsers: false\n  volumes: [{name: data, emptyDir: {}}]\n");
+  expect_ready("mapped");
+  const auto log = kubectl({"logs", "mapped"}).out;
+  EXPECT_TRUE(std::regex_match(log, std::regex(" +0 +[1-9][0-9]+ +65536\n1\n"))) << log;
+  EXPECT_EQ(kubectl({"exec", "mapped", "--", "id", "-u"}).out, "0\n");
 }
 
 TEST_F(KubeletTest, TheRuntimeMayDieUnderIt) {

@@ -72,6 +72,25 @@ TEST_F(LifecycleTest, RemovedManifestEndsThePod) {
   wait_gone("gone");
 }
 
+TEST_F(LifecycleTest, APodOfItsOwnUsers) {
+  apply("mapped.yaml", shell_pod("mapped", "trap 'exit 0' TERM; while :; do sleep 1; done",
+                                 R"(  hostUsers: false
+  volumes: [{name: data, emptyDir: {}}, {name: memory, emptyDir: {medium: Memory}}]
+)"
+                                 "  initContainers: [{name: writes, image: 'keelson.example/busybox:1', volumeMounts: "
+                                 "[{name: data, mountPath: /data}, "
+                                 "{name: memory, mountPath: /memory}], command: [sh, -c, 'id -u > "
+                                 "/data/id; touch /memory/it']}]\n"));
+  wait_ready("mapped");
+  const auto map = run({"cat", fmt::format("/proc/{}/uid_map", process_of("mapped", "main"))}).out;
+  EXPECT_EQ(map, "         0      65536      65536\n");
+  const auto inside = keelson({"exec", "mapped", "--", "sh", "-c", "id -u; cat /proc/self/gid_map; touch /etc/hosts"});
+  EXPECT_EQ(inside.out, "0\n" + map) << inside.error;
+  EXPECT_EQ(inside.code, 0) << inside.error;
+  remove("mapped.yaml");
+  wait_gone("mapped");
+}
+
 TEST_F(LifecycleTest, BadInputLeavesRunningPodsAlone) {
   apply("good.yaml", shell_pod("good", "while :; do sleep 1; done"));
   wait_ready("good");
