@@ -268,6 +268,25 @@ TEST_F(EscapeTest, AnExecHasLeftTheNodeBeforeItIsSeen) {
   EXPECT_TRUE(remove_sandbox(pod).ok());
 }
 
+TEST_F(EscapeTest, AContainerHasLeftTheNodeBeforeItIsSeen) {
+  const auto pod = sandbox("create", v1::POD);
+  const auto id = run_container(pod, attacker(v1::POD, "SYS_PTRACE"));
+  std::string found;
+  std::jthread looks([&] { found = out(id, {"escape", "roots", "3", dir_ + "/canary"}); });
+  for (int i = 0; i < 60; ++i) {
+    auto config = container_config(fmt::format("new-{}", i), {"true"});
+    config.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(v1::POD);
+    std::string made;
+    if (create(pod, config, &made).ok()) {
+      start_container(made);
+      remove_container(made);
+    }
+  }
+  looks.join();
+  EXPECT_EQ(found, "seen some found 0\n");
+  EXPECT_TRUE(remove_sandbox(pod).ok());
+}
+
 TEST_F(EscapeTest, TheDefaultProfileForbidsWhatContainersDoNotNeed) {
   const auto pod = sandbox("calls");
   const auto tried = out(run_container(pod, attacker()), {"escape", "calls"});
