@@ -63,6 +63,9 @@ shim::SandboxSpec spec_of(const Parts& parts, const SandboxRecord& record) {
   spec.run_dir = parts.sandbox_dir(record.id());
   spec.hostname = record.config().hostname();
   spec.netns_pin = record.netns_path();
+  if (options.ipc() != v1::NODE) {
+    spec.shm_dir = parts.shared_memory_dir(record.id());
+  }
   spec.ipc = options.ipc() == v1::NODE ? shim::NamespaceMode::node : shim::NamespaceMode::pod;
   spec.pid = options.pid() == v1::POD    ? shim::NamespaceMode::pod
              : options.pid() == v1::NODE ? shim::NamespaceMode::node

@@ -64,7 +64,7 @@ class RuntimeFixture : public testing::Test {
     fs::create_directories(dir_ + "/layer/etc");
     fs::copy("/bin/busybox", bin + "/busybox");
     for (const char* applet :
-         {"sh", "cat", "ls", "echo", "sleep", "test", "true", "id", "touch", "dd", "tail", "kill", "yes"}) {
+         {"sh", "cat", "ls", "echo", "sleep", "test", "true", "id", "touch", "dd", "tail", "kill", "yes", "rm"}) {
       fs::create_symlink("busybox", bin + "/" + applet);
     }
     std::ofstream(dir_ + "/layer/etc/passwd") << "root:x:0:0:root:/root:/bin/sh\n";

@@ -235,6 +235,23 @@ TEST_F(RuntimeFixture, NothingOutlivesALostShimInTheNodesPidNamespace) {
   EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
 }
 
+TEST_F(RuntimeFixture, SharedMemoryIsThePodsAndLimited) {
+  const auto sandbox = run_sandbox(sandbox_config("memory"));
+  const auto one = run_container(sandbox, container_config("one", {"sleep", "1000"}));
+  const auto other = run_container(sandbox, container_config("other", {"sleep", "1000"}));
+  v1::ExecSyncResponse output;
+  ASSERT_TRUE(
+      exec(one, {"sh", "-c", "echo word > /dev/shm/file; dd if=/dev/zero of=/dev/shm/all bs=1M count=100"}, 20, &output)
+          .ok());
+  EXPECT_THAT(output.stderr(), HasSubstr("No space left on device"));
+  ASSERT_TRUE(exec(other, {"sh", "-c", "cat /dev/shm/file; rm /dev/shm/all"}, 5, &output).ok());
+  EXPECT_EQ(output.stdout(), "word\n");
+  ::kill(shim_of(sandbox), SIGKILL);
+  EXPECT_TRUE(stop_sandbox(sandbox).ok());
+  EXPECT_TRUE(remove_sandbox(sandbox).ok());
+  EXPECT_EQ(count_mounts(), mounts_) << "also after the shim's death";
+}
+
 TEST_F(RuntimeFixture, PodNetwork) {
   auto config = sandbox_config("net");
   config.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_network(v1::POD);
@@ -245,7 +262,7 @@ TEST_F(RuntimeFixture, PodNetwork) {
   v1::PodSandboxStatusResponse response;
   ASSERT_TRUE(call(&v1::RuntimeService::Stub::PodSandboxStatus, request, response).ok());
   EXPECT_THAT(response.status().network().ip(), testing::StartsWith("10.77.0."));
-  EXPECT_EQ(count_mounts(), mounts_ + 1);  // the namespace's pin
+  EXPECT_EQ(count_mounts(), mounts_ + 2);  // the namespace's pin, and the shared memory
   const auto id = run_container(sandbox, container_config("main", {"sleep", "1000"}));
   v1::ExecSyncResponse output;
   ASSERT_TRUE(exec(id, {"sh", "-c", "cat /proc/net/dev /etc/resolv.conf"}, 5, &output).ok());

@@ -218,14 +218,14 @@ struct Condition {
 };
 
 /// What a runtime handler can; old runtimes tell of none.
-struct RuntimeHandler {
+struct HandlerFeatures {
   std::string name;  ///< empty: the default
   bool user_namespaces = false;
 };
 
 struct RuntimeStatus {
   std::vector<Condition> conditions;
-  std::vector<RuntimeHandler> handlers;
+  std::vector<HandlerFeatures> handlers;
 };
 
 struct RuntimeVersion {

@@ -70,8 +70,10 @@ Result<> end_shim(Parts& parts, Sandbox& sandbox) {
   }
   parts.execs.lost(sandbox.id());
   const auto netns = sandbox.read([](const auto& record) { return record.netns_path(); });
+  // A shim that was killed could not do it.
+  ::umount2(parts.shared_memory_dir(sandbox.id()).c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
   if (!netns.empty()) {
-    ::umount2(netns.c_str(), MNT_DETACH);  // a shim that was killed could not unpin
+    ::umount2(netns.c_str(), MNT_DETACH);
     ::unlink(netns.c_str());
   }
   return {};

@@ -50,6 +50,7 @@ struct Parts {
   std::string sandbox_dir(const std::string& id) const { return options.run_dir + "/sandboxes/" + id; }
   /// Where a handler's runtime keeps its state (--root).
   std::string handler_dir(const std::string& handler) const { return options.run_dir + "/oci/" + handler; }
+  std::string shared_memory_dir(const std::string& id) const { return sandbox_dir(id) + "/shm"; }
   std::string netns_path(const std::string& id) const { return options.run_dir + "/netns/" + id; }
 };
 

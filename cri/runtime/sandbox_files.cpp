@@ -3,7 +3,6 @@
 #include "cri/runtime/sandbox_files.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/fd.h"
@@ -58,13 +57,7 @@ Result<> write_sandbox_files(const std::string& dir, const ::runtime::v1::PodSan
   if (resolv.empty()) {
     resolv = read_file("/etc/resolv.conf").value_or("");
   }
-  KEELSON_DO(write_plain(dir + "/resolv.conf", resolv));
-  const auto shm = dir + "/shm";
-  if (::mkdir(shm.c_str(), 01777) != 0 && errno != EEXIST) {
-    return fail_errno(errno, "make {}", shm);
-  }
-  ::chmod(shm.c_str(), 01777);
-  return {};
+  return write_plain(dir + "/resolv.conf", resolv);
 }
 
 }  // namespace keelson::cri

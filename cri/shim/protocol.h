@@ -63,10 +63,11 @@ struct SandboxSpec {
   std::vector<IdMapping> uid_mappings;    ///< of the sandbox's user namespace, id 0 among them; none: the node's. With
                                           ///< one, network, IPC and PID namespaces are not the node's
   std::vector<IdMapping> gid_mappings;
+  std::string shm_dir;  ///< made, and 64 MiB of shared memory mounted on it, for /dev/shm; empty: none
   template <class V>
   void visit(V& v) {
     v(1, version), v(2, id), v(3, run_dir), v(4, hostname), v(5, netns_pin), v(6, ipc), v(7, pid), v(8, sysctls),
-        v(9, cgroup_procs), v(10, oom_score_adj), v(11, uid_mappings), v(12, gid_mappings);
+        v(9, cgroup_procs), v(10, oom_score_adj), v(11, uid_mappings), v(12, gid_mappings), v(13, shm_dir);
   }
 };
 

@@ -36,6 +36,16 @@ Result<> pin_network(const std::string& path) {
   return {};
 }
 
+/// Limited as everywhere (64 MiB), and counted to the cgroup of who writes: a plain folder would fill the node's disk.
+Result<> mount_shared_memory(const std::string& folder, const UserNamespace& users) {
+  KEELSON_DO(make_directories(folder));
+  const auto options = fmt::format("size=64m,mode=1777,uid={},gid={}", users.node_uid(0), users.node_gid(0));
+  if (::mount("shm", folder.c_str(), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options.c_str()) < 0) {
+    return fail_errno(errno, "mount shared memory at {}", folder);
+  }
+  return {};
+}
+
 /// A network without loopback breaks programs that never leave their pod.
 Result<> raise_loopback() {
   Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -109,6 +119,10 @@ Result<std::unique_ptr<Sandbox>> Sandbox::enter(SandboxSpec wanted) {
     sandbox->pinned_ = true;  // from here on there may be a file, even if the mount then fails
     KEELSON_DO(pin_network(spec.netns_pin));
     KEELSON_DO(raise_loopback());
+  }
+  if (!spec.shm_dir.empty()) {
+    KEELSON_DO(mount_shared_memory(spec.shm_dir, sandbox->users_));
+    sandbox->shared_memory_ = true;
   }
   if (!spec.hostname.empty() && ::sethostname(spec.hostname.data(), spec.hostname.size()) < 0) {
     return fail_errno(errno, "set the host name {}", spec.hostname);
@@ -208,6 +222,9 @@ void Sandbox::close() {
     ::kill(init_pid_, SIGKILL);
     ::waitpid(init_pid_, nullptr, 0);
     init_pid_ = -1;
+  }
+  if (std::exchange(shared_memory_, false)) {
+    ::umount2(spec_.shm_dir.c_str(), MNT_DETACH);
   }
   if (std::exchange(pinned_, false)) {
     ::umount2(spec_.netns_pin.c_str(), MNT_DETACH);

@@ -11,9 +11,9 @@
 namespace keelson::cri::shim {
 
 /// Moves this process into the sandbox's new namespaces (network, IPC, UTS as `spec` says), pins the network namespace,
-/// sets host name and sysctls, and, when the PID namespace is shared, starts its first process, which does nothing but
-/// reap. A user namespace of the sandbox owns all of those; this process holds it, and stays outside. The process must
-/// be single-threaded.
+/// mounts the shared memory, sets host name and sysctls, and, when the PID namespace is shared, starts its first
+/// process, which does nothing but reap. A user namespace of the sandbox owns all of those; this process holds it, and
+/// stays outside. The process must be single-threaded.
 class Sandbox {
  public:
   static Result<std::unique_ptr<Sandbox>> enter(SandboxSpec spec);
@@ -21,7 +21,7 @@ class Sandbox {
   Sandbox& operator=(const Sandbox&) = delete;
   ~Sandbox() { close(); }
 
-  /// Kills the shared PID namespace and takes the pin away. Idempotent; destruction does it too.
+  /// Kills the shared PID namespace and takes pin and shared memory away. Idempotent; destruction does it too.
   void close();
 
   const SandboxSpec& spec() const { return spec_; }
@@ -40,6 +40,7 @@ class Sandbox {
   Fd init_pidfd_;
   pid_t init_pid_ = -1;
   bool pinned_ = false;
+  bool shared_memory_ = false;
 };
 
 }  // namespace keelson::cri::shim
