@@ -149,6 +149,11 @@ Found found(const Node& node) {
     }
   }
   out.namespaces = names_in(node.run_dir() + "/netns");
+  for (const auto& mount : mounts_of(node)) {
+    if (mount.ends_with("/shm")) {
+      out.memories.merge(ids_in(mount));
+    }
+  }
   out.sandbox_folders = names_in(node.run_dir() + "/sandboxes");
   out.container_folders = names_in(node.state_dir() + "/containers");
   look_at_cgroups(node, &out);
@@ -175,6 +180,8 @@ std::vector<std::string> disagreements(const Listed& listed, const Found& seen) 
   tell(seen.shims - listed.ready, "a shim whose sandbox is not ready", &out);
   tell(networked - seen.namespaces, "ready, but its network namespace is not pinned", &out);
   tell(seen.namespaces - sandboxes, "a network namespace of no sandbox", &out);
+  tell(listed.ready - seen.memories, "ready, but has no shared memory", &out);
+  tell(seen.memories - sandboxes, "shared memory of no sandbox", &out);
   tell(listed.ready - seen.sandbox_folders, "ready, but has no folder", &out);
   tell(seen.sandbox_folders - sandboxes, "a folder of no sandbox", &out);
   tell(containers - seen.container_folders, "a container without its folder", &out);

@@ -36,6 +36,7 @@ Stored stored(const Node& node);
 struct Found {
   Ids shims;       ///< keelson-shim processes
   Ids namespaces;  ///< pinned
+  Ids memories;    ///< shared memory, mounted
   Ids sandbox_folders;
   Ids container_folders;
   Ids cgroups;   ///< in any hierarchy

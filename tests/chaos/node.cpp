@@ -26,6 +26,8 @@ Node::Node(std::string bin) : bin_(std::move(bin)) {
       R"({{"cniVersion":"1.1.0","name":"chaos","plugins":[{{"type":"keelson-cni","dataDir":"{}/ipam","ranges":["10.251.0.0/24"]}}]}})",
       home_);
   testing::make_images(home_ + "/images");
+  runc_ = testing::run({"sh", "-c", "command -v runc"}).out;
+  runc_.erase(std::min(runc_.find('\n'), runc_.size()));
 }
 
 Node::~Node() {
@@ -44,10 +46,14 @@ Node::~Node() {
 }
 
 bool Node::start() {
-  daemon_ = testing::Background({bin_ + "/keelson", "--run", home_ + "/run", "node", "--roles", "runtime", "--root",
-                                 home_ + "/root", "--cni-conf-dir", home_ + "/cni", "--cni-bin-dir", bin_,
-                                 "--image-archives", home_ + "/images", "--cgroup-root", cgroup()},
-                                home_ + "/node.log");
+  std::vector<std::string> command = {bin_ + "/keelson",  "--run",           home_ + "/run",  "node",
+                                      "--roles",          "runtime",         "--root",        home_ + "/root",
+                                      "--cni-conf-dir",   home_ + "/cni",    "--cni-bin-dir", bin_,
+                                      "--image-archives", home_ + "/images", "--cgroup-root", cgroup()};
+  if (has_runc()) {
+    command.insert(command.end(), {"--runtime-handler", "runc=" + runc_});
+  }
+  daemon_ = testing::Background(command, home_ + "/node.log");
   const auto socket = home_ + "/run/cri.sock";
   for (int attempt = 0; attempt < 1000 && alive() && !testing::takes_connections(socket); ++attempt) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));

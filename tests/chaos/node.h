@@ -29,6 +29,8 @@ class Node {
   /// False if it has ended by itself.
   bool alive();
   pid_t pid() const { return daemon_.pid(); }
+  /// The handler "runc" is there.
+  bool has_runc() const { return !runc_.empty(); }
 
   std::shared_ptr<v1::RuntimeService::Stub> runtime() const;
   std::shared_ptr<v1::ImageService::Stub> images() const;
@@ -47,6 +49,7 @@ class Node {
   bool image_comes() const;
 
   const std::string bin_;
+  std::string runc_;  ///< its path, if it is installed
   std::string home_;
   testing::Background daemon_;
   mutable std::mutex mutex_;

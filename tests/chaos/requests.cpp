@@ -27,8 +27,20 @@ const std::vector<Words> kCommands = {
     {"cat"},
 };
 
+void map_ids(v1::IDMapping* mapping, uint32_t host) {
+  mapping->set_host_id(host);
+  mapping->set_length(65536);
+}
+
 void spoil(Dice& dice, v1::PodSandboxConfig& config) {
-  switch (dice.roll(6)) {
+  switch (dice.roll(7)) {
+    case 5: {
+      auto* users =
+          config.mutable_linux()->mutable_security_context()->mutable_namespace_options()->mutable_userns_options();
+      map_ids(users->add_uids(), static_cast<uint32_t>(dice.roll(3)) - 1);
+      users->set_mode(dice.chance(50) ? v1::POD : v1::CONTAINER);
+      break;
+    }
     case 0:
       config.clear_metadata();
       break;
@@ -153,6 +165,14 @@ v1::RunPodSandboxRequest random_sandbox(Dice& dice, const Node& node) {
     options->set_network(v1::NODE);
     (*config.mutable_labels())["network"] = "node";
     config.set_hostname("");
+  } else if (dice.chance(30)) {
+    const auto host = static_cast<uint32_t>(1 + dice.roll(60000)) * 65536;
+    map_ids(options->mutable_userns_options()->add_uids(), host);
+    map_ids(options->mutable_userns_options()->add_gids(), host);
+  }
+  if (node.has_runc() && dice.chance(10)) {
+    out.set_runtime_handler("runc");
+    options->clear_userns_options();
   }
   if (dice.chance(20)) {
     (*config.mutable_linux()->mutable_sysctls())["net.ipv4.ip_unprivileged_port_start"] = "80";
@@ -197,6 +217,11 @@ v1::CreateContainerRequest random_container(Dice& dice, const Node& node, const 
     mount->set_container_path("/data");
     mount->set_host_path(node.home() + "/volumes/" + name);
     mount->set_readonly(dice.chance(50));
+    const auto& users = sandbox_config.linux().security_context().namespace_options().userns_options();
+    if (dice.chance(80)) {
+      *mount->mutable_uidmappings() = users.uids();
+      *mount->mutable_gidmappings() = users.gids();
+    }
   }
   if (dice.chance(20)) {
     spoil(dice, config);
