@@ -35,6 +35,13 @@ shim::NamespaceMode mode_of(v1::NamespaceMode mode) {
   }
 }
 
+/// POD is whatever the sandbox has.
+shim::NamespaceMode pid_of(const SpecInput& input) {
+  const auto own = mode_of(input.config.linux().security_context().namespace_options().pid());
+  const auto pods = mode_of(input.sandbox.linux().security_context().namespace_options().pid());
+  return own == shim::NamespaceMode::pod ? pods : own;
+}
+
 }  // namespace
 
 Result<std::vector<std::string>> process_args(const v1::ContainerConfig& config, const ImageDefaults& image) {
@@ -115,7 +122,7 @@ Result<shim::ContainerSpec> build_spec(const SpecInput& input) {
   spec.log_path = input.log_path;
   const auto& linux = input.config.linux();
   spec.oom_score_adj = static_cast<int32_t>(std::clamp<int64_t>(linux.resources().oom_score_adj(), -1000, 1000));
-  spec.pid = mode_of(linux.security_context().namespace_options().pid());
+  spec.pid = pid_of(input);
   spec.target_pid = input.target_pid;
   KEELSON_DO(add_security(input, spec));
   KEELSON_DO(add_mounts(input, spec));

@@ -134,6 +134,18 @@ TEST_F(SpecTest, MissingLocalhostProfileIsNamed) {
   EXPECT_THAT(error(), HasSubstr("/seccomp/no/such.json"));
 }
 
+TEST_F(SpecTest, ThePodsPidNamespaceIsWhateverTheSandboxHas) {
+  const auto pids = [&](v1::NamespaceMode sandbox, v1::NamespaceMode container) {
+    sandbox_.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(sandbox);
+    security().mutable_namespace_options()->set_pid(container);
+    return spec().pid;
+  };
+  EXPECT_EQ(pids(v1::POD, v1::POD), shim::NamespaceMode::pod);
+  EXPECT_EQ(pids(v1::NODE, v1::POD), shim::NamespaceMode::node);
+  EXPECT_EQ(pids(v1::CONTAINER, v1::POD), shim::NamespaceMode::container);
+  EXPECT_EQ(pids(v1::POD, v1::CONTAINER), shim::NamespaceMode::container);
+}
+
 TEST_F(SpecTest, MountsInOrderOfDepthAndOverOurs) {
   const auto add = [&](const std::string& target) {
     auto* mount = config_.add_mounts();

@@ -106,7 +106,11 @@ bool list(const Node& node, Listed* out) {
     return false;
   }
   *out = {};
+  Ids handled;
   for (const auto& sandbox : sandboxes.items()) {
+    if (!sandbox.runtime_handler().empty()) {
+      handled.insert(sandbox.id());
+    }
     (sandbox.state() == v1::SANDBOX_READY ? out->ready : out->not_ready).insert(sandbox.id());
     if (sandbox.labels().contains("network")) {
       out->host_network.insert(sandbox.id());
@@ -114,6 +118,9 @@ bool list(const Node& node, Listed* out) {
   }
   for (const auto& container : containers.containers()) {
     out->containers[container.id()] = container.state();
+    if (handled.contains(container.pod_sandbox_id())) {
+      out->foreign.insert(container.id());
+    }
   }
   return true;
 }
@@ -186,7 +193,7 @@ std::vector<std::string> disagreements(const Listed& listed, const Found& seen) 
   tell(seen.sandbox_folders - sandboxes, "a folder of no sandbox", &out);
   tell(containers - seen.container_folders, "a container without its folder", &out);
   tell(seen.container_folders - containers, "a folder of no container", &out);
-  tell((sandboxes + containers) - seen.cgroups, "listed, but its cgroup is gone", &out);
+  tell((sandboxes + (containers - listed.foreign) + living) - seen.cgroups, "listed, but its cgroup is gone", &out);
   tell(seen.cgroups - (sandboxes + containers), "a cgroup of nobody", &out);
   tell(living - seen.occupied, "created or running, but no process is in its cgroup", &out);
   tell(seen.occupied - (listed.ready + living), "processes in the cgroup of what has ended", &out);

@@ -21,6 +21,7 @@ struct Listed {
   Ids not_ready;     ///< sandboxes
   Ids host_network;  ///< those of both that have no network of their own
   std::map<std::string, v1::ContainerState> containers;
+  Ids foreign;  ///< those of them that another OCI runtime has made: it takes the cgroup with it when they end
 };
 /// False if the runtime does not answer.
 bool list(const Node& node, Listed* out);
