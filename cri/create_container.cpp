@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "cri/runtime/handlers.h"
 #include "cri/runtime/lifecycle.h"
+#include "cri/runtime/resources.h"
 #include "cri/runtime/signals.h"
 #include "cri/runtime/undo.h"
 #include "cri/service.h"
@@ -84,7 +85,7 @@ Result<> build(Parts& parts, const Located& located, const v1::PodSandboxConfig&
   const auto dir = parts.container_dir(record.id());
   KEELSON_DO(make_folders(dir));
   KEELSON_DO(parts.cgroups.create(record.cgroup()));
-  KEELSON_DO(parts.cgroups.apply(record.cgroup(), config.linux().resources()));
+  KEELSON_DO(parts.cgroups.apply(record.cgroup(), limits_of(config.linux().resources())).context("linux.resources"));
   auto layers = image.layers;
   layers.push_back(parts.mount_points_dir());
   KEELSON_TRY(auto users, id_mappings(sandbox_config.linux().security_context().namespace_options()));
@@ -110,7 +111,7 @@ Result<> build(Parts& parts, const Located& located, const v1::PodSandboxConfig&
   if (handler != nullptr) {
     KEELSON_DO(give_to_handler(parts, *handler, record, input, spec));
   } else {
-    KEELSON_DO(parts.cgroups.confine_devices(record.cgroup(), device_rules(input, spec)));
+    KEELSON_DO(parts.cgroups.confine_devices(record.cgroup(), with_usual_devices(device_rules(input, spec))));
   }
   const auto shim = located.sandbox->shim();
   if (!shim) {

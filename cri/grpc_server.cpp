@@ -52,7 +52,7 @@ Result<std::unique_ptr<Parts>> make_parts(RuntimeOptions options, ImageSource& i
   KEELSON_DO(make_directories(options.state_dir, 0711));
   KEELSON_DO(make_directories(options.run_dir, 0711));
   KEELSON_TRY(auto records, Records::open(options.state_dir));
-  KEELSON_TRY(auto cgroups, Cgroups::open());
+  KEELSON_TRY(auto cgroups, cgroup::Tree::open());
   auto parts = std::unique_ptr<Parts>(
       new Parts{options,
                 std::move(records),

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "common/cgroup/unit_name.h"
 #include "common/fd.h"
 #include "common/log.h"
 #include "cri/runtime/handlers.h"
@@ -49,7 +50,7 @@ SandboxRecord new_record(const Parts& parts, const v1::RunPodSandboxRequest& req
   record.set_created_at(now_ns());
   record.set_state(v1::SANDBOX_NOTREADY);
   record.set_cgroup_parent(
-      Cgroups::parent_path(request.config().linux().cgroup_parent(), parts.options.default_cgroup_parent));
+      cgroup::parent_path(request.config().linux().cgroup_parent(), parts.options.default_cgroup_parent));
   if (!on_host_network(request.config())) {
     record.set_netns_path(parts.netns_path(record.id()));
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // RPCs UpdateContainerResources and UpdatePodSandboxResources.
+#include "cri/runtime/resources.h"
 #include "cri/service.h"
 #include "cri/status.h"
 
@@ -22,7 +23,7 @@ Result<> update(Parts& parts, const v1::UpdateContainerResourcesRequest& request
     return fail(Kind::conflict, "container {} has exited", located.container->id());
   }
   const auto cgroup = located.container->read([](const auto& record) { return record.cgroup(); });
-  KEELSON_DO(parts.cgroups.apply(cgroup, request.linux()));
+  KEELSON_DO(parts.cgroups.apply(cgroup, limits_of(request.linux())).context("linux.resources"));
   return located.container->update(
       [&](ContainerRecord& record) { merge(request.linux(), *record.mutable_resources()); });
 }

@@ -4,25 +4,25 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "agent/config/resources.h"
+#include "common/cgroup/tree.h"
 #include "common/result.h"
 
 namespace keelson::agent {
 
-/// Thread-compatible. v1 and hybrid (every controller its own tree) and v2.
+/// Thread-safe. What the node has no controller for is not limited.
 class PodCgroups {
  public:
-  /// `mount` is where cgroupfs is, "/sys/fs/cgroup".
-  explicit PodCgroups(std::string mount = "/sys/fs/cgroup");
+  /// Of this node; where nothing is mounted, nothing is done.
+  PodCgroups();
 
   /// Makes `root` and the cgroups of the QoS classes below, which stay as long as the node (kubelet's, as well).
   Result<> create_root(const std::string& root) const;
   /// Makes `path` (see pod_cgroup()) with its parents, and sets the limits. Idempotent.
   Result<> create(const std::string& path, const PodLimits& limits) const;
   /// What all Burstable pods weigh together (kubelet: the sum of their requests); BestEffort ones have the least there
-  /// is. Where there is no such cgroup, nothing is done.
+  /// is.
   Result<> set_burstable(const std::string& root, int64_t cpu_shares) const;
   /// Removes the pod's cgroup and what is left below; processes in it are killed. Absent is success.
   Result<> remove(const std::string& path) const;
@@ -30,12 +30,9 @@ class PodCgroups {
   void remove_root(const std::string& root) const;
 
  private:
-  Result<> make(const std::string& path) const;
   Result<> set_shares(const std::string& path, int64_t shares) const;
 
-  std::string mount_;
-  bool unified_;
-  std::vector<std::string> trees_;  // the folders of all hierarchies
+  cgroup::Tree tree_;
 };
 
 }  // namespace keelson::agent

@@ -4,14 +4,12 @@
 
 #include <signal.h>
 
-#include <thread>
-
+#include "common/cgroup/kill.h"
 #include "common/clock.h"
 #include "common/fd.h"
 #include "common/log.h"
 #include "cri/runtime/handlers.h"
 #include "cri/runtime/status_view.h"
-#include "cri/shim/cgroup_kill.h"
 
 namespace keelson::cri {
 
@@ -22,7 +20,6 @@ namespace {
 // How long a SIGKILL may take to be told: a process in uninterruptible sleep may hold it up.
 constexpr std::chrono::seconds kKillTime{30};
 constexpr int kKilled = 128 + SIGKILL;
-constexpr int kCgroupAttempts = 30;
 
 std::chrono::steady_clock::time_point in(std::chrono::seconds time) {
   return std::chrono::steady_clock::now() + time;
@@ -61,7 +58,7 @@ Result<> take_away(Parts& parts, const Located& located, const ContainerRecord& 
   }
   KEELSON_DO(forget_by_handler(parts, *located.sandbox, id));
   if (!record.cgroup().empty()) {
-    KEELSON_DO(remove_cgroup(parts, record.cgroup()));
+    KEELSON_DO(parts.cgroups.kill_and_remove(record.cgroup()));
   }
   KEELSON_DO(remove_tree(parts.container_dir(id)));
   parts.images.release(id);
@@ -129,7 +126,7 @@ void record_loss(Parts& parts, const std::string& sandbox_id) {
   for (const auto& container : (*sandbox)->containers()) {
     // In a shared PID namespace what it has forked lives on without the shim.
     const auto cgroup = container->read([](const auto& record) { return record.cgroup(); });
-    if (auto dead = cgroup.empty() ? Result<>() : shim::kill_cgroups(parts.cgroups.procs_files(cgroup)); !dead) {
+    if (auto dead = cgroup.empty() ? Result<>() : cgroup::kill_members(parts.cgroups.procs_files(cgroup)); !dead) {
       log::error("container {}: {}", container->id(), dead.error().message());
     }
     if (auto gone = forget_by_handler(parts, **sandbox, container->id()); !gone) {
@@ -146,17 +143,6 @@ void record_loss(Parts& parts, const std::string& sandbox_id) {
     }
   }
   tell(parts, **sandbox, sandbox_id, v1::CONTAINER_STOPPED_EVENT);
-}
-
-Result<> remove_cgroup(Parts& parts, const std::string& path) {
-  auto removed = parts.cgroups.remove(path);
-  for (int attempt = 0; attempt < kCgroupAttempts && !removed && removed.error().kind() == Kind::conflict; ++attempt) {
-    // Killed just now and on their way out, or forked by a container in a shared PID namespace.
-    KEELSON_DO(shim::kill_cgroups(parts.cgroups.procs_files(path)));
-    std::this_thread::sleep_for(std::chrono::milliseconds(attempt));
-    removed = parts.cgroups.remove(path);
-  }
-  return removed;
 }
 
 Result<> stop_container(Parts& parts, const Located& located, std::chrono::seconds grace) {

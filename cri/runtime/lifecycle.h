@@ -13,9 +13,6 @@ namespace keelson::cri {
 /// success.
 Result<> stop_container(Parts& parts, const Located& located, std::chrono::seconds grace);
 
-/// Removes the cgroup, after killing whoever is left in it. Absent is success.
-Result<> remove_cgroup(Parts& parts, const std::string& path);
-
 /// Kills what runs, then takes everything away: process slots, cgroup, writable layer, record.
 Result<> remove_container(Parts& parts, const Located& located);
 

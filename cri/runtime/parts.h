@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "cri/runtime/cgroups.h"
+#include "common/cgroup/tree.h"
 #include "cri/runtime/events.h"
 #include "cri/runtime/exec_waiters.h"
 #include "cri/runtime/image_source.h"
@@ -29,7 +29,7 @@ struct HandlerFeatures {
 struct Parts {
   RuntimeOptions options;
   Records records;
-  Cgroups cgroups;
+  cgroup::Tree cgroups;
   Network network;
   std::optional<Error> no_user_namespaces;  ///< why this node has none for pods
   ImageSource& images;

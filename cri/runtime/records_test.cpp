@@ -8,7 +8,6 @@
 #include <stdlib.h>
 
 #include "common/fd.h"
-#include "cri/runtime/cgroups.h"
 #include "cri/runtime/pod_table.h"
 #include "cri/runtime/sandbox_files.h"
 #include "cri/runtime/signals.h"
@@ -138,16 +137,6 @@ TEST(Signals, ThreeSpellings) {
     EXPECT_EQ(signal_number(cri_signal(number)), number);
   }
   EXPECT_EQ(signal_number(v1::RUNTIME_DEFAULT), 0);
-}
-
-TEST(CgroupPaths, ParentsAndWeights) {
-  EXPECT_EQ(Cgroups::parent_path("", "/keelson"), "/keelson");
-  EXPECT_EQ(Cgroups::parent_path("/kubepods/pod1", "/k"), "/kubepods/pod1");
-  EXPECT_EQ(Cgroups::parent_path("kubepods-burstable-pod1.slice", "/k"),
-            "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1.slice");
-  EXPECT_EQ(cpu_weight_of_shares(2), 1u);
-  EXPECT_EQ(cpu_weight_of_shares(1024), 100u);
-  EXPECT_EQ(cpu_weight_of_shares(262144), 10000u);
 }
 
 TEST(ResolvConf, AsTheResolverReadsIt) {

@@ -36,7 +36,7 @@ TreeUse use_of_tree(const std::string& path) {
   return use;
 }
 
-void fill(const CgroupUsage& usage, int64_t now, v1::CpuUsage& cpu, v1::MemoryUsage& memory) {
+void fill(const cgroup::Usage& usage, int64_t now, v1::CpuUsage& cpu, v1::MemoryUsage& memory) {
   cpu.set_timestamp(now);
   cpu.mutable_usage_core_nano_seconds()->set_value(usage.cpu_nanoseconds);
   memory.set_timestamp(now);
@@ -51,7 +51,7 @@ void fill(const CgroupUsage& usage, int64_t now, v1::CpuUsage& cpu, v1::MemoryUs
   }
 }
 
-void add(const CgroupUsage& part, CgroupUsage& sum) {
+void add(const cgroup::Usage& part, cgroup::Usage& sum) {
   sum.cpu_nanoseconds += part.cpu_nanoseconds;
   sum.memory += part.memory;
   sum.working_set += part.working_set;

@@ -10,8 +10,8 @@
 #include <algorithm>
 #include <csignal>
 
+#include "common/cgroup/kill.h"
 #include "common/clock.h"
-#include "cri/shim/cgroup_kill.h"
 #include "cri/shim/container_table.h"
 #include "cri/shim/oci/calls.h"
 
@@ -261,7 +261,7 @@ void ContainerTable::abort_calls(const std::string& container_id) {
 
 Result<> ContainerTable::delete_by_runtime(const ContainerSpec& spec) {
   // A create that was cut short has left somebody that neither we nor the runtime know.
-  KEELSON_DO(kill_cgroups(spec.cgroup_procs).context("kill container {}", spec.id));
+  KEELSON_DO(cgroup::kill_members(spec.cgroup_procs).context("kill container {}", spec.id));
   KEELSON_TRY(auto child, oci::call_delete(spec));
   return oci::await_call(std::move(child), kDeletes);
 }

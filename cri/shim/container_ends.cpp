@@ -7,8 +7,8 @@
 #include <csignal>
 
 #include "common/atomic_file.h"
+#include "common/cgroup/kill.h"
 #include "common/clock.h"
-#include "cri/shim/cgroup_kill.h"
 #include "cri/shim/container_table.h"
 #include "cri/shim/oci/calls.h"
 
@@ -127,7 +127,7 @@ void ContainerTable::process_ended(Container& container, Process& process, int s
     return;
   }
   if (container.spec.pid != NamespaceMode::container) {
-    auto killed = kill_cgroups(container.spec.cgroup_procs, kFollowers);
+    auto killed = cgroup::kill_members(container.spec.cgroup_procs, kFollowers);
     static_cast<void>(killed);  // remove() tries again, and tells
   }
   container.output.drain();
@@ -174,7 +174,7 @@ bool ContainerTable::hear_last_words(Process& process) {
 }
 
 Result<> ContainerTable::kill_all(const std::string& id) {
-  const auto deadline = std::chrono::steady_clock::now() + kKillTime;
+  const auto deadline = std::chrono::steady_clock::now() + cgroup::kKillTime;
   for (;;) {
     // Looked up anew: one that was not made yet leaves the table as it ends.
     auto found = containers_.find(id);
@@ -183,13 +183,13 @@ Result<> ContainerTable::kill_all(const std::string& id) {
     }
     auto& container = *found->second;
     if (!anybody_lives(container)) {
-      return kill_cgroups(container.spec.cgroup_procs);
+      return cgroup::kill_members(container.spec.cgroup_procs);
     }
     if (std::chrono::steady_clock::now() >= deadline) {
       return fail(Kind::timeout, "process {} is not dead {} ms after SIGKILL", container.process.child.pid,
-                  kKillTime.count());
+                  cgroup::kKillTime.count());
     }
-    signal_cgroups(container.spec.cgroup_procs, SIGKILL);
+    cgroup::signal_members(container.spec.cgroup_procs, SIGKILL);
     if (container.process.status.state != ProcessState::exited) {
       kill_process(container.process);
     }

@@ -6,7 +6,7 @@
 #include <sys/syscall.h>
 #include <termios.h>
 
-#include "cri/shim/cgroup_kill.h"
+#include "common/cgroup/kill.h"
 
 namespace keelson::cri::shim {
 
@@ -34,7 +34,7 @@ Result<> ContainerTable::signal(const Request& request) {
     return {};
   }
   if (request.all) {
-    signal_cgroups(containers_[request.container_id]->spec.cgroup_procs, request.number);
+    cgroup::signal_members(containers_[request.container_id]->spec.cgroup_procs, request.number);
   }
   if (::syscall(SYS_pidfd_send_signal, process->child.pidfd.get(), request.number, nullptr, 0) < 0 && errno != ESRCH) {
     return fail_errno(errno, "signal container {}", request.container_id);

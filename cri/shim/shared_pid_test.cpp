@@ -2,7 +2,7 @@
 // Containers that share a PID namespace, and the end of what they have forked.
 #include <gmock/gmock.h>
 
-#include "cri/shim/cgroup_kill.h"
+#include "common/cgroup/kill.h"
 #include "cri/shim/shim_fixture.h"
 
 namespace keelson::cri::shim {
@@ -27,7 +27,7 @@ class OwnCgroup {
   }
   OwnCgroup(const OwnCgroup&) = delete;
   ~OwnCgroup() {
-    EXPECT_TRUE(kill_cgroups(procs_));
+    EXPECT_TRUE(cgroup::kill_members(procs_));
     for (const auto& folder : folders_) {
       EXPECT_EQ(::rmdir(folder.c_str()), 0) << folder;
     }
@@ -130,7 +130,7 @@ TEST_F(SharedPidTest, WhatOutlivesAKilledShimIsInTheCgroup) {
   pollfd ended{pidfd.get(), POLLIN, 0};
   ASSERT_EQ(::poll(&ended, 1, 5000), 1);
   EXPECT_NE(cgroup_->members(), "") << "the kernel does not do it";
-  EXPECT_TRUE(kill_cgroups(cgroup_->procs()));
+  EXPECT_TRUE(cgroup::kill_members(cgroup_->procs()));
   EXPECT_EQ(cgroup_->members(), "");
   client_.reset();
   ::umount2((dir_ + "/netns").c_str(), MNT_DETACH);
@@ -171,7 +171,7 @@ TEST_F(SharedPidTest, ThoseWhoForkAllTheTimeEndToo) {
       }
     }
   });
-  EXPECT_TRUE(kill_cgroups(cgroup_->procs()));
+  EXPECT_TRUE(cgroup::kill_members(cgroup_->procs()));
   EXPECT_EQ(cgroup_->members(), "");
   ::waitpid(first, nullptr, 0);
 }
@@ -186,7 +186,7 @@ TEST_F(SharedPidTest, OneWhoDoesNotDieIsAnError) {
   while (text_of(freezer + "/freezer.state") != "FROZEN\n") {
     ::usleep(1000);
   }
-  auto killed = kill_cgroups({freezer + "/tasks"}, 50ms);
+  auto killed = cgroup::kill_members({freezer + "/tasks"}, 50ms);
   ASSERT_FALSE(killed);
   EXPECT_EQ(killed.error().kind(), Kind::timeout);
   EXPECT_THAT(killed.error().message(), testing::EndsWith("one of them is " + std::to_string(frozen)));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// cgroup_kill.h over cgroup.procs, which lists no zombies.
-#include "cri/shim/cgroup_kill.h"
+// kill.h over cgroup.procs, which lists no zombies.
+#include "common/cgroup/kill.h"
 
 #include <dirent.h>
 #include <poll.h>
@@ -13,7 +13,7 @@
 
 #include "common/fd.h"
 
-namespace keelson::cri::shim {
+namespace keelson::cgroup {
 
 namespace {
 
@@ -34,7 +34,7 @@ void add_members(const std::string& folder, std::set<pid_t>& members) {
       members.insert(pid);
     }
   }
-  // A container that may write its cgroup can have made others below.
+  // Who may write its own cgroup can have made others below.
   const std::unique_ptr<DIR, int (*)(DIR*)> listing(::opendir(folder.c_str()), ::closedir);
   while (const auto* entry = listing ? ::readdir(listing.get()) : nullptr) {
     if (entry->d_type == DT_DIR && entry->d_name[0] != '.') {
@@ -53,13 +53,13 @@ std::set<pid_t> members_of(const std::vector<std::string>& procs) {
 
 }  // namespace
 
-void signal_cgroups(const std::vector<std::string>& procs, int number) {
+void signal_members(const std::vector<std::string>& procs, int number) {
   for (const auto pid : members_of(procs)) {
     ::kill(pid, number);
   }
 }
 
-Result<> kill_cgroups(const std::vector<std::string>& procs, std::chrono::milliseconds limit) {
+Result<> kill_members(const std::vector<std::string>& procs, std::chrono::milliseconds limit) {
   const auto deadline = Clock::now() + limit;
   for (int pause = 1;; pause = std::min(pause * 2, 50)) {
     const auto members = members_of(procs);
@@ -82,4 +82,8 @@ Result<> kill_cgroups(const std::vector<std::string>& procs, std::chrono::millis
   }
 }
 
-}  // namespace keelson::cri::shim
+bool has_members(const std::vector<std::string>& procs) {
+  return !members_of(procs).empty();
+}
+
+}  // namespace keelson::cgroup
