@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pods of the handler "runc": their containers are made by runc, and a client of CRI sees no difference.
-#include <gmock/gmock.h>
-#include <signal.h>
-#include <sys/mount.h>
-
-#include <map>
-#include <thread>
-
-#include "cri/runtime_fixture.h"
+#include "cri/handler_fixture.h"
 #include "cri/streaming/test_client.h"
 
 namespace keelson::cri {
@@ -17,59 +10,7 @@ using testing::HasSubstr;
 using testing::Not;
 using Code = grpc::StatusCode;
 
-constexpr const char* kRunc = "/usr/sbin/runc";
-
-std::string read(const std::string& path) {
-  return read_file(path).value_or("<" + path + " is not there>");
-}
-
-class HandlerTest : public RuntimeFixture {
- protected:
-  void SetUp() override {
-    if (!fs::exists(kRunc)) {
-      GTEST_SKIP() << "SKIP: needs runc";
-    }
-    options_.handlers = {{.name = "runc", .command = {kRunc}}, {.name = "gone", .command = {"/no/such/runtime"}}};
-    RuntimeFixture::SetUp();
-  }
-  void TearDown() override {
-    if (!dir_.empty()) {
-      ::umount2((dir_ + "/volume").c_str(), MNT_DETACH);  // if the test has mounted one
-      EXPECT_EQ(entries(state_dir()), 0) << "runc knows a container still";
-      for (const auto* hierarchy : {"devices", "pids", "systemd", "unified"}) {
-        EXPECT_FALSE(fs::exists("/sys/fs/cgroup/" + std::string(hierarchy) + options_.default_cgroup_parent));
-      }
-    }
-    RuntimeFixture::TearDown();
-  }
-
-  std::string state_dir() const { return options_.run_dir + "/oci/runc"; }
-
-  grpc::Status run_sandbox_of(const std::string& handler, const v1::PodSandboxConfig& config, std::string* id) {
-    v1::RunPodSandboxRequest request;
-    *request.mutable_config() = config;
-    request.set_runtime_handler(handler);
-    v1::RunPodSandboxResponse response;
-    const auto status = call(&v1::RuntimeService::Stub::RunPodSandbox, request, response);
-    *id = response.pod_sandbox_id();
-    return status;
-  }
-  std::string run_runc_sandbox(const std::string& name) { return run_runc_sandbox(sandbox_config(name)); }
-  std::string run_runc_sandbox(const v1::PodSandboxConfig& config) {
-    std::string id;
-    const auto status = run_sandbox_of("runc", config, &id);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return id;
-  }
-  pid_t pid_of(const std::string& id) {
-    std::smatch match;
-    const auto info = status_of(id).info().at("info");
-    return std::regex_search(info, match, std::regex("\"pid\":(\\d+)")) ? std::stoi(match[1]) : 0;
-  }
-  std::string log_of(const std::string& pod, const std::string& container) {
-    return read(dir_ + "/logs/" + pod + "/" + container + ".log");
-  }
-};
+class HandlerTest : public HandlerFixture {};
 
 TEST_F(HandlerTest, StatusNamesThemAndOthersAreRefused) {
   v1::StatusResponse status;
@@ -193,17 +134,26 @@ TEST_F(HandlerTest, TheContainerIsAsOursWouldBe) {
   EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
 }
 
-TEST_F(HandlerTest, WhatTheRuntimeSaysReachesTheCaller) {
-  const auto sandbox = run_runc_sandbox("errors");
-  std::string id;
-  const auto refused = create(sandbox, container_config("main", {"/no/such/program"}), &id);
-  EXPECT_FALSE(refused.ok());
-  EXPECT_THAT(refused.error_message(), HasSubstr("runc create: "));
-  EXPECT_THAT(refused.error_message(), HasSubstr("/no/such/program"));
-  EXPECT_EQ(entries(state_dir()), 0);
-  auto nobody = container_config("main", {"true"});
-  nobody.mutable_linux()->mutable_security_context()->set_run_as_username("nobody-here");
-  EXPECT_THAT(create(sandbox, nobody, &id).error_message(), HasSubstr("nobody-here"));
+TEST_F(HandlerTest, NewLimitsAreToldToTheRuntime) {
+  use_script("[ \"$verb\" != features ] && [ \"$3\" = update ] && tee " + dir_ + "/told | " + kRunc +
+             " \"$@\" && exit 0\nexec " + kRunc + " \"$@\"");
+  std::string sandbox;
+  ASSERT_TRUE(run_sandbox_of("script", sandbox_config("grow"), &sandbox).ok());
+  const auto id = run_container(sandbox, container_config("main", {"sleep", "1000"}));
+  v1::UpdateContainerResourcesRequest request;
+  request.set_container_id(id);
+  request.mutable_linux()->set_cpu_shares(512);
+  request.mutable_linux()->set_memory_limit_in_bytes(96 << 20);
+  v1::UpdateContainerResourcesResponse response;
+  const auto status = call(&v1::RuntimeService::Stub::UpdateContainerResources, request, response);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(read(dir_ + "/told"), R"({"cpu":{"shares":512},"memory":{"limit":100663296}})");
+  const auto cgroup = options_.default_cgroup_parent + "/" + id;
+  EXPECT_EQ(read("/sys/fs/cgroup/memory" + cgroup + "/memory.limit_in_bytes"), "100663296\n");
+  EXPECT_EQ(read("/sys/fs/cgroup/cpu" + cgroup + "/cpu.shares"), "512\n");
+  v1::ExecSyncResponse output;
+  ASSERT_TRUE(exec(id, {"sh", "-c", "echo x > /dev/null && echo still"}, 20, &output).ok());
+  EXPECT_EQ(output.stdout(), "still\n");
   EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
 }
 
@@ -330,7 +280,25 @@ TEST_F(HandlerTest, PodsShareTheirPidNamespace) {
   EXPECT_TRUE(stop_container(one, 0).ok());
   EXPECT_EQ(status_of(one).status().exit_code(), 137);
   EXPECT_EQ(status_of(two).status().state(), v1::CONTAINER_RUNNING);
+  EXPECT_EQ(entries(state_dir()), 2);
+  EXPECT_TRUE(stop_sandbox(sandbox).ok());
+  EXPECT_EQ(entries(state_dir()), 0) << "the shim has gone without them";
   EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
+}
+
+TEST_F(HandlerTest, WhereNothingIsSharedEachHasItsOwnPidNamespace) {
+  for (const auto* handler : {"", "runc"}) {
+    const auto name = std::string("alone") + handler;
+    auto pod = sandbox_config(name);
+    pod.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(v1::CONTAINER);
+    std::string sandbox;
+    ASSERT_TRUE(run_sandbox_of(handler, pod, &sandbox).ok());
+    auto config = container_config("main", {"sh", "-c", "echo I am $$"});
+    config.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(v1::POD);
+    wait_exit(run_container(sandbox, config));
+    EXPECT_THAT(log_of(name, "main"), HasSubstr("I am 1\n"));
+    EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
+  }
 }
 
 TEST_F(HandlerTest, MountsPropagateAsAsked) {
@@ -368,48 +336,6 @@ TEST_F(HandlerTest, MountsPropagateAsAsked) {
       << output.stderr();
   EXPECT_TRUE(fs::exists(volume + "/from-pod/made"));
   EXPECT_FALSE(fs::exists(volume + "/from-pod/own"));
-  EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
-}
-
-TEST_F(HandlerTest, RestartKeepsEverything) {
-  const auto sandbox = run_runc_sandbox("keep");
-  const auto running = run_container(sandbox, container_config("running", {"sleep", "1000"}));
-  const auto ending = run_container(
-      sandbox, container_config("ending", {"sh", "-c", "while [ ! -e /end ]; do sleep 0.02; done; exit 9"}));
-  const auto ending_pid = pid_of(ending);
-  std::string created;
-  ASSERT_TRUE(create(sandbox, container_config("created", {"sh", "-c", "exit 8"}), &created).ok());
-  const auto before = pid_of(running);
-  stub_.reset();
-  server_.reset();
-  std::ofstream(fmt::format("/proc/{}/root/end", ending_pid)) << "";
-  while (::kill(ending_pid, 0) == 0) {  // reaped by its shim, not by us
-    std::this_thread::yield();
-  }
-  start();
-  EXPECT_EQ(pid_of(running), before);
-  EXPECT_EQ(status_of(ending).status().exit_code(), 9);
-  ASSERT_TRUE(start_container(created).ok());
-  EXPECT_EQ(wait_exit(created).exit_code(), 8);
-  v1::ExecSyncResponse output;
-  ASSERT_TRUE(exec(running, {"echo", "here"}, 20, &output).ok());
-  EXPECT_EQ(output.stdout(), "here\n");
-  EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
-}
-
-TEST_F(HandlerTest, LossOfTheShimLeavesNothing) {
-  auto pod = sandbox_config("lost");
-  pod.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_network(v1::POD);
-  const auto sandbox = run_runc_sandbox(pod);
-  const auto id = run_container(sandbox, container_config("main", {"sleep", "1000"}));
-  const auto cgroup = options_.default_cgroup_parent + "/" + id;
-  ASSERT_NE(read("/sys/fs/cgroup/memory" + cgroup + "/cgroup.procs"), "");
-  ASSERT_EQ(::kill(shim_of(sandbox), SIGKILL), 0);
-  const auto status = wait_exit(id);
-  EXPECT_EQ(status.exit_code(), 137);
-  EXPECT_EQ(sandbox_state(sandbox), v1::SANDBOX_NOTREADY);
-  EXPECT_FALSE(fs::exists("/sys/fs/cgroup/memory" + cgroup) &&
-               read("/sys/fs/cgroup/memory" + cgroup + "/cgroup.procs") != "");
   EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // RPCs UpdateContainerResources and UpdatePodSandboxResources.
+#include "cri/runtime/handlers.h"
 #include "cri/runtime/resources.h"
 #include "cri/service.h"
 #include "cri/status.h"
@@ -24,6 +25,7 @@ Result<> update(Parts& parts, const v1::UpdateContainerResourcesRequest& request
   }
   const auto cgroup = located.container->read([](const auto& record) { return record.cgroup(); });
   KEELSON_DO(parts.cgroups.apply(cgroup, limits_of(request.linux())).context("linux.resources"));
+  KEELSON_DO(update_by_handler(parts, *located.sandbox, located.container->id(), request.linux()));
   return located.container->update(
       [&](ContainerRecord& record) { merge(request.linux(), *record.mutable_resources()); });
 }

@@ -11,6 +11,7 @@
 #include <boost/json.hpp>
 
 #include "common/fd.h"
+#include "common/log.h"
 #include "common/process.h"
 #include "cri/runtime/seccomp.h"
 
@@ -22,7 +23,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::chrono::seconds kFeaturesTime{5};
-constexpr std::chrono::seconds kDeleteTime{10};
+constexpr std::chrono::seconds kCommandTime{10};
 constexpr std::chrono::seconds kSlack{2};  // for the shim's answer, when a command has run out of time
 
 bool is_ours(const std::string& name) {
@@ -57,7 +58,7 @@ json::array device_documents(const std::vector<std::string>& rules) {
   return out;
 }
 
-std::string resources_document(const v1::LinuxContainerResources& limits, const std::vector<std::string>& devices) {
+json::object limits_document(const v1::LinuxContainerResources& limits) {
   json::object cpu;
   const auto put = [](json::object& into, const char* name, int64_t value) {
     if (value != 0) {
@@ -75,13 +76,19 @@ std::string resources_document(const v1::LinuxContainerResources& limits, const 
   }
   json::object memory;
   put(memory, "limit", limits.memory_limit_in_bytes());
-  json::object out{{"devices", device_documents(devices)}};
+  json::object out;
   if (!cpu.empty()) {
     out["cpu"] = std::move(cpu);
   }
   if (!memory.empty()) {
     out["memory"] = std::move(memory);
   }
+  return out;
+}
+
+std::string resources_document(const v1::LinuxContainerResources& limits, const std::vector<std::string>& devices) {
+  auto out = limits_document(limits);
+  out["devices"] = device_documents(devices);
   return json::serialize(out);
 }
 
@@ -103,6 +110,20 @@ Result<std::string> seccomp_document(const SpecInput& input, const shim::Process
   return profile.profile_type() == v1::SecurityProfile::Localhost
              ? localhost_seccomp(profile, input.seccomp_dir)
              : Result<std::string>(default_seccomp_document(process.capabilities.bounding));
+}
+
+Result<> run_handler(const Parts& parts, const RuntimeHandler& handler, const std::vector<std::string>& args,
+                     std::string input) {
+  Command command{.args = handler.command, .env = {}, .input = std::move(input), .deadline = kCommandTime};
+  command.args.emplace_back("--root");
+  command.args.push_back(parts.handler_dir(handler.name));
+  command.args.insert(command.args.end(), args.begin(), args.end());
+  KEELSON_TRY(const auto answer, run_command(command).context("runtime handler {}", handler.name));
+  if (answer.exit_code != 0) {
+    return fail(Kind::internal, "runtime handler {}: {} ended with {}: {}", handler.name, args.front(),
+                answer.exit_code, answer.error);
+  }
+  return {};
 }
 
 }  // namespace
@@ -184,21 +205,29 @@ Result<> give_to_handler(const Parts& parts, const RuntimeHandler& handler, cons
   return {};
 }
 
+Result<> update_by_handler(const Parts& parts, const Sandbox& sandbox, const std::string& container_id,
+                           const v1::LinuxContainerResources& limits) {
+  const auto name = sandbox.read([](const auto& record) { return record.runtime_handler(); });
+  const auto document = limits_document(limits);
+  if (is_ours(name) || document.empty()) {
+    return {};
+  }
+  KEELSON_TRY(const auto* handler, find_handler(parts.options, name));
+  return run_handler(parts, *handler, {"update", "--resources", "-", container_id}, json::serialize(document));
+}
+
 Result<> forget_by_handler(const Parts& parts, const Sandbox& sandbox, const std::string& container_id) {
   const auto name = sandbox.read([](const auto& record) { return record.runtime_handler(); });
   const auto state = parts.handler_dir(name) + "/" + container_id;
   if (is_ours(name) || ::access(state.c_str(), F_OK) != 0) {
     return {};
   }
-  KEELSON_TRY(const auto* handler, find_handler(parts.options, name));
-  Command command{.args = handler->command, .env = {}, .input = {}, .deadline = kDeleteTime};
-  for (const auto& word :
-       {std::string("--root"), parts.handler_dir(name), std::string("delete"), std::string("--force"), container_id}) {
-    command.args.push_back(word);
-  }
-  KEELSON_TRY(const auto answer, run_command(command).context("runtime handler {}", name));
-  if (answer.exit_code != 0) {
-    return fail(Kind::internal, "runtime handler {}: delete: {}", name, answer.error);
+  const auto handler = find_handler(parts.options, name);
+  if (handler) {
+    KEELSON_DO(run_handler(parts, **handler, {"delete", "--force", container_id}, ""));
+  } else {
+    log::warning("container {}: {}; its processes are dead, its state is removed", container_id,
+                 handler.error().message());
   }
   return remove_tree(state);
 }

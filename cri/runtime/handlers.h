@@ -29,8 +29,13 @@ HandlerFeatures features_of(const std::string& json);
 Result<> give_to_handler(const Parts& parts, const RuntimeHandler& handler, const ContainerRecord& record,
                          const SpecInput& input, shim::ContainerSpec& spec);
 
+/// Has the runtime `update` a container to limits that its cgroup has already: a machine is to change its size, too.
+/// Nothing to do is success.
+Result<> update_by_handler(const Parts& parts, const Sandbox& sandbox, const std::string& container_id,
+                           const ::runtime::v1::LinuxContainerResources& limits);
+
 /// Has the runtime delete a container that it still knows after its shim has gone. Nothing to do is success; so is a
-/// sandbox of ours.
+/// sandbox of ours. What a handler that is configured no longer has left is removed as files.
 Result<> forget_by_handler(const Parts& parts, const Sandbox& sandbox, const std::string& container_id);
 
 }  // namespace keelson::cri

@@ -163,6 +163,7 @@ Found found(const Node& node) {
   }
   out.sandbox_folders = names_in(node.run_dir() + "/sandboxes");
   out.container_folders = names_in(node.state_dir() + "/containers");
+  out.known_to_runc = names_in(node.run_dir() + "/oci/runc");
   look_at_cgroups(node, &out);
   out.leases = ids_in(testing::run({node.bin() + "/keelson-cni", "--list", node.leases()}).out);
   out.results = names_in(node.state_dir() + "/cni/results");
@@ -193,6 +194,7 @@ std::vector<std::string> disagreements(const Listed& listed, const Found& seen) 
   tell(seen.sandbox_folders - sandboxes, "a folder of no sandbox", &out);
   tell(containers - seen.container_folders, "a container without its folder", &out);
   tell(seen.container_folders - containers, "a folder of no container", &out);
+  tell(seen.known_to_runc - containers, "runc knows a container that is not listed", &out);
   tell((sandboxes + (containers - listed.foreign) + living) - seen.cgroups, "listed, but its cgroup is gone", &out);
   tell(seen.cgroups - (sandboxes + containers), "a cgroup of nobody", &out);
   tell(living - seen.occupied, "created or running, but no process is in its cgroup", &out);

@@ -42,6 +42,7 @@ struct Found {
   Ids container_folders;
   Ids cgroups;   ///< in any hierarchy
   Ids occupied;  ///< cgroups with a process in any hierarchy
+  Ids known_to_runc;
   Ids leases;
   Ids results;       ///< the CNI cache's
   size_t links = 0;  ///< veths on the node's side

@@ -1,20 +1,22 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # critest against our runtime and against containerd with runc, in one run: a table of every spec, ours and theirs.
-# usage: critest.sh [--only ours|theirs] [--focus REGEX] [--keep] [--if-built]
+# usage: critest.sh [--only ours|theirs] [--focus REGEX] [--handler NAME] [--keep] [--if-built]
+# --handler: every pod is of that RuntimeClass handler; ours has one, "runc".
 # Fails if a spec that passes on containerd does not pass on ours (with --only ours: if any spec fails).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../.." && pwd)
 build=${KEELSON_BUILD:-$top/build}
-only= focus= keep= if_built= arguments=("$@")
+only= focus= handler= keep= if_built= arguments=("$@")
 while [ $# -gt 0 ]; do
   case $1 in
     --only) only=$2; shift ;;
     --focus) focus=$2; shift ;;
+    --handler) handler=$2; shift ;;
     --keep) keep=1 ;;
     --if-built) if_built=--if-built ;;
-    *) echo "usage: critest.sh [--only ours|theirs] [--focus REGEX] [--keep] [--if-built]" >&2; exit 2 ;;
+    *) echo "usage: critest.sh [--only ours|theirs] [--focus REGEX] [--handler NAME] [--keep] [--if-built]" >&2; exit 2 ;;
   esac
   shift
 done
@@ -75,7 +77,7 @@ network() {  # network NAME MAIN_PLUGIN: portmap behind it, for host ports
 start_ours() {
   network ours "{\"type\":\"keelson-cni\",\"dataDir\":\"$home/ipam\",\"ranges\":[\"10.245.0.0/24\"]}"
   "$build/bin/keelson" --run "$home/run" node --roles runtime --root "$home/root" --cni-conf-dir "$home/cni/ours" --cni-bin-dir "$build/bin" /usr/lib/cni \
-    --registry-config-dir "$home/certs.d" --cgroup-root "/$(basename "$home")" --remove-pods-on-exit > "$home/ours.log" 2>&1 &
+    --registry-config-dir "$home/certs.d" --cgroup-root "/$(basename "$home")" --runtime-handler "runc=$(command -v runc || echo /usr/sbin/runc)" --remove-pods-on-exit > "$home/ours.log" 2>&1 &
   pids+=($!)
   socket=$home/run/cri.sock
 }
@@ -95,7 +97,7 @@ measure() {
   wait_for_socket "$socket"
   # A fixed seed makes two runs alike.
   timeout "${KEELSON_CRITEST_TIMEOUT:-300}" "$home/critest" --config "$home/none" --runtime-endpoint "unix://$socket" --image-endpoint "unix://$socket" \
-    --ginkgo.v --ginkgo.seed 1 --ginkgo.no-color ${focus:+--ginkgo.focus "$focus"} --ginkgo.junit-report "$home/$side.xml" > "$home/$side.out" 2>&1 || true
+    --ginkgo.v --ginkgo.seed 1 --ginkgo.no-color ${focus:+--ginkgo.focus "$focus"} ${handler:+--runtime-handler "$handler"} --ginkgo.junit-report "$home/$side.xml" > "$home/$side.out" 2>&1 || true
   [ -s "$home/$side.xml" ] || { echo "critest: no report for $side" >&2; tail -20 "$home/$side.out" >&2; return 1; }
   awk -v OFS='\t' '
     function text(line, name) {

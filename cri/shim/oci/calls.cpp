@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <charconv>
 #include <csignal>
 #include <functional>
@@ -24,6 +25,7 @@ namespace keelson::cri::shim::oci {
 namespace {
 
 constexpr int kChannel = 3;
+constexpr uint32_t kTakeBack = 1000;  // milliseconds; what then remains, the container's removal finds
 
 /// `stdio` as the standard streams, where /dev/null was, and `channel` behind them; of what else the shim has open, the
 /// writing end of another container's input would keep that from its end.
@@ -102,7 +104,7 @@ std::vector<Namespace> namespaces_of(const ContainerSpec& spec, const Sandbox& s
       out.push_back({"pid", ""});
       break;
     case NamespaceMode::pod:
-      out.push_back({"pid", of(sandbox.init_pid(), "pid")});
+      out.push_back({"pid", sandbox.init_pid() > 0 ? of(sandbox.init_pid(), "pid") : ""});
       break;
     case NamespaceMode::target:
       out.push_back({"pid", of(spec.target_pid, "pid")});
@@ -146,7 +148,9 @@ Result<Fd> create(ContainerSpec spec, const Sandbox& sandbox) {
   auto done = run_and_leave(spec, {"create", "--bundle", spec.oci.bundle_dir, "--pid-file", pid_file(spec, "")},
                             spec.process.tty, "console");
   if (!done) {
-    auto taken_back = run_command(spec.oci, {"delete", "--force", spec.id}, Streams::none);
+    auto briefly = spec.oci;
+    briefly.deadline_ms = std::min(briefly.deadline_ms, kTakeBack);
+    auto taken_back = run_command(briefly, {"delete", "--force", spec.id}, Streams::none);
     static_cast<void>(taken_back);  // most likely there is nothing; the first error tells more
   }
   return done;
