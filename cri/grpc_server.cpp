@@ -48,6 +48,15 @@ Result<> make_mount_points(const std::string& dir) {
   return {};
 }
 
+StreamingOptions streaming_options(const RuntimeOptions& options) {
+  StreamingOptions streaming{.address = options.streaming_address, .port = options.streaming_port};
+  streaming.times.idle = options.streaming_idle;
+  if (!options.streaming_tls_cert_file.empty() || !options.streaming_tls_key_file.empty()) {
+    streaming.tls = TlsFiles{.certificate = options.streaming_tls_cert_file, .key = options.streaming_tls_key_file};
+  }
+  return streaming;
+}
+
 Result<std::unique_ptr<Parts>> make_parts(RuntimeOptions options, ImageSource& images) {
   KEELSON_DO(make_directories(options.state_dir, 0711));
   KEELSON_DO(make_directories(options.run_dir, 0711));
@@ -73,7 +82,7 @@ Result<std::unique_ptr<Parts>> make_parts(RuntimeOptions options, ImageSource& i
   for (const auto& handler : options.handlers) {
     parts->handler_features[handler.name] = ask_features(handler);
   }
-  KEELSON_TRY(parts->streaming, StreamingServer::start(options.streaming_address, options.streaming_port));
+  KEELSON_TRY(parts->streaming, StreamingServer::start(streaming_options(options)));
   KEELSON_TRY(parts->watcher, ShimWatcher::start(listener_for(*parts)));
   return parts;
 }

@@ -58,6 +58,12 @@ struct RuntimeOptions {
   /// Where Exec, Attach and PortForward URLs point. Port 0: any free one.
   std::string streaming_address = "127.0.0.1";
   uint16_t streaming_port = 0;
+  /// A session that carries nothing for so long ends.
+  std::chrono::milliseconds streaming_idle = std::chrono::hours(4);
+  /// Both or neither: certificate (with its chain) and key in PEM, with which the URLs are https://. Read anew when
+  /// they are replaced.
+  std::string streaming_tls_cert_file;
+  std::string streaming_tls_key_file;
 
   /// Limits on one RPC's work outside us.
   std::chrono::seconds cni_timeout{60};

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <numeric>
 
 #include <yaml-cpp/yaml.h>
@@ -33,6 +34,14 @@ const Setting kSettings[] = {
      "Registry mirrors and CAs: <registry>/hosts.toml"},
     {"imageArchiveDir", "--image-archives", &NodeConfig::image_archive_dir,
      "Load every *.tar of this folder before pods start"},
+    {"streamServerAddress", "--stream-server-address", &NodeConfig::stream_server_address,
+     "The IP address that serves exec, attach and port-forward"},
+    {"streamServerPort", "--stream-server-port", &NodeConfig::stream_server_port, "Its port (0: any free one)"},
+    {"streamIdleTimeout", "--stream-idle-timeout", &NodeConfig::stream_idle_timeout,
+     "Ends an exec, attach or port-forward that carries nothing for so long"},
+    {"streamTLSCertFile", "--stream-tls-cert-file", &NodeConfig::stream_tls_cert_file,
+     "Certificate (PEM, its chain behind it) to serve them with TLS; replaced files are used at once"},
+    {"streamTLSKeyFile", "--stream-tls-key-file", &NodeConfig::stream_tls_key_file, "The certificate's key (PEM)"},
     {"podLogsDir", "--pod-logs-dir", &NodeConfig::pod_logs_dir, "Container logs: <ns>_<pod>_<uid>/<container>/<n>.log"},
     {"containerLogsDir", "--container-logs-dir", &NodeConfig::container_logs_dir,
      "Links to them by name, as log shippers expect"},
@@ -86,7 +95,51 @@ std::string assign(NodeConfig& config, const Setting& setting, const YAML::Node&
   return "";
 }
 
+/// The settings of the streaming server that no parser sees.
+Result<> check_streaming(const NodeConfig& config) {
+  KEELSON_DO(parse_port(config.stream_server_port).context("streamServerPort"));
+  KEELSON_TRY(const auto idle, parse_duration(config.stream_idle_timeout).context("streamIdleTimeout"));
+  if (idle.count() == 0) {
+    return fail(Kind::invalid, "streamIdleTimeout: no session could live with 0");
+  }
+  if (config.stream_tls_cert_file.empty() != config.stream_tls_key_file.empty()) {
+    const bool key = config.stream_tls_key_file.empty();
+    return fail(Kind::invalid, "{} needs {} beside it", key ? "streamTLSCertFile" : "streamTLSKeyFile",
+                key ? "streamTLSKeyFile" : "streamTLSCertFile");
+  }
+  return {};
+}
+
 }  // namespace
+
+Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
+  using std::chrono::milliseconds;
+  static constexpr std::pair<std::string_view, milliseconds> kUnits[] = {
+      {"ms", milliseconds(1)}, {"h", std::chrono::hours(1)}, {"m", std::chrono::minutes(1)}, {"s", milliseconds(1000)}};
+  milliseconds sum{};
+  auto rest = text;
+  do {
+    uint32_t count = 0;
+    const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), count);
+    rest.remove_prefix(static_cast<size_t>(end - rest.data()));
+    const auto* unit = std::ranges::find_if(kUnits, [&](const auto& known) { return rest.starts_with(known.first); });
+    if (error != std::errc() || unit == std::end(kUnits)) {
+      return fail(Kind::invalid, "'{}' is not a duration like 4h, 90s or 500ms", text);
+    }
+    rest.remove_prefix(unit->first.size());
+    sum += count * unit->second;
+  } while (!rest.empty());
+  return sum;
+}
+
+Result<uint16_t> parse_port(std::string_view text) {
+  uint16_t port = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    return fail(Kind::invalid, "'{}' is not a port from 0 to 65535", text);
+  }
+  return port;
+}
 
 std::span<const Setting> settings() {
   return kSettings;
@@ -159,7 +212,7 @@ Result<> check_config(const NodeConfig& config) {
   for (const auto& setting : kSettings) {
     const auto* text = std::get_if<std::string NodeConfig::*>(&setting.field);
     std::string_view key = setting.key;
-    bool path = key == "root" || key == "shim" || key.ends_with("Dir") || key == "cgroupRoot";
+    bool path = key == "root" || key == "shim" || key.ends_with("Dir") || key.ends_with("File") || key == "cgroupRoot";
     if (text != nullptr && path && !(config.*(*text)).empty() && (config.*(*text)).front() != '/') {
       return fail(Kind::invalid, "{}: '{}' is not an absolute path", setting.key, config.*(*text));
     }
@@ -168,6 +221,7 @@ Result<> check_config(const NodeConfig& config) {
       return fail(Kind::invalid, "{}: '{}' has white space or a backslash in it", setting.key, config.*(*text));
     }
   }
+  KEELSON_DO(check_streaming(config));
   static constexpr std::array<std::string_view, 4> kLevels = {"debug", "info", "warning", "error"};
   if (std::find(kLevels.begin(), kLevels.end(), config.log_level) == kLevels.end()) {
     return fail(Kind::invalid, "logLevel: '{}' is not one of debug, info, warning, error", config.log_level);

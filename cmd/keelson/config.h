@@ -8,8 +8,11 @@
 // Flags override the file. Unknown keys are refused by name, with the nearest known one; all errors come at once.
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -31,6 +34,11 @@ struct NodeConfig {
   std::vector<std::string> runtime_handlers;  ///< NAME=COMMAND of OCI runtimes, for RuntimeClasses
   std::string registry_config_dir = "/etc/keelson/certs.d";
   std::string image_archive_dir;
+  std::string stream_server_address = "127.0.0.1";
+  std::string stream_server_port = "0";
+  std::string stream_idle_timeout = "4h";
+  std::string stream_tls_cert_file;  ///< both or neither
+  std::string stream_tls_key_file;
   std::string pod_logs_dir = "/var/log/pods";
   std::string container_logs_dir = "/var/log/containers";
   std::string cgroup_root = "/";
@@ -48,6 +56,13 @@ struct Setting {
   const char* help;
 };
 
+/// A duration as Go writes it: "4h", "1h30m", "90s", "500ms"; parts of any of these units, biggest first or not, each a
+/// whole number. Kind::invalid.
+Result<std::chrono::milliseconds> parse_duration(std::string_view text);
+
+/// 0 to 65535. Kind::invalid.
+Result<uint16_t> parse_port(std::string_view text);
+
 /// Every setting, in the order of --help.
 std::span<const Setting> settings();
 
@@ -57,7 +72,8 @@ Result<NodeConfig> parse_config(const std::string& text, const std::string& file
 /// The configuration as the YAML that parse_config() reads.
 std::string format_config(const NodeConfig& config);
 
-/// Checks what no parser sees: roles that exist, absolute paths, a log level. Kind::invalid names the key.
+/// Checks what no parser sees: roles that exist, absolute paths, a log level, what
+/// belongs together. Kind::invalid names the key.
 Result<> check_config(const NodeConfig& config);
 
 }  // namespace keelson::cli

@@ -45,6 +45,24 @@ TEST(Config, ChecksRolesPathsAndLevels) {
   EXPECT_EQ(check_config({.log_level = "loud"}).error().kind(), Kind::invalid);
 }
 
+TEST(Config, ChecksTheStreamingServer) {
+  EXPECT_EQ(check_config({.stream_server_port = "65536"}).error().message(),
+            "streamServerPort: '65536' is not a port from 0 to 65535");
+  EXPECT_EQ(check_config({.stream_idle_timeout = "4 hours"}).error().message(),
+            "streamIdleTimeout: '4 hours' is not a duration like 4h, 90s or 500ms");
+  EXPECT_EQ(check_config({.stream_tls_cert_file = "/tls.crt"}).error().message(),
+            "streamTLSCertFile needs streamTLSKeyFile beside it");
+  EXPECT_EQ(check_config({.stream_tls_key_file = "/tls.key"}).error().message(),
+            "streamTLSKeyFile needs streamTLSCertFile beside it");
+  EXPECT_EQ(check_config({.stream_tls_cert_file = "a", .stream_tls_key_file = "/b"}).error().message(),
+            "streamTLSCertFile: 'a' is not an absolute path");
+  EXPECT_EQ(*parse_duration("4h0m0s"), std::chrono::hours(4));
+  EXPECT_EQ(*parse_duration("1m30s500ms"), std::chrono::milliseconds(90'500));
+  for (const auto* wrong : {"", "4", "h", "-1s", "1.5h", "1s ", "99999999999h"}) {
+    EXPECT_FALSE(parse_duration(wrong)) << wrong;
+  }
+}
+
 TEST(Config, EverySettingHasAKeyAFlagAndHelp) {
   for (const auto& setting : settings()) {
     EXPECT_NE(std::string(setting.key), "");

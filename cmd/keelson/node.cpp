@@ -100,6 +100,11 @@ Result<std::unique_ptr<cri::Server>> start_runtime(const NodeConfig& config) {
     KEELSON_TRY(options.handlers.emplace_back(), cri::parse_runtime_handler(text).context("runtimeHandlers"));
   }
   options.registry_config_dir = config.registry_config_dir;
+  options.streaming_address = config.stream_server_address;
+  KEELSON_TRY(options.streaming_port, parse_port(config.stream_server_port));
+  KEELSON_TRY(options.streaming_idle, parse_duration(config.stream_idle_timeout));
+  options.streaming_tls_cert_file = config.stream_tls_cert_file;
+  options.streaming_tls_key_file = config.stream_tls_key_file;
   options.default_cgroup_parent = (config.cgroup_root == "/" ? "" : config.cgroup_root) + "/keelson";
   return cri::Server::start(options);
 }

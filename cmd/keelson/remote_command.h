@@ -13,8 +13,8 @@ struct RemoteStreams {
   bool tty = false;    ///< raw terminal, window size passed on
 };
 
-/// Connects to the one-time `url` (http://ADDRESS:PORT/...), copies the streams until the command ends, and gives its
-/// exit code. Our terminal is put back as it was in every case.
+/// Connects to the one-time `url` (http://ADDRESS:PORT/... or https://), copies the streams until the command ends, and
+/// gives its exit code. Our terminal is put back as it was in every case.
 Result<int> run_remote(const std::string& url, RemoteStreams streams);
 
 }  // namespace keelson::cli

@@ -14,9 +14,9 @@ using asio::ip::tcp;
 constexpr size_t kChunk = 32 << 10;
 constexpr std::chrono::seconds kCloseTime{1};
 
-class TcpBytes final : public ByteStream {
+class PlainBytes final : public ByteStream {
  public:
-  TcpBytes(Loop& loop, tcp::socket socket, std::string already_read, IdleWatch& idle)
+  PlainBytes(Loop& loop, ClientSocket socket, std::string already_read, IdleWatch& idle)
       : loop_(loop), socket_(std::move(socket)), first_(std::move(already_read)), idle_(idle) {}
 
   Task<std::string_view> read() override {
@@ -44,32 +44,35 @@ class TcpBytes final : public ByteStream {
 
   // Closing with the client's bytes unread would reset the connection, and ours on the way would be lost.
   Task<> close() override {
-    boost::system::error_code ignored;
-    socket_.shutdown(tcp::socket::shutdown_send, ignored);
-    auto drained = co_await with_deadline(loop_, kCloseTime, drain());
-    socket_.close(ignored);
+    auto drained = co_await with_deadline(loop_, kCloseTime, end_and_drain());
+    drop();
     co_return !drained && drained.error().kind() == Kind::cancelled ? std::move(drained) : Result<>();
   }
 
   Task<> lost() override {
-    co_await socket_.async_wait(tcp::socket::wait_error, use_result);
+    co_await socket_.socket().async_wait(tcp::socket::wait_error, use_result);
     co_return fail(Kind::unavailable, "the client's connection broke");
   }
 
   void drop() override {
     boost::system::error_code ignored;
-    socket_.close(ignored);
+    socket_.socket().close(ignored);
   }
 
  private:
-  Task<> drain() {
+  Task<> end_and_drain() {
+    KEELSON_CO_DO(co_await socket_.end_writing());
+    buffer_.resize(kChunk);
     while (true) {
-      KEELSON_CO_DO(co_await read());
+      auto [error, count] = co_await socket_.socket().async_read_some(asio::buffer(buffer_), use_result);
+      if (error) {
+        co_return fail_asio(error, "read from the client");
+      }
     }
   }
 
   Loop& loop_;
-  tcp::socket socket_;
+  ClientSocket socket_;
   std::string first_;
   std::string buffer_;
   IdleWatch& idle_;
@@ -110,13 +113,13 @@ class WebSocketBytes final : public ByteStream {
   Task<> close() override { co_return co_await with_deadline(loop_, kCloseTime, say_goodbye()); }
 
   Task<> lost() override {
-    co_await socket_.next_layer().async_wait(tcp::socket::wait_error, use_result);
+    co_await socket_.next_layer().socket().async_wait(tcp::socket::wait_error, use_result);
     co_return fail(Kind::unavailable, "the client's connection broke");
   }
 
   void drop() override {
     boost::system::error_code ignored;
-    socket_.next_layer().close(ignored);
+    socket_.next_layer().socket().close(ignored);
   }
 
  private:
@@ -136,8 +139,9 @@ class WebSocketBytes final : public ByteStream {
 
 }  // namespace
 
-std::unique_ptr<ByteStream> make_tcp_bytes(Loop& loop, tcp::socket socket, std::string already_read, IdleWatch& idle) {
-  return std::make_unique<TcpBytes>(loop, std::move(socket), std::move(already_read), idle);
+std::unique_ptr<ByteStream> make_plain_bytes(Loop& loop, ClientSocket socket, std::string already_read,
+                                             IdleWatch& idle) {
+  return std::make_unique<PlainBytes>(loop, std::move(socket), std::move(already_read), idle);
 }
 
 std::unique_ptr<ByteStream> make_websocket_bytes(Loop& loop, WebSocket socket, IdleWatch& idle) {

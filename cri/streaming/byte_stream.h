@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// What SPDY runs over: the upgraded TCP connection, or binary WebSocket messages (a tunnel, KEP-4006).
+// What SPDY runs over: the upgraded connection, or binary WebSocket messages (a tunnel, KEP-4006).
 #pragma once
 
 #include <memory>
 #include <string>
 #include <string_view>
 
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/websocket/stream.hpp>
 
 #include "common/loop.h"
+#include "cri/streaming/client_socket.h"
 #include "cri/streaming/idle_watch.h"
 
 namespace keelson::cri {
 
-using WebSocket = boost::beast::websocket::stream<asio::ip::tcp::socket>;
+using WebSocket = boost::beast::websocket::stream<ClientSocket>;
 
 /// Belongs to the loop's thread; one read and one write at a time. Destroying it drops the connection.
 class ByteStream {
@@ -33,8 +33,8 @@ class ByteStream {
 };
 
 /// `already_read` came behind the HTTP request. `idle` outlives the stream.
-std::unique_ptr<ByteStream> make_tcp_bytes(Loop& loop, asio::ip::tcp::socket socket, std::string already_read,
-                                           IdleWatch& idle);
+std::unique_ptr<ByteStream> make_plain_bytes(Loop& loop, ClientSocket socket, std::string already_read,
+                                             IdleWatch& idle);
 /// `socket` is accepted.
 std::unique_ptr<ByteStream> make_websocket_bytes(Loop& loop, WebSocket socket, IdleWatch& idle);
 

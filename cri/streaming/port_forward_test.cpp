@@ -90,7 +90,7 @@ std::string read_all(tcp::socket& socket) {
 
 class PortForward : public testing::Test {
  protected:
-  void start(StreamingTimes times = {}) { server_ = *StreamingServer::start("127.0.0.1", 0, times); }
+  void start(StreamingTimes times = {}) { server_ = *StreamingServer::start({.times = times}); }
   void SetUp() override { start(); }
   std::string offer() {
     auto open = [](int family) -> Result<Fd> {

@@ -9,9 +9,11 @@
 
 #include <boost/asio/ip/tcp.hpp>
 
+#include "common/log.h"
 #include "common/loop.h"
 #include "common/task_group.h"
 #include "cri/streaming/session.h"
+#include "cri/streaming/tls_certificate.h"
 #include "cri/streaming/tokens.h"
 
 namespace keelson::cri {
@@ -36,7 +38,11 @@ class HttpServer final : public StreamingServer {
     }
   }
 
-  Result<> listen(const std::string& address, uint16_t port) {
+  Result<> listen(const StreamingOptions& options) {
+    if (options.tls) {
+      KEELSON_TRY(certificate_, TlsCertificate::load(*options.tls));
+    }
+    const auto& [address, port] = std::tie(options.address, options.port);
     boost::system::error_code error;
     const auto ip = asio::ip::make_address(address, error);
     if (error) {
@@ -55,7 +61,8 @@ class HttpServer final : public StreamingServer {
       return fail_asio(error, fmt::format("listen on {}:{}", address, port));
     }
     const auto bound = acceptor_.local_endpoint(error);
-    base_ = fmt::format("http://{}:{}/", ip.is_v6() ? "[" + address + "]" : address, bound.port());
+    base_ = fmt::format("http{}://{}:{}/", certificate_ ? "s" : "", ip.is_v6() ? "[" + address + "]" : address,
+                        bound.port());
     connections_.spawn("accept streaming", accept(this));
     thread_ = std::thread([this] { loop_.run(); });
     return {};
@@ -75,12 +82,26 @@ class HttpServer final : public StreamingServer {
       }
       if (!error) {
         prepare(socket);
-        self->connections_.spawn("streaming session", serve_connection(self->room_, std::move(socket)));
+        self->connections_.spawn("streaming session", serve_quietly(self->room_, self->wrap(std::move(socket))));
       } else {
         KEELSON_CO_DO(
             co_await self->loop_.sleep(std::chrono::milliseconds(100)));  // out of descriptors: let some close
       }
     }
+  }
+
+  // A client that leaves, or wants what there is not, is its own affair, and anybody can be one.
+  static Task<> serve_quietly(SessionRoom room, ClientSocket socket) {
+    auto served = co_await serve_connection(room, std::move(socket));
+    if (!served && served.error().kind() != Kind::internal) {
+      log::debug("streaming session: {}", served.error().message());
+      co_return Result<>();
+    }
+    co_return served;
+  }
+
+  ClientSocket wrap(tcp::socket socket) {
+    return certificate_ ? ClientSocket(std::move(socket), certificate_->current()) : ClientSocket(std::move(socket));
   }
 
   static void prepare(tcp::socket& socket) {
@@ -109,16 +130,16 @@ class HttpServer final : public StreamingServer {
   TaskGroup closing_;
   tcp::acceptor acceptor_;
   SessionRoom room_;
+  std::optional<TlsCertificate> certificate_;
   std::string base_;
   std::thread thread_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<StreamingServer>> StreamingServer::start(const std::string& address, uint16_t port,
-                                                                StreamingTimes times) {
-  auto server = std::make_unique<HttpServer>(times);
-  KEELSON_DO(server->listen(address, port));
+Result<std::unique_ptr<StreamingServer>> StreamingServer::start(const StreamingOptions& options) {
+  auto server = std::make_unique<HttpServer>(options.times);
+  KEELSON_DO(server->listen(options));
   return server;
 }
 

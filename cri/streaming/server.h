@@ -2,7 +2,8 @@
 // Where the URLs of Exec, Attach and PortForward lead: an HTTP server whose connections become streaming sessions.
 //
 // CRI splits a session in two: the RPC says who may do what and gets a URL; whoever has the URL connects within a
-// minute, once. So the token in the URL is the whole authority, and the server listens on loopback.
+// minute, once. So the token in the URL is the whole authority, and the server listens on loopback; or elsewhere, and
+// then with TLS, or everyone on the way may read it.
 // A connection is upgraded to WebSocket (v4, v5.channel.k8s.io; or SPDY in a tunnel, for ports) or to SPDY/3.1 (channel
 // versions 1 to 4; portforward.k8s.io); what a session is does not depend on which.
 #pragma once
@@ -11,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -64,16 +66,31 @@ using Offer = std::variant<CommandOffer, ForwardOffer>;
 
 /// As the kubelet has them.
 struct StreamingTimes {
+  std::chrono::nanoseconds request = std::chrono::seconds(10);   // from the connection to the whole HTTP request
   std::chrono::nanoseconds creation = std::chrono::seconds(30);  // from the upgrade to the last stream
   std::chrono::nanoseconds idle = std::chrono::hours(4);         // with nothing sent either way
+};
+
+/// In PEM. The certificate's file may have the chain behind it.
+struct TlsFiles {
+  std::string certificate;
+  std::string key;
+};
+
+struct StreamingOptions {
+  std::string address = "127.0.0.1";
+  uint16_t port = 0;  // 0: any
+  StreamingTimes times = {};
+  /// URLs are https:// then. Files that are replaced serve the next connection; a pair that cannot be used, not.
+  std::optional<TlsFiles> tls = {};
 };
 
 /// Runs on one thread of its own ("kl-stream") plus one a session. offer() is thread-safe.
 class StreamingServer {
  public:
-  /// Listens at once. Port 0: any.
-  static Result<std::unique_ptr<StreamingServer>> start(const std::string& address, uint16_t port,
-                                                        StreamingTimes times = {});
+  /// Listens at once. Kind::invalid: the address is none, or the certificate's files are unusable (not_found and
+  /// permission, too); the error names the setting and the file.
+  static Result<std::unique_ptr<StreamingServer>> start(const StreamingOptions& options = {});
   virtual ~StreamingServer() = default;
 
   /// A URL that works once, for a minute: "http://127.0.0.1:4711/exec/<token>". `verb` is exec, attach or portforward.

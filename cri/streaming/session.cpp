@@ -20,17 +20,17 @@ namespace {
 namespace beast = boost::beast;
 namespace websocket = beast::websocket;
 
-constexpr std::chrono::seconds kRequestTime{10};
-
 /// A connection whose request has been read.
 struct Arrived {
   SessionRoom room;
-  asio::ip::tcp::socket socket;
+  ClientSocket socket;
   Request request;
   std::string behind;  // bytes that came after the request
 };
 
-Task<Request> read_request(asio::ip::tcp::socket* socket, beast::flat_buffer* buffer) {
+/// Over TLS, after the handshake; the caller's deadline is on both.
+Task<Request> read_request(ClientSocket* socket, beast::flat_buffer* buffer) {
+  KEELSON_CO_DO(co_await socket->shake_hands());
   Request request;
   auto [error, count] = co_await http::async_read(*socket, *buffer, request, use_result);
   if (error) {
@@ -75,7 +75,8 @@ Task<> until_idle(IdleWatch* idle, Task<> session) {
 Task<> spdy_command(Arrived* arrived, CommandOffer offer, int version) {
   auto& room = arrived->room;
   IdleWatch idle(room.loop, room.times.idle);
-  SpdyChannels line(room.loop, make_tcp_bytes(room.loop, std::move(arrived->socket), std::move(arrived->behind), idle),
+  SpdyChannels line(room.loop,
+                    make_plain_bytes(room.loop, std::move(arrived->socket), std::move(arrived->behind), idle),
                     offer.asked, version);
   KEELSON_CO_DO(co_await with_deadline(room.loop, room.times.creation, line.gather()));
   co_return co_await until_idle(&idle, serve_command(&room.loop, &line, std::move(offer.open)));
@@ -93,7 +94,7 @@ Task<> serve_spdy(Arrived* arrived, Offer offer) {
                                     *spdy_protocol_version(*protocol));
   }
   IdleWatch idle(arrived->room.loop, arrived->room.times.idle);
-  auto bytes = make_tcp_bytes(arrived->room.loop, std::move(arrived->socket), std::move(arrived->behind), idle);
+  auto bytes = make_plain_bytes(arrived->room.loop, std::move(arrived->socket), std::move(arrived->behind), idle);
   auto serving = serve_port_forward(arrived->room, std::move(bytes), std::get<ForwardOffer>(std::move(offer)));
   co_return co_await until_idle(&idle, std::move(serving));
 }
@@ -125,9 +126,9 @@ Task<> serve_websocket(Arrived* arrived, Offer offer) {
 
 }  // namespace
 
-Task<> serve_connection(SessionRoom room, asio::ip::tcp::socket socket) {
+Task<> serve_connection(SessionRoom room, ClientSocket socket) {
   beast::flat_buffer buffer;
-  KEELSON_CO_TRY(auto request, co_await with_deadline(room.loop, kRequestTime, read_request(&socket, &buffer)));
+  KEELSON_CO_TRY(auto request, co_await with_deadline(room.loop, room.times.request, read_request(&socket, &buffer)));
   Arrived arrived{room, std::move(socket), std::move(request), beast::buffers_to_string(buffer.data())};
   const auto way = upgrade_of(arrived.request);
   if (way == Upgrade::none) {

@@ -2,10 +2,9 @@
 // One streaming connection: the HTTP request, its ticket, the upgrade, the session.
 #pragma once
 
-#include <boost/asio/ip/tcp.hpp>
-
 #include "common/loop.h"
 #include "common/task_group.h"
+#include "cri/streaming/client_socket.h"
 #include "cri/streaming/tokens.h"
 
 namespace keelson::cri {
@@ -19,6 +18,6 @@ struct SessionRoom {
 };
 
 /// Serves one accepted connection to its end. Errors of the connection are the client's.
-Task<> serve_connection(SessionRoom room, asio::ip::tcp::socket socket);
+Task<> serve_connection(SessionRoom room, ClientSocket socket);
 
 }  // namespace keelson::cri

@@ -20,7 +20,7 @@ constexpr AskedStreams kPipe{.in = true, .out = true, .err = false, .terminal = 
 
 class SpdyCommand : public testing::Test {
  protected:
-  void start(StreamingTimes times = {}) { server_ = *StreamingServer::start("127.0.0.1", 0, times); }
+  void start(StreamingTimes times = {}) { server_ = *StreamingServer::start({.times = times}); }
   void SetUp() override { start(); }
 
   // A session whose end by hang_up is seen.

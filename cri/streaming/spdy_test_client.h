@@ -3,13 +3,16 @@
 #pragma once
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <openssl/ssl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
 #include <map>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 
 #include <boost/asio/ip/tcp.hpp>
@@ -32,10 +35,12 @@ struct SeenStream {
 
 class SpdyClient {
  public:
-  /// POSTs as client-go does; an empty `protocol` sends no header. Over a WebSocket if `protocol` is SPDY/3.1+...
-  SpdyClient(const std::string& url, const std::string& protocol) : socket_(io_) {
-    host_ = url.substr(7, url.find('/', 7) - 7);
-    target_ = url.substr(url.find('/', 7));
+  /// POSTs as client-go does; an empty `protocol` sends no header. Over a WebSocket if `protocol` is SPDY/3.1+... An
+  /// https URL needs `trust`: whom to believe, the address checked; status() is 0 if the handshake fails.
+  SpdyClient(const std::string& url, const std::string& protocol, SSL_CTX* trust = nullptr) : socket_(io_) {
+    const auto start = url.find("://") + 3;
+    host_ = url.substr(start, url.find('/', start) - start);
+    target_ = url.substr(url.find('/', start));
     const auto colon = host_.rfind(':');
     socket_.connect({boost::asio::ip::make_address(host_.substr(0, colon)),
                      static_cast<uint16_t>(std::stoi(host_.substr(colon + 1)))});
@@ -43,6 +48,9 @@ class SpdyClient {
     ::fcntl(socket_.native_handle(), F_SETFD, FD_CLOEXEC);
     const timeval limit{20, 0};  // so that a test fails rather than hangs
     ::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    if (url.starts_with("https:") && !shake_tls(trust, host_.substr(0, colon))) {
+      return;
+    }
     protocol.starts_with("SPDY/3.1+") ? shake_websocket(protocol) : shake_spdy(protocol);
   }
 
@@ -64,6 +72,8 @@ class SpdyClient {
     boost::system::error_code error;
     if (websocket_) {
       websocket_->write(boost::asio::buffer(bytes), error);
+    } else if (tls_) {
+      EXPECT_EQ(::SSL_write(tls_.get(), bytes.data(), static_cast<int>(bytes.size())), static_cast<int>(bytes.size()));
     } else {
       boost::asio::write(socket_, boost::asio::buffer(bytes), error);
     }
@@ -99,21 +109,31 @@ class SpdyClient {
  private:
   void shake_spdy(const std::string& protocol) {
     namespace http = boost::beast::http;
-    http::request<http::empty_body> request(http::verb::post, target_, 11);
-    request.set(http::field::host, host_);
-    request.set(http::field::connection, "Upgrade");
-    request.set(http::field::upgrade, "SPDY/3.1");
-    request.set(http::field::content_length, "0");
-    if (!protocol.empty()) {
-      request.set("X-Stream-Protocol-Version", protocol);
-    }
-    http::write(socket_, request);
-    boost::beast::flat_buffer buffer;
+    raw(fmt::format(
+        "POST {} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nContent-Length: 0\r\n{}\r\n",
+        target_, host_, protocol.empty() ? "" : "X-Stream-Protocol-Version: " + protocol + "\r\n"));
     http::response_parser<http::string_body> parser;
+    parser.eager(true);
     boost::system::error_code error;
-    http::read(socket_, buffer, parser, error);
+    std::string unread;
+    char bytes[8192];
+    while (!parser.is_done()) {
+      const auto count = receive(bytes);
+      if (count == 0) {
+        break;
+      }
+      unread.append(bytes, count);
+      unread.erase(0, parser.put(boost::asio::buffer(unread), error));
+    }
     keep(parser.get());
-    parser_.feed(boost::beast::buffers_to_string(buffer.data()));
+    parser_.feed(unread);
+  }
+  bool shake_tls(SSL_CTX* trust, const std::string& address) {
+    tls_.reset(::SSL_new(trust));
+    ::SSL_set_verify(tls_.get(), SSL_VERIFY_PEER, nullptr);
+    ::X509_VERIFY_PARAM_set1_ip_asc(::SSL_get0_param(tls_.get()), address.c_str());
+    ::SSL_set_fd(tls_.get(), socket_.native_handle());
+    return ::SSL_connect(tls_.get()) == 1;
   }
   void shake_websocket(const std::string& protocol) {
     websocket_ = std::make_unique<boost::beast::websocket::stream<boost::asio::ip::tcp::socket&>>(socket_);
@@ -144,9 +164,7 @@ class SpdyClient {
     if (websocket_) {
       count = websocket_->read_some(boost::asio::buffer(bytes), error);
     } else {
-      // recv: Asio's blocking read would wait on through the time limit.
-      const auto got = ::recv(socket_.native_handle(), bytes, sizeof bytes, 0);
-      count = got > 0 ? static_cast<size_t>(got) : 0;
+      count = receive(bytes);
     }
     if (error || count == 0) {
       return false;
@@ -156,6 +174,12 @@ class SpdyClient {
       note(**frame);
     }
     return true;
+  }
+  // 0: the end, or nothing for too long. recv: Asio's blocking read would wait on through the time limit.
+  size_t receive(std::span<char> into) {
+    const auto got = tls_ ? ::SSL_read(tls_.get(), into.data(), static_cast<int>(into.size()))
+                          : ::recv(socket_.native_handle(), into.data(), into.size(), 0);
+    return got > 0 ? static_cast<size_t>(got) : 0;
   }
   void note(const SpdyFrame& frame) {
     if (frame.type == SpdyType::ping) {
@@ -174,6 +198,7 @@ class SpdyClient {
   boost::asio::io_context io_;
   boost::asio::ip::tcp::socket socket_;
   std::unique_ptr<boost::beast::websocket::stream<boost::asio::ip::tcp::socket&>> websocket_;
+  std::unique_ptr<SSL, decltype([](SSL* session) { ::SSL_free(session); })> tls_;
   std::string host_, target_;
   unsigned status_ = 0;
   std::map<std::string, std::string> headers_;

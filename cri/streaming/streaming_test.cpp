@@ -55,7 +55,7 @@ constexpr AskedStreams kAll{.in = true, .out = true, .err = true, .terminal = fa
 
 class StreamingTest : public testing::Test {
  protected:
-  StreamingTest() : server_(*StreamingServer::start("127.0.0.1", 0)) {}
+  StreamingTest() : server_(*StreamingServer::start()) {}
   std::string offer(const std::string& command) {
     return *server_->offer("exec", CommandOffer{kAll, [command] { return run_shell(command); }});
   }

@@ -5,10 +5,9 @@
 #include <optional>
 #include <string>
 
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/http.hpp>
 
-#include "common/loop.h"
+#include "cri/streaming/client_socket.h"
 
 namespace keelson::cri {
 
@@ -40,8 +39,8 @@ Response refuse_plain();
 /// 404: used, too old, or never made.
 Response refuse_token();
 
-Task<> send_response(asio::ip::tcp::socket* socket, Response response);
+Task<> send_response(ClientSocket* socket, Response response);
 /// The same, and then Kind::invalid with its text.
-Task<> send_refusal(asio::ip::tcp::socket* socket, Response response);
+Task<> send_refusal(ClientSocket* socket, Response response);
 
 }  // namespace keelson::cri

@@ -2,6 +2,9 @@
 // One pod's life through the command line.
 #include <fmt/format.h>
 
+#include <fstream>
+
+#include "tests/support/certificates.h"
 #include "tests/support/cluster_images.h"
 #include "tests/support/node_fixture.h"
 
@@ -53,6 +56,25 @@ TEST_F(LifecycleTest, LogsExecAndDescribe) {
   }
   auto spans = keelson({"timeline", "shell"}).out;
   EXPECT_NE(spans.find("sandbox"), std::string::npos) << spans;
+}
+
+// The flags of the streaming server, and both ends of its TLS; more input than the buffers on the way hold.
+TEST_F(LifecycleTest, ExecOverTls) {
+  const auto pair = TestAuthority().issue("node");
+  std::ofstream(home() + "/tls.crt") << pair.certificate;
+  std::ofstream(home() + "/tls.key") << pair.key;
+  const std::vector<std::string> flags = {"--stream-tls-cert-file", home() + "/tls.crt", "--stream-tls-key-file",
+                                          home() + "/tls.key"};
+  kill_node();
+  start_node(flags);
+  apply("shell.yaml", shell_pod("shell", "trap 'exit 0' TERM; while :; do sleep 1; done"));
+  wait_ready("shell");
+  const auto asked = keelson({"exec", "shell", "--", "sh", "-c", "echo $((6 * 7)); echo err >&2; exit 5"});
+  EXPECT_EQ(asked.out, "42\n") << asked.error;
+  EXPECT_EQ(asked.error, "err\n");
+  EXPECT_EQ(asked.code, 5);
+  const std::string input(3 << 20, 'x');
+  EXPECT_TRUE(keelson({"exec", "-i", "shell", "--", "cat"}, input).out == input);
 }
 
 TEST_F(LifecycleTest, CrashBacksOffAndKeepsThePreviousLog) {

@@ -184,11 +184,11 @@ void NodeTest::remove(const std::string& file) {
   fs::remove(home_ + "/manifests/" + file);
 }
 
-Output NodeTest::keelson(const std::vector<std::string>& arguments) {
+Output NodeTest::keelson(const std::vector<std::string>& arguments, const std::string& input) {
   // A call that hangs fails (124) instead of hanging the tests.
   std::vector<std::string> command = {"timeout", "20", bin_ + "/keelson", "--run", home_ + "/run"};
   command.insert(command.end(), arguments.begin(), arguments.end());
-  return run(command);
+  return run(command, input);
 }
 
 boost::json::value NodeTest::pod(const std::string& name) {

@@ -53,8 +53,8 @@ class NodeTest : public ::testing::Test {
   void apply(const std::string& file, const std::string& yaml);
   void remove(const std::string& file);
 
-  /// The CLI against this node.
-  Output keelson(const std::vector<std::string>& arguments);
+  /// The CLI against this node; `input` is its standard input.
+  Output keelson(const std::vector<std::string>& arguments, const std::string& input = "");
   /// `get pod NAME -o json`; null while there is none.
   boost::json::value pod(const std::string& name);
   /// Polls until `condition` holds; fails the test, with the pods, events and the node's log, after `limit`.

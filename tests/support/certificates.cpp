@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// certificates.h by OpenSSL.
+#include "tests/support/certificates.h"
+
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+
+namespace keelson::testing {
+
+namespace {
+
+template <class T, void (*Free)(T*)>
+using Owned = std::unique_ptr<T, decltype([](T* object) { Free(object); })>;
+using OwnedKey = Owned<EVP_PKEY, &::EVP_PKEY_free>;
+using OwnedCertificate = Owned<X509, &::X509_free>;
+
+// What `write` puts into a BIO.
+template <class Write>
+std::string text_of(Write write) {
+  BIO* bio = ::BIO_new(::BIO_s_mem());
+  write(bio);
+  char* data = nullptr;
+  const auto size = ::BIO_get_mem_data(bio, &data);
+  std::string text(data, static_cast<size_t>(size));
+  ::BIO_free(bio);
+  return text;
+}
+
+std::string pem_of(X509* certificate) {
+  return text_of([&](BIO* bio) { ::PEM_write_bio_X509(bio, certificate); });
+}
+
+void extend(X509* certificate, int nid, const char* value) {
+  X509_EXTENSION* extension = ::X509V3_EXT_conf_nid(nullptr, nullptr, nid, value);
+  ::X509_add_ext(certificate, extension, -1);
+  ::X509_EXTENSION_free(extension);
+}
+
+// Not signed yet.
+OwnedCertificate make(const std::string& name, EVP_PKEY* key, X509_NAME* issuer) {
+  static long serial = 0;
+  OwnedCertificate made(::X509_new());
+  ::X509_set_version(made.get(), 2);
+  ::ASN1_INTEGER_set(::X509_get_serialNumber(made.get()), ++serial);
+  ::X509_gmtime_adj(::X509_getm_notBefore(made.get()), -60);
+  ::X509_gmtime_adj(::X509_getm_notAfter(made.get()), 3600);
+  ::X509_set_pubkey(made.get(), key);
+  X509_NAME* subject = ::X509_get_subject_name(made.get());
+  ::X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(name.c_str()), -1,
+                               -1, 0);
+  ::X509_set_issuer_name(made.get(), issuer == nullptr ? subject : issuer);
+  return made;
+}
+
+}  // namespace
+
+struct TestAuthority::Key {
+  OwnedKey key;
+  OwnedCertificate certificate;
+};
+
+TestAuthority::TestAuthority() : key_(std::make_unique<Key>()) {
+  key_->key.reset(::EVP_EC_gen("P-256"));
+  key_->certificate = make("test authority", key_->key.get(), nullptr);
+  extend(key_->certificate.get(), NID_basic_constraints, "critical,CA:TRUE");
+  ::X509_sign(key_->certificate.get(), key_->key.get(), ::EVP_sha256());
+  pem_ = pem_of(key_->certificate.get());
+}
+
+TestAuthority::~TestAuthority() = default;
+
+TestCertificate TestAuthority::issue(const std::string& name) {
+  const OwnedKey key(::EVP_EC_gen("P-256"));
+  const auto made = make(name, key.get(), ::X509_get_subject_name(key_->certificate.get()));
+  extend(made.get(), NID_subject_alt_name, "DNS:localhost,IP:127.0.0.1,IP:::1");
+  ::X509_sign(made.get(), key_->key.get(), ::EVP_sha256());
+  const auto write = [&](BIO* bio) {
+    ::PEM_write_bio_PrivateKey(bio, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
+  };
+  return {.certificate = pem_of(made.get()), .key = text_of(write)};
+}
+
+}  // namespace keelson::testing

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Certificates for tests: an authority made on the spot, and what it issues.
+#pragma once
+
+#include <memory>
+#include <string>
+
+namespace keelson::testing {
+
+/// In PEM; the key is a P-256 one without a password.
+struct TestCertificate {
+  std::string certificate;
+  std::string key;
+};
+
+/// An authority of its own each time.
+class TestAuthority {
+ public:
+  TestAuthority();
+  ~TestAuthority();
+
+  /// The authority's own certificate, for those who are to trust it.
+  const std::string& certificate() const { return pem_; }
+  /// Good for an hour, for 127.0.0.1, ::1 and localhost, as server and as client. `name` is its common name.
+  TestCertificate issue(const std::string& name);
+
+ private:
+  struct Key;
+  std::unique_ptr<Key> key_;
+  std::string pem_;
+};
+
+}  // namespace keelson::testing
