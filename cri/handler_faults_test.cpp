@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Handlers whose runtime fails, hangs or disappears, and daemons and shims that are killed over theirs.
 #include "cri/handler_fixture.h"
+#include "cri/shim/client.h"
 
 namespace keelson::cri {
 namespace {
@@ -81,6 +82,30 @@ TEST_F(HandlerFaults, AStartThatFailsIsAnExit) {
   EXPECT_EQ(status_of(id).status().exit_code(), 128);
   EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
   EXPECT_EQ(entries(options_.run_dir + "/oci/script"), 0);
+}
+
+TEST_F(HandlerFaults, AStartUnderWayIsNoNewsToANewDaemon) {
+  use_script("[ \"$verb\" != start ] || { touch " + dir_ + "/starting; while [ ! -e " + dir_ +
+             "/go ]; do sleep 0.02; done; }\nexec " + kRunc + " \"$@\"");
+  std::string sandbox;
+  ASSERT_TRUE(run_sandbox_of("script", sandbox_config("slow"), &sandbox).ok());
+  std::string id;
+  ASSERT_TRUE(create(sandbox, container_config("main", {"sleep", "1000"}), &id).ok());
+  std::jthread caller([&] { EXPECT_TRUE(start_container(id).ok()); });
+  while (!fs::exists(dir_ + "/starting")) {
+    std::this_thread::yield();
+  }
+  // As a daemon asks that has just come, after one that was killed over the start.
+  auto line = shim::ShimClient::connect(options_.run_dir + "/sandboxes/" + sandbox, std::chrono::seconds(5));
+  ASSERT_TRUE(line) << line.error().message();
+  const auto statuses = (*line)->state();
+  ASSERT_TRUE(statuses);
+  ASSERT_EQ(statuses->size(), 1U);
+  EXPECT_EQ(statuses->front().state, shim::ProcessState::running);
+  EXPECT_GT(statuses->front().started_at, 0);
+  std::ofstream(dir_ + "/go") << "";
+  caller.join();
+  EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
 }
 
 TEST_F(HandlerFaults, AKillThatFailsIsDoneByTheShim) {

@@ -40,6 +40,11 @@ bool ContainerTable::is_made_by_runtime(const Request& request) const {
   return found != containers_.end() && request.exec_id.empty() && oci::made_by_runtime(found->second->spec);
 }
 
+bool ContainerTable::is_being_started(const std::string& id) const {
+  return std::ranges::any_of(
+      calls_, [&](const auto& entry) { return entry.second.container_id == id && entry.second.verb == Verb::start; });
+}
+
 Result<> ContainerTable::create_by_runtime(uint32_t number, std::unique_ptr<Container> container, ChildStdio stdio) {
   const auto& spec = container->spec;
   KEELSON_TRY(auto child, oci::call_create(spec, std::move(stdio), sandbox_));

@@ -7,6 +7,7 @@
 #include <termios.h>
 
 #include "common/cgroup/kill.h"
+#include "common/clock.h"
 
 namespace keelson::cri::shim {
 
@@ -83,6 +84,11 @@ Answer ContainerTable::state() const {
   Answer answer;
   for (const auto& [id, container] : containers_) {
     answer.statuses.push_back(container->process.status);
+    if (is_being_started(id)) {
+      // Who asks now has not heard the one who asked for it; if it fails, that is told as an exit.
+      answer.statuses.back().state = ProcessState::running;
+      answer.statuses.back().started_at = real_clock().wall().time_since_epoch().count();
+    }
     for (const auto& [exec_id, process] : container->execs) {
       answer.statuses.push_back(process.status);
     }

@@ -82,6 +82,7 @@ class ContainerTable {
   Result<> create_by_runtime(uint32_t number, std::unique_ptr<Container> container, ChildStdio stdio);
   Result<> start_by_runtime(uint32_t number, const Container& container);
   Result<> exec_by_runtime(uint32_t number, Container& container, const Request& request, ChildStdio stdio);
+  bool is_being_started(const std::string& id) const;
   void watch_call(Call call);
   void hear_call(int channel);
   void call_ended(const Call& call, Result<Fd> outcome);
