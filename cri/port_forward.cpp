@@ -37,6 +37,12 @@ grpc::Status RuntimeService::PortForward(grpc::ServerContext*, const v1::PortFor
   }
   const auto netns = (*sandbox)->read([](const auto& record) { return record.netns_path(); });
   ForwardOffer offer{.sandbox = (*sandbox)->id(), .netns = netns.empty() ? "host" : netns, .open_socket = tcp_socket};
+  for (const auto port : request->port()) {
+    if (port < 1 || port > 65535) {
+      return to_status(Result<>(fail(Kind::invalid, "port {} is not one from 1 to 65535", port)));
+    }
+    offer.ports.push_back(static_cast<uint16_t>(port));
+  }
   if (!netns.empty()) {
     offer.open_socket = [netns](int family) { return socket_inside(netns, family); };
   }

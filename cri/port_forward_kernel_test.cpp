@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "cri/runtime_fixture.h"
+#include "cri/streaming/forward_test_client.h"
 #include "cri/streaming/spdy_test_client.h"
 
 namespace keelson::cri {
@@ -54,6 +55,34 @@ TEST_F(PortForwardRpc, IntoThePodsOwnNetwork) {
   client.open({{"streamtype", "data"}, {"port", "8080"}, {"requestid", "2"}});
   EXPECT_THAT(client.read_stream(gone), HasSubstr("error forwarding port 8080"));
   EXPECT_FALSE(port_forward(sandbox, &url).ok());
+  EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
+}
+
+// The ports of the RPC, as the kubelet's clients name them.
+TEST_F(PortForwardRpc, WebSocketChannelsIntoThePodsOwnNetwork) {
+  const auto sandbox = run_sandbox_in(v1::POD);
+  const auto id = run_container(
+      sandbox, container_config("main", {"sh", "-c", "echo pod > /tmp.txt; exec busybox httpd -f -p 8080 -h /"}));
+  v1::ExecSyncResponse output;
+  ASSERT_TRUE(
+      exec(id, {"sh", "-c", "until busybox grep -q :1F90 /proc/net/tcp*; do busybox usleep 1000; done"}, 20, &output)
+          .ok());
+  v1::PortForwardRequest request;
+  request.set_pod_sandbox_id(sandbox);
+  request.add_port(8080);
+  request.add_port(8081);
+  v1::PortForwardResponse response;
+  ASSERT_TRUE(call(&v1::RuntimeService::Stub::PortForward, request, response).ok());
+  ForwardClient client(response.url(), "", "v4.channel.k8s.io");
+  ASSERT_EQ(client.status(), 101u);
+  client.send(std::string(1, 0) + "GET /tmp.txt HTTP/1.0\r\n\r\n");
+  const auto answer = client.read_to_end(0);
+  EXPECT_EQ(answer.substr(0, 2), "\x90\x1f");
+  EXPECT_THAT(answer, HasSubstr("\r\n\r\npod\n"));
+  EXPECT_THAT(client.read_to_end(3), HasSubstr("inside namespace \"" + sandbox + "\", IPv4: dial tcp4"));
+  request.add_port(65536);
+  EXPECT_EQ(call(&v1::RuntimeService::Stub::PortForward, request, response).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
 }
 

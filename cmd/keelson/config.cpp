@@ -11,6 +11,8 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include "common/duration.h"
+
 namespace keelson::cli {
 
 namespace {
@@ -111,26 +113,6 @@ Result<> check_streaming(const NodeConfig& config) {
 }
 
 }  // namespace
-
-Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
-  using std::chrono::milliseconds;
-  static constexpr std::pair<std::string_view, milliseconds> kUnits[] = {
-      {"ms", milliseconds(1)}, {"h", std::chrono::hours(1)}, {"m", std::chrono::minutes(1)}, {"s", milliseconds(1000)}};
-  milliseconds sum{};
-  auto rest = text;
-  do {
-    uint32_t count = 0;
-    const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), count);
-    rest.remove_prefix(static_cast<size_t>(end - rest.data()));
-    const auto* unit = std::ranges::find_if(kUnits, [&](const auto& known) { return rest.starts_with(known.first); });
-    if (error != std::errc() || unit == std::end(kUnits)) {
-      return fail(Kind::invalid, "'{}' is not a duration like 4h, 90s or 500ms", text);
-    }
-    rest.remove_prefix(unit->first.size());
-    sum += count * unit->second;
-  } while (!rest.empty());
-  return sum;
-}
 
 Result<uint16_t> parse_port(std::string_view text) {
   uint16_t port = 0;

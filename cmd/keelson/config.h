@@ -8,7 +8,6 @@
 // Flags override the file. Unknown keys are refused by name, with the nearest known one; all errors come at once.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -55,10 +54,6 @@ struct Setting {
   std::variant<std::string NodeConfig::*, std::vector<std::string> NodeConfig::*, bool NodeConfig::*> field;
   const char* help;
 };
-
-/// A duration as Go writes it: "4h", "1h30m", "90s", "500ms"; parts of any of these units, biggest first or not, each a
-/// whole number. Kind::invalid.
-Result<std::chrono::milliseconds> parse_duration(std::string_view text);
 
 /// 0 to 65535. Kind::invalid.
 Result<uint16_t> parse_port(std::string_view text);

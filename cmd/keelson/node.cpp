@@ -20,6 +20,7 @@
 #include "agent/config/node_pod_configs.h"
 #include "agent/container_prober.h"
 #include "agent/cri_pod_runtime.h"
+#include "common/duration.h"
 #include "common/fd.h"
 #include "common/log.h"
 #include "common/memory.h"
@@ -102,7 +103,8 @@ Result<std::unique_ptr<cri::Server>> start_runtime(const NodeConfig& config) {
   options.registry_config_dir = config.registry_config_dir;
   options.streaming_address = config.stream_server_address;
   KEELSON_TRY(options.streaming_port, parse_port(config.stream_server_port));
-  KEELSON_TRY(options.streaming_idle, parse_duration(config.stream_idle_timeout));
+  KEELSON_TRY(const auto idle, parse_duration(config.stream_idle_timeout));
+  options.streaming_idle = std::chrono::ceil<std::chrono::milliseconds>(idle);
   options.streaming_tls_cert_file = config.stream_tls_cert_file;
   options.streaming_tls_key_file = config.stream_tls_key_file;
   options.default_cgroup_parent = (config.cgroup_root == "/" ? "" : config.cgroup_root) + "/keelson";

@@ -2,12 +2,12 @@
 // Challenges and tokens.
 #include "cri/image/auth.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <cctype>
 
 #include <boost/json/parse.hpp>
+
+#include "cri/base64.h"
 
 namespace keelson::cri::image {
 
@@ -16,26 +16,6 @@ namespace json = boost::json;
 namespace {
 
 constexpr size_t kMaxAnswer = 1 << 20;
-
-std::string base64(const std::string& text) {
-  std::string out(4 * ((text.size() + 2) / 3) + 1, '\0');
-  auto* to = reinterpret_cast<unsigned char*>(out.data());
-  int size = ::EVP_EncodeBlock(to, reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
-  out.resize(static_cast<size_t>(size));
-  return out;
-}
-
-Result<std::string> from_base64(const std::string& text) {
-  std::string out(text.size() + 4, '\0');
-  auto* to = reinterpret_cast<unsigned char*>(out.data());
-  int size = ::EVP_DecodeBlock(to, reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
-  if (size < 0) {
-    return fail(Kind::invalid, "credentials: auth is not base64");
-  }
-  out.resize(static_cast<size_t>(size));
-  out.erase(std::min(out.find('\0'), out.size()));  // of padding
-  return out;
-}
 
 std::string lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
@@ -145,16 +125,17 @@ std::vector<Challenge> parse_challenges(const std::string& header) {
 
 Result<std::string> basic_authorization(const Credentials& credentials) {
   if (!credentials.username.empty()) {
-    return "Basic " + base64(credentials.username + ":" + credentials.password);
+    return "Basic " + base64_of(credentials.username + ":" + credentials.password);
   }
   if (credentials.auth.empty()) {
     return "";
   }
-  KEELSON_TRY(auto pair, from_base64(credentials.auth));
+  KEELSON_TRY(auto pair, from_base64(credentials.auth).context("credentials: auth"));
+  pair.erase(std::min(pair.find('\0'), pair.size()));  // some tools encode what they pad
   if (pair.find(':') == std::string::npos) {
     return fail(Kind::invalid, "credentials: auth has no ':'");
   }
-  return "Basic " + base64(pair);
+  return "Basic " + base64_of(pair);
 }
 
 Result<std::string> answer(HttpClient& client, const std::vector<std::string>& challenges,

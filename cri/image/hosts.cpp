@@ -2,6 +2,8 @@
 // Reading hosts.toml.
 #include "cri/image/hosts.h"
 
+#include <strings.h>
+
 #include <algorithm>
 #include <stdexcept>
 #include <utility>
@@ -11,7 +13,9 @@
   static_cast<void>((expression) ? 0 : throw std::invalid_argument("not TOML; look for a wrong key or quote"))
 #include <toml++/toml.h>
 
+#include "common/duration.h"
 #include "common/fd.h"
+#include "cri/key_pair.h"
 
 namespace keelson::cri::image {
 
@@ -24,6 +28,8 @@ struct File {
   std::string folder;
   std::string registry;
   std::string path() const { return folder + "/hosts.toml"; }
+  /// A path that it names.
+  std::string beside(const std::string& name) const { return name.starts_with('/') ? name : folder + "/" + name; }
 };
 
 std::string default_server(const std::string& registry) {
@@ -97,10 +103,64 @@ Result<> read_authorities(const File& file, const toml::node& node, RegistryHost
   // Beside the system's, as containerd has it.
   host.tls.ca_pem = read_file(kSystemAuthorities).value_or("");
   for (const auto& path : paths) {
-    KEELSON_TRY(auto pem, read_file(path.starts_with('/') ? path : file.folder + "/" + path));
+    KEELSON_TRY(auto pem, read_certificates(file.beside(path)).context("ca"));
     host.tls.ca_pem += "\n" + pem;
   }
   return {};
+}
+
+/// One entry of `client`: certificate and key in one file (no second path), or in two.
+Result<> read_client(const File& file, const std::string& certificate, const std::string& key, RegistryHost& host) {
+  auto& pair = host.tls.client.emplace_back();
+  const auto in = file.beside(certificate);
+  const auto key_in = key.empty() ? in : file.beside(key);
+  KEELSON_TRY(pair.certificate, read_certificates(in));
+  KEELSON_TRY(pair.key, read_private_key(key_in));
+  if (!fits(pair)) {
+    return fail(Kind::invalid, "{}: not the key of the certificate in {}", key_in, in);
+  }
+  return {};
+}
+
+Result<> read_clients(const File& file, const toml::node& node, RegistryHost& host) {
+  if (const auto* text = node.as_string()) {
+    return read_client(file, text->get(), "", host).context("client");
+  }
+  const auto* list = node.as_array();
+  if (list == nullptr) {
+    return fail(Kind::invalid, "client: expected a text, or a list of texts or of pairs");
+  }
+  for (size_t i = 0; i < list->size(); ++i) {
+    const auto* text = list->get(i)->as_string();
+    const auto* pair = list->get(i)->as_array();
+    const bool two = pair != nullptr && pair->size() == 2 && pair->get(0)->is_string() && pair->get(1)->is_string();
+    if (text == nullptr && !two) {
+      return fail(Kind::invalid, "client[{}]: expected a text or a pair of texts", i);
+    }
+    KEELSON_DO(read_client(file, text != nullptr ? text->get() : pair->get(0)->as_string()->get(),
+                           text != nullptr ? "" : pair->get(1)->as_string()->get(), host)
+                   .context("client[{}]", i));
+  }
+  return {};
+}
+
+Result<> read_dial_timeout(const toml::node& node, RegistryHost& host) {
+  const auto* text = node.as_string();
+  if (text == nullptr) {
+    return fail(Kind::invalid, "dial_timeout: expected a text like \"1s\"");
+  }
+  KEELSON_TRY(const auto limit, parse_duration(text->get()).context("dial_timeout"));
+  host.dial_timeout = std::chrono::ceil<std::chrono::milliseconds>(limit);
+  return {};
+}
+
+/// False if it is not there.
+Result<bool> read_flag(const toml::table& table, const char* key) {
+  const auto* node = table.get(key);
+  if (node != nullptr && !node->is_boolean()) {
+    return fail(Kind::invalid, "{}: expected true or false", key);
+  }
+  return node != nullptr && node->as_boolean()->get();
 }
 
 Result<> read_headers(const toml::table& table, RegistryHost& host) {
@@ -118,17 +178,31 @@ Result<> read_headers(const toml::table& table, RegistryHost& host) {
 
 Result<> read_capabilities(const toml::node& node, RegistryHost& host) {
   KEELSON_TRY(auto names, texts(node, "capabilities"));
-  host.resolve = std::find(names.begin(), names.end(), "resolve") != names.end();
-  host.pull = std::find(names.begin(), names.end(), "pull") != names.end();
+  if (names.empty()) {
+    return {};  // all
+  }
+  host.resolve = host.pull = false;
+  for (const auto& name : names) {
+    const auto is = [&](const char* known) { return ::strcasecmp(name.c_str(), known) == 0; };
+    if (!is("resolve") && !is("pull") && !is("push")) {
+      return fail(Kind::invalid, "capabilities: \"{}\" is none of pull, resolve, push", name);
+    }
+    host.resolve |= is("resolve");
+    host.pull |= is("pull");
+  }
   return {};
 }
 
 Result<RegistryHost> read_host(const File& file, const std::string& url, const toml::table& table) {
   RegistryHost host;
-  KEELSON_DO(set_url(host, url, table["override_path"].value_or(false)));
-  host.tls.skip_verify = table["skip_verify"].value_or(false);
-  if (table.contains("client")) {
-    return fail(Kind::unsupported, "client: certificates of our own are not supported");
+  KEELSON_TRY(const auto whole_path, read_flag(table, "override_path"));
+  KEELSON_DO(set_url(host, url, whole_path));
+  KEELSON_TRY(host.tls.skip_verify, read_flag(table, "skip_verify"));
+  if (const auto* node = table.get("client")) {
+    KEELSON_DO(read_clients(file, *node, host));
+  }
+  if (const auto* node = table.get("dial_timeout")) {
+    KEELSON_DO(read_dial_timeout(*node, host));
   }
   if (const auto* node = table.get("capabilities")) {
     KEELSON_DO(read_capabilities(*node, host));
@@ -168,10 +242,20 @@ Result<std::vector<RegistryHost>> read_hosts(const File& file, const toml::table
   return out;
 }
 
+/// "r.test:5000" is "r.test_5000_" where a colon may not stand in a name.
+std::string port_folder(std::string registry) {
+  const auto colon = registry.rfind(':');
+  if (colon != std::string::npos && colon > 0) {
+    registry[colon] = '_';
+    registry += '_';
+  }
+  return registry;
+}
+
 }  // namespace
 
 Result<std::vector<RegistryHost>> hosts_for(const std::string& config_dir, const std::string& registry) {
-  for (const auto& name : {registry, std::string("_default")}) {
+  for (const auto& name : {port_folder(registry), registry, std::string("_default")}) {
     File file{.folder = config_dir + "/" + name, .registry = registry};
     auto text = config_dir.empty() ? Result<std::string>(fail(Kind::not_found, "no folder")) : read_file(file.path());
     if (!text && text.error().kind() == Kind::not_found) {

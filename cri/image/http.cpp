@@ -3,6 +3,7 @@
 #include "cri/image/http.h"
 
 #include <curl/curl.h>
+#include <fmt/format.h>
 #include <strings.h>
 
 #include <algorithm>
@@ -10,11 +11,13 @@
 #include <memory>
 #include <optional>
 
+#include "cri/image/client_certificates.h"
+
 namespace keelson::cri::image {
 
 namespace {
 
-constexpr long kConnectSeconds = 15;
+constexpr std::chrono::milliseconds kConnectTime{15'000};
 constexpr long kStallSeconds = 30;
 constexpr long kMaxRedirects = 5;
 constexpr std::chrono::seconds kMaxRetryAfter{3600};
@@ -69,6 +72,11 @@ size_t on_header(char* data, size_t one, size_t count, void* user) {
   return one * count;
 }
 
+CURLcode on_ssl_context(CURL*, void* context, void* pairs) {
+  offer_certificates(static_cast<SSL_CTX*>(context), *static_cast<const std::vector<KeyPair>*>(pairs));
+  return CURLE_OK;
+}
+
 void set_options(CURL* handle, const HttpRequest& request, curl_slist* headers, Transfer& transfer, char* message) {
   bool https = request.url.starts_with("https:");
   ::curl_easy_setopt(handle, CURLOPT_URL, request.url.c_str());
@@ -79,7 +87,8 @@ void set_options(CURL* handle, const HttpRequest& request, curl_slist* headers, 
   ::curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers);
   ::curl_easy_setopt(handle, CURLOPT_USERAGENT, "keelson");
   ::curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
-  ::curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
+  const auto connect = request.connect_timeout.count() == 0 ? kConnectTime : request.connect_timeout;
+  ::curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(connect.count()));
   ::curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeout.count()));
   ::curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, 1L);
   ::curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, kStallSeconds);
@@ -96,12 +105,28 @@ void set_options(CURL* handle, const HttpRequest& request, curl_slist* headers, 
     ::curl_easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, 0L);
     ::curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, 0L);
   }
+  if (!request.tls.client.empty()) {
+    ::curl_easy_setopt(handle, CURLOPT_SSL_CTX_FUNCTION, &on_ssl_context);
+    ::curl_easy_setopt(handle, CURLOPT_SSL_CTX_DATA, &request.tls.client);
+  }
   if (!request.tls.ca_pem.empty()) {
     curl_blob blob{.data = const_cast<char*>(request.tls.ca_pem.data()),
                    .len = request.tls.ca_pem.size(),
                    .flags = CURL_BLOB_COPY};
     ::curl_easy_setopt(handle, CURLOPT_CAINFO_BLOB, &blob);
   }
+}
+
+/// What the server's TLS alert says about our certificate; empty if it is about something else (RFC 8446 section 6.2).
+const char* certificate_trouble(std::string_view message) {
+  const auto has = [&](std::string_view alert) { return message.find(alert) != std::string_view::npos; };
+  if (has("alert certificate required") || has("alert handshake failure")) {
+    return "the server may want a client certificate: name one that it knows by `client` in hosts.toml";
+  }
+  const bool refused = has("alert bad certificate") || has("alert unknown ca") || has("alert certificate unknown") ||
+                       has("alert certificate expired") || has("alert certificate revoked") ||
+                       has("alert unsupported certificate") || has("alert access denied") || has("alert decrypt error");
+  return refused ? "the server refuses the client certificate that hosts.toml names" : "";
 }
 
 Error error_of(CURL* handle, CURLcode code, const char* message, std::chrono::milliseconds timeout) {
@@ -111,6 +136,9 @@ Error error_of(CURL* handle, CURLcode code, const char* message, std::chrono::mi
   ::curl_easy_getinfo(handle, CURLINFO_TOTAL_TIME_T, &total);
   if (code == CURLE_OPERATION_TIMEDOUT && std::chrono::microseconds(total) >= timeout) {
     return {Kind::timeout, "no answer in time"};
+  }
+  if (const std::string trouble = certificate_trouble(message); !trouble.empty()) {
+    return {Kind::permission, fmt::format("{} ({})", trouble, message)};
   }
   bool broken = code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_GOT_NOTHING ||
                 code == CURLE_PARTIAL_FILE || code == CURLE_HTTP2 || code == CURLE_HTTP2_STREAM ||

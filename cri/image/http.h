@@ -10,13 +10,15 @@
 #include <vector>
 
 #include "common/result.h"
+#include "cri/key_pair.h"
 
 namespace keelson::cri::image {
 
-/// Whom to trust.
+/// Whom to trust, and who we are.
 struct Tls {
-  std::string ca_pem;        ///< instead of the system's authorities, if not empty
-  bool skip_verify = false;  ///< hosts.toml skip_verify
+  std::string ca_pem;           ///< instead of the system's authorities, if not empty
+  bool skip_verify = false;     ///< hosts.toml skip_verify
+  std::vector<KeyPair> client;  ///< ours; which one is shown: client_certificates.h
 };
 
 struct HttpRequest {
@@ -24,7 +26,8 @@ struct HttpRequest {
   std::vector<std::string> headers;  ///< "Accept: text/plain"
   std::string form;                  ///< POSTed as application/x-www-form-urlencoded; empty is GET
   Tls tls;
-  std::chrono::milliseconds timeout{};  ///< on all of it, redirects too
+  std::chrono::milliseconds timeout{};          ///< on all of it, redirects too
+  std::chrono::milliseconds connect_timeout{};  ///< until a connection is made, TLS too; 0: 15 s
   /// Called with each piece of the body and the status before it; an error ends the transfer and is what send()
   /// returns.
   std::function<Result<>(int status, std::string_view data)> body;
@@ -49,7 +52,8 @@ class HttpClient {
   HttpClient& operator=(const HttpClient&) = delete;
 
   /// Any status is success. Redirects are followed, from https only to https; an Authorization header stays with the
-  /// first host. Kind::unavailable: not reached, or kBroken; timeout. The error names no URL and no header.
+  /// first host. Kind::unavailable: not reached, or kBroken; timeout;
+  /// permission: the server wants a certificate of ours, or does not accept it. The error names no URL and no header.
   Result<HttpResponse> send(const HttpRequest& request);
 
  private:

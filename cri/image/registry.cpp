@@ -132,6 +132,7 @@ Result<> Repository::authorize(const HttpResponse& response, const std::string& 
     return {};  // another thread has met the challenge meanwhile
   }
   HttpRequest request{.url = "", .headers = {}, .form = "", .tls = host_.tls, .timeout = time_left(), .body = {}};
+  request.connect_timeout = host_.dial_timeout;
   KEELSON_TRY(auto value, answer(client_, response.challenges, credentials_, "repository:" + path_ + ":pull",
                                  host_.url.starts_with("http:"), std::move(request)));
   if (value == used) {
@@ -151,6 +152,7 @@ Result<HttpResponse> Repository::send_once(const std::string& path, const std::s
                         .tls = host_.tls,
                         .timeout = time_left(),
                         .body = {}};
+    request.connect_timeout = host_.dial_timeout;
     request.headers.push_back(accept);
     std::string used;
     {

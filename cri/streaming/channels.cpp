@@ -2,13 +2,16 @@
 // channels.h.
 #include "cri/streaming/channels.h"
 
+#include <algorithm>
+
 #include <boost/json.hpp>
 
 namespace keelson::cri {
 
 namespace json = boost::json;
 
-bool has_protocol(std::string_view offered, std::string_view name) {
+std::vector<std::string_view> names_in(std::string_view offered) {
+  std::vector<std::string_view> names;
   while (!offered.empty()) {
     const auto comma = offered.find(',');
     auto one = offered.substr(0, comma);
@@ -19,16 +22,17 @@ bool has_protocol(std::string_view offered, std::string_view name) {
     while (one.ends_with(' ')) {
       one.remove_suffix(1);
     }
-    if (one == name) {
-      return true;
+    if (!one.empty()) {
+      names.push_back(one);
     }
   }
-  return false;
+  return names;
 }
 
 std::optional<std::string_view> choose_protocol(std::string_view offered) {
+  const auto names = names_in(offered);
   for (const auto name : {kProtocolV5, kProtocolV4}) {
-    if (has_protocol(offered, name)) {
+    if (std::ranges::find(names, name) != names.end()) {
       return name;
     }
   }

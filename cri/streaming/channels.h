@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/result.h"
 
@@ -20,11 +21,11 @@ enum class Channel : uint8_t { in = 0, out = 1, err = 2, error = 3, resize = 4, 
 inline constexpr std::string_view kProtocolV5 = "v5.channel.k8s.io";
 inline constexpr std::string_view kProtocolV4 = "v4.channel.k8s.io";
 
+/// The protocols of Sec-WebSocket-Protocol, comma-separated, in the client's order.
+std::vector<std::string_view> names_in(std::string_view offered);
+
 /// WebSocket: the newest of ours that is in the client's comma-separated offer; nullopt if none is.
 std::optional<std::string_view> choose_protocol(std::string_view offered);
-
-/// Whether a comma-separated offer names a protocol.
-bool has_protocol(std::string_view offered, std::string_view name);
 
 /// A terminal's size, in characters.
 struct TerminalSize {

@@ -3,43 +3,25 @@
 #include "cri/streaming/port_forward.h"
 
 #include <fmt/format.h>
-#include <sys/socket.h>
-
-#include <cctype>
-
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/write.hpp>
 
 #include "cri/streaming/forward_pairs.h"
+#include "cri/streaming/forward_socket.h"
 
 namespace keelson::cri {
 
 namespace {
 
-using asio::ip::tcp;
 using namespace asio::experimental::awaitable_operators;
 
-constexpr size_t kChunk = 32 << 10;
-constexpr size_t kMostQueued = 8;  // chunks
 constexpr size_t kMostForwards = 1000;
-constexpr std::chrono::seconds kConnectTime{30};
 
 struct Forward {
   Forward(Loop& loop, ForwardStream s, uint32_t number)
-      : stream(std::move(s)), data(number), socket(loop.io()), upward(loop.io(), kMostQueued) {}
-  // Ends both directions from outside: their next step fails.
-  void abort() {
-    aborted = true;
-    boost::system::error_code ignored;
-    socket.close(ignored);
-    upward.close();
-  }
+      : stream(std::move(s)), data(number), socket(loop, stream.port) {}
   const ForwardStream stream;
   const uint32_t data;  // stream numbers
   uint32_t error = 0;   // 0: not opened yet, or ended
-  bool aborted = false;
-  tcp::socket socket;
-  asio::experimental::channel<void(boost::system::error_code, std::string)> upward;  // an empty text: the end
+  ForwardSocket socket;
 };
 
 // Shared by the reader and the forwards, which outlive it for a moment.
@@ -66,116 +48,32 @@ Task<> end_error(SessionPtr session, ForwardPtr forward, std::string text) {
   co_return co_await session->connection.write(stream, std::move(text), true);
 }
 
-std::string failure_text(const Session& session, const Forward& forward, const Error& error) {
-  return fmt::format(
-      "error forwarding port {} to pod {}, uid : failed to execute portforward in network namespace \"{}\": {}",
-      forward.stream.port, session.offer.sandbox, session.offer.netns, error.message());
-}
-
-Task<> connect_to(Forward* forward, Fd fd, tcp::endpoint to) {
-  if (forward->aborted) {
-    co_return fail(Kind::cancelled, "closed");
-  }
-  boost::system::error_code error;
-  forward->socket.assign(to.protocol(), fd.release(), error);
-  if (!error) {
-    auto [failed] = co_await forward->socket.async_connect(to, use_result);
-    error = failed;
-  }
-  boost::system::error_code ignored;
-  forward->socket.set_option(tcp::no_delay(true), ignored);
-  if (error) {
-    forward->socket.close(ignored);
-    auto text = error.message();
-    text[0] = static_cast<char>(std::tolower(text[0]));
-    co_return fail(Kind::unavailable, "connect: {}", text);
-  }
-  co_return Result<>();
-}
-
-Task<> connect_family(SessionPtr session, ForwardPtr forward, bool v6) {
-  // A copy: were the session destroyed on its own opener's thread, that would wait for itself.
-  auto open = [open = session->offer.open_socket, v6] { return open(v6 ? AF_INET6 : AF_INET); };
-  auto fd = co_await blocking(session->opener, std::move(open));
-  if (!fd) {
-    co_return std::unexpected(fd.error());
-  }
-  const auto address =
-      v6 ? asio::ip::address(asio::ip::address_v6::loopback()) : asio::ip::address(asio::ip::address_v4::loopback());
-  auto connecting = connect_to(forward.get(), std::move(*fd), tcp::endpoint(address, forward->stream.port));
-  co_return co_await with_deadline(session->room.loop, kConnectTime, std::move(connecting));
-}
-
-Task<> connect(SessionPtr session, ForwardPtr forward) {
-  const auto v4 = co_await connect_family(session, forward, false);
-  if (v4) {
-    co_return Result<>();
-  }
-  if (forward->aborted) {
-    co_return fail(Kind::cancelled, "closed");
-  }
-  const auto v6 = co_await connect_family(session, forward, true);
-  if (v6) {
-    co_return Result<>();
-  }
-  const auto port = forward->stream.port;
-  co_return fail(
-      Kind::unavailable,
-      "failed to connect to localhost:{} inside namespace \"{}\", IPv4: dial tcp4 127.0.0.1:{}: {} IPv6 dial "
-      "tcp6 [::1]:{}: {}",
-      port, session->offer.sandbox, port, v4.error().message(), port, v6.error().message());
-}
-
-// The client's bytes to the server.
-Task<> send_up(ForwardPtr forward) {
-  while (true) {
-    auto [closed, data] = co_await forward->upward.async_receive(use_result);
-    if (closed) {
-      co_return fail(Kind::cancelled, "closed");
-    }
-    boost::system::error_code error;
-    if (data.empty()) {
-      forward->socket.shutdown(tcp::socket::shutdown_send, error);
-      co_return Result<>();
-    }
-    auto [failed, count] = co_await asio::async_write(forward->socket, asio::buffer(data), use_result);
-    if (failed) {
-      forward->upward.close();  // what else comes is dropped
-      co_return fail_asio(failed, "write");
-    }
-  }
-}
-
 // The server's bytes to the client. Their end is told on both streams: some clients leave only when error has ended.
 Task<> send_down(SessionPtr session, ForwardPtr forward) {
-  std::string buffer(kChunk, '\0');
   while (true) {
-    auto [error, count] = co_await forward->socket.async_read_some(asio::buffer(buffer), use_result);
-    if (error == asio::error::eof) {
+    KEELSON_CO_TRY(const auto bytes, co_await forward->socket.read());
+    if (bytes.empty()) {
       KEELSON_CO_DO(co_await session->connection.write(forward->data, "", true));
       co_return co_await end_error(session, forward, "");
     }
-    if (error) {
-      forward->upward.close();
-      co_return fail_asio(error, "read");
-    }
-    KEELSON_CO_DO(co_await session->connection.write(forward->data, buffer.substr(0, count)));
+    KEELSON_CO_DO(co_await session->connection.write(forward->data, std::string(bytes)));
   }
 }
 
 Task<> carry(SessionPtr session, ForwardPtr forward) {
-  auto outcome = co_await connect(session, forward);
+  auto outcome = co_await forward->socket.connect(&session->opener, session->offer);
   if (outcome) {
-    auto [down, up] = co_await (send_down(session, forward) && send_up(forward));
+    auto [down, up] = co_await (send_down(session, forward) && forward->socket.send_queued());
     outcome = down;
   }
   session->forwards.erase(forward->data);
-  const bool failed = !outcome && !forward->aborted;
-  forward->abort();
+  const bool failed = !outcome && !forward->socket.aborted();
+  forward->socket.abort();
   if (failed) {
     session->connection.reset(forward->data, SpdyReset::cancel);
   }
-  co_return co_await end_error(session, forward, failed ? failure_text(*session, *forward, outcome.error()) : "");
+  auto text = failed ? forward_failure(session->offer, forward->stream.port, outcome.error()) : "";
+  co_return co_await end_error(session, forward, std::move(text));
 }
 
 // A half pair whose other half does not come.
@@ -189,7 +87,7 @@ Task<> expire(SessionRoom room, std::weak_ptr<Session> held, std::string request
   const auto half = *session->waiting.expire(request);
   if (const auto found = session->forwards.find(half.data); found != session->forwards.end()) {
     session->connection.reset(half.data, SpdyReset::cancel);
-    found->second->abort();
+    found->second->socket.abort();
     session->forwards.erase(found);
   }
   if (half.error == 0) {
@@ -245,17 +143,13 @@ Task<> take(SessionPtr session, SpdyFrame frame) {
   }
   const auto forward = found->second;
   if (frame.type == SpdyType::rst_stream) {
-    forward->abort();
+    forward->socket.abort();
     co_return Result<>();
   }
-  // Fails when the server takes no more; then it is dropped.
   if (!frame.data.empty()) {
-    co_await forward->upward.async_send(boost::system::error_code(), std::move(frame.data), use_result);
+    KEELSON_CO_DO(co_await forward->socket.queue(std::move(frame.data)));
   }
-  if (frame.fin) {
-    co_await forward->upward.async_send(boost::system::error_code(), std::string(), use_result);
-  }
-  co_return Result<>();
+  co_return frame.fin ? co_await forward->socket.queue("") : Result<>();
 }
 
 Task<> read_frames(SessionPtr session) {
@@ -274,7 +168,7 @@ Task<> serve_port_forward(SessionRoom room, std::unique_ptr<ByteStream> bytes, F
     ~AbortAll() {
       session->connection.drop();
       for (const auto& [stream, forward] : session->forwards) {
-        forward->abort();
+        forward->socket.abort();
       }
     }
   } at_end{session};

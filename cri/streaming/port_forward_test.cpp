@@ -5,13 +5,11 @@
 #include <sys/socket.h>
 
 #include <future>
-#include <thread>
-
-#include <boost/asio/read.hpp>
 
 #include "cri/streaming/forward_pairs.h"
 #include "cri/streaming/server.h"
 #include "cri/streaming/spdy_test_client.h"
+#include "cri/streaming/test_server.h"
 
 namespace keelson::cri {
 namespace {
@@ -53,39 +51,6 @@ TEST(ForwardPairs, EitherOrderAndNeverTwice) {
   EXPECT_FALSE(*pairs.add(error, 7));
   EXPECT_TRUE(pairs.expire("a"));
   EXPECT_FALSE(pairs.expire("a"));
-}
-
-// A server for one connection at a time; `serve` gets each.
-class TestServer {
- public:
-  TestServer(const std::string& address, std::function<void(tcp::socket&)> serve)
-      : acceptor_(io_, {boost::asio::ip::make_address(address), 0}), thread_([this, serve = std::move(serve)] {
-          while (true) {
-            boost::system::error_code error;
-            auto socket = acceptor_.accept(error);
-            if (error) {
-              return;
-            }
-            serve(socket);
-          }
-        }) {}
-  ~TestServer() {
-    ::shutdown(acceptor_.native_handle(), SHUT_RDWR);
-    thread_.join();
-  }
-  std::string port() const { return std::to_string(acceptor_.local_endpoint().port()); }
-
- private:
-  boost::asio::io_context io_;
-  tcp::acceptor acceptor_;
-  std::thread thread_;
-};
-
-std::string read_all(tcp::socket& socket) {
-  std::string all;
-  boost::system::error_code error;
-  boost::asio::read(socket, boost::asio::dynamic_buffer(all), error);
-  return all;
 }
 
 class PortForward : public testing::Test {

@@ -4,8 +4,8 @@
 // CRI splits a session in two: the RPC says who may do what and gets a URL; whoever has the URL connects within a
 // minute, once. So the token in the URL is the whole authority, and the server listens on loopback; or elsewhere, and
 // then with TLS, or everyone on the way may read it.
-// A connection is upgraded to WebSocket (v4, v5.channel.k8s.io; or SPDY in a tunnel, for ports) or to SPDY/3.1 (channel
-// versions 1 to 4; portforward.k8s.io); what a session is does not depend on which.
+// A connection is upgraded to WebSocket (v4, v5.channel.k8s.io; for ports v4 and v4.base64, or SPDY in a tunnel) or to
+// SPDY/3.1 (channel versions 1 to 4; portforward.k8s.io); what a session is does not depend on which.
 #pragma once
 
 #include <chrono>
@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "common/fd.h"
 #include "common/result.h"
@@ -57,6 +58,9 @@ struct CommandOffer {
 struct ForwardOffer {
   std::string sandbox;  // for messages
   std::string netns;    // for messages: the path, or "host"
+  /// What WebSocket's channels lead to (websocket_forward.h); empty: what the URL's query says. Over SPDY the client
+  /// names the port of each connection.
+  std::vector<uint16_t> ports = {};
   /// An unconnected TCP socket of a family (AF_INET, AF_INET6), made inside the sandbox's network namespace. Runs on a
   /// thread of its own.
   std::function<Result<Fd>(int family)> open_socket;

@@ -12,6 +12,7 @@
 #include "cri/streaming/spdy_channels.h"
 #include "cri/streaming/upgrade.h"
 #include "cri/streaming/websocket_channels.h"
+#include "cri/streaming/websocket_forward.h"
 
 namespace keelson::cri {
 
@@ -99,29 +100,59 @@ Task<> serve_spdy(Arrived* arrived, Offer offer) {
   co_return co_await until_idle(&idle, std::move(serving));
 }
 
+/// Over SPDY in a tunnel, or as channels.
+Task<> websocket_forward(Arrived* arrived, WebSocket stream, ForwardOffer offer, std::string protocol) {
+  auto& room = arrived->room;
+  IdleWatch idle(room.loop, room.times.idle);
+  if (protocol != kForwardTunnel) {
+    const bool base64 = protocol == kForwardBase64;
+    auto serving = serve_websocket_forward(room, std::move(stream), std::move(offer), base64, idle);
+    co_return co_await until_idle(&idle, std::move(serving));
+  }
+  auto serving = serve_port_forward(room, make_websocket_bytes(room.loop, std::move(stream), idle), std::move(offer));
+  co_return co_await until_idle(&idle, std::move(serving));
+}
+
+/// Fills in the ports that the client asks for, if they are its to name.
+Result<> name_ports(const Request& request, ForwardOffer& offer) {
+  if (offer.ports.empty()) {
+    KEELSON_TRY(offer.ports, ports_of(request));
+  }
+  if (offer.ports.size() > kMostWebSocketPorts) {
+    return fail(Kind::invalid, "{} ports; at most {} go over one WebSocket", offer.ports.size(), kMostWebSocketPorts);
+  }
+  return {};
+}
+
 Task<> serve_websocket(Arrived* arrived, Offer offer) {
-  const bool forwards = std::holds_alternative<ForwardOffer>(offer);
-  const auto protocol = choose_websocket_protocol(arrived->request, forwards);
+  auto* forward = std::get_if<ForwardOffer>(&offer);
+  const auto protocol = choose_websocket_protocol(arrived->request, forward != nullptr);
   if (!protocol) {
-    co_return co_await send_refusal(&arrived->socket, refuse_websocket(forwards));
+    co_return co_await send_refusal(&arrived->socket, refuse_websocket(forward != nullptr));
+  }
+  if (forward != nullptr && *protocol != kForwardTunnel) {
+    if (const auto named = name_ports(arrived->request, *forward); !named) {
+      co_return co_await send_refusal(&arrived->socket, refuse_question(named.error()));
+    }
   }
   WebSocket stream(std::move(arrived->socket));
   stream.set_option(websocket::stream_base::decorator([protocol](websocket::response_type& response) {
-    response.set(http::field::sec_websocket_protocol, beast::string_view(protocol->data(), protocol->size()));
+    if (!protocol->empty()) {
+      response.set(http::field::sec_websocket_protocol, beast::string_view(protocol->data(), protocol->size()));
+    }
   }));
   auto [error] = co_await stream.async_accept(arrived->request, use_result);
   if (error) {
     co_return fail_asio(error, "accept a WebSocket");
   }
+  if (forward != nullptr) {
+    co_return co_await websocket_forward(arrived, std::move(stream), std::move(*forward), *protocol);
+  }
   auto& room = arrived->room;
   IdleWatch idle(room.loop, room.times.idle);
-  if (auto* command = std::get_if<CommandOffer>(&offer)) {
-    WebSocketChannels line(room.loop, std::move(stream), command->asked, *protocol == kProtocolV5, idle);
-    co_return co_await until_idle(&idle, serve_command(&room.loop, &line, std::move(command->open)));
-  }
-  auto bytes = make_websocket_bytes(room.loop, std::move(stream), idle);
-  auto serving = serve_port_forward(room, std::move(bytes), std::get<ForwardOffer>(std::move(offer)));
-  co_return co_await until_idle(&idle, std::move(serving));
+  auto& command = std::get<CommandOffer>(offer);
+  WebSocketChannels line(room.loop, std::move(stream), command.asked, *protocol == kProtocolV5, idle);
+  co_return co_await until_idle(&idle, serve_command(&room.loop, &line, std::move(command.open)));
 }
 
 }  // namespace

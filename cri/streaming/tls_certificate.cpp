@@ -2,50 +2,16 @@
 // tls_certificate.h by OpenSSL.
 #include "cri/streaming/tls_certificate.h"
 
-#include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
 
-#include "common/fd.h"
 #include "common/log.h"
+#include "cri/key_pair.h"
 
 namespace keelson::cri {
 
 namespace {
 
 using boost::asio::ssl::context;
-
-// A key under a password must be refused, and not asked for at the daemon's terminal.
-int no_password(char*, int, int, void*) {
-  return 0;
-}
-
-Result<> use_certificate(context& tls, const std::string& pem) {
-  boost::system::error_code error;
-  tls.use_certificate_chain(boost::asio::buffer(pem), error);
-  if (error) {
-    return fail(Kind::invalid, "no certificate in PEM");
-  }
-  return {};
-}
-
-Result<> use_key(context& tls, const std::string& pem, const TlsFiles& files) {
-  const std::unique_ptr<BIO, decltype(&::BIO_free)> text(::BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())),
-                                                         &::BIO_free);
-  const std::unique_ptr<EVP_PKEY, decltype(&::EVP_PKEY_free)> key(
-      ::PEM_read_bio_PrivateKey(text.get(), nullptr, &no_password, nullptr), &::EVP_PKEY_free);
-  ::ERR_clear_error();
-  if (!key) {
-    return fail(Kind::invalid, "no private key in PEM without a password");
-  }
-  const bool fits = ::SSL_CTX_use_PrivateKey(tls.native_handle(), key.get()) == 1 &&
-                    ::SSL_CTX_check_private_key(tls.native_handle()) == 1;
-  ::ERR_clear_error();
-  if (!fits) {
-    return fail(Kind::invalid, "not the key of the certificate in {}", files.certificate);
-  }
-  return {};
-}
 
 }  // namespace
 
@@ -61,12 +27,21 @@ TlsCertificate::Versions TlsCertificate::look() const {
 }
 
 Result<> TlsCertificate::read() {
+  KeyPair pair;
+  KEELSON_TRY(pair.certificate, read_certificates(files_.certificate).context("streamTLSCertFile"));
+  KEELSON_TRY(pair.key, read_private_key(files_.key).context("streamTLSKeyFile"));
   auto tls = std::make_shared<context>(context::tls_server);
   ::SSL_CTX_set_min_proto_version(tls->native_handle(), TLS1_2_VERSION);
-  KEELSON_TRY(const auto certificate, read_file(files_.certificate).context("streamTLSCertFile"));
-  KEELSON_DO(use_certificate(*tls, certificate).context("streamTLSCertFile: {}", files_.certificate));
-  KEELSON_TRY(const auto key, read_file(files_.key).context("streamTLSKeyFile"));
-  KEELSON_DO(use_key(*tls, key, files_).context("streamTLSKeyFile: {}", files_.key));
+  boost::system::error_code error;
+  tls->use_certificate_chain(boost::asio::buffer(pair.certificate), error);
+  if (error) {
+    return fail(Kind::invalid, "streamTLSCertFile: {}: {}", files_.certificate, error.message());
+  }
+  tls->use_private_key(boost::asio::buffer(pair.key), context::pem, error);
+  if (error || !fits(pair)) {
+    return fail(Kind::invalid, "streamTLSKeyFile: {}: not the key of the certificate in {}", files_.key,
+                files_.certificate);
+  }
   context_ = std::move(tls);
   return {};
 }

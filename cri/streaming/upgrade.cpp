@@ -5,10 +5,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <span>
 #include <vector>
 
 #include <boost/beast/websocket/rfc6455.hpp>
+#include <boost/url/parse.hpp>
 
 #include "cri/streaming/channels.h"
 
@@ -20,7 +22,6 @@ namespace beast = boost::beast;
 
 constexpr char kProtocolHeader[] = "X-Stream-Protocol-Version";
 constexpr char kAcceptedHeader[] = "X-Accepted-Stream-Protocol-Versions";
-constexpr std::string_view kTunnel = "SPDY/3.1+portforward.k8s.io";
 constexpr std::string_view kForwardProtocols[] = {"portforward.k8s.io"};
 constexpr std::string_view kCommandProtocols[] = {"v4.channel.k8s.io", "v3.channel.k8s.io", "v2.channel.k8s.io",
                                                   "channel.k8s.io"};
@@ -66,6 +67,37 @@ std::string token_of(const Request& request) {
   return path.substr(path.rfind('/') + 1);
 }
 
+Result<std::vector<uint16_t>> ports_of(const Request& request) {
+  const auto url = boost::urls::parse_origin_form({request.target().data(), request.target().size()});
+  std::vector<uint16_t> ports;
+  for (const auto& parameter : url ? url->params() : boost::urls::params_view()) {
+    if (parameter.key != "port") {
+      continue;
+    }
+    if (parameter.value.empty()) {
+      return fail(Kind::invalid, "query parameter \"port\" cannot be empty");
+    }
+    std::string_view rest(parameter.value);
+    while (true) {
+      const auto text = rest.substr(0, rest.find(','));
+      uint16_t port = 0;
+      const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+      if (error != std::errc() || end != text.data() + text.size() || port == 0) {
+        return fail(Kind::invalid, "unable to parse \"{}\" as a port", parameter.value);
+      }
+      ports.push_back(port);
+      if (text.size() == rest.size()) {
+        break;
+      }
+      rest.remove_prefix(text.size() + 1);
+    }
+  }
+  if (ports.empty()) {
+    return fail(Kind::invalid, "query parameter \"port\" is required");
+  }
+  return ports;
+}
+
 std::optional<std::string> choose_spdy_protocol(const Request& request, bool forwards) {
   for (auto& offered : listed(request, kProtocolHeader)) {
     if (std::ranges::find(spdy_protocols(forwards), offered) != spdy_protocols(forwards).end()) {
@@ -81,7 +113,13 @@ std::optional<std::string> choose_websocket_protocol(const Request& request, boo
     const auto chosen = choose_protocol(offered);
     return chosen ? std::optional<std::string>(*chosen) : std::nullopt;
   }
-  return has_protocol(offered, kTunnel) ? std::optional<std::string>(kTunnel) : std::nullopt;
+  const auto names = names_in(offered);
+  if (names.empty()) {
+    return "";
+  }
+  const auto known = std::ranges::find_if(
+      names, [](const auto& name) { return name == kForwardTunnel || name == kForwardV4 || name == kForwardBase64; });
+  return known == names.end() ? std::nullopt : std::optional<std::string>(*known);
 }
 
 Response accept_spdy(const std::string& protocol) {
@@ -109,9 +147,14 @@ Response refuse_spdy(const Request& request, bool forwards) {
 }
 
 Response refuse_websocket(bool forwards) {
-  return refusal(http::status::bad_request,
-                 forwards ? fmt::format("no common subprotocol: offer {}", kTunnel)
-                          : fmt::format("no common subprotocol: offer {} or {}", kProtocolV5, kProtocolV4));
+  return refusal(
+      http::status::bad_request,
+      forwards ? fmt::format("no common subprotocol: offer {}, {} or {}", kForwardTunnel, kForwardV4, kForwardBase64)
+               : fmt::format("no common subprotocol: offer {} or {}", kProtocolV5, kProtocolV4));
+}
+
+Response refuse_question(const Error& error) {
+  return refusal(http::status::bad_request, error.message());
 }
 
 Response refuse_plain() {

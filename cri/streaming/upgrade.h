@@ -4,6 +4,8 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include <boost/beast/http.hpp>
 
@@ -25,8 +27,16 @@ std::string token_of(const Request& request);
 /// The first of the client's X-Stream-Protocol-Version that we know: channel.k8s.io and its v2 to v4, or
 /// portforward.k8s.io if `forwards`.
 std::optional<std::string> choose_spdy_protocol(const Request& request, bool forwards);
-/// The newest of Sec-WebSocket-Protocol that we know: v5 or v4.channel.k8s.io, or SPDY/3.1+portforward.k8s.io.
+/// Of commands: the newest of Sec-WebSocket-Protocol that we know, v5 or v4.channel.k8s.io. Of forwards: the first that
+/// we know, kForwardTunnel, kForwardV4 or kForwardBase64; "" if the client names none, which is kForwardV4 unsaid.
 std::optional<std::string> choose_websocket_protocol(const Request& request, bool forwards);
+inline constexpr std::string_view kForwardTunnel = "SPDY/3.1+portforward.k8s.io";
+inline constexpr std::string_view kForwardV4 = "v4.channel.k8s.io";
+inline constexpr std::string_view kForwardBase64 = "v4.base64.channel.k8s.io";
+
+/// The ports of a URL's query: "?port=80,443&port=8080". Kind::invalid: none, or one that is no port (the kubelet's
+/// words).
+Result<std::vector<uint16_t>> ports_of(const Request& request);
 
 /// 101, with the protocol.
 Response accept_spdy(const std::string& protocol);
@@ -34,6 +44,8 @@ Response accept_spdy(const std::string& protocol);
 Response refuse_spdy(const Request& request, bool forwards);
 /// 400 with the protocols that we know.
 Response refuse_websocket(bool forwards);
+/// 400, with why.
+Response refuse_question(const Error& error);
 /// 400: neither upgrade.
 Response refuse_plain();
 /// 404: used, too old, or never made.

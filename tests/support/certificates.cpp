@@ -62,7 +62,8 @@ struct TestAuthority::Key {
 
 TestAuthority::TestAuthority() : key_(std::make_unique<Key>()) {
   key_->key.reset(::EVP_EC_gen("P-256"));
-  key_->certificate = make("test authority", key_->key.get(), nullptr);
+  static int count = 0;
+  key_->certificate = make("test authority " + std::to_string(++count), key_->key.get(), nullptr);
   extend(key_->certificate.get(), NID_basic_constraints, "critical,CA:TRUE");
   ::X509_sign(key_->certificate.get(), key_->key.get(), ::EVP_sha256());
   pem_ = pem_of(key_->certificate.get());

@@ -13,7 +13,7 @@ struct TestCertificate {
   std::string key;
 };
 
-/// An authority of its own each time.
+/// An authority of its own name and key each time.
 class TestAuthority {
  public:
   TestAuthority();

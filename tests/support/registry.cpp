@@ -6,15 +6,19 @@
 #include <archive_entry.h>
 #include <fmt/format.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <sys/socket.h>
 #include <sys/utsname.h>
 
 #include <list>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
@@ -118,10 +122,14 @@ struct TestRegistry::State {
   std::list<tcp::socket> connections;
   std::list<std::jthread> threads;
   bool ending = false;
+  std::optional<asio::ssl::context> tls;
   std::jthread accepting;
 
+  void use(const RegistryTls& files);
   void accept();
   void serve(tcp::socket& connection);
+  template <class Stream>
+  void talk(Stream& stream);
   Response answer(const Request& request);
   Response read(const Request& request, const std::string& path);
   void want(const std::string& scheme, const std::string& user, const std::string& password);
@@ -194,7 +202,41 @@ Response TestRegistry::State::answer(const Request& request) {
   return read(request, path);
 }
 
+void TestRegistry::State::use(const RegistryTls& files) {
+  tls.emplace(asio::ssl::context::tls_server);
+  tls->use_certificate_chain(asio::buffer(files.certificate));
+  tls->use_private_key(asio::buffer(files.key), asio::ssl::context::pem);
+  if (!files.client_authority.empty()) {
+    tls->add_certificate_authority(asio::buffer(files.client_authority));
+    tls->set_verify_mode(asio::ssl::verify_peer | asio::ssl::verify_fail_if_no_peer_cert);
+    BIO* pem = ::BIO_new_mem_buf(files.client_authority.data(), static_cast<int>(files.client_authority.size()));
+    X509* authority = ::PEM_read_bio_X509(pem, nullptr, nullptr, nullptr);
+    ::SSL_CTX_add_client_CA(tls->native_handle(), authority);
+    ::X509_free(authority);
+    ::BIO_free(pem);
+  }
+}
+
 void TestRegistry::State::serve(tcp::socket& connection) {
+  boost::system::error_code error;
+  if (tls) {
+    asio::ssl::stream<tcp::socket&> stream(connection, *tls);
+    stream.handshake(asio::ssl::stream_base::server, error);
+    if (!error) {
+      talk(stream);
+    }
+  } else {
+    talk(connection);
+  }
+  // Closed by the destructor: the accepting thread may not see the descriptor's number used anew before.
+  connection.shutdown(tcp::socket::shutdown_send, error);
+  char unread[4096];  // a reset would take an alert on its way with it
+  while (connection.read_some(asio::buffer(unread), error) > 0) {
+  }
+}
+
+template <class Stream>
+void TestRegistry::State::talk(Stream& connection) {
   boost::beast::flat_buffer buffer;
   for (;;) {
     Request request;
@@ -230,9 +272,6 @@ void TestRegistry::State::serve(tcp::socket& connection) {
       break;
     }
   }
-  // Closed by the destructor: the accepting thread may not see the descriptor's number used anew before.
-  boost::system::error_code ignored;
-  connection.shutdown(tcp::socket::shutdown_both, ignored);
 }
 
 void TestRegistry::State::want(const std::string& scheme, const std::string& user, const std::string& password) {
@@ -242,10 +281,16 @@ void TestRegistry::State::want(const std::string& scheme, const std::string& use
   challenge =
       scheme == "Basic"
           ? R"(Basic realm="test")"
-          : fmt::format(R"(Bearer realm="http://127.0.0.1:{}/token",service="test",scope="repository:a:pull,x")", port);
+          : fmt::format(R"(Bearer realm="http{}://127.0.0.1:{}/token",service="test",scope="repository:a:pull,x")",
+                        tls ? "s" : "", port);
 }
 
 TestRegistry::TestRegistry() : state_(std::make_unique<State>()) {
+  state_->accepting = std::jthread([this] { state_->accept(); });
+}
+
+TestRegistry::TestRegistry(const RegistryTls& tls) : state_(std::make_unique<State>()) {
+  state_->use(tls);
   state_->accepting = std::jthread([this] { state_->accept(); });
 }
 

@@ -24,10 +24,19 @@ struct RegistryFaults {
   bool ignore_ranges = false;
 };
 
+/// PEM texts.
+struct RegistryTls {
+  std::string certificate;
+  std::string key;
+  std::string client_authority = {};  ///< who must have issued the client's certificate; empty: none is asked for
+};
+
 /// Serves what it is given, from a thread of its own; the destructor ends it. All methods are thread-safe.
 class TestRegistry {
  public:
   TestRegistry();
+  /// Over TLS.
+  explicit TestRegistry(const RegistryTls& tls);
   ~TestRegistry();
   TestRegistry(const TestRegistry&) = delete;
   TestRegistry& operator=(const TestRegistry&) = delete;
