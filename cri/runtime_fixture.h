@@ -91,10 +91,21 @@ class RuntimeFixture : public testing::Test {
     }
     server_.reset();
     EXPECT_EQ(count_mounts(), mounts_) << "a mount was left";
-    EXPECT_FALSE(fs::exists("/sys/fs/cgroup/memory" + options_.default_cgroup_parent)) << "a cgroup was left";
+    EXPECT_FALSE(fs::exists(cgroup_dir("memory", options_.default_cgroup_parent))) << "a cgroup was left";
     EXPECT_EQ(entries(options_.run_dir + "/sandboxes"), 0) << "a sandbox folder was left";
     EXPECT_EQ(entries(options_.state_dir + "/containers"), 0) << "a container folder was left";
     EXPECT_TRUE(remove_tree(dir_));
+  }
+
+  /// The node has cgroup v2 alone.
+  static bool unified() { return fs::exists("/sys/fs/cgroup/cgroup.controllers"); }
+  static std::string cgroup_dir(const std::string& controller, const std::string& cgroup) {
+    return "/sys/fs/cgroup" + (unified() ? "" : "/" + controller) + cgroup;
+  }
+  /// What stands in a cgroup's file, which has another name in each version.
+  static std::string cgroup_value(const std::string& cgroup, const std::string& v1_file, const std::string& v2_file) {
+    const auto dir = cgroup_dir(v1_file.substr(0, v1_file.find('.')), cgroup);
+    return read_file(dir + "/" + (unified() ? v2_file : v1_file)).value_or("none");
   }
 
   /// The test's node has a network of its own; the server's threads are born into it.

@@ -42,10 +42,10 @@ TEST_F(RuntimeFixture, WholeLife) {
   EXPECT_GT(status.status().started_at(), status.status().created_at());
   EXPECT_EQ(status.status().image_id(), "sha256:busybox");
   const auto cgroup = options_.default_cgroup_parent + "/" + id;
-  EXPECT_EQ(read("/sys/fs/cgroup/cpu" + cgroup + "/cpu.shares"), "256\n");
-  EXPECT_EQ(read("/sys/fs/cgroup/cpu" + cgroup + "/cpu.cfs_quota_us"), "50000\n");
-  EXPECT_EQ(read("/sys/fs/cgroup/memory" + cgroup + "/memory.limit_in_bytes"), "67108864\n");
-  EXPECT_EQ(read("/sys/fs/cgroup/memory" + cgroup + "/cgroup.procs"), std::to_string(pid_of(status)) + "\n");
+  EXPECT_EQ(cgroup_value(cgroup, "cpu.shares", "cpu.weight"), unified() ? "35\n" : "256\n");
+  EXPECT_EQ(cgroup_value(cgroup, "cpu.cfs_quota_us", "cpu.max"), unified() ? "50000 100000\n" : "50000\n");
+  EXPECT_EQ(cgroup_value(cgroup, "memory.limit_in_bytes", "memory.max"), "67108864\n");
+  EXPECT_EQ(read(cgroup_dir("memory", cgroup) + "/cgroup.procs"), std::to_string(pid_of(status)) + "\n");
 
   v1::ExecSyncResponse output;
   ASSERT_TRUE(exec(id, {"sh", "-c", "cat /etc/hostname; echo err >&2; exit 7"}, 5, &output).ok());

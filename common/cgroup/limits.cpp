@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "common/cgroup/device_filter.h"
 #include "common/cgroup/tree.h"
 #include "common/fd.h"
 
@@ -139,8 +140,11 @@ Result<> Tree::apply(const std::string& path, const Limits& limits, Missing miss
 
 Result<> Tree::confine_devices(const std::string& path, const std::vector<std::string>& allowed) const {
   const auto [dir, second] = place("devices", path);
-  if (dir.empty() || second) {
+  if (dir.empty()) {
     return {};
+  }
+  if (second) {
+    return attach_device_filter(dir, allowed);
   }
   KEELSON_DO(write_value(dir + "/devices.deny", "a"));
   for (const auto& rule : allowed) {

@@ -57,8 +57,8 @@ class Tree {
 
   /// Writes what is set. Swap and huge pages are left out silently where the kernel does not count them.
   Result<> apply(const std::string& path, const Limits& limits, Missing missing = Missing::refused) const;
-  /// On v1 only: all devices but `allowed` ("c 10:200 rwm", "a" for all; devices.allow of the kernel's
-  /// cgroup-v1/devices.rst) are out of reach.
+  /// All devices but `allowed` ("c 10:200 rwm", "a" for all; devices.allow of the kernel's cgroup-v1/devices.rst) are
+  /// out of reach: by the controller of v1, or by a BPF program on v2.
   Result<> confine_devices(const std::string& path, const std::vector<std::string>& allowed) const;
 
   /// The files that a single-threaded process joins by writing "0", one a hierarchy; v2's last name is cgroup.procs.
