@@ -171,14 +171,13 @@ TEST_F(HandlerFaults, LossOfTheShimLeavesNothing) {
   const auto sandbox = run_runc_sandbox(pod);
   const auto id = run_container(sandbox, container_config("main", {"sleep", "1000"}));
   const auto cgroup = options_.default_cgroup_parent + "/" + id;
-  ASSERT_NE(read("/sys/fs/cgroup/memory" + cgroup + "/cgroup.procs"), "");
+  ASSERT_NE(read(cgroup_dir("memory", cgroup) + "/cgroup.procs"), "");
   ASSERT_EQ(::kill(shim_of(sandbox), SIGKILL), 0);
   const auto status = wait_exit(id);
   EXPECT_EQ(status.exit_code(), 137);
   EXPECT_EQ(sandbox_state(sandbox), v1::SANDBOX_NOTREADY);
   EXPECT_EQ(entries(state_dir()), 0);
-  EXPECT_FALSE(fs::exists("/sys/fs/cgroup/memory" + cgroup) &&
-               read("/sys/fs/cgroup/memory" + cgroup + "/cgroup.procs") != "");
+  EXPECT_FALSE(fs::exists(cgroup_dir("memory", cgroup)) && read(cgroup_dir("memory", cgroup) + "/cgroup.procs") != "");
   EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
 }
 

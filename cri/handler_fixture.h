@@ -41,7 +41,7 @@ class HandlerFixture : public RuntimeFixture {
       ::umount2((dir_ + "/volume").c_str(), MNT_DETACH);  // if the test has mounted one
       EXPECT_EQ(entries(state_dir()), 0) << "runc knows a container still";
       for (const auto* hierarchy : {"devices", "pids", "systemd", "unified"}) {
-        EXPECT_FALSE(fs::exists("/sys/fs/cgroup/" + std::string(hierarchy) + options_.default_cgroup_parent));
+        EXPECT_FALSE(fs::exists(cgroup_dir(hierarchy, options_.default_cgroup_parent))) << hierarchy;
       }
     }
     RuntimeFixture::TearDown();

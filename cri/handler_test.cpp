@@ -49,9 +49,9 @@ TEST_F(HandlerTest, WholeLife) {
   EXPECT_EQ(status.status().state(), v1::CONTAINER_RUNNING);
   EXPECT_GT(status.status().started_at(), status.status().created_at());
   const auto cgroup = options_.default_cgroup_parent + "/" + id;
-  EXPECT_EQ(read("/sys/fs/cgroup/cpu" + cgroup + "/cpu.shares"), "256\n");
-  EXPECT_EQ(read("/sys/fs/cgroup/memory" + cgroup + "/memory.limit_in_bytes"), "67108864\n");
-  EXPECT_NE(read("/sys/fs/cgroup/memory" + cgroup + "/cgroup.procs"), "");
+  EXPECT_EQ(cgroup_value(cgroup, "cpu.shares", "cpu.weight"), unified() ? "10\n" : "256\n");
+  EXPECT_EQ(cgroup_value(cgroup, "memory.limit_in_bytes", "memory.max"), "67108864\n");
+  EXPECT_NE(read(cgroup_dir("memory", cgroup) + "/cgroup.procs"), "");
 
   v1::ContainerStatsRequest stats;
   stats.set_container_id(id);
@@ -149,8 +149,8 @@ TEST_F(HandlerTest, NewLimitsAreToldToTheRuntime) {
   ASSERT_TRUE(status.ok()) << status.error_message();
   EXPECT_EQ(read(dir_ + "/told"), R"({"cpu":{"shares":512},"memory":{"limit":100663296}})");
   const auto cgroup = options_.default_cgroup_parent + "/" + id;
-  EXPECT_EQ(read("/sys/fs/cgroup/memory" + cgroup + "/memory.limit_in_bytes"), "100663296\n");
-  EXPECT_EQ(read("/sys/fs/cgroup/cpu" + cgroup + "/cpu.shares"), "512\n");
+  EXPECT_EQ(cgroup_value(cgroup, "memory.limit_in_bytes", "memory.max"), "100663296\n");
+  EXPECT_EQ(cgroup_value(cgroup, "cpu.shares", "cpu.weight"), unified() ? "20\n" : "512\n");
   v1::ExecSyncResponse output;
   ASSERT_TRUE(exec(id, {"sh", "-c", "echo x > /dev/null && echo still"}, 20, &output).ok());
   EXPECT_EQ(output.stdout(), "still\n");
