@@ -13,7 +13,9 @@
 
 namespace keelson::cri {
 
-inline constexpr const char* kRunc = "/usr/sbin/runc";
+/// runc, or another that takes its command line (KEELSON_OCI_RUNTIME: its path), as crun.
+inline const char* const kRunc =
+    ::getenv("KEELSON_OCI_RUNTIME") != nullptr ? ::getenv("KEELSON_OCI_RUNTIME") : "/usr/sbin/runc";
 
 inline std::string read(const std::string& path) {
   return read_file(path).value_or("<" + path + " is not there>");

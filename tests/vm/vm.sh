@@ -4,7 +4,7 @@
 # it as root, and ends with its exit code. usage: vm.sh BUILD_DIR COMMAND...
 # It has what is in BUILD_DIR/bin and BUILD_DIR/test at the same paths, busybox, ip, runc and crun; no network, no
 # other file of this machine. Exit 77 with "SKIP: ..." where it cannot. The kernel is downloaded once (KEELSON_PEERS:
-# where to; default ~/.cache/keelson/peers).
+# where to; default ~/.cache/keelson/peers). The machine is ended after KEELSON_VM_TIMEOUT seconds (1200).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=$(cd "${1:?usage: vm.sh BUILD_DIR COMMAND...}" && pwd)
@@ -66,7 +66,7 @@ truncate -s 3G "$work/disk"
 PATH=$PATH:/sbin:/usr/sbin mkfs.ext4 -q -d "$root" "$work/disk"
 
 # Emulated: KVM is not everywhere, and does not work in every machine that is virtual itself.
-qemu-system-x86_64 -accel "${KEELSON_VM_ACCELERATOR:-tcg}" -cpu max -smp 2 -m 2048 -display none -no-reboot -serial stdio -net none \
+timeout --foreground "${KEELSON_VM_TIMEOUT:-1200}" qemu-system-x86_64 -accel "${KEELSON_VM_ACCELERATOR:-tcg}" -cpu max -smp 2 -m 2048 -display none -no-reboot -serial stdio -net none \
   -kernel "$kernel"/boot/vmlinuz-* -initrd "$work/initrd" -append "console=ttyS0 quiet panic=-1" \
   -drive "file=$work/disk,format=raw,if=virtio,cache=unsafe" < /dev/null | tr -d '\r' | tee "$work/console"
 code=$(sed -n 's/^vm: exit //p' "$work/console" | tail -1)
