@@ -61,9 +61,13 @@ struct Agent::State {
   bool stopping = false;
   bool ended = false;
   std::function<void(const DesiredState&)> objects_listener = [](const DesiredState&) {};
-  std::function<void(const kube::Pod&, bool)> status_listener = [](const kube::Pod&, bool) {};
+  std::vector<std::function<void(const kube::Pod&, bool)>> status_listeners;
 
-  void tell(const kube::Pod& pod, bool gone) { status_listener(pod, gone); }
+  void tell(const kube::Pod& pod, bool gone) {
+    for (const auto& listener : status_listeners) {
+      listener(pod, gone);
+    }
+  }
 
   void start_worker(const std::string& key, kube::Pod pod, bool orphan) {
     if (!pod.metadata.creation_timestamp) {
@@ -282,7 +286,7 @@ void Agent::on_objects(std::function<void(const DesiredState&)> listener) {
   state_->objects_listener = std::move(listener);
 }
 void Agent::on_status(std::function<void(const kube::Pod&, bool)> listener) {
-  state_->status_listener = std::move(listener);
+  state_->status_listeners.push_back(std::move(listener));
 }
 
 void Agent::runtime_changed(const std::string& uid) {

@@ -55,7 +55,8 @@ class Agent {
   void desired(DesiredState state);
   /// Called with each new state of the source, before pods are told.
   void on_objects(std::function<void(const DesiredState&)> listener);
-  /// Called after each change of a pod's status, and with no status when a pod has gone.
+  /// Called after each change of a pod's status, and when a pod has gone. All listeners are told, for as long as the
+  /// agent lives.
   void on_status(std::function<void(const kube::Pod&, bool gone)> listener);
 
   /// The runtime has news of this pod (empty: of any).

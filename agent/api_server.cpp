@@ -96,6 +96,19 @@ struct ApiServer::State {
   cri::RuntimeClient& service;
   TaskGroup connections;
   Acceptor acceptor;
+  std::shared_ptr<LogWatcher> watcher;  // from run() on
+
+  Result<> watch_logs() {
+    KEELSON_TRY(watcher, LogWatcher::open(loop));
+    connections.spawn("watch logs", LogWatcher::run(watcher));
+    // A container's end is no event of its log.
+    agent.on_status([followers = std::weak_ptr(watcher)](const kube::Pod&, bool) {
+      if (const auto all = followers.lock()) {
+        all->poke_all();
+      }
+    });
+    return {};
+  }
 
   Result<> listen(const std::string& path) {
     ::unlink(path.c_str());
@@ -193,6 +206,12 @@ struct ApiServer::State {
     co_return Result<>();
   }
 
+  /// A client that has left is noticed even while nothing is written.
+  static Task<> wait_gone(std::shared_ptr<Socket> socket) {
+    co_await socket->async_wait(Socket::wait_error, use_result);
+    co_return Result<>();
+  }
+
   /// Headers, chunks as the log grows, and the end.
   Task<> stream_log(std::shared_ptr<Socket> socket, LogFollow what) {
     http::response<http::empty_body> head(http::status::ok, 11);
@@ -207,7 +226,12 @@ struct ApiServer::State {
     what.sink = [this, socket](std::string text) {
       return with_deadline<void>(loop, kStreamLimit, write_chunk(socket, std::move(text)));
     };
-    KEELSON_CO_DO(co_await follow_log(loop, std::move(what)));
+    using namespace asio::experimental::awaitable_operators;
+    auto followed = co_await (follow_log(std::move(what)) || wait_gone(socket));
+    if (followed.index() == 1) {
+      co_return fail(Kind::cancelled, "the client has left");
+    }
+    KEELSON_CO_DO(std::get<0>(std::move(followed)));
     auto [unsent, sent] = co_await asio::async_write(*socket, http::make_chunk_last(), use_result);
     if (unsent) {
       co_return fail_asio(unsent, "write log");
@@ -267,7 +291,13 @@ struct ApiServer::State {
       auto instance = find_instance(*target, target->flag("previous"));
       auto options = log_options(*target);
       if (instance && options) {
-        LogFollow what{.path = instance->log_path, .options = *options, .ended = {}, .sink = {}};
+        LogFollow what{.path = instance->log_path, .options = *options, .ended = {}, .sink = {}, .watch = {}};
+        auto watch = watcher->watch(what.path);
+        if (!watch) {
+          co_return co_await write_answer(*socket, status_of(watch.error().kind()), "text/plain",
+                                          watch.error().message());
+        }
+        what.watch = *std::move(watch);
         what.ended = [this, ns = target->path[1], name = target->path[2], id = instance->id] {
           return has_ended(ns, name, id);
         };
@@ -298,6 +328,7 @@ ApiServer::ApiServer(Loop& loop, Agent& agent, cri::RuntimeClient& service)
 ApiServer::~ApiServer() = default;
 
 Task<> ApiServer::run(std::string socket_path) {
+  KEELSON_CO_DO(state_->watch_logs());
   KEELSON_CO_DO(state_->listen(socket_path));
   while (true) {
     auto socket = std::make_shared<Socket>(state_->loop.io());

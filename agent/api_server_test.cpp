@@ -136,6 +136,31 @@ TEST_F(ApiServerTest, FollowsOverARotationToTheEnd) {
   EXPECT_NE(answer.find("0\r\n\r\n"), std::string::npos) << answer;
 }
 
+TEST_F(ApiServerTest, AFollowEndsWithItsClient) {
+  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  (dir + "/admin.sock").copy(address.sun_path, sizeof address.sun_path - 1);
+  ASSERT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ASSERT_TRUE(write_all(fd.get(), "GET /containerLogs/default/web/main?follow=true HTTP/1.1\r\nHost: x\r\n\r\n"));
+  std::string answer;
+  char piece[4096];
+  while (answer.find("two") == std::string::npos) {
+    const auto size = ::read(fd.get(), piece, sizeof piece);
+    ASSERT_GT(size, 0);
+    answer.append(piece, static_cast<size_t>(size));
+  }
+  const auto open = [] { return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {}); };
+  const auto before = open();
+  fd.reset();
+  // Our end, the server's, and the log's file, with nothing written meanwhile.
+  const auto end = std::chrono::steady_clock::now() + 5s;
+  while (open() > before - 3 && std::chrono::steady_clock::now() < end) {
+    std::this_thread::yield();
+  }
+  EXPECT_LE(open(), before - 3);
+}
+
 TEST(ContainerLog, OptionsAndParts) {
   LogFilter parts({});
   EXPECT_EQ(parts.show("2023-11-14T22:13:20.000000001Z stdout P a"), "a");

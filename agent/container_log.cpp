@@ -14,7 +14,6 @@ namespace keelson::agent {
 namespace {
 
 constexpr size_t kMostRead = 16 << 20;
-constexpr auto kLook = std::chrono::milliseconds(100);
 
 struct Line {
   std::string_view time;
@@ -143,7 +142,7 @@ Result<std::string> read_head(const std::string& path, size_t limit) {
   return text;
 }
 
-Task<> follow_log(Loop& loop, LogFollow what) {
+Task<> follow_log(LogFollow what) {
   LogFilter filter(what.options);
   std::optional<Opened> log;
   off_t at = 0;
@@ -182,7 +181,7 @@ Task<> follow_log(Loop& loop, LogFollow what) {
       if (last) {
         break;
       }
-      KEELSON_CO_DO(co_await loop.sleep(kLook));
+      KEELSON_CO_DO(co_await what.watch->changed());
     }
   }
   co_return Result<>();

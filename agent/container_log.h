@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "agent/log_watcher.h"
 #include "common/clock.h"
 #include "common/loop.h"
 #include "common/result.h"
@@ -52,9 +54,11 @@ Result<std::string> read_head(const std::string& path, size_t limit);
 struct LogFollow {
   std::string path;
   LogOptions options;
+  /// Asked again after each event of `watch`; whoever knows of an end otherwise pokes it.
   std::function<bool()> ended;
   std::function<Task<>(std::string)> sink;
+  std::unique_ptr<LogWatcher::Watch> watch;  ///< on `path`, made before the first look
 };
-Task<> follow_log(Loop& loop, LogFollow what);
+Task<> follow_log(LogFollow what);
 
 }  // namespace keelson::agent

@@ -133,11 +133,15 @@ class GrpcServer final : public Server {
 }  // namespace
 
 Result<std::unique_ptr<Server>> start_server(RuntimeOptions options, ImageSource& images,
-                                             const std::vector<grpc::Service*>& services) {
+                                             const std::vector<grpc::Service*>& services,
+                                             const std::function<void()>& before_serving) {
   KEELSON_TRY(auto parts, make_parts(std::move(options), images));
   KEELSON_DO(reconcile(*parts).context("read back the runtime's records"));
   KEELSON_DO(default_seccomp_program(default_capabilities()));  // 25 ms that the first pod need not wait
   auto server = std::make_unique<GrpcServer>(std::move(parts));
+  if (before_serving) {
+    before_serving();
+  }
   KEELSON_DO(server->serve(services));
   return server;
 }

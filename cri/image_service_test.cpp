@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Images through the socket: from a docker archive to a running container, with the real store.
 #include <gmock/gmock.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <thread>
 
 #include "cri/proto/keelson.grpc.pb.h"
 #include "cri/runtime_fixture.h"
@@ -82,6 +86,35 @@ TEST_F(ImageServiceFixture, LoadRunRemove) {
   EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
   EXPECT_EQ(list().images_size(), 0);
   EXPECT_EQ(entries(options_.state_dir + "/images/layers"), 0);
+}
+
+// Whoever gets through first finds them.
+TEST_F(ImageServiceFixture, ArchivesAreThereWhenTheSocketIs) {
+  stub_.reset();
+  image_stub_.reset();
+  channel_.reset();
+  server_.reset();
+  options_.image_archive_dir = dir_ + "/archives";
+  fs::create_directories(options_.image_archive_dir);
+  std::ofstream(options_.image_archive_dir + "/a-broken.tar") << "no archive";
+  fs::rename(make_archive(), options_.image_archive_dir + "/box.tar");
+  int first = -1;
+  std::thread client([&] {
+    sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+    options_.socket.copy(address.sun_path, sizeof address.sun_path - 1);
+    const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    while (::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+      std::this_thread::yield();
+    }
+    grpc::ClientContext context;
+    v1::ListImagesResponse response;
+    const auto stub =
+        v1::ImageService::NewStub(grpc::CreateChannel("unix://" + options_.socket, grpc::InsecureChannelCredentials()));
+    first = stub->ListImages(&context, {}, &response).ok() ? response.images_size() : -2;
+  });
+  start();
+  client.join();
+  EXPECT_EQ(first, 1);
 }
 
 TEST_F(ImageServiceFixture, UnknownImagesAreNoErrors) {

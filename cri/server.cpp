@@ -2,8 +2,13 @@
 // Server::start: the image store, then the server on it.
 #include "cri/server.h"
 
+#include <filesystem>
+#include <set>
+
 #include "common/fd.h"
+#include "common/log.h"
 #include "cri/grpc_server.h"
+#include "cri/image/load.h"
 #include "cri/image/store.h"
 #include "cri/image_service.h"
 
@@ -45,7 +50,8 @@ class RuntimeServer final : public Server {
   ~RuntimeServer() override { stop(); }
 
   Result<> serve(RuntimeOptions options) {
-    KEELSON_TRY(server_, start_server(std::move(options), images_, {&service_, &transfer_}));
+    const auto load = [this, folder = options.image_archive_dir] { load_archives(folder); };
+    KEELSON_TRY(server_, start_server(std::move(options), images_, {&service_, &transfer_}, load));
     return {};
   }
   void stop() override {
@@ -55,6 +61,21 @@ class RuntimeServer final : public Server {
   }
 
  private:
+  void load_archives(const std::string& folder) {
+    std::set<std::string> archives;
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+      if (entry.path().extension() == ".tar") {
+        archives.insert(entry.path());
+      }
+    }
+    for (const auto& archive : archives) {
+      if (const auto loaded = image::load_images(*store_, archive); !loaded) {
+        log::warning("image archive {}: {}", archive, loaded.error().message());
+      }
+    }
+  }
+
   const std::unique_ptr<image::ImageStore> store_;
   StoreImages images_;
   ImageService service_;

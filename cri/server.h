@@ -39,6 +39,9 @@ struct RuntimeOptions {
   std::string shim_binary = "/usr/lib/keelson/keelson-shim";
   std::string cni_conf_dir = "/etc/cni/net.d";  ///< first *.conflist/*.conf by name is used
   std::vector<std::string> cni_bin_dirs = {"/opt/cni/bin", "/usr/lib/cni"};
+  /// Each *.tar in it is loaded (in the order of names) before the socket takes calls; empty: none. A bad one is logged
+  /// and passed over.
+  std::string image_archive_dir;
   std::string registry_config_dir = "/etc/keelson/certs.d";  ///< <registry>/hosts.toml, as containerd's certs.d
   std::string seccomp_dir = "/var/lib/kubelet/seccomp";      ///< root of Localhost profiles given by relative path
 

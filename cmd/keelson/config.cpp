@@ -35,7 +35,7 @@ const Setting kSettings[] = {
     {"registryConfigDir", "--registry-config-dir", &NodeConfig::registry_config_dir,
      "Registry mirrors and CAs: <registry>/hosts.toml"},
     {"imageArchiveDir", "--image-archives", &NodeConfig::image_archive_dir,
-     "Load every *.tar of this folder before pods start"},
+     "Load every *.tar of this folder before CRI is served and pods start"},
     {"streamServerAddress", "--stream-server-address", &NodeConfig::stream_server_address,
      "The IP address that serves exec, attach and port-forward"},
     {"streamServerPort", "--stream-server-port", &NodeConfig::stream_server_port, "Its port (0: any free one)"},

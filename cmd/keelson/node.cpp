@@ -100,6 +100,7 @@ Result<std::unique_ptr<cri::Server>> start_runtime(const NodeConfig& config) {
   for (const auto& text : config.runtime_handlers) {
     KEELSON_TRY(options.handlers.emplace_back(), cri::parse_runtime_handler(text).context("runtimeHandlers"));
   }
+  options.image_archive_dir = config.image_archive_dir;
   options.registry_config_dir = config.registry_config_dir;
   options.streaming_address = config.stream_server_address;
   KEELSON_TRY(options.streaming_port, parse_port(config.stream_server_port));
@@ -161,9 +162,9 @@ Task<> load_archives(cri::RuntimeClient* runtime, Loop* loop, std::string folder
   co_return Result<>();
 }
 
-/// load_archives() on a loop of its own, to its end.
+/// load_archives() on a loop of its own, to its end. A runtime of our own process has loaded them before it served.
 void load_archives_now(const NodeConfig& config) {
-  if (config.image_archive_dir.empty()) {
+  if (config.image_archive_dir.empty() || has_role(config, "runtime")) {
     return;
   }
   Loop loop(real_clock(), "keelson");

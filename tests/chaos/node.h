@@ -23,7 +23,7 @@ class Node {
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
 
-  /// Returns once the runtime answers and has the image. False if it has not within 20 s.
+  /// Returns once the runtime answers. False if it has not within 20 s.
   bool start();
   void kill();
   /// False if it has ended by itself.
@@ -46,8 +46,6 @@ class Node {
   std::string log_tail() const;
 
  private:
-  bool image_comes() const;
-
   const std::string bin_;
   std::string runc_;  ///< its path, if it is installed
   std::string home_;

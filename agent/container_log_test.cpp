@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// Following logs: growth, rotation, removal and the end, each by an event.
+#include "agent/container_log.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "common/task_group.h"
+
+namespace keelson::agent {
+namespace {
+
+namespace fs = std::filesystem;
+
+class FollowLog : public ::testing::Test {
+ protected:
+  FollowLog() {
+    char path[] = "/tmp/keelson-log-XXXXXX";
+    dir = ::mkdtemp(path);
+    log = dir + "/0.log";
+    group.spawn("watch logs", LogWatcher::run(watcher));
+  }
+  ~FollowLog() override {
+    group.cancel();
+    loop.run_until_idle();
+    fs::remove_all(dir);
+  }
+
+  struct Follower {
+    std::string shown;
+    int looks = 0;
+    bool ended = false;  // what it is told
+    bool done = false;
+  };
+  static Task<> run(LogFollow what, Follower* follower) {
+    KEELSON_CO_DO(co_await follow_log(std::move(what)));
+    follower->done = true;
+    co_return Result<>();
+  }
+  static Task<> show(Follower* follower, std::string text) {
+    follower->shown += text;
+    co_return Result<>();
+  }
+  void follow(Follower& follower) {
+    LogFollow what{.path = log, .options = {}, .ended = {}, .sink = {}, .watch = *watcher->watch(log)};
+    what.ended = [&follower] {
+      ++follower.looks;
+      return follower.ended;
+    };
+    what.sink = [&follower](std::string text) { return show(&follower, std::move(text)); };
+    group.spawn("follow", run(std::move(what), &follower));
+    loop.run_until_idle();
+  }
+  void append(std::ofstream& file, const std::string& text) {
+    file << "2023-11-14T22:13:20.000000000Z stdout F " << text << std::endl;
+    loop.run_until_idle();
+  }
+  void append(const std::string& text) {
+    std::ofstream file(log, std::ios::app);
+    append(file, text);
+  }
+
+  std::string dir, log;
+  FakeClock clock;
+  Loop loop{clock, "test"};
+  std::shared_ptr<LogWatcher> watcher = *LogWatcher::open(loop);
+  TaskGroup group{loop};
+};
+
+TEST_F(FollowLog, ALineComesAtOnceAndSilenceCostsNothing) {
+  Follower follower;
+  follow(follower);  // before the file is there
+  append("one");
+  EXPECT_EQ(follower.shown, "one\n");
+  append("two");
+  EXPECT_EQ(follower.shown, "one\ntwo\n");
+  const auto looks = follower.looks;
+  loop.advance(clock, std::chrono::hours(1));
+  EXPECT_EQ(follower.looks, looks);
+}
+
+TEST_F(FollowLog, RotationLosesNothing) {
+  std::ofstream writer(log);
+  Follower follower;
+  follow(follower);
+  append(writer, "one");
+  fs::rename(log, log + ".1");
+  append(writer, "two, by a writer that has not noticed");
+  EXPECT_EQ(follower.shown, "one\ntwo, by a writer that has not noticed\n");
+  writer << "2023-11-14T22:13:20.000000000Z stdout F three\n" << std::flush;
+  writer = std::ofstream(log);
+  append(writer, "four");
+  EXPECT_EQ(follower.shown, "one\ntwo, by a writer that has not noticed\nthree\nfour\n");
+  append(writer, "five");
+  EXPECT_TRUE(follower.shown.ends_with("four\nfive\n"));
+}
+
+TEST_F(FollowLog, ARemovedFileIsReadToItsEndAndTheNextTaken) {
+  std::ofstream writer(log);
+  Follower follower;
+  follow(follower);
+  append(writer, "one");
+  fs::remove(log);
+  append(writer, "two");
+  EXPECT_EQ(follower.shown, "one\ntwo\n");
+  append("three");
+  EXPECT_EQ(follower.shown, "one\ntwo\nthree\n");
+  EXPECT_FALSE(follower.done);
+}
+
+TEST_F(FollowLog, EndsWhenPokedWithAllShownAndLeavesNoWatch) {
+  Follower first, second;
+  follow(first);
+  follow(second);
+  EXPECT_EQ(watcher->folders(), 1U);
+  append("one");
+  first.ended = true;
+  watcher->poke_all();
+  loop.run_until_idle();
+  EXPECT_TRUE(first.done);
+  EXPECT_FALSE(second.done);
+  append("two");
+  EXPECT_EQ(first.shown, "one\n");
+  EXPECT_EQ(second.shown, "one\ntwo\n");
+  second.ended = true;
+  fs::remove_all(dir);
+  loop.run_until_idle();
+  EXPECT_TRUE(second.done) << "a folder that goes is an event";
+  EXPECT_EQ(watcher->folders(), 0U);
+}
+
+TEST_F(FollowLog, AFolderThatIsNotThereIsAnError) {
+  EXPECT_EQ(watcher->watch(dir + "/none/0.log").error().kind(), Kind::not_found);
+}
+
+}  // namespace
+}  // namespace keelson::agent
