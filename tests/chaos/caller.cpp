@@ -27,6 +27,21 @@ const char* name_of(int code) {
   return kNames[code];
 }
 
+/// "runtime.v1.StopContainerRequest" is StopContainer's.
+std::string method_of(const std::string& request) {
+  const auto start = request.rfind('.') + 1;
+  return request.substr(start, request.size() - start - std::string_view("Request").size());
+}
+
+/// Requests that name one thing alone, or nothing.
+auto about_container(const std::string& id) {
+  return [id](auto& request) { request.set_container_id(id); };
+}
+auto about_sandbox(const std::string& id) {
+  return [id](auto& request) { request.set_pod_sandbox_id(id); };
+}
+constexpr auto kAll = [](auto&) {};
+
 /// Digits and ids become '#', so that messages of one kind meet.
 std::string kind_of(const std::string& message) {
   std::string out;
@@ -100,18 +115,28 @@ std::string Ledger::report() const {
   return out;
 }
 
-template <class Stub, class Method, class Request, class Response>
-grpc::Status Caller::call(const std::string& name, const std::shared_ptr<Stub>& stub, Method method,
-                          const Request& request, Response& response) {
+std::shared_ptr<Runtime> Caller::stub(const Runtime*) const {
+  return node_.runtime();
+}
+
+std::shared_ptr<Images> Caller::stub(const Images*) const {
+  return node_.images();
+}
+
+template <class Stub, class Request, class Response, class Fill>
+std::optional<Response> Caller::call(Rpc<Stub, Request, Response> rpc, Fill fill) {
+  Request request;
+  fill(request);
+  Response response;
   grpc::ClientContext context;
   auto patience = std::chrono::milliseconds(dice_.chance(20) ? 1 + dice_.roll(60) : 30'000);
   context.set_deadline(std::chrono::system_clock::now() + patience);
-  auto status = (stub.get()->*method)(&context, request, &response);
-  ledger_.note(name, status);
+  auto status = (stub(static_cast<const Stub*>(nullptr)).get()->*rpc)(&context, request, &response);
+  ledger_.note(method_of(request.GetTypeName()), status);
   if (status.error_code() == grpc::UNAVAILABLE) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));  // the daemon is being started again
   }
-  return status;
+  return status.ok() ? std::optional(std::move(response)) : std::nullopt;
 }
 
 void Caller::step() {
@@ -137,26 +162,23 @@ void Caller::run_sandbox() {
   if (ledger_.sandboxes.size() >= kMostSandboxes) {
     return end_something();
   }
-  auto request = random_sandbox(dice_, node_);
-  v1::RunPodSandboxResponse response;
-  if (call("RunPodSandbox", node_.runtime(), &Runtime::RunPodSandbox, request, response).ok()) {
-    ledger_.remember(response.pod_sandbox_id(), request.config());
+  const auto wanted = random_sandbox(dice_, node_);
+  if (const auto made = call(&Runtime::RunPodSandbox, [&](auto& request) { request = wanted; })) {
+    ledger_.remember(made->pod_sandbox_id(), wanted.config());
   }
 }
 
 void Caller::create_container() {
   const auto sandbox = ledger_.sandboxes.pick(dice_);
-  auto request = random_container(dice_, node_, sandbox, ledger_.config_of(sandbox));
-  v1::CreateContainerResponse response;
-  if (!call("CreateContainer", node_.runtime(), &Runtime::CreateContainer, request, response).ok()) {
+  const auto made = call(&Runtime::CreateContainer, [&](auto& request) {
+    request = random_container(dice_, node_, sandbox, ledger_.config_of(sandbox));
+  });
+  if (!made) {
     return;
   }
-  ledger_.containers.add(response.container_id());
+  ledger_.containers.add(made->container_id());
   if (dice_.chance(80)) {
-    v1::StartContainerRequest start;
-    start.set_container_id(response.container_id());
-    v1::StartContainerResponse started;
-    call("StartContainer", node_.runtime(), &Runtime::StartContainer, start, started);
+    call(&Runtime::StartContainer, about_container(made->container_id()));
   }
 }
 
@@ -164,187 +186,129 @@ void Caller::end_something() {
   const auto container = ledger_.containers.pick(dice_);
   const auto sandbox = ledger_.sandboxes.pick(dice_);
   switch (dice_.roll(4)) {
-    case 0: {
-      v1::StopContainerRequest request;
-      request.set_container_id(container);
-      request.set_timeout(dice_.roll(3));
-      v1::StopContainerResponse response;
-      call("StopContainer", node_.runtime(), &Runtime::StopContainer, request, response);
+    case 0:
+      call(&Runtime::StopContainer, [&](auto& request) {
+        request.set_container_id(container);
+        request.set_timeout(dice_.roll(3));
+      });
       break;
-    }
-    case 1: {
-      v1::RemoveContainerRequest request;
-      request.set_container_id(container);
-      v1::RemoveContainerResponse response;
-      if (call("RemoveContainer", node_.runtime(), &Runtime::RemoveContainer, request, response).ok()) {
+    case 1:
+      if (call(&Runtime::RemoveContainer, about_container(container))) {
         ledger_.containers.remove(container);
       }
       break;
-    }
-    case 2: {
-      v1::StopPodSandboxRequest request;
-      request.set_pod_sandbox_id(sandbox);
-      v1::StopPodSandboxResponse response;
-      call("StopPodSandbox", node_.runtime(), &Runtime::StopPodSandbox, request, response);
+    case 2:
+      call(&Runtime::StopPodSandbox, about_sandbox(sandbox));
       break;
-    }
-    default: {
-      v1::RemovePodSandboxRequest request;
-      request.set_pod_sandbox_id(sandbox);
-      v1::RemovePodSandboxResponse response;
-      if (call("RemovePodSandbox", node_.runtime(), &Runtime::RemovePodSandbox, request, response).ok()) {
+    default:
+      if (call(&Runtime::RemovePodSandbox, about_sandbox(sandbox))) {
         ledger_.sandboxes.remove(sandbox);
       }
-    }
   }
+}
+
+void Caller::exec_sync(const std::string& container) {
+  static const std::vector<std::vector<std::string>> kExecs = {{"true"},
+                                                               {"sleep", "100"},
+                                                               {"no-such"},
+                                                               {"sh", "-c", "sleep 100 & echo x"},
+                                                               {"head", "-c", "100000", "/dev/zero"},
+                                                               {}};
+  call(&Runtime::ExecSync, [&](auto& request) {
+    request.set_container_id(container);
+    for (const auto& word : dice_.one_of(kExecs)) {
+      request.add_cmd(word);
+    }
+    request.set_timeout(1);
+  });
 }
 
 void Caller::use_container() {
   const auto container = ledger_.containers.pick(dice_);
   switch (dice_.roll(7)) {
-    case 0: {
-      v1::StartContainerRequest request;
-      request.set_container_id(container);
-      v1::StartContainerResponse response;
-      call("StartContainer", node_.runtime(), &Runtime::StartContainer, request, response);
+    case 0:
+      call(&Runtime::StartContainer, about_container(container));
       break;
-    }
     case 1:
-    case 2: {
-      static const std::vector<std::vector<std::string>> kExecs = {{"true"},
-                                                                   {"sleep", "100"},
-                                                                   {"no-such"},
-                                                                   {"sh", "-c", "sleep 100 & echo x"},
-                                                                   {"head", "-c", "100000", "/dev/zero"},
-                                                                   {}};
-      v1::ExecSyncRequest request;
-      request.set_container_id(container);
-      for (const auto& word : dice_.one_of(kExecs)) {
-        request.add_cmd(word);
-      }
-      request.set_timeout(1);
-      v1::ExecSyncResponse response;
-      call("ExecSync", node_.runtime(), &Runtime::ExecSync, request, response);
+    case 2:
+      exec_sync(container);
       break;
-    }
-    case 3: {
-      v1::UpdateContainerResourcesRequest request;
-      request.set_container_id(container);
-      *request.mutable_linux() = random_resources(dice_);
-      v1::UpdateContainerResourcesResponse response;
-      call("UpdateContainerResources", node_.runtime(), &Runtime::UpdateContainerResources, request, response);
+    case 3:
+      call(&Runtime::UpdateContainerResources, [&](auto& request) {
+        request.set_container_id(container);
+        *request.mutable_linux() = random_resources(dice_);
+      });
       break;
-    }
-    case 4: {
-      v1::ReopenContainerLogRequest request;
-      request.set_container_id(container);
-      v1::ReopenContainerLogResponse response;
-      call("ReopenContainerLog", node_.runtime(), &Runtime::ReopenContainerLog, request, response);
+    case 4:
+      call(&Runtime::ReopenContainerLog, about_container(container));
       break;
-    }
-    case 5: {
-      v1::ExecRequest request;
-      request.set_container_id(container);
-      request.add_cmd("sh");
-      request.set_stdout(dice_.chance(80));
-      request.set_tty(dice_.chance(30));
-      v1::ExecResponse response;
-      call("Exec", node_.runtime(), &Runtime::Exec, request, response);
+    case 5:
+      call(&Runtime::Exec, [&](auto& request) {
+        request.set_container_id(container);
+        request.add_cmd("sh");
+        request.set_stdout(dice_.chance(80));
+        request.set_tty(dice_.chance(30));
+      });
       break;
-    }
-    default: {
-      v1::CheckpointContainerRequest request;
-      request.set_container_id(container);
-      v1::CheckpointContainerResponse response;
-      call("CheckpointContainer", node_.runtime(), &Runtime::CheckpointContainer, request, response);
-    }
+    default:
+      call(&Runtime::CheckpointContainer, about_container(container));
   }
 }
 
 void Caller::ask() {
   switch (dice_.roll(7)) {
-    case 0: {
-      v1::ContainerStatusRequest request;
-      request.set_container_id(ledger_.containers.pick(dice_));
-      request.set_verbose(dice_.chance(50));
-      v1::ContainerStatusResponse response;
-      call("ContainerStatus", node_.runtime(), &Runtime::ContainerStatus, request, response);
+    case 0:
+      call(&Runtime::ContainerStatus, [&](auto& request) {
+        request.set_container_id(ledger_.containers.pick(dice_));
+        request.set_verbose(dice_.chance(50));
+      });
       break;
-    }
-    case 1: {
-      v1::PodSandboxStatusRequest request;
-      request.set_pod_sandbox_id(ledger_.sandboxes.pick(dice_));
-      request.set_verbose(dice_.chance(50));
-      v1::PodSandboxStatusResponse response;
-      call("PodSandboxStatus", node_.runtime(), &Runtime::PodSandboxStatus, request, response);
+    case 1:
+      call(&Runtime::PodSandboxStatus, [&](auto& request) {
+        request.set_pod_sandbox_id(ledger_.sandboxes.pick(dice_));
+        request.set_verbose(dice_.chance(50));
+      });
       break;
-    }
-    case 2: {
-      v1::ContainerStatsRequest request;
-      request.set_container_id(ledger_.containers.pick(dice_));
-      v1::ContainerStatsResponse response;
-      call("ContainerStats", node_.runtime(), &Runtime::ContainerStats, request, response);
+    case 2:
+      call(&Runtime::ContainerStats, about_container(ledger_.containers.pick(dice_)));
       break;
-    }
-    case 3: {
-      v1::ListPodSandboxStatsResponse response;
-      call("ListPodSandboxStats", node_.runtime(), &Runtime::ListPodSandboxStats, v1::ListPodSandboxStatsRequest(),
-           response);
+    case 3:
+      call(&Runtime::ListPodSandboxStats, kAll);
       break;
-    }
-    case 4: {
-      v1::ListPodSandboxMetricsResponse response;
-      call("ListPodSandboxMetrics", node_.runtime(), &Runtime::ListPodSandboxMetrics,
-           v1::ListPodSandboxMetricsRequest(), response);
+    case 4:
+      call(&Runtime::ListPodSandboxMetrics, kAll);
       break;
-    }
-    case 5: {
-      v1::StatusRequest request;
-      request.set_verbose(true);
-      v1::StatusResponse response;
-      call("Status", node_.runtime(), &Runtime::Status, request, response);
+    case 5:
+      call(&Runtime::Status, [](auto& request) { request.set_verbose(true); });
       break;
-    }
-    default: {
-      v1::PortForwardRequest request;
-      request.set_pod_sandbox_id(ledger_.sandboxes.pick(dice_));
-      request.add_port(dice_.chance(20) ? 99999 : 80);
-      v1::PortForwardResponse response;
-      call("PortForward", node_.runtime(), &Runtime::PortForward, request, response);
-    }
+    default:
+      call(&Runtime::PortForward, [&](auto& request) {
+        request.set_pod_sandbox_id(ledger_.sandboxes.pick(dice_));
+        request.add_port(dice_.chance(20) ? 99999 : 80);
+      });
   }
 }
 
 void Caller::ask_images() {
-  v1::ImageSpec image;
-  image.set_image(dice_.chance(50) ? "keelson.example/busybox:1" : dice_.chance(50) ? "" : "no/such@sha256:0");
+  const auto* name = dice_.chance(50) ? "keelson.example/busybox:1" : dice_.chance(50) ? "" : "no/such@sha256:0";
   if (dice_.chance(50)) {
-    v1::ImageStatusRequest request;
-    *request.mutable_image() = image;
-    v1::ImageStatusResponse response;
-    call("ImageStatus", node_.images(), &Images::ImageStatus, request, response);
+    call(&Images::ImageStatus, [&](auto& request) { request.mutable_image()->set_image(name); });
   } else if (dice_.chance(50)) {
-    v1::RemoveImageRequest request;
-    request.mutable_image()->set_image("keelson.example/none:1");
-    v1::RemoveImageResponse response;
-    call("RemoveImage", node_.images(), &Images::RemoveImage, request, response);
+    call(&Images::RemoveImage, [](auto& request) { request.mutable_image()->set_image("keelson.example/none:1"); });
   } else {
-    v1::ImageFsInfoResponse response;
-    call("ImageFsInfo", node_.images(), &Images::ImageFsInfo, v1::ImageFsInfoRequest(), response);
+    call(&Images::ImageFsInfo, kAll);
   }
 }
 
 /// What calls that were given up have made is heard of here.
 void Caller::learn() {
-  v1::ListPodSandboxResponse sandboxes;
-  if (call("ListPodSandbox", node_.runtime(), &Runtime::ListPodSandbox, v1::ListPodSandboxRequest(), sandboxes).ok()) {
-    for (const auto& one : sandboxes.items()) {
+  if (const auto sandboxes = call(&Runtime::ListPodSandbox, kAll)) {
+    for (const auto& one : sandboxes->items()) {
       ledger_.sandboxes.add(one.id());
     }
   }
-  v1::ListContainersResponse containers;
-  if (call("ListContainers", node_.runtime(), &Runtime::ListContainers, v1::ListContainersRequest(), containers).ok()) {
-    for (const auto& one : containers.containers()) {
+  if (const auto containers = call(&Runtime::ListContainers, kAll)) {
+    for (const auto& one : containers->containers()) {
       ledger_.containers.add(one.id());
     }
   }

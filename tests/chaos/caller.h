@@ -3,7 +3,9 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "tests/chaos/node.h"
@@ -41,13 +43,18 @@ class Caller {
   void step();
 
  private:
-  template <class Stub, class Method, class Request, class Response>
-  grpc::Status call(const std::string& name, const std::shared_ptr<Stub>& stub, Method method, const Request& request,
-                    Response& response);
+  template <class Stub, class Request, class Response>
+  using Rpc = grpc::Status (Stub::*)(grpc::ClientContext*, const Request&, Response*);
+  /// The answer, if there was one. `fill` gets the request.
+  template <class Stub, class Request, class Response, class Fill>
+  std::optional<Response> call(Rpc<Stub, Request, Response> rpc, Fill fill);
+  std::shared_ptr<v1::RuntimeService::Stub> stub(const v1::RuntimeService::Stub*) const;
+  std::shared_ptr<v1::ImageService::Stub> stub(const v1::ImageService::Stub*) const;
   void run_sandbox();
   void create_container();
   void end_something();
   void use_container();
+  void exec_sync(const std::string& container);
   void ask();
   void ask_images();
   void learn();

@@ -14,6 +14,8 @@
 
 #include <csignal>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 
 extern char** environ;
 
@@ -65,6 +67,11 @@ void read_both(int out, int error, Output* result) {
 }
 
 }  // namespace
+
+std::string read_text(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
 
 Output run(const std::vector<std::string>& command, const std::string& input) {
   int out[2];

@@ -19,6 +19,9 @@ struct Output {
 /// Runs a command to its end; the first word is a path or is found by PATH. Its standard input is `input`.
 Output run(const std::vector<std::string>& command, const std::string& input = "");
 
+/// A file's text; empty if it cannot be read. Works on /proc.
+std::string read_text(const std::string& path);
+
 /// Whether somebody listens on this unix socket.
 bool takes_connections(const std::string& socket);
 
