@@ -96,7 +96,7 @@ struct ApiServer::State {
   cri::RuntimeClient& service;
   TaskGroup connections;
   Acceptor acceptor;
-  std::shared_ptr<LogWatcher> watcher;  // from run() on
+  std::shared_ptr<LogWatcher> watcher;  // from the first log that is followed on
 
   Result<> watch_logs() {
     KEELSON_TRY(watcher, LogWatcher::open(loop));
@@ -108,6 +108,13 @@ struct ApiServer::State {
       }
     });
     return {};
+  }
+
+  Result<std::unique_ptr<LogWatcher::Watch>> watch_log(const std::string& path) {
+    if (!watcher) {
+      KEELSON_DO(watch_logs());
+    }
+    return watcher->watch(path);
   }
 
   Result<> listen(const std::string& path) {
@@ -292,7 +299,7 @@ struct ApiServer::State {
       auto options = log_options(*target);
       if (instance && options) {
         LogFollow what{.path = instance->log_path, .options = *options, .ended = {}, .sink = {}, .watch = {}};
-        auto watch = watcher->watch(what.path);
+        auto watch = watch_log(what.path);
         if (!watch) {
           co_return co_await write_answer(*socket, status_of(watch.error().kind()), "text/plain",
                                           watch.error().message());
@@ -328,7 +335,6 @@ ApiServer::ApiServer(Loop& loop, Agent& agent, cri::RuntimeClient& service)
 ApiServer::~ApiServer() = default;
 
 Task<> ApiServer::run(std::string socket_path) {
-  KEELSON_CO_DO(state_->watch_logs());
   KEELSON_CO_DO(state_->listen(socket_path));
   while (true) {
     auto socket = std::make_shared<Socket>(state_->loop.io());
