@@ -84,8 +84,8 @@ Result<> build(Parts& parts, const Located& located, const v1::PodSandboxConfig&
   KEELSON_TRY(const int target, target_pid_of(parts, *located.sandbox, config));
   const auto dir = parts.container_dir(record.id());
   KEELSON_DO(make_folders(dir));
-  KEELSON_DO(parts.cgroups.create(record.cgroup()));
-  KEELSON_DO(parts.cgroups.apply(record.cgroup(), limits_of(config.linux().resources())).context("linux.resources"));
+  KEELSON_TRY(const auto hold,
+              parts.cgroups.create(record.cgroup(), limits_of(config.linux().resources())).context("linux.resources"));
   auto layers = image.layers;
   layers.push_back(parts.mount_points_dir());
   KEELSON_TRY(auto users, id_mappings(sandbox_config.linux().security_context().namespace_options()));
@@ -147,7 +147,8 @@ Result<std::string> create(Parts& parts, const v1::CreateContainerRequest& reque
   record.set_state(v1::CONTAINER_CREATED);
   record.set_created_at(now_ns());
   *record.mutable_resources() = request.config().linux().resources();
-  record.set_cgroup(sandbox->read([](const auto& one) { return one.cgroup_parent(); }) + "/" + record.id());
+  record.set_cgroup(
+      parts.cgroups.child(sandbox->read([](const auto& one) { return one.cgroup_parent(); }), record.id()));
   const Located located{sandbox, std::make_shared<Container>(record, parts.records)};
   std::unique_lock turn(located.container->operation());
   KEELSON_DO(parts.pods.insert(sandbox, located.container));

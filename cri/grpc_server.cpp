@@ -61,7 +61,8 @@ Result<std::unique_ptr<Parts>> make_parts(RuntimeOptions options, ImageSource& i
   KEELSON_DO(make_directories(options.state_dir, 0711));
   KEELSON_DO(make_directories(options.run_dir, 0711));
   KEELSON_TRY(auto records, Records::open(options.state_dir));
-  KEELSON_TRY(auto cgroups, cgroup::Tree::open());
+  KEELSON_TRY(auto cgroups,
+              cgroup::Tree::open(options.systemd_cgroups ? cgroup::Driver::systemd : cgroup::Driver::cgroupfs));
   auto parts = std::unique_ptr<Parts>(
       new Parts{options,
                 std::move(records),

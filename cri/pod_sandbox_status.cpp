@@ -24,7 +24,7 @@ grpc::Status RuntimeService::PodSandboxStatus(grpc::ServerContext*, const v1::Po
     (*response->mutable_info())["info"] =
         boost::json::serialize(boost::json::value{{"pid", shim ? shim->pid() : 0},
                                                   {"netns", record.netns_path()},
-                                                  {"cgroup", record.cgroup_parent() + "/" + record.id()},
+                                                  {"cgroup", parts_.cgroups.child(record.cgroup_parent(), record.id())},
                                                   {"cniResult", record.cni_result()}});
   }
   return grpc::Status::OK;

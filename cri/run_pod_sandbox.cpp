@@ -30,6 +30,9 @@ Result<> validate(const Parts& parts, const v1::RunPodSandboxRequest& request) {
   if (handler != nullptr) {
     KEELSON_DO(check_runnable(*handler));
   }
+  if (handler != nullptr && parts.cgroups.driver() == cgroup::Driver::systemd) {
+    return fail(Kind::unsupported, "runtime handler {}: not with the systemd cgroup driver", handler->name);
+  }
   constexpr const char* kUsers = "config.linux.security_context.namespace_options.userns_options";
   KEELSON_TRY(const auto users,
               id_mappings(request.config().linux().security_context().namespace_options()).context(kUsers));
@@ -78,9 +81,10 @@ shim::SandboxSpec spec_of(const Parts& parts, const SandboxRecord& record) {
   for (const auto& [name, value] : record.config().linux().sysctls()) {
     spec.sysctls.push_back({name, value});
   }
-  spec.cgroup_procs = parts.cgroups.procs_files(record.cgroup_parent() + "/" + record.id());
-  if (!parts.cgroups.unified()) {
-    // On a hybrid node the v2 tree has no limits, and joining it costs 10 ms: the shim is left out of it.
+  spec.cgroup_procs = parts.cgroups.procs_files(parts.cgroups.child(record.cgroup_parent(), record.id()));
+  if (!parts.cgroups.unified() && parts.cgroups.driver() == cgroup::Driver::cgroupfs) {
+    // On a hybrid node the v2 tree has no limits, and joining it costs 10 ms: the shim is left out of it. But systemd
+    // looks there for whether the scope is empty.
     std::erase_if(spec.cgroup_procs, [](const auto& file) { return file.ends_with("/cgroup.procs"); });
   }
   spec.oom_score_adj = -998;  // as the kubelet asks for pause containers
@@ -144,7 +148,7 @@ Result<std::string> run(Parts& parts, const v1::RunPodSandboxRequest& request) {
     }
   });
   KEELSON_DO(parts.records.save(record));
-  KEELSON_DO(parts.cgroups.create(record.cgroup_parent() + "/" + id));
+  KEELSON_TRY(const auto hold, parts.cgroups.create(parts.cgroups.child(record.cgroup_parent(), id)));
   KEELSON_DO(make_folders(parts, record));
   KEELSON_DO(launch_shim(parts, sandbox));
   KEELSON_DO(attach_network(parts, sandbox).context("network"));

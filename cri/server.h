@@ -49,9 +49,10 @@ struct RuntimeOptions {
   /// for it, and nothing else.
   std::vector<RuntimeHandler> handlers;
 
-  /// Reported by RuntimeConfig; false is cgroupfs.
+  /// systemd makes the cgroups: a cgroup_parent is a slice's name, sandboxes and containers are scopes in it. False:
+  /// the cgroupfs driver. RuntimeConfig tells; a change needs a node without sandboxes.
   bool systemd_cgroups = false;
-  /// Parent of sandboxes that name no cgroup_parent.
+  /// Parent of sandboxes that name no cgroup_parent, as a path.
   std::string default_cgroup_parent = "/keelson";
 
   /// The shim rotates a container's log when it grows past this; 0: never (the kubelet rotates).

@@ -64,6 +64,7 @@ struct NodePodConfigs::State {
       : loop(l),
         options(std::move(o)),
         volumes(options.root),
+        cgroups(options.systemd_cgroups ? cgroup::Driver::systemd : cgroup::Driver::cgroupfs, options.cgroup_root),
         links{.folder = options.container_logs_dir, .pod_logs_dir = options.pod_logs_dir},
         users(options.root),
         pool(kThreads) {}
@@ -72,8 +73,8 @@ struct NodePodConfigs::State {
   Loop& loop;
   const PodConfigOptions options;
   const Volumes volumes;
-  const LogLinks links;
   const PodCgroups cgroups;
+  const LogLinks links;
   UserRanges users;
   std::shared_ptr<const DesiredState> objects = std::make_shared<DesiredState>();
   std::map<std::string, kube::Pod> pods;                      // prepared, by uid
@@ -148,7 +149,7 @@ void NodePodConfigs::State::share_cpu() {
       milli_cpu += requested_milli_cpu(pod);
     }
   }
-  if (auto set = cgroups.set_burstable(options.cgroup_root, cpu_shares(milli_cpu)); !set) {
+  if (auto set = cgroups.set_burstable(cpu_shares(milli_cpu)); !set) {
     log::warning("share the CPU between classes of pods: {}", set.error().message());
   }
 }
@@ -156,13 +157,12 @@ void NodePodConfigs::State::share_cpu() {
 Task<> NodePodConfigs::prepare(kube::Pod pod) {
   auto* s = state_.get();
   auto limits = pod_limits_of(pod);
-  auto cgroup = pod_cgroup(s->options.cgroup_root, pod);
   auto turn = s->work_of(pod.metadata.uid);
   auto objects = s->objects;
-  auto work = [s, turn, cleanings = turn->cleanings.load(), pod, limits, cgroup, objects,
+  auto work = [s, turn, cleanings = turn->cleanings.load(), pod, limits, objects,
                ips = s->addresses[pod.metadata.uid]]() -> Result<> {
     KEELSON_TRY(auto lock, take_turn(*turn, cleanings, pod.metadata.uid));
-    KEELSON_DO(s->cgroups.create(cgroup, limits));
+    KEELSON_DO(s->cgroups.create(pod, limits));
     KEELSON_DO(make_directories(log_dir_of(s->options, pod.metadata)));
     KEELSON_DO(s->volumes.mount_all(pod, *objects, s->options.node, ips));
     if (!pod.spec.host_users.value_or(true)) {
@@ -190,11 +190,7 @@ Task<> NodePodConfigs::clean_up(kube::Pod pod) {
     KEELSON_TRY(auto lock, take_turn(*turn, cleanings, uid));
     KEELSON_DO(s->volumes.remove_all(uid));
     s->users.release(uid);
-    // By uid alone, so in every class.
-    std::string root = s->options.cgroup_root == "/" ? "" : s->options.cgroup_root;
-    for (const char* qos : {"/kubepods/pod", "/kubepods/burstable/pod", "/kubepods/besteffort/pod"}) {
-      KEELSON_DO(s->cgroups.remove(root + qos + uid));
-    }
+    KEELSON_DO(s->cgroups.remove(uid));
     std::error_code ignored;
     for (const auto& entry : fs::directory_iterator(s->options.pod_logs_dir, ignored)) {
       if (entry.path().filename().string().ends_with("_" + uid)) {
@@ -220,7 +216,7 @@ Result<cri::SandboxConfig> NodePodConfigs::sandbox(const kube::Pod& pod, uint32_
   out.log_directory = log_dir_of(o, pod.metadata);
   out.dns = make_dns(pod, o.dns, host_text(o.resolv_conf));
   out.annotations = pod.metadata.annotations;
-  out.cgroup_parent = pod_cgroup(o.cgroup_root, pod);
+  out.cgroup_parent = state_->cgroups.parent_of(pod);
   out.security = sandbox_security(pod);
   KEELSON_TRY(out.security.namespaces.users, state_->users_of(pod));
   for (const auto& sysctl : pod.spec.security_context.sysctls) {
@@ -372,11 +368,11 @@ std::vector<cri::AuthConfig> NodePodConfigs::credentials(const kube::Pod& pod, c
 }
 
 Result<> NodePodConfigs::make_roots() {
-  return state_->cgroups.create_root(state_->options.cgroup_root);
+  return state_->cgroups.create_root();
 }
 
 void NodePodConfigs::remove_empty_roots() {
-  state_->cgroups.remove_root(state_->options.cgroup_root);
+  state_->cgroups.remove_root();
 }
 
 }  // namespace keelson::agent

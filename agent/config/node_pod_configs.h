@@ -18,6 +18,7 @@ struct PodConfigOptions {
   std::string pod_logs_dir = "/var/log/pods";
   std::string container_logs_dir;  ///< links <pod>_<ns>_<container>-<id>.log; empty: none
   std::string cgroup_root = "/";
+  bool systemd_cgroups = false;  ///< systemd makes the pods' cgroups, as slices; as the runtime's driver
   std::string resolv_conf = "/etc/resolv.conf";
   ClusterDns dns;
   NodeFacts node;

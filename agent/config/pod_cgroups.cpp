@@ -9,48 +9,82 @@ namespace keelson::agent {
 namespace {
 
 constexpr int64_t kLeastShares = 2;
+constexpr auto kPassOver = cgroup::Missing::passed_over;
 
-std::string below(const std::string& root, const std::string& name) {
-  return (root == "/" ? "" : root) + name;
+cgroup::Limits share(int64_t cpu_shares) {
+  return {.cpu_shares = std::max(cpu_shares, kLeastShares)};
 }
 
 }  // namespace
 
-PodCgroups::PodCgroups() : tree_(cgroup::Tree::open().value_or(cgroup::Tree({}))) {}
-
-Result<> PodCgroups::create_root(const std::string& root) const {
-  KEELSON_DO(tree_.create(below(root, "/kubepods/burstable")));
-  return tree_.create(below(root, "/kubepods/besteffort"));
-}
-
-Result<> PodCgroups::create(const std::string& path, const PodLimits& limits) const {
-  KEELSON_DO(tree_.create(path));
-  if (auto parent = path.substr(0, path.rfind('/')); parent.ends_with("/besteffort")) {
-    KEELSON_DO(set_shares(parent, kLeastShares));
+PodCgroups::PodCgroups(cgroup::Driver driver, std::string root)
+    : driver_(driver), root_(std::move(root)), tree_(cgroup::Tree::open(driver)) {
+  if (!tree_ && driver == cgroup::Driver::cgroupfs) {
+    tree_ = cgroup::Tree({});
   }
-  const cgroup::Limits wanted{.cpu_shares = std::max(limits.cpu_shares, kLeastShares),
-                              .cpu_quota = limits.cpu_quota > 0 ? limits.cpu_quota : -1,
-                              .cpu_period = kCpuPeriod,
-                              .memory = limits.memory_limit > 0 ? limits.memory_limit : -1};
-  return tree_.apply(path, wanted, cgroup::Missing::passed_over);
 }
 
-Result<> PodCgroups::set_shares(const std::string& path, int64_t shares) const {
-  return tree_.apply(path, {.cpu_shares = std::max(shares, kLeastShares)}, cgroup::Missing::passed_over);
+std::string PodCgroups::path(std::initializer_list<std::string_view> below) const {
+  std::string names = root_;
+  for (const auto name : below) {
+    names.append("/").append(name);
+  }
+  return cgroup::nested_path(driver_, {names});
 }
 
-Result<> PodCgroups::set_burstable(const std::string& root, int64_t cpu_shares) const {
-  return set_shares(below(root, "/kubepods/burstable"), cpu_shares);
+std::string PodCgroups::parent_of(const kube::Pod& pod) const {
+  const auto own = pod_cgroup(driver_, root_, pod);
+  return driver_ == cgroup::Driver::systemd ? cgroup::unit_of(own) : own;
 }
 
-Result<> PodCgroups::remove(const std::string& path) const {
-  return tree_.kill_and_remove(path);
+Result<> PodCgroups::create_root() const {
+  if (!tree_) {
+    return std::unexpected(tree_.error());
+  }
+  for (const char* name : {"kubepods", "kubepods/burstable", "kubepods/besteffort"}) {
+    KEELSON_DO(tree_->create(path({name})));
+  }
+  return {};
 }
 
-void PodCgroups::remove_root(const std::string& root) const {
-  for (const char* name : {"/kubepods/burstable", "/kubepods/besteffort", "/kubepods", ""}) {
-    if (const auto path = below(root, name); !path.empty()) {
-      tree_.remove_if_empty(path);
+Result<> PodCgroups::create(const kube::Pod& pod, const PodLimits& limits) const {
+  if (!tree_) {
+    return std::unexpected(tree_.error());
+  }
+  auto wanted = share(limits.cpu_shares);
+  wanted.cpu_quota = limits.cpu_quota > 0 ? limits.cpu_quota : -1;
+  wanted.cpu_period = kCpuPeriod;
+  wanted.memory = limits.memory_limit > 0 ? limits.memory_limit : -1;
+  KEELSON_DO(tree_->create(pod_cgroup(driver_, root_, pod), wanted, kPassOver));
+  return kube::qos_class(pod) == kube::QosClass::best_effort
+             ? tree_->apply(path({"kubepods", "besteffort"}), share(kLeastShares), kPassOver)
+             : Result<>();
+}
+
+Result<> PodCgroups::set_burstable(int64_t cpu_shares) const {
+  if (!tree_) {
+    return std::unexpected(tree_.error());
+  }
+  return tree_->apply(path({"kubepods", "burstable"}), share(cpu_shares), kPassOver);
+}
+
+Result<> PodCgroups::remove(const std::string& uid) const {
+  if (!tree_) {
+    return std::unexpected(tree_.error());
+  }
+  for (const char* qos : {"kubepods", "kubepods/burstable", "kubepods/besteffort"}) {
+    KEELSON_DO(tree_->kill_and_remove(path({qos, "pod" + uid})));
+  }
+  return {};
+}
+
+void PodCgroups::remove_root() const {
+  if (!tree_) {
+    return;
+  }
+  for (const char* name : {"kubepods/burstable", "kubepods/besteffort", "kubepods", ""}) {
+    if (const auto own = path({name}); !own.empty()) {
+      tree_->remove_if_empty(own);
     }
   }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The cgroups of pods, above the runtime's containers: <root>/kubepods[/burstable|/besteffort]/pod<uid> (cgroupfs
-// driver).
+// The cgroups of pods, above the runtime's containers: <root>/kubepods[/burstable|/besteffort]/pod<uid>, or the slices
+// that systemd makes of these names.
 #pragma once
 
 #include <string>
@@ -14,25 +14,32 @@ namespace keelson::agent {
 /// Thread-safe. What the node has no controller for is not limited.
 class PodCgroups {
  public:
-  /// Of this node; where nothing is mounted, nothing is done.
-  PodCgroups();
+  /// Of this node, below `root` ("/" or "/name"). Where nothing is mounted, nothing is done; where systemd is to be
+  /// asked and is not there, every call is Kind::unavailable.
+  PodCgroups(cgroup::Driver driver, std::string root);
 
-  /// Makes `root` and the cgroups of the QoS classes below, which stay as long as the node (kubelet's, as well).
-  Result<> create_root(const std::string& root) const;
-  /// Makes `path` (see pod_cgroup()) with its parents, and sets the limits. Idempotent.
-  Result<> create(const std::string& path, const PodLimits& limits) const;
+  /// Makes the root and the cgroups of the QoS classes below, which stay as long as the node (kubelet's, as well).
+  Result<> create_root() const;
+  /// Makes the pod's with its parents, and sets the limits. Idempotent.
+  Result<> create(const kube::Pod& pod, const PodLimits& limits) const;
   /// What all Burstable pods weigh together (kubelet: the sum of their requests); BestEffort ones have the least there
-  /// is.
-  Result<> set_burstable(const std::string& root, int64_t cpu_shares) const;
-  /// Removes the pod's cgroup and what is left below; processes in it are killed. Absent is success.
-  Result<> remove(const std::string& path) const;
-  /// Removes `root` with kubepods below if no pod is left in it.
-  void remove_root(const std::string& root) const;
+  /// is. Where there is no such cgroup, nothing is done.
+  Result<> set_burstable(int64_t cpu_shares) const;
+  /// Removes the pod's cgroup and what is left below, whatever its class is; processes in it are killed. Absent is
+  /// success.
+  Result<> remove(const std::string& uid) const;
+  /// Removes the root with kubepods below if no pod is left in it.
+  void remove_root() const;
+
+  /// What the runtime is told: the path, or the slice's name.
+  std::string parent_of(const kube::Pod& pod) const;
 
  private:
-  Result<> set_shares(const std::string& path, int64_t shares) const;
+  std::string path(std::initializer_list<std::string_view> below) const;
 
-  cgroup::Tree tree_;
+  cgroup::Driver driver_;
+  std::string root_;
+  Result<cgroup::Tree> tree_;
 };
 
 }  // namespace keelson::agent

@@ -104,19 +104,17 @@ PodLimits pod_limits_of(const kube::Pod& pod) {
   return out;
 }
 
-std::string pod_cgroup(const std::string& root, const kube::Pod& pod) {
-  std::string path = (root == "/" ? "" : root) + "/kubepods";
+std::string pod_cgroup(cgroup::Driver driver, const std::string& root, const kube::Pod& pod) {
+  const auto name = "pod" + pod.metadata.uid;
   switch (kube::qos_class(pod)) {
     case kube::QosClass::guaranteed:
       break;
     case kube::QosClass::burstable:
-      path += "/burstable";
-      break;
+      return cgroup::nested_path(driver, {root, "kubepods", "burstable", name});
     case kube::QosClass::best_effort:
-      path += "/besteffort";
-      break;
+      return cgroup::nested_path(driver, {root, "kubepods", "besteffort", name});
   }
-  return path + "/pod" + pod.metadata.uid;
+  return cgroup::nested_path(driver, {root, "kubepods", name});
 }
 
 int64_t memory_capacity() {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "common/cgroup/unit_name.h"
 #include "cri/client/types.h"
 #include "kube/pod_qos.h"
 
@@ -34,8 +35,9 @@ PodLimits pod_limits_of(const kube::Pod& pod);
 /// What the pod's containers ask for together, in milli-CPU.
 int64_t requested_milli_cpu(const kube::Pod& pod);
 
-/// "/kubepods/burstable/pod<uid>" below `root` ("/" or "/name"); Guaranteed pods are directly below kubepods.
-std::string pod_cgroup(const std::string& root, const kube::Pod& pod);
+/// "/kubepods/burstable/pod<uid>" below `root` ("/" or "/name"), or with systemd the path of the slice that the kubelet
+/// makes of these names; Guaranteed pods are directly below kubepods.
+std::string pod_cgroup(cgroup::Driver driver, const std::string& root, const kube::Pod& pod);
 
 /// This machine's memory in bytes.
 int64_t memory_capacity();

@@ -54,8 +54,10 @@ TEST(Resources, TheFrontendExactly) {
   EXPECT_EQ(limits.cpu_quota, 100'000);
   EXPECT_EQ(limits.memory_limit, 268'435'456);
   EXPECT_EQ(requested_milli_cpu(pod), 500);
-  EXPECT_EQ(pod_cgroup("/", pod), "/kubepods/burstable/podu1");
-  EXPECT_EQ(pod_cgroup("/mine", pod), "/mine/kubepods/burstable/podu1");
+  EXPECT_EQ(pod_cgroup(cgroup::Driver::cgroupfs, "/", pod), "/kubepods/burstable/podu1");
+  EXPECT_EQ(pod_cgroup(cgroup::Driver::cgroupfs, "/mine", pod), "/mine/kubepods/burstable/podu1");
+  EXPECT_EQ(pod_cgroup(cgroup::Driver::systemd, "/", pod),
+            "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podu1.slice");
 }
 
 TEST(Resources, APodIsLimitedOnlyIfEveryContainerIs) {
@@ -71,12 +73,12 @@ TEST(Resources, ClassesAndTheirScores) {
     each.resources.requests = each.resources.limits;
   }
   EXPECT_EQ(oom_score_adj(pod, pod.spec.containers[0], 1 << 30), -997);
-  EXPECT_EQ(pod_cgroup("/", pod), "/kubepods/podu1");
+  EXPECT_EQ(pod_cgroup(cgroup::Driver::cgroupfs, "/", pod), "/kubepods/podu1");
   for (auto& each : pod.spec.containers) {
     each.resources = {};
   }
   EXPECT_EQ(oom_score_adj(pod, pod.spec.containers[0], 1 << 30), 1000);
-  EXPECT_EQ(pod_cgroup("/", pod), "/kubepods/besteffort/podu1");
+  EXPECT_EQ(pod_cgroup(cgroup::Driver::cgroupfs, "/", pod), "/kubepods/besteffort/podu1");
   EXPECT_EQ(pod_limits_of(pod).cpu_shares, 2);
   pod.spec.priority_class_name = "system-node-critical";
   EXPECT_EQ(oom_score_adj(pod, pod.spec.containers[0], 1 << 30), -997) << "whatever it asks for";

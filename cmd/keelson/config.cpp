@@ -48,6 +48,8 @@ const Setting kSettings[] = {
     {"containerLogsDir", "--container-logs-dir", &NodeConfig::container_logs_dir,
      "Links to them by name, as log shippers expect"},
     {"cgroupRoot", "--cgroup-root", &NodeConfig::cgroup_root, "Below which the kubepods cgroups are made"},
+    {"cgroupDriver", "--cgroup-driver", &NodeConfig::cgroup_driver,
+     "Who makes cgroups: cgroupfs, or systemd (where it is PID 1); as the runtime's or the agent's peer has it"},
     {"clusterDNS", "--cluster-dns", &NodeConfig::cluster_dns,
      "Name servers of pods with dnsPolicy ClusterFirst (repeatable)"},
     {"clusterDomain", "--cluster-domain", &NodeConfig::cluster_domain, "The cluster's DNS domain"},
@@ -204,6 +206,9 @@ Result<> check_config(const NodeConfig& config) {
     }
   }
   KEELSON_DO(check_streaming(config));
+  if (config.cgroup_driver != "cgroupfs" && config.cgroup_driver != "systemd") {
+    return fail(Kind::invalid, "cgroupDriver: '{}' is not one of cgroupfs, systemd", config.cgroup_driver);
+  }
   static constexpr std::array<std::string_view, 4> kLevels = {"debug", "info", "warning", "error"};
   if (std::find(kLevels.begin(), kLevels.end(), config.log_level) == kLevels.end()) {
     return fail(Kind::invalid, "logLevel: '{}' is not one of debug, info, warning, error", config.log_level);

@@ -41,6 +41,7 @@ struct NodeConfig {
   std::string pod_logs_dir = "/var/log/pods";
   std::string container_logs_dir = "/var/log/containers";
   std::string cgroup_root = "/";
+  std::string cgroup_driver = "cgroupfs";
   std::vector<std::string> cluster_dns;
   std::string cluster_domain = "cluster.local";
   std::string log_level = "info";

@@ -43,6 +43,8 @@ TEST(Config, ChecksRolesPathsAndLevels) {
             "roles: 'network' is no role; use agent, runtime, or both");
   EXPECT_EQ(check_config({.root = "data"}).error().message(), "root: 'data' is not an absolute path");
   EXPECT_EQ(check_config({.log_level = "loud"}).error().kind(), Kind::invalid);
+  EXPECT_EQ(check_config({.cgroup_driver = "systemD"}).error().message(),
+            "cgroupDriver: 'systemD' is not one of cgroupfs, systemd");
 }
 
 TEST(Config, ChecksTheStreamingServer) {

@@ -20,6 +20,7 @@
 #include "agent/config/node_pod_configs.h"
 #include "agent/container_prober.h"
 #include "agent/cri_pod_runtime.h"
+#include "common/cgroup/unit_name.h"
 #include "common/duration.h"
 #include "common/fd.h"
 #include "common/log.h"
@@ -39,6 +40,10 @@ constexpr auto kRuntimeDeadline = std::chrono::seconds(30);
 
 bool has_role(const NodeConfig& config, std::string_view role) {
   return std::find(config.roles.begin(), config.roles.end(), role) != config.roles.end();
+}
+
+cgroup::Driver driver_of(const NodeConfig& config) {
+  return config.cgroup_driver == "systemd" ? cgroup::Driver::systemd : cgroup::Driver::cgroupfs;
 }
 
 std::string cri_socket(const NodeConfig& config) {
@@ -108,7 +113,8 @@ Result<std::unique_ptr<cri::Server>> start_runtime(const NodeConfig& config) {
   options.streaming_idle = std::chrono::ceil<std::chrono::milliseconds>(idle);
   options.streaming_tls_cert_file = config.stream_tls_cert_file;
   options.streaming_tls_key_file = config.stream_tls_key_file;
-  options.default_cgroup_parent = (config.cgroup_root == "/" ? "" : config.cgroup_root) + "/keelson";
+  options.systemd_cgroups = driver_of(config) == cgroup::Driver::systemd;
+  options.default_cgroup_parent = cgroup::nested_path(driver_of(config), {config.cgroup_root, "keelson"});
   return cri::Server::start(options);
 }
 
@@ -118,6 +124,7 @@ agent::PodConfigOptions pod_config_options(const NodeConfig& config, const std::
   options.pod_logs_dir = config.pod_logs_dir;
   options.container_logs_dir = config.container_logs_dir;
   options.cgroup_root = config.cgroup_root;
+  options.systemd_cgroups = driver_of(config) == cgroup::Driver::systemd;
   options.dns = {config.cluster_dns, config.cluster_domain};
   options.node.name = config.node_name.empty() ? host_name() : config.node_name;
   options.node.ips = addresses;

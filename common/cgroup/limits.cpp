@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "common/cgroup/device_filter.h"
+#include "common/cgroup/systemd.h"
 #include "common/cgroup/tree.h"
 #include "common/fd.h"
 
@@ -128,7 +129,7 @@ Result<> Tree::apply_unified(const std::string& path, const Limits& limits) cons
   return {};
 }
 
-Result<> Tree::apply(const std::string& path, const Limits& limits, Missing missing) const {
+Result<> Tree::write(const std::string& path, const Limits& limits, Missing missing) const {
   KEELSON_DO(limit_cpu(path, limits, missing));
   KEELSON_DO(limit_memory(path, limits, missing));
   if (limits.processes != 0) {
@@ -138,7 +139,18 @@ Result<> Tree::apply(const std::string& path, const Limits& limits, Missing miss
   return apply_unified(path, limits);
 }
 
+Result<> Tree::apply(const std::string& path, const Limits& limits, Missing missing) const {
+  if (!systemd_) {
+    return write(path, limits, missing);
+  }
+  KEELSON_DO(set_unit(path, limits));
+  return write(path, rounded_for_systemd(limits), missing);
+}
+
 Result<> Tree::confine_devices(const std::string& path, const std::vector<std::string>& allowed) const {
+  if (systemd_) {
+    KEELSON_DO(systemd_->set(unit_of(path), device_properties(allowed)));
+  }
   const auto [dir, second] = place("devices", path);
   if (dir.empty()) {
     return {};

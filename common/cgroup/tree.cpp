@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "common/cgroup/kill.h"
+#include "common/cgroup/systemd.h"
 #include "common/fd.h"
 
 namespace keelson::cgroup {
@@ -32,11 +33,20 @@ void inherit_cpuset(const std::string& parent, const std::string& dir) {
   }
 }
 
+// A file of names with spaces between, and a new line at the end.
+std::vector<std::string> names_in(const std::string& path) {
+  auto text = read_file(path).value_or("");
+  std::ranges::replace(text, '\n', ' ');
+  return words(text, ' ');
+}
+
 // v2: what the children are to have, the parent must hand down.
 void hand_down(const std::string& dir) {
-  auto all = read_file(dir + "/cgroup.controllers").value_or("");
-  std::ranges::replace(all, '\n', ' ');
-  for (const auto& controller : words(all, ' ')) {
+  const auto given = names_in(dir + "/cgroup.subtree_control");
+  for (const auto& controller : names_in(dir + "/cgroup.controllers")) {
+    if (std::ranges::find(given, controller) != given.end()) {
+      continue;
+    }
     auto written = write_value(dir + "/cgroup.subtree_control", "+" + controller);
     static_cast<void>(written);  // a limit that needs it will fail and name it
   }
@@ -65,11 +75,10 @@ Result<> make_folder(const Hierarchy& hierarchy, const std::string& path) {
   for (const auto& part : words(path, '/')) {
     const auto parent = dir;
     dir += "/" + part;
-    const bool there = ::access(dir.c_str(), F_OK) == 0;
-    if (hierarchy.second && !there) {
+    if (hierarchy.second) {
       hand_down(parent);
     }
-    if (!there && ::mkdir(dir.c_str(), 0755) != 0 && errno != EEXIST) {
+    if (::mkdir(dir.c_str(), 0755) != 0 && errno != EEXIST) {
       return fail_errno(errno, "make cgroup {}", dir);
     }
     if (cpuset) {
@@ -79,18 +88,53 @@ Result<> make_folder(const Hierarchy& hierarchy, const std::string& path) {
   return {};
 }
 
+bool has_folder(const std::string& dir) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> listing(::opendir(dir.c_str()), ::closedir);
+  while (const auto* entry = listing ? ::readdir(listing.get()) : nullptr) {
+    if (entry->d_type == DT_DIR && entry->d_name[0] != '.') {
+      return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
-Result<Tree> Tree::open() {
+Result<Tree> Tree::open(Driver driver) {
   KEELSON_TRY(const auto mounts, read_file("/proc/self/mountinfo"));
   auto hierarchies = parse_hierarchies(mounts);
   if (hierarchies.empty()) {
     return fail(Kind::unsupported, "no cgroup hierarchy is mounted; mount one at /sys/fs/cgroup");
   }
-  return Tree(std::move(hierarchies));
+  Tree tree(std::move(hierarchies));
+  if (driver == Driver::systemd) {
+    KEELSON_TRY(auto systemd, Systemd::connect());
+    tree.systemd_ = std::make_shared<const Systemd>(std::move(systemd));
+  }
+  return tree;
 }
 
-Result<> Tree::create(const std::string& path) const {
+std::string Tree::child(const std::string& parent, const std::string& id) const {
+  return systemd_ ? fmt::format("{}/keelson-{}.scope", parent, id) : parent + "/" + id;
+}
+
+Result<Hold> Tree::create(const std::string& path, const Limits& limits, Missing missing) const {
+  Hold hold;
+  if (systemd_) {
+    KEELSON_TRY(hold, start_unit(path, limits));
+  }
+  KEELSON_DO(make_folders(path));
+  if (hold.pid() > 0) {
+    KEELSON_DO(occupy(path, hold));
+  }
+  KEELSON_DO(write(path, systemd_ ? rounded_for_systemd(limits) : limits, missing));
+  return hold;
+}
+
+Result<> Tree::make_folders(const std::string& path) const {
+  if ((path + "/").find("/../") != std::string::npos) {
+    return fail(Kind::invalid, "cgroup {}: it must not leave the tree", path);
+  }
   for (const auto& hierarchy : hierarchies_) {
     auto made = make_folder(hierarchy, path);
     if (!made && made.error().kind() == Kind::not_found) {
@@ -103,6 +147,12 @@ Result<> Tree::create(const std::string& path) const {
 }
 
 Result<> Tree::remove(const std::string& path) const {
+  if (systemd_) {
+    if (populated(path)) {
+      return fail(Kind::conflict, "remove cgroup {}: a process is inside", path);
+    }
+    KEELSON_DO(systemd_->stop(unit_of(path)));
+  }
   for (const auto& hierarchy : hierarchies_) {
     KEELSON_DO(remove_folder(hierarchy.root + path));
   }
@@ -121,6 +171,15 @@ Result<> Tree::kill_and_remove(const std::string& path) const {
 }
 
 void Tree::remove_if_empty(const std::string& path) const {
+  if (systemd_) {
+    const bool empty =
+        std::ranges::none_of(hierarchies_, [&](const auto& hierarchy) { return has_folder(hierarchy.root + path); });
+    if (empty && !populated(path)) {
+      auto removed = remove(path);
+      static_cast<void>(removed);  // it is left for the next time
+    }
+    return;
+  }
   for (const auto& hierarchy : hierarchies_) {
     ::rmdir((hierarchy.root + path).c_str());
   }

@@ -99,6 +99,12 @@ TEST_F(TreeKernelTest, MadeLimitedReadAndRemovedWithAProcessInside) {
   EXPECT_TRUE(tree_.remove(path_)) << "absent is success";
 }
 
+TEST_F(TreeKernelTest, NobodyLeavesTheTree) {
+  auto refused = tree_.create(top_ + "/../../keelson-outside");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind(), Kind::invalid);
+}
+
 TEST_F(TreeKernelTest, FrozenProcessesDoNothingUntilTheyAreThawed) {
   int ends[2];
   ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);

@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <fstream>
 
-#include "common/cgroup/unit_name.h"
 #include "common/fd.h"
 
 namespace keelson::cgroup {
@@ -63,17 +62,6 @@ TEST(Hierarchies, AreReadFromMountinfoEachOnce) {
 
 TEST(Hierarchies, NoneOfOtherFileSystems) {
   EXPECT_TRUE(parse_hierarchies("24 1 8:1 / / rw - ext4 /dev/vda rw\nnonsense\n").empty());
-}
-
-TEST(UnitNames, SlicesTellTheirPath) {
-  EXPECT_EQ(slice_path("a-b-c.slice"), "/a.slice/a-b.slice/a-b-c.slice");
-  EXPECT_EQ(slice_path("system.slice"), "/system.slice");
-  EXPECT_EQ(slice_path("-.slice"), "");
-  EXPECT_EQ(parent_path("", "/keelson"), "/keelson");
-  EXPECT_EQ(parent_path("/kubepods/pod1", "/k"), "/kubepods/pod1");
-  EXPECT_EQ(parent_path("kubepods/pod1", "/k"), "/kubepods/pod1");
-  EXPECT_EQ(parent_path("kubepods-burstable-pod1.slice", "/k"),
-            "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1.slice");
 }
 
 TEST(Weights, FollowTheCurve) {

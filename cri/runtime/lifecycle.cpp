@@ -88,7 +88,7 @@ void tell(Parts& parts, const Sandbox& sandbox, const std::string& id, v1::Conta
 
 void record_exit(Parts& parts, const Located& located, const shim::ProcessStatus& status) {
   const auto cgroup = located.container->read([](const auto& record) { return record.cgroup(); });
-  const bool oom = status.exit_code != 0 && parts.cgroups.oom_kills(cgroup) > 0;
+  const bool oom = parts.cgroups.oom_kills(cgroup) > 0 && status.exit_code != 0;
   bool first = false;
   auto saved = located.container->update([&](ContainerRecord& record) {
     if (record.state() == v1::CONTAINER_EXITED) {

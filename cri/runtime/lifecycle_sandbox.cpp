@@ -81,7 +81,7 @@ Result<> end_shim(Parts& parts, Sandbox& sandbox) {
 
 Result<> take_away(Parts& parts, Sandbox& sandbox) {
   const auto parent = sandbox.read([](const auto& record) { return record.cgroup_parent(); });
-  KEELSON_DO(parts.cgroups.kill_and_remove(parent + "/" + sandbox.id()));
+  KEELSON_DO(parts.cgroups.kill_and_remove(parts.cgroups.child(parent, sandbox.id())));
   if (parent == parts.options.default_cgroup_parent) {
     parts.cgroups.remove_if_empty(parent);
   }

@@ -119,7 +119,7 @@ v1::PodSandboxStats stats_of(const Parts& parts, const Sandbox& sandbox) {
   const auto record = sandbox.record();
   *stats.mutable_attributes() = attributes_of(record);
   auto& linux = *stats.mutable_linux();
-  auto sum = parts.cgroups.usage(record.cgroup_parent() + "/" + record.id());
+  auto sum = parts.cgroups.usage(parts.cgroups.child(record.cgroup_parent(), record.id()));
   sum.memory_limit = 0;
   pid_t inside = 0;
   for (const auto& container : sandbox.containers()) {
