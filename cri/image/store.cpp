@@ -256,6 +256,13 @@ Result<uint64_t> ImageStore::unpack(const std::string& diff_id, const std::funct
   if (outcome && unpacked->diff_id != diff_id) {
     outcome = fail(Kind::invalid, "layer: its content is {}, but the image says {}", unpacked->diff_id, diff_id);
   }
+  // The index, which names the layer, outlives a power cut: so must what is in the layer.
+  if (outcome) {
+    const auto folder = open_file(temporary, O_RDONLY | O_DIRECTORY);
+    if (!folder || ::syncfs(folder->get()) < 0) {
+      outcome = folder ? fail_errno(errno, "bring layer {} to the disk", diff_id) : std::unexpected(folder.error());
+    }
+  }
   if (outcome && ::rename(temporary.c_str(), layer_path(diff_id).c_str()) < 0) {
     outcome = fail_errno(errno, "store layer {}", diff_id);
   }
