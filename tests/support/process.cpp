@@ -14,8 +14,8 @@
 
 #include <csignal>
 #include <cstring>
-#include <fstream>
-#include <iterator>
+
+#include "common/fd.h"
 
 extern char** environ;
 
@@ -69,8 +69,7 @@ void read_both(int out, int error, Output* result) {
 }  // namespace
 
 std::string read_text(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
+  return read_file(path).value_or("");  // a stream would throw when a process ends while its file is read
 }
 
 Output run(const std::vector<std::string>& command, const std::string& input) {
