@@ -152,10 +152,17 @@ Result<std::string> run(Parts& parts, const v1::RunPodSandboxRequest& request) {
   KEELSON_DO(make_folders(parts, record));
   KEELSON_DO(launch_shim(parts, sandbox));
   KEELSON_DO(attach_network(parts, sandbox).context("network"));
+  // A shim that was killed meanwhile has been told of, and is not made ready again.
+  if (sandbox->shim() == nullptr) {
+    return fail(Kind::internal, "the sandbox's shim was killed while it was made");
+  }
   KEELSON_DO(sandbox->update([](SandboxRecord& change) {
     change.set_state(v1::SANDBOX_READY);
     change.set_complete(true);
   }));
+  if (sandbox->shim() == nullptr) {  // in between: its loss may have been written before this
+    KEELSON_DO(sandbox->update([](SandboxRecord& change) { change.set_state(v1::SANDBOX_NOTREADY); }));
+  }
   undo.keep();
   tell(parts, *sandbox, id, v1::CONTAINER_CREATED_EVENT);
   tell(parts, *sandbox, id, v1::CONTAINER_STARTED_EVENT);
