@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "common/fd.h"
+#include "cri/runtime/id_mappings.h"
 #include "cri/runtime/lifecycle.h"
 #include "cri/service.h"
 #include "cri/status.h"
@@ -15,22 +16,23 @@ namespace {
 
 constexpr int kStartError = 128;
 
-// Who the process became, for ContainerStatus.user. A process that has ended already leaves it empty.
-v1::LinuxContainerUser user_of(int pid) {
+// Who the process became, for ContainerStatus.user, by the ids that it knows itself: /proc tells the node's.
+// A process that has ended already leaves it empty.
+v1::LinuxContainerUser user_of(int pid, const IdMappings& mappings) {
   v1::LinuxContainerUser user;
   std::istringstream lines(read_file(fmt::format("/proc/{}/status", pid)).value_or(""));
   for (std::string line; std::getline(lines, line);) {
     std::istringstream fields(line);
     std::string key;
     fields >> key;
-    int64_t real = 0;
+    uint32_t real = 0;
     if (key == "Uid:" && fields >> real) {
-      user.set_uid(real);
+      user.set_uid(inside_id(mappings.uids, real));
     } else if (key == "Gid:" && fields >> real) {
-      user.set_gid(real);
+      user.set_gid(inside_id(mappings.gids, real));
     } else if (key == "Groups:") {
       while (fields >> real) {
-        user.add_supplemental_groups(real);
+        user.add_supplemental_groups(inside_id(mappings.gids, real));
       }
     }
   }
@@ -60,13 +62,15 @@ Result<> start(Parts& parts, const std::string& id) {
   if (!shim) {
     return fail(Kind::conflict, "sandbox {} is not ready", located.sandbox->id());
   }
+  KEELSON_TRY(const auto mappings,
+              id_mappings(located.sandbox->record().config().linux().security_context().namespace_options()));
   const auto status = shim->start(located.container->id());
   if (!status) {
     KEELSON_DO(record_failure(located, status.error()));
     tell(parts, *located.sandbox, located.container->id(), v1::CONTAINER_STOPPED_EVENT);
     return std::unexpected(status.error());
   }
-  const auto user = user_of(status->pid);
+  const auto user = user_of(status->pid, mappings);
   KEELSON_DO(located.container->update([&](ContainerRecord& record) {
     record.set_started_at(status->started_at);
     *record.mutable_user() = user;

@@ -12,6 +12,8 @@ using testing::HasSubstr;
 
 class UserNamespaceRuntime : public RuntimeFixture {
  protected:
+  static constexpr uint32_t kFirstId = 3'000'000'000;  // more than an int32 holds, as the API's fields are checked
+
   void SetUp() override {
     RuntimeFixture::SetUp();
     if (IsSkipped()) {
@@ -24,7 +26,7 @@ class UserNamespaceRuntime : public RuntimeFixture {
 
   static void map(v1::IDMapping* mapping) {
     mapping->set_container_id(0);
-    mapping->set_host_id(400000);
+    mapping->set_host_id(kFirstId);
     mapping->set_length(65536);
   }
   v1::PodSandboxConfig mapped_config(const std::string& name) const {
@@ -53,6 +55,7 @@ TEST_F(UserNamespaceRuntime, AWholePod) {
   auto config = container_config(
       "main", {"sh", "-c",
                "cat /proc/self/uid_map; cat /etc/hostname; touch /volume/file /dev/shm/file; echo ready; sleep 1000"});
+  config.mutable_linux()->mutable_security_context()->add_supplemental_groups(3000);
   auto* mount = config.add_mounts();
   mount->set_host_path(dir_ + "/volume");
   mount->set_container_path("/volume");
@@ -66,11 +69,15 @@ TEST_F(UserNamespaceRuntime, AWholePod) {
   for (int i = 0; i < 1000 && read_file(log).value_or("").find("ready") == std::string::npos; ++i) {
     ::usleep(5000);
   }
-  EXPECT_THAT(*read_file(log), HasSubstr("         0     400000      65536\n"));
+  EXPECT_THAT(*read_file(log), HasSubstr("         0 3000000000      65536\n"));
   EXPECT_THAT(*read_file(log), HasSubstr("F mapped\n"));
   struct stat info{};
   ASSERT_EQ(::stat((dir_ + "/volume/file").c_str(), &info), 0);
   EXPECT_EQ(info.st_uid, 0U);
+  const auto user = status_of(id).status().user().linux();
+  EXPECT_EQ(user.uid(), 0);
+  EXPECT_EQ(user.gid(), 0);
+  EXPECT_THAT(user.supplemental_groups(), testing::Contains(3000));
 
   restart();
   v1::ExecSyncRequest request;
@@ -80,7 +87,7 @@ TEST_F(UserNamespaceRuntime, AWholePod) {
   }
   v1::ExecSyncResponse response;
   ASSERT_TRUE(call(&v1::RuntimeService::Stub::ExecSync, request, response).ok());
-  EXPECT_EQ(response.stdout(), "0\n         0     400000      65536\n");
+  EXPECT_EQ(response.stdout(), "0\n         0 3000000000      65536\n");
   EXPECT_EQ(response.exit_code(), 0);
   EXPECT_TRUE(stop_sandbox(sandbox).ok());
   EXPECT_TRUE(remove_sandbox(sandbox).ok());
@@ -95,7 +102,7 @@ TEST_F(UserNamespaceRuntime, MistakesNameTheirField) {
   EXPECT_THAT(refused(config).error_message(), HasSubstr("userns_options: gids: container_id 1: id 0 is not mapped"));
   config = mapped_config("wrong");
   options_of(config).mutable_userns_options()->mutable_uids(0)->set_length(0);
-  EXPECT_THAT(refused(config).error_message(), HasSubstr("uids: host_id 400000, length 0: no range of ids"));
+  EXPECT_THAT(refused(config).error_message(), HasSubstr("uids: host_id 3000000000, length 0: no range of ids"));
   config = mapped_config("wrong");
   options_of(config).set_network(v1::NODE);
   EXPECT_EQ(refused(config).error_code(), grpc::StatusCode::INVALID_ARGUMENT);

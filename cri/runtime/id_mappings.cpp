@@ -58,6 +58,17 @@ Result<IdMappings> id_mappings(const v1::NamespaceOption& options) {
   return mappings;
 }
 
+uint32_t inside_id(const std::vector<shim::IdMapping>& mappings, uint32_t host) {
+  constexpr uint32_t kOverflowId = 65534;
+  const auto found = std::ranges::find_if(mappings, [&](const shim::IdMapping& mapping) {
+    return host >= mapping.host && host - mapping.host < mapping.length;
+  });
+  if (found != mappings.end()) {
+    return found->container + (host - found->host);
+  }
+  return mappings.empty() ? host : kOverflowId;
+}
+
 Result<> check_same(const v1::NamespaceOption& container, const IdMappings& sandbox) {
   const auto& wanted = container.userns_options();
   const bool some = wanted.uids_size() > 0 || wanted.gids_size() > 0;

@@ -22,6 +22,10 @@ struct IdMappings {
 /// field, below userns_options.
 Result<IdMappings> id_mappings(const ::runtime::v1::NamespaceOption& options);
 
+/// The id inside the user namespace that is `host` on the node, as the kernel shows it there: an id that is not mapped
+/// is 65534 (user_namespaces(7)). Without mappings an id is itself.
+uint32_t inside_id(const std::vector<shim::IdMapping>& mappings, uint32_t host);
+
 /// Whether a container's options agree with its sandbox': the same, or nothing.
 Result<> check_same(const ::runtime::v1::NamespaceOption& container, const IdMappings& sandbox);
 
