@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* What the BPF programs and the daemon agree on: the rows of every pinned map. C, included by both sides.
+ *
+ * Both sides of an upgrade read these rows: a change of any of them raises KEELSON_LAYOUT. All fields are in host order
+ * unless named otherwise; addresses and ports are as they stand in a packet. IPv4 addresses are ::ffff:a.b.c.d.
+ *
+ * A packet costs: one look-up in the connection table when its flow is known; for a new flow a frontend, its service, a
+ * slot and a backend beside it, and two rows put into the connection table. The arrays (services, slots, backends,
+ * config) are mapped into the daemon's memory: a change there is a store, no system call.
+ */
+#ifndef KEELSON_EBPF_ABI_H
+#define KEELSON_EBPF_ABI_H
+
+#ifndef __bpf__
+#include <linux/bpf.h>
+#include <linux/types.h>
+#endif
+
+#define KEELSON_LAYOUT 1
+
+struct kl_addr {
+  __u32 word[4]; /* network order; IPv4: 0, 0, htonl(0xffff), the address */
+};
+
+/* -- frontends: HASH, kl_frontend_key -> kl_frontend ------------------------------------------------------------- */
+struct kl_frontend_key {
+  struct kl_addr address;
+  __be16 port;
+  __u8 protocol; /* 6, 17, 132 */
+  __u8 zero;
+};
+
+/* Who sends; the hook knows. */
+enum kl_from { KL_FROM_POD, KL_FROM_NODE, KL_FROM_OUTSIDE, KL_FROM_COUNT };
+
+/* What a new flow gets; kl_frontend.use[from] is one of these, or'ed with KL_USE_MASQUERADE. */
+enum kl_verdict { KL_CLUSTER, KL_LOCAL, KL_REJECT, KL_DROP };
+#define KL_USE_VERDICT 0x0f
+#define KL_USE_MASQUERADE 0x10
+
+enum kl_frontend_flags {
+  KL_FRONTEND_SOURCE_RANGES = 1, /* look the source up in source_ranges */
+  KL_FRONTEND_NO_SOCKET = 2      /* not translated at connect(): the packet hooks decide */
+};
+
+struct kl_frontend {
+  __u32 service; /* row of services */
+  __u32 ranges;  /* id in source_ranges; 0: none */
+  __u8 use[KL_FROM_COUNT];
+  __u8 flags;
+  __u32 zero;
+};
+
+/* -- services: ARRAY, mapped ------------------------------------------------------------------------------------- */
+/* A pool of slots in one word, so that it changes in one store: the first slot, and how many. */
+#define KL_POOL(base, count) ((__u64)(base) << 32 | (__u32)(count))
+#define KL_POOL_BASE(pool) ((__u32)((pool) >> 32))
+#define KL_POOL_COUNT(pool) ((__u32)(pool))
+
+enum kl_service_flags { KL_SERVICE_MAGLEV = 1 };
+
+struct kl_service {
+  __u64 pool[2];          /* by KL_CLUSTER, KL_LOCAL; count 0: nobody */
+  __u32 affinity_seconds; /* 0: none */
+  __u32 flags;
+  __u64 new_flows; /* counted by the programs; not exact, two CPUs may lose one */
+};
+
+/* -- slots: ARRAY of __u32, mapped: which backend ---------------------------------------------------------------- */
+/* A backend's name is its row and the row's generation at the time, so that a flow knows when the row has been given
+ * to another. */
+#define KL_BACKEND_ROW_BITS 24
+#define KL_BACKEND_ROW(name) ((name) & ((1u << KL_BACKEND_ROW_BITS) - 1))
+#define KL_BACKEND_NAME(row, generation) ((__u32)(row) | (__u32)(generation) << KL_BACKEND_ROW_BITS)
+
+/* -- backends: ARRAY, mapped; row 0 is nobody -------------------------------------------------------------------- */
+enum kl_backend_flags {
+  KL_BACKEND_SERVING = 1, /* takes flows; without it UDP flows leave at once, TCP flows may end in peace */
+  KL_BACKEND_ON_NODE = 2  /* runs on this node */
+};
+
+struct kl_backend {
+  struct kl_addr address;
+  __be16 port;
+  __u16 flags;
+  __u32 name;    /* KL_BACKEND_NAME of this row; 0: free. Written last when taken, first when freed */
+  __u32 service; /* row of services it belongs to */
+  __u32 zero;
+};
+
+/* -- affinity: LRU_HASH ------------------------------------------------------------------------------------------- */
+struct kl_affinity_key {
+  struct kl_addr client; /* at connect(), where the source is not known yet: the cookie of its network namespace */
+  __u32 service;
+  __u32 zero;
+};
+
+struct kl_affinity {
+  __u32 backend; /* its name */
+  __u32 seen;    /* kl_time of the last new flow */
+};
+
+/* -- source_ranges: LPM_TRIE -------------------------------------------------------------------------------------- */
+struct kl_range_key {
+  __u32 bits; /* 32 + prefix length; of an IPv4 range 32 + 96 + its length */
+  __u32 ranges;
+  struct kl_addr address;
+};
+
+/* -- config: ARRAY of one row, mapped ----------------------------------------------------------------------------- */
+struct kl_config {
+  __u64 netns_cookie;           /* of the node's own network namespace */
+  struct kl_addr masquerade[2]; /* source of masqueraded flows: IPv4, IPv6; zero: none, such flows are dropped */
+  __u16 nat_port_first;         /* ports for masqueraded flows, host order */
+  __u16 nat_port_count;
+  __u32 flags;
+  __u32 timeout_new;         /* all in kl_time units */
+  __u32 timeout_established; /* TCP */
+  __u32 timeout_closing;     /* TCP after FIN or RST */
+  __u32 timeout_datagram;    /* UDP, SCTP: no reply yet */
+  __u32 timeout_stream;      /* UDP, SCTP: replied */
+};
+enum kl_config_flags { KL_CONFIG_TCP_SOCKET = 1, KL_CONFIG_UDP_SOCKET = 2 };
+
+/* Time: CLOCK_MONOTONIC_COARSE in ns >> 20, 1.05 ms, modulo 2^32. */
+#define KL_TIME_SHIFT 20
+
+/* -- connections: ARRAY of buckets, one for each family; the daemon reads them with BPF_F_LOCK --------------------- */
+/* A flow has two rows: as the client sends it, and as the backend replies. Each says all that is to be done with a
+ * packet of that direction. A row lies in one of two buckets, the second only while the first is full. */
+enum kl_ct_state { KL_CT_NEW, KL_CT_ESTABLISHED, KL_CT_CLOSING };
+enum kl_ct_flags {
+  KL_CT_REPLY = 1, /* from the backend to the client */
+  KL_CT_MASQUERADED = 2,
+  KL_CT_PEER = 4, /* oif is the node's end of a pod's link: hand the packet to its peer */
+  KL_CT_NODE = 8  /* one end is this node itself: leave the rest to its stack */
+};
+
+struct kl_ct_rest {
+  __u32 backend; /* name */
+  __u32 service;
+  __u32 seen; /* kl_time of the last packet, to 1 s */
+  __u32 oif;  /* 0: ask the routes */
+  __u8 dmac[6];
+  __u8 smac[6];
+  __u16 mtu;
+  __u16 routed; /* kl_time >> 8 when the routes were asked */
+};
+
+struct kl_ct4 {
+  __be32 src, dst;
+  __be16 sport, dport;
+  __u8 protocol, state;
+  __u16 flags;
+  __be32 to_src, to_dst;
+  __be16 to_sport, to_dport;
+  struct kl_ct_rest rest;
+};
+
+struct kl_ct6 {
+  struct kl_addr src, dst;
+  __be16 sport, dport;
+  __u8 protocol, state;
+  __u16 flags;
+  struct kl_addr to_src, to_dst;
+  __be16 to_sport, to_dport;
+  struct kl_ct_rest rest;
+};
+
+#define KL_CT_WAYS 4
+struct kl_ct4_bucket {
+  struct bpf_spin_lock lock;
+  __u16 tag[KL_CT_WAYS];
+  __u32 spilled;
+  struct kl_ct4 row[KL_CT_WAYS];
+};
+struct kl_ct6_bucket {
+  struct bpf_spin_lock lock;
+  __u16 tag[KL_CT_WAYS];
+  __u32 spilled;
+  struct kl_ct6 row[KL_CT_WAYS];
+};
+
+/* -- fragments: LRU_HASH: the ports of a datagram, from its first fragment ----------------------------------------- */
+struct kl_fragment_key {
+  struct kl_addr src, dst;
+  __u32 id;
+  __u32 protocol;
+};
+struct kl_fragment {
+  __be16 sport, dport;
+};
+
+/* -- sockets: SK_STORAGE, and LRU_HASH for sockets that send to many: what was translated -------------------------- */
+struct kl_socket {
+  struct kl_addr backend, frontend;
+  __be16 backend_port, frontend_port;
+};
+struct kl_peer_key {
+  __u64 socket; /* cookie */
+  struct kl_addr backend;
+  __be16 backend_port;
+  __u16 zero[3];
+};
+struct kl_peer {
+  struct kl_addr frontend;
+  __be16 frontend_port;
+  __u16 zero;
+  __u32 backend; /* name */
+};
+
+/* -- links: HASH, ifindex -> kl_link_kind -------------------------------------------------------------------------- */
+enum kl_link_kind { KL_LINK_UPLINK = 1, KL_LINK_POD = 2 };
+
+/* -- counters: PERCPU_ARRAY of __u64, by kl_counter ---------------------------------------------------------------- */
+enum kl_counter {
+  KL_FLOWS_NEW,
+  KL_FLOWS_EXPIRED_ROWS_REUSED,
+  KL_FLOWS_EVICTED,      /* a live row had to go: the table is too small */
+  KL_DROP_NO_LOCAL,      /* policy Local and no endpoint here */
+  KL_DROP_SOURCE_RANGE,  /* not in loadBalancerSourceRanges */
+  KL_DROP_NAT_PORTS,     /* no free port to masquerade with */
+  KL_DROP_NO_MASQUERADE, /* this node has no address of the family */
+  KL_DROP_FRAGMENT,      /* a fragment whose first one has not been seen */
+  KL_DROP_STALE_BACKEND, /* a row changed under the packet */
+  KL_DROP_MALFORMED,
+  KL_REJECTED, /* no endpoint at all */
+  KL_SOCKET_TRANSLATED,
+  KL_SOCKET_REFUSED,
+  KL_ICMP_TRANSLATED,
+  KL_COUNTERS
+};
+
+#ifndef __bpf__
+#ifdef __cplusplus
+static_assert(sizeof(kl_frontend_key) == 20 && sizeof(kl_frontend) == 16 && sizeof(kl_service) == 32 &&
+              sizeof(kl_backend) == 32);
+static_assert(sizeof(kl_ct_rest) == 32 && sizeof(kl_ct4) == 60 && sizeof(kl_ct6) == 108);
+static_assert(sizeof(kl_ct4_bucket) == 256 && sizeof(kl_ct6_bucket) == 448);
+#endif
+#endif
+
+#endif
