@@ -6,12 +6,15 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bad=0
 complain() { echo "lint: $*"; bad=1; }
 
-mapfile -t sources < <(git ls-files '*.h' '*.cpp')
+mapfile -t sources < <(git ls-files '*.h' '*.cpp' '*.bpf.c')
 clang-format-19 --dry-run --Werror "${sources[@]}" 2>/tmp/lint-format.$$ || { head -20 /tmp/lint-format.$$; complain "run clang-format-19 -i on the files above"; }
 rm -f /tmp/lint-format.$$
 
 for file in "${sources[@]}"; do
-  head -1 "$file" | grep -q '^// SPDX-License-Identifier: Apache-2.0' || complain "$file: the first line is not the licence"
+  licence='^// SPDX-License-Identifier: Apache-2.0'
+  # The kernel wants its programs under the GPL, too.
+  case $file in ebpf/bpf/* | dataplane/packet/*) licence='^/\* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 \*/' ;; esac
+  head -1 "$file" | grep -q "$licence" || complain "$file: the first line is not the licence"
   lines=$(wc -l < "$file")
   limit=400
   case $file in *_test.cpp | tests/*) limit=600 ;; *.cpp) limit=600 ;; esac

@@ -11,16 +11,12 @@
 #ifndef KEELSON_EBPF_ABI_H
 #define KEELSON_EBPF_ABI_H
 
-#ifndef __bpf__
 #include <linux/bpf.h>
 #include <linux/types.h>
-#endif
+
+#include "dataplane/packet/flow.h"
 
 #define KEELSON_LAYOUT 1
-
-struct kl_addr {
-  __u32 word[4]; /* network order; IPv4: 0, 0, htonl(0xffff), the address */
-};
 
 /* -- frontends: HASH, kl_frontend_key -> kl_frontend ------------------------------------------------------------- */
 struct kl_frontend_key {
@@ -83,9 +79,9 @@ struct kl_backend {
   struct kl_addr address;
   __be16 port;
   __u16 flags;
-  __u32 name;    /* KL_BACKEND_NAME of this row; 0: free. Written last when taken, first when freed */
-  __u32 service; /* row of services it belongs to */
-  __u32 zero;
+  __u32 name;       /* KL_BACKEND_NAME of this row; 0: free. Written last when taken, first when freed */
+  __u32 service;    /* row of services it belongs to */
+  __u32 generation; /* of its latest name; stays when the row is freed */
 };
 
 /* -- affinity: LRU_HASH ------------------------------------------------------------------------------------------- */
@@ -114,11 +110,11 @@ struct kl_config {
   __u16 nat_port_first;         /* ports for masqueraded flows, host order */
   __u16 nat_port_count;
   __u32 flags;
-  __u32 timeout_new;         /* all in kl_time units */
-  __u32 timeout_established; /* TCP */
-  __u32 timeout_closing;     /* TCP after FIN or RST */
-  __u32 timeout_datagram;    /* UDP, SCTP: no reply yet */
-  __u32 timeout_stream;      /* UDP, SCTP: replied */
+  __u32 hash_seed; /* that rows of the connection tables are placed by */
+  __u32 zero;
+  /* Idle time after which a row is no longer there, in kl_time: by protocol (0: UDP and SCTP, 1: TCP), then
+   * kl_ct_state. */
+  __u32 timeout[2][4];
 };
 enum kl_config_flags { KL_CONFIG_TCP_SOCKET = 1, KL_CONFIG_UDP_SOCKET = 2 };
 

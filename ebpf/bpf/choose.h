@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* Where a new flow goes: frontend, policy, affinity, backend. The same for sockets and packets. */
+#ifndef KEELSON_EBPF_CHOOSE_H
+#define KEELSON_EBPF_CHOOSE_H
+
+#include "ebpf/bpf/maps.h"
+
+enum choice_result {
+  CHOICE_FORWARD,
+  CHOICE_NOT_OURS, /* no service has this address and port */
+  CHOICE_REJECT,
+  CHOICE_DROP, /* choice.counter says why */
+  CHOICE_LEAVE /* at a socket: the packet hooks decide */
+};
+
+struct choice {
+  struct kl_addr address;
+  __be16 port;
+  __u16 flags; /* kl_backend_flags */
+  __u32 backend;
+  __u32 service;
+  __u32 counter;
+  __u8 masquerade;
+};
+
+/* The backend that a name means, if it is still that one. */
+KL_INLINE const struct kl_backend* backend_of(__u32 name) {
+  __u32 row = KL_BACKEND_ROW(name);
+  const struct kl_backend* backend = bpf_map_lookup_elem(&backends, &row);
+  return backend && name && backend->name == name ? backend : NULL;
+}
+
+KL_INLINE int may_take_flows(__u32 name) {
+  const struct kl_backend* backend = backend_of(name);
+  return backend && (backend->flags & KL_BACKEND_SERVING);
+}
+
+KL_INLINE const struct kl_frontend* frontend_of(const struct kl_addr* address, __be16 port, __u8 protocol) {
+  struct kl_frontend_key key = {*address, port, protocol, 0};
+  return bpf_map_lookup_elem(&frontends, &key);
+}
+
+__noinline int in_source_ranges(const struct kl_addr* source, __u32 ranges) {
+  if (!source) {
+    return 0;
+  }
+  struct kl_range_key key = {.bits = 32 + 128, .ranges = ranges, .address = *source};
+  return bpf_map_lookup_elem(&source_ranges, &key) != NULL;
+}
+
+/* The pool's backend that this flow is for; 0: none. `hash` chooses for Maglev. */
+KL_INLINE __u32 pick(const struct kl_service* service, __u64 pool, __u32 hash) {
+  __u32 many = KL_POOL_COUNT(pool);
+  if (many == 0) {
+    return 0;
+  }
+  __u32 nth = service->flags & KL_SERVICE_MAGLEV ? hash % many : (__u32)(((__u64)bpf_get_prandom_u32() * many) >> 32);
+  __u32 slot = KL_POOL_BASE(pool) + nth;
+  const __u32* name = bpf_map_lookup_elem(&slots, &slot);
+  return name ? *name : 0;
+}
+
+/* The backend a client had, if the pool still has it: a backend that left the pool must not be kept by affinity. */
+__noinline __u32 remembered(const struct kl_affinity_key* key, __u32 seconds, __u64 pool, __u32 now) {
+  if (!key) {
+    return 0;
+  }
+  struct kl_affinity* known = bpf_map_lookup_elem(&affinity, key);
+  if (!known || (__u64)(now - known->seen) > (__u64)seconds * KL_ONE_SECOND || !may_take_flows(known->backend)) {
+    return 0;
+  }
+  __u32 base = KL_POOL_BASE(pool), many = KL_POOL_COUNT(pool);
+  /* Nearly all pools are small; in a large one a backend that serves is taken for one of the pool's. */
+  for (__u32 i = 0; i < 64; i++) {
+    if (i >= many) {
+      return 0;
+    }
+    __u32 slot = base + i;
+    const __u32* name = bpf_map_lookup_elem(&slots, &slot);
+    if (name && *name == known->backend) {
+      break;
+    }
+  }
+  known->seen = now;
+  return known->backend;
+}
+
+KL_INLINE int choose(const struct kl_flow* flow, const struct kl_addr* client, enum kl_from from, __u32 hash, __u32 now,
+                     int at_socket, struct choice* choice) {
+  const struct kl_frontend* frontend = frontend_of(&flow->dst, flow->dport, flow->protocol);
+  if (!frontend) {
+    return CHOICE_NOT_OURS;
+  }
+  if (at_socket && (frontend->flags & (KL_FRONTEND_NO_SOCKET | KL_FRONTEND_SOURCE_RANGES))) {
+    return CHOICE_LEAVE;
+  }
+  if (from >= KL_FROM_COUNT) {
+    return CHOICE_NOT_OURS;
+  }
+  __u8 use = frontend->use[from], verdict = use & KL_USE_VERDICT;
+  choice->service = frontend->service;
+  if ((frontend->flags & KL_FRONTEND_SOURCE_RANGES) && !kl_same_addr(&flow->src, &flow->dst) &&
+      !in_source_ranges(&flow->src, frontend->ranges)) {
+    choice->counter = KL_DROP_SOURCE_RANGE;
+    return CHOICE_DROP;
+  }
+  if (verdict == KL_REJECT) {
+    return CHOICE_REJECT;
+  }
+  choice->counter = KL_DROP_NO_LOCAL;
+  if (verdict == KL_DROP) {
+    return CHOICE_DROP;
+  }
+
+  struct kl_service* service = bpf_map_lookup_elem(&services, &choice->service);
+  if (!service) {
+    return CHOICE_REJECT;
+  }
+  __u64 pool = *(volatile __u64*)&service->pool[verdict == KL_LOCAL];
+  struct kl_affinity_key affine = {*client, choice->service, 0};
+  __u32 seconds = service->affinity_seconds;
+  __u32 name = seconds ? remembered(&affine, seconds, pool, now) : 0;
+  if (!name) {
+    name = pick(service, pool, hash);
+    if (name && seconds) {
+      struct kl_affinity fresh = {name, now};
+      bpf_map_update_elem(&affinity, &affine, &fresh, BPF_ANY);
+    }
+  }
+  const struct kl_backend* backend = backend_of(name);
+  if (!backend) {
+    choice->counter = KL_DROP_STALE_BACKEND;
+    return CHOICE_DROP;
+  }
+  choice->address = backend->address;
+  choice->port = backend->port;
+  choice->flags = backend->flags;
+  choice->backend = name;
+  choice->masquerade = use & KL_USE_MASQUERADE;
+  service->new_flows++;
+  return CHOICE_FORWARD;
+}
+
+#endif

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* The connection table of one family; included by connections.h once with CT_V6 0, once with 1. */
+#if CT_V6
+#define CT(name) name##6
+#define CT_BUCKET struct kl_ct6_bucket
+#define CT_ROW struct kl_ct6
+#define CT_MAP connections6
+#define CT_SAME(field, address) kl_same_addr(&(field), &(address))
+#define CT_PUT(field, address) (field) = (address)
+#define CT_GET(address, field) (address) = (field)
+#else
+#define CT(name) name##4
+#define CT_BUCKET struct kl_ct4_bucket
+#define CT_ROW struct kl_ct4
+#define CT_MAP connections4
+#define CT_SAME(field, address) ((field) == (address).word[3])
+#define CT_PUT(field, address) (field) = (address).word[3]
+#define CT_GET(address, field) (address) = kl_mapped(field)
+#endif
+
+KL_INLINE int CT(is_of)(const CT_ROW* row, const struct kl_flow* flow) {
+  return CT_SAME(row->src, flow->src) && CT_SAME(row->dst, flow->dst) && row->sport == flow->sport &&
+         row->dport == flow->dport && row->protocol == flow->protocol;
+}
+
+/* Under the lock: copies the row out and marks it as seen. 0 if its time is over. */
+KL_INLINE int CT(take)(CT_ROW* from, __u8 state, __u32 now, const struct kl_config* settings, struct row* row) {
+  __u32 idle = now - from->rest.seen;
+  row->aged = 0;
+  if (idle > KL_ONE_SECOND) {
+    if ((__s32)idle > 0 && idle > time_to_live(settings, from->protocol, from->state)) {
+      return 0;
+    }
+    from->rest.seen = now;
+    row->aged = 1;
+  }
+  if (state > from->state) {
+    from->state = state;
+    row->aged = 1;
+  }
+  CT_GET(row->to_src, from->to_src);
+  CT_GET(row->to_dst, from->to_dst);
+  row->to_sport = from->to_sport;
+  row->to_dport = from->to_dport;
+  row->state = from->state;
+  row->flags = from->flags;
+  row->rest = from->rest;
+  return 1;
+}
+
+KL_INLINE int CT(find_in)(__u32 index, __u16 tag, const struct kl_flow* flow, __u8 state, __u32 now,
+                          const struct kl_config* settings, struct row* row, __u32* spilled) {
+  CT_BUCKET* bucket = bpf_map_lookup_elem(&CT_MAP, &index);
+  if (!bucket) {
+    return 0;
+  }
+  int found = 0;
+  bpf_spin_lock(&bucket->lock);
+#pragma unroll
+  for (int way = 0; way < KL_CT_WAYS; way++) {
+    if (bucket->tag[way] == tag && CT(is_of)(&bucket->row[way], flow)) {
+      found = CT(take)(&bucket->row[way], state, now, settings, row);
+      if (!found) {
+        bucket->tag[way] = 0;
+      }
+      break;
+    }
+  }
+  bpf_spin_unlock(&bucket->lock);
+  *spilled = bucket->spilled;
+  return found;
+}
+
+KL_INLINE int CT(find)(const struct kl_flow* flow, __u8 state, __u32 now, struct row* row) {
+  const struct kl_config* settings = bpf_map_lookup_elem(&config, &zero_row);
+  if (!settings) {
+    return 0;
+  }
+  struct place place = place_of(flow, CT_V6);
+  __u32 spilled = 0;
+  if (CT(find_in)(place.bucket, place.tag, flow, state, now, settings, row, &spilled)) {
+    return 1;
+  }
+  if (__builtin_expect(!spilled, 1)) {
+    return 0;
+  }
+  return CT(find_in)(place.other, place.tag, flow, state, now, settings, row, &spilled);
+}
+
+/* Under the lock. How much a row is worth keeping: 0 free, 1 its time is over, else the later seen the more. */
+KL_INLINE __u32 CT(worth)(const CT_BUCKET* bucket, int way, __u32 now, const struct kl_config* settings) {
+  if (bucket->tag[way] == 0) {
+    return 0;
+  }
+  const CT_ROW* row = &bucket->row[way];
+  __u32 idle = now - row->rest.seen;
+  if ((__s32)idle < 0) {
+    return 0xffffffffu;
+  }
+  if (idle > time_to_live(settings, row->protocol, row->state)) {
+    return 1;
+  }
+  /* A connection that is open goes after those that are not. */
+  return (__u32)(row->state == KL_CT_ESTABLISHED) << 31 | (0x7fffffffu - idle);
+}
+
+KL_INLINE void CT(write)(CT_ROW* to, const struct kl_flow* flow, const struct row* row) {
+  CT_PUT(to->src, flow->src);
+  CT_PUT(to->dst, flow->dst);
+  to->sport = flow->sport;
+  to->dport = flow->dport;
+  to->protocol = flow->protocol;
+  to->state = row->state;
+  to->flags = row->flags;
+  CT_PUT(to->to_src, row->to_src);
+  CT_PUT(to->to_dst, row->to_dst);
+  to->to_sport = row->to_sport;
+  to->to_dport = row->to_dport;
+  to->rest = row->rest;
+}
+
+/* Under the lock: a live row of this flow that says something else. */
+KL_INLINE int CT(contradicts)(const CT_ROW* have, const struct row* row, __u32 now, const struct kl_config* settings) {
+  if (CT_SAME(have->to_src, row->to_src) && CT_SAME(have->to_dst, row->to_dst) && have->to_sport == row->to_sport &&
+      have->to_dport == row->to_dport) {
+    return 0;
+  }
+  __u32 idle = now - have->rest.seen;
+  return have->state != KL_CT_CLOSING &&
+         ((__s32)idle < 0 || idle <= time_to_live(settings, have->protocol, have->state));
+}
+
+/* `where`: bucket, and the tag above it. `how`: CT_IF_FREE, CT_EVICT. Global, so that the verifier
+ * looks at it once and not for each caller. */
+__noinline int CT(store_in)(__u64 where, const struct kl_flow* flow, const struct row* row, __u32 how, __u32 now) {
+  if (!flow || !row) {
+    return CT_FULL;
+  }
+  __u32 index = (__u32)where;
+  __u16 tag = (__u16)(where >> 32);
+  int if_free = how & CT_IF_FREE, evict = how & CT_EVICT;
+  const struct kl_config* settings = bpf_map_lookup_elem(&config, &zero_row);
+  CT_BUCKET* bucket = bpf_map_lookup_elem(&CT_MAP, &index);
+  if (!settings || !bucket) {
+    return CT_FULL;
+  }
+  int result = CT_FULL;
+  __u32 counter = KL_COUNTERS;
+  bpf_spin_lock(&bucket->lock);
+  __u32 least = 0xffffffffu;
+  int chosen = 0;
+#pragma unroll
+  for (int way = 0; way < KL_CT_WAYS; way++) {
+    if (bucket->tag[way] == tag && CT(is_of)(&bucket->row[way], flow)) {
+      if (if_free && CT(contradicts)(&bucket->row[way], row, now, settings)) {
+        result = CT_TAKEN;
+      }
+      least = 0;
+      chosen = way;
+      break;
+    }
+    __u32 worth = CT(worth)(bucket, way, now, settings);
+    if (worth < least) {
+      least = worth;
+      chosen = way;
+    }
+  }
+  if (result != CT_TAKEN && (least <= 1 || evict)) {
+    if (least > 1) {
+      counter = KL_FLOWS_EVICTED;
+    }
+    bucket->tag[chosen & (KL_CT_WAYS - 1)] = tag;
+    CT(write)(&bucket->row[chosen & (KL_CT_WAYS - 1)], flow, row);
+    result = CT_STORED;
+  }
+  bpf_spin_unlock(&bucket->lock);
+  if (counter != KL_COUNTERS) {
+    count(counter);
+  }
+  return result;
+}
+
+KL_INLINE void CT(mark_spilled)(__u32 index) {
+  CT_BUCKET* bucket = bpf_map_lookup_elem(&CT_MAP, &index);
+  if (bucket) {
+    bucket->spilled = 1;
+  }
+}
+
+/* A live row of this flow, that says something else, in its second bucket. */
+KL_INLINE int CT(contradicted_elsewhere)(const struct place* place, const struct kl_flow* flow, const struct row* row,
+                                         __u32 now) {
+  __u32 index = place->bucket;
+  CT_BUCKET* bucket = bpf_map_lookup_elem(&CT_MAP, &index);
+  if (!bucket || __builtin_expect(!bucket->spilled, 1)) {
+    return 0;
+  }
+  index = place->other;
+  bucket = bpf_map_lookup_elem(&CT_MAP, &index);
+  const struct kl_config* settings = bpf_map_lookup_elem(&config, &zero_row);
+  if (!bucket || !settings) {
+    return 0;
+  }
+  int taken = 0;
+  bpf_spin_lock(&bucket->lock);
+#pragma unroll
+  for (int way = 0; way < KL_CT_WAYS; way++) {
+    if (bucket->tag[way] == place->tag && CT(is_of)(&bucket->row[way], flow)) {
+      taken = CT(contradicts)(&bucket->row[way], row, now, settings);
+    }
+  }
+  bpf_spin_unlock(&bucket->lock);
+  return taken;
+}
+
+/* Global for the same reason: masquerading tries many ports. */
+__noinline int CT(store)(const struct kl_flow* flow, const struct row* row, __u32 if_free, __u32 now) {
+  if (!flow || !row) {
+    return 0;
+  }
+  struct place place = place_of(flow, CT_V6);
+  __u64 tag = (__u64)place.tag << 32;
+  __u32 how = if_free ? CT_IF_FREE : 0;
+  if (if_free && CT(contradicted_elsewhere)(&place, flow, row, now)) {
+    return 0;
+  }
+  int stored = CT(store_in)(tag | place.bucket, flow, row, how, now);
+  if (stored == CT_FULL) {
+    stored = CT(store_in)(tag | place.other, flow, row, how, now);
+    if (stored == CT_STORED) {
+      CT(mark_spilled)(place.bucket);
+    }
+  }
+  if (stored == CT_FULL) {
+    stored = CT(store_in)(tag | place.bucket, flow, row, how | CT_EVICT, now);
+  }
+  return stored == CT_STORED;
+}
+
+#undef CT
+#undef CT_BUCKET
+#undef CT_ROW
+#undef CT_MAP
+#undef CT_SAME
+#undef CT_PUT
+#undef CT_GET

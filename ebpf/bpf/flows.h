@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* Known flows and new ones: from a packet to the row that says what to do with it. */
+#ifndef KEELSON_EBPF_FLOWS_H
+#define KEELSON_EBPF_FLOWS_H
+
+#include "dataplane/packet/parse.h"
+#include "ebpf/bpf/choose.h"
+#include "ebpf/bpf/connections.h"
+#include "ebpf/bpf/route.h"
+
+#define KL_NAT_TRIES 64
+
+/* More than a program's stack holds. Nothing in it outlives the packet. */
+struct scratch {
+  struct kl_packet packet;
+  struct row row;
+  struct choice choice;
+  struct kl_flow onward, twin;
+  struct row twin_row, found;
+  struct bpf_fib_lookup fib;
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct scratch);
+} scratch_of_cpu KL_MAP;
+
+/* What a packet says about its connection. */
+KL_INLINE __u8 state_from(const struct kl_packet* packet) {
+  if (packet->flow.protocol != IPPROTO_TCP) {
+    return KL_CT_NEW;
+  }
+  if (packet->tcp_flags & (KL_TCP_FIN | KL_TCP_RST)) {
+    return KL_CT_CLOSING;
+  }
+  return packet->tcp_flags & KL_TCP_ACK ? KL_CT_ESTABLISHED : KL_CT_NEW;
+}
+
+/* The flow that the other side sends, once translated flows are taken into account; and what happens with it. */
+KL_INLINE void twin_of(const struct kl_flow* flow, const struct row* row, struct kl_flow* twin, struct row* twin_row) {
+  twin->src = row->to_dst;
+  twin->dst = row->to_src;
+  twin->sport = row->to_dport;
+  twin->dport = row->to_sport;
+  twin->protocol = flow->protocol;
+  twin->zero[0] = twin->zero[1] = twin->zero[2] = 0;
+  *twin_row = *row;
+  twin_row->to_src = flow->dst;
+  twin_row->to_dst = flow->src;
+  twin_row->to_sport = flow->dport;
+  twin_row->to_dport = flow->sport;
+  twin_row->flags = (row->flags & ~(KL_CT_PEER | KL_CT_NODE)) ^ KL_CT_REPLY;
+  twin_row->rest.oif = 0;
+}
+
+/* A flow of one direction only (a download's acknowledgements) must not lose its other row. Once a second. */
+KL_INLINE void keep_twin(const struct kl_flow* flow, const struct row* row, __u32 now, int v6) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_of_cpu, &zero_row);
+  if (!scratch) {
+    return;
+  }
+  twin_of(flow, row, &scratch->twin, &scratch->twin_row);
+  if (connection_find(&scratch->twin, row->state, now, v6, &scratch->found)) {
+    return;
+  }
+  connection_store(&scratch->twin, &scratch->twin_row, 1, now, v6);
+}
+__noinline int keep_twin4(const struct kl_flow* flow, const struct row* row, __u32 now) {
+  if (!flow || !row) {
+    return 0;
+  }
+  keep_twin(flow, row, now, 0);
+  return 0;
+}
+__noinline int keep_twin6(const struct kl_flow* flow, const struct row* row, __u32 now) {
+  if (!flow || !row) {
+    return 0;
+  }
+  keep_twin(flow, row, now, 1);
+  return 0;
+}
+
+/* 1 and its row, if the packet belongs to a known flow that goes on. */
+KL_INLINE int known_flow(const struct kl_packet* packet, __u32 now, int v6, struct row* row) {
+  if (!connection_find(&packet->flow, state_from(packet), now, v6, row)) {
+    return 0;
+  }
+  if (!(row->flags & KL_CT_REPLY)) {
+    if (packet->flow.protocol == IPPROTO_TCP) {
+      /* The ports are used again. */
+      int opens = (packet->tcp_flags & (KL_TCP_SYN | KL_TCP_ACK)) == KL_TCP_SYN;
+      if (__builtin_expect(opens && row->state == KL_CT_CLOSING, 0)) {
+        return 0;
+      }
+    } else if (!may_take_flows(row->rest.backend)) {
+      return 0; /* a datagram never follows an endpoint that has left */
+    }
+  }
+  if (__builtin_expect(row->aged, 0)) {
+    if (v6) {
+      keep_twin6(&packet->flow, row, now);
+    } else {
+      keep_twin4(&packet->flow, row, now);
+    }
+  }
+  return 1;
+}
+
+/* Stores both rows of a flow. The reply's decides which source port is free: a masqueraded flow takes one of the
+ * node's, any other keeps its own unless another flow of that client has it. */
+KL_INLINE int store_flow(const struct kl_flow* flow, struct row* row, struct scratch* scratch, __u32 hash, __u32 now,
+                         int v6) {
+  const struct kl_config* settings = bpf_map_lookup_elem(&config, &zero_row);
+  if (!settings) {
+    return 0;
+  }
+  row->state = KL_CT_NEW;
+  row->rest.seen = now;
+  int keep_port = !(row->flags & KL_CT_MASQUERADED);
+  __u32 many = settings->nat_port_count, first = settings->nat_port_first;
+  for (__u32 i = 0; i < KL_NAT_TRIES; i++) {
+    if (!keep_port || i) {
+      if (!many) {
+        return 0;
+      }
+      row->to_sport = __builtin_bswap16((__u16)(first + (hash + i * 7919) % many));
+    }
+    twin_of(flow, row, &scratch->twin, &scratch->twin_row);
+    if (connection_store(&scratch->twin, &scratch->twin_row, 1, now, v6)) {
+      return connection_store(flow, row, 0, now, v6);
+    }
+  }
+  return 0;
+}
+
+/* A new flow of a service: chooses, finds the way, stores. `in`: the link it came in by. Returns a choice_result; for
+ * CHOICE_FORWARD the row is ready, for CHOICE_DROP row->rest.backend is the counter that says why. With `same_link`
+ * only if it leaves by the link it came from, else CHOICE_LEAVE and nothing is stored. */
+KL_INLINE int start_flow(void* ctx, const struct kl_packet* packet, enum kl_from from, __u32 in, __u32 now,
+                         int same_link, int v6, struct row* row) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_of_cpu, &zero_row);
+  if (!scratch) {
+    return CHOICE_NOT_OURS;
+  }
+  const struct kl_flow* flow = &packet->flow;
+  struct choice* choice = &scratch->choice;
+  /* Not secret: nodes must agree on Maglev's entry. */
+  __u32 hash = kl_flow_hash(flow, 0, v6).first;
+  int result = choose(flow, &flow->src, from, hash, now, 0, choice);
+  row->rest.backend = choice->counter;
+  if (result != CHOICE_FORWARD) {
+    return result;
+  }
+  if (same_link && (choice->flags & KL_BACKEND_ON_NODE)) {
+    return CHOICE_LEAVE;
+  }
+
+  __builtin_memset(row, 0, sizeof *row);
+  row->to_src = flow->src;
+  row->to_sport = flow->sport;
+  row->to_dst = choice->address;
+  row->to_dport = choice->port;
+  row->rest.backend = choice->backend;
+  row->rest.service = choice->service;
+
+  struct kl_flow* onward = &scratch->onward;
+  onward->src = flow->src;
+  onward->dst = choice->address;
+  onward->protocol = flow->protocol;
+  struct bpf_fib_lookup* fib = &scratch->fib;
+  enum route_kind way = route_lookup(ctx, onward, in, same_link ? packet->length : 0, v6, fib);
+  if (same_link && (way != ROUTE_KNOWN || fib->ifindex != in)) {
+    return CHOICE_LEAVE;
+  }
+  if (way == ROUTE_KNOWN || way == ROUTE_NODE) {
+    route_keep(way, fib, now, row);
+  }
+
+  /* What goes to this node itself passes its stack on the way back in any case. */
+  if (way != ROUTE_NODE && (choice->masquerade || kl_same_addr(&flow->src, &choice->address))) {
+    const struct kl_config* settings = bpf_map_lookup_elem(&config, &zero_row);
+    if (!settings || kl_no_addr(&settings->masquerade[v6])) {
+      row->rest.backend = KL_DROP_NO_MASQUERADE;
+      return CHOICE_DROP;
+    }
+    row->to_src = settings->masquerade[v6];
+    row->flags |= KL_CT_MASQUERADED;
+  }
+  if (!store_flow(flow, row, scratch, hash, now, v6)) {
+    row->rest.backend = KL_DROP_NAT_PORTS;
+    return CHOICE_DROP;
+  }
+  count(KL_FLOWS_NEW);
+  return CHOICE_FORWARD;
+}
+
+__noinline int start_flow_tc4(struct __sk_buff* skb, const struct kl_packet* packet, __u32 from, __u32 now,
+                              struct row* row) {
+  if (!packet || !row) {
+    return CHOICE_NOT_OURS;
+  }
+  return start_flow(skb, packet, from, skb->ifindex, now, 0, 0, row);
+}
+__noinline int start_flow_tc6(struct __sk_buff* skb, const struct kl_packet* packet, __u32 from, __u32 now,
+                              struct row* row) {
+  if (!packet || !row) {
+    return CHOICE_NOT_OURS;
+  }
+  return start_flow(skb, packet, from, skb->ifindex, now, 0, 1, row);
+}
+__noinline int start_flow_xdp4(struct xdp_md* ctx, const struct kl_packet* packet, __u32 now, struct row* row) {
+  if (!packet || !row) {
+    return CHOICE_NOT_OURS;
+  }
+  return start_flow(ctx, packet, KL_FROM_OUTSIDE, ctx->ingress_ifindex, now, 1, 0, row);
+}
+__noinline int start_flow_xdp6(struct xdp_md* ctx, const struct kl_packet* packet, __u32 now, struct row* row) {
+  if (!packet || !row) {
+    return CHOICE_NOT_OURS;
+  }
+  return start_flow(ctx, packet, KL_FROM_OUTSIDE, ctx->ingress_ifindex, now, 1, 1, row);
+}
+
+/* The ports of a later fragment, from the first one's. 0 if that has not been seen. */
+__noinline int fragment_ports(struct kl_packet* packet) {
+  if (!packet) {
+    return 0;
+  }
+  struct kl_fragment_key key = {
+      .src = packet->flow.src, .dst = packet->flow.dst, .id = packet->fragment_id, .protocol = packet->flow.protocol};
+  if (packet->fragment == KL_FIRST_FRAGMENT) {
+    struct kl_fragment ports = {packet->flow.sport, packet->flow.dport};
+    bpf_map_update_elem(&fragments, &key, &ports, BPF_ANY);
+    return 1;
+  }
+  const struct kl_fragment* ports = bpf_map_lookup_elem(&fragments, &key);
+  if (!ports) {
+    return 0;
+  }
+  packet->flow.sport = ports->sport;
+  packet->flow.dport = ports->dport;
+  return 1;
+}
+
+#endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* libbpf's helpers, which want the kernel's types before them. */
+#ifndef KEELSON_EBPF_HELPERS_H
+#define KEELSON_EBPF_HELPERS_H
+
+/* clang-format off */
+#include <linux/bpf.h>
+#include <stddef.h>
+#include <bpf/bpf_helpers.h>
+/* clang-format on */
+
+#endif

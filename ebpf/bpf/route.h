@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* Which way a translated packet leaves: the kernel's own routes and neighbours, asked once a second for each flow. */
+#ifndef KEELSON_EBPF_ROUTE_H
+#define KEELSON_EBPF_ROUTE_H
+
+#include "ebpf/bpf/maps.h"
+
+#define KL_AF_INET 2
+#define KL_AF_INET6 10
+
+enum route_kind {
+  ROUTE_KNOWN,        /* oif, dmac, smac, mtu */
+  ROUTE_NO_NEIGHBOUR, /* oif and next_hop: the MAC address has to be asked for */
+  ROUTE_NODE,         /* to this node itself */
+  ROUTE_STACK         /* whatever the stack makes of it: no route, prohibited, a tunnel */
+};
+
+/* From `in` to `flow`'s destination. `length`: of the IP packet where there is no skb to ask, else 0. */
+KL_INLINE enum route_kind route_lookup(void* ctx, const struct kl_flow* flow, __u32 in, __u16 length, int v6,
+                                       struct bpf_fib_lookup* fib) {
+  __builtin_memset(fib, 0, sizeof *fib);
+  fib->family = v6 ? KL_AF_INET6 : KL_AF_INET;
+  fib->l4_protocol = flow->protocol;
+  fib->ifindex = in;
+  fib->tot_len = length;
+  if (v6) {
+    __builtin_memcpy(fib->ipv6_src, &flow->src, 16);
+    __builtin_memcpy(fib->ipv6_dst, &flow->dst, 16);
+  } else {
+    fib->ipv4_src = flow->src.word[3];
+    fib->ipv4_dst = flow->dst.word[3];
+  }
+  long result = bpf_fib_lookup(ctx, fib, sizeof *fib, 0);
+  if (result == BPF_FIB_LKUP_RET_SUCCESS || result == BPF_FIB_LKUP_RET_FRAG_NEEDED) {
+    return ROUTE_KNOWN;
+  }
+  if (result == BPF_FIB_LKUP_RET_NO_NEIGH) {
+    return ROUTE_NO_NEIGHBOUR;
+  }
+  return result == BPF_FIB_LKUP_RET_NOT_FWDED ? ROUTE_NODE : ROUTE_STACK;
+}
+
+/* Writes the way into a row, for ROUTE_KNOWN and ROUTE_NODE; other ways are asked for again with each packet. */
+KL_INLINE void route_keep(enum route_kind kind, const struct bpf_fib_lookup* fib, __u32 now, struct row* row) {
+  row->rest.routed = (__u16)(now >> 8);
+  row->flags &= ~(KL_CT_PEER | KL_CT_NODE);
+  row->rest.oif = 0;
+  if (kind == ROUTE_NODE) {
+    row->flags |= KL_CT_NODE;
+  }
+  if (kind != ROUTE_KNOWN) {
+    return;
+  }
+  row->rest.oif = fib->ifindex;
+  row->rest.mtu = fib->mtu_result;
+  __builtin_memcpy(row->rest.dmac, fib->dmac, 6);
+  __builtin_memcpy(row->rest.smac, fib->smac, 6);
+  __u32 oif = fib->ifindex;
+  const __u32* link = bpf_map_lookup_elem(&links, &oif);
+  if (link && *link == KL_LINK_POD) {
+    row->flags |= KL_CT_PEER;
+  }
+}
+
+KL_INLINE int route_is_fresh(const struct row* row, __u32 now) {
+  return (row->rest.oif || (row->flags & KL_CT_NODE)) &&
+         (__u16)((__u16)(now >> 8) - row->rest.routed) <= KL_ONE_SECOND >> 8;
+}
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* Sockets, at connect() and where datagrams are sent: the service's address is replaced before there is any packet, so
+ * none of them costs anything. What the process sees stays the service's address. */
+#ifndef KEELSON_EBPF_SOCKET_H
+#define KEELSON_EBPF_SOCKET_H
+
+#include <linux/in.h>
+
+#include "ebpf/bpf/choose.h"
+
+#define SOCKET_REFUSE 0
+#define SOCKET_GO_ON 1
+#define KL_ECONNREFUSED 111
+
+KL_INLINE struct kl_addr socket_address(const struct bpf_sock_addr* ctx, int v6) {
+  if (!v6) {
+    return kl_mapped(ctx->user_ip4);
+  }
+  struct kl_addr address = {{ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3]}};
+  return address;
+}
+
+KL_INLINE void socket_set(struct bpf_sock_addr* ctx, const struct kl_addr* address, __be16 port, int v6) {
+  ctx->user_port = port;
+  if (!v6) {
+    ctx->user_ip4 = address->word[3];
+    return;
+  }
+  ctx->user_ip6[0] = address->word[0];
+  ctx->user_ip6[1] = address->word[1];
+  ctx->user_ip6[2] = address->word[2];
+  ctx->user_ip6[3] = address->word[3];
+}
+
+/* A node port answers on all of 127.0.0.0/8; the tables know 127.0.0.1. */
+KL_INLINE void canonical_loopback(struct kl_addr* address) {
+  if (address->word[2] == KL_MAPPED_WORD && !address->word[0] && !address->word[1] &&
+      (address->word[3] & 0xff) == 127) {
+    address->word[3] = __builtin_bswap32(0x7f000001);
+  }
+}
+
+KL_INLINE int socket_choose(struct bpf_sock_addr* ctx, const struct kl_addr* address, struct choice* choice) {
+  const struct kl_config* settings = bpf_map_lookup_elem(&config, &zero_row);
+  if (!settings) {
+    return CHOICE_NOT_OURS;
+  }
+  __u32 wanted = ctx->protocol == IPPROTO_TCP ? KL_CONFIG_TCP_SOCKET : KL_CONFIG_UDP_SOCKET;
+  if ((ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_UDP) || !(settings->flags & wanted)) {
+    return CHOICE_NOT_OURS;
+  }
+  struct kl_flow flow = {.dst = *address, .dport = (__be16)ctx->user_port, .protocol = ctx->protocol};
+  canonical_loopback(&flow.dst);
+  __u64 cookie = bpf_get_netns_cookie(ctx);
+  struct kl_addr client = {{(__u32)(cookie >> 32), (__u32)cookie, 1, 0}};
+  enum kl_from from = cookie == settings->netns_cookie ? KL_FROM_NODE : KL_FROM_POD;
+  return choose(&flow, &client, from, bpf_get_prandom_u32(), time_now(), 1, choice);
+}
+
+KL_INLINE int socket_connect(struct bpf_sock_addr* ctx, int v6) {
+  struct choice choice = {};
+  struct kl_addr address = socket_address(ctx, v6);
+  int result = socket_choose(ctx, &address, &choice);
+  if (result == CHOICE_REJECT && ctx->protocol == IPPROTO_TCP && have_set_retval) {
+    count(KL_SOCKET_REFUSED);
+    bpf_set_retval(-KL_ECONNREFUSED);
+    return SOCKET_REFUSE;
+  }
+  if (result != CHOICE_FORWARD) {
+    return SOCKET_GO_ON;
+  }
+  struct bpf_sock* sk = ctx->sk;
+  if (sk) {
+    struct kl_socket* known = bpf_sk_storage_get(&sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+    if (known) {
+      known->backend = choice.address;
+      known->frontend = address;
+      known->backend_port = choice.port;
+      known->frontend_port = (__be16)ctx->user_port;
+    }
+  }
+  socket_set(ctx, &choice.address, choice.port, v6);
+  count(KL_SOCKET_TRANSLATED);
+  return SOCKET_GO_ON;
+}
+
+KL_INLINE int socket_send(struct bpf_sock_addr* ctx, int v6) {
+  struct choice choice = {};
+  struct kl_addr address = socket_address(ctx, v6);
+  if (socket_choose(ctx, &address, &choice) != CHOICE_FORWARD) {
+    return SOCKET_GO_ON;
+  }
+  struct kl_peer_key key = {
+      .socket = bpf_get_socket_cookie(ctx), .backend = choice.address, .backend_port = choice.port};
+  struct kl_peer peer = {.frontend = address, .frontend_port = (__be16)ctx->user_port, .backend = choice.backend};
+  bpf_map_update_elem(&peers, &key, &peer, BPF_ANY);
+  socket_set(ctx, &choice.address, choice.port, v6);
+  count(KL_SOCKET_TRANSLATED);
+  return SOCKET_GO_ON;
+}
+
+/* The peer that the process is told, in a received datagram or by getpeername(): the service. */
+KL_INLINE int socket_show_peer(struct bpf_sock_addr* ctx, int v6) {
+  struct kl_addr address = socket_address(ctx, v6);
+  struct bpf_sock* sk = ctx->sk;
+  struct kl_socket* known = sk ? bpf_sk_storage_get(&sockets, sk, NULL, 0) : NULL;
+  if (known && known->backend_port == (__be16)ctx->user_port && kl_same_addr(&known->backend, &address)) {
+    socket_set(ctx, &known->frontend, known->frontend_port, v6);
+    return SOCKET_GO_ON;
+  }
+  if (ctx->protocol != IPPROTO_UDP) {
+    return SOCKET_GO_ON;
+  }
+  struct kl_peer_key key = {
+      .socket = bpf_get_socket_cookie(ctx), .backend = address, .backend_port = (__be16)ctx->user_port};
+  const struct kl_peer* peer = bpf_map_lookup_elem(&peers, &key);
+  if (peer) {
+    socket_set(ctx, &peer->frontend, peer->frontend_port, v6);
+  }
+  return SOCKET_GO_ON;
+}
+
+SEC("cgroup/connect4")
+int connect4(struct bpf_sock_addr* ctx) {
+  return socket_connect(ctx, 0);
+}
+SEC("cgroup/connect6")
+int connect6(struct bpf_sock_addr* ctx) {
+  return socket_connect(ctx, 1);
+}
+SEC("cgroup/sendmsg4")
+int sendmsg4(struct bpf_sock_addr* ctx) {
+  return socket_send(ctx, 0);
+}
+SEC("cgroup/sendmsg6")
+int sendmsg6(struct bpf_sock_addr* ctx) {
+  return socket_send(ctx, 1);
+}
+SEC("cgroup/recvmsg4")
+int recvmsg4(struct bpf_sock_addr* ctx) {
+  return socket_show_peer(ctx, 0);
+}
+SEC("cgroup/recvmsg6")
+int recvmsg6(struct bpf_sock_addr* ctx) {
+  return socket_show_peer(ctx, 1);
+}
+SEC("cgroup/getpeername4")
+int getpeername4(struct bpf_sock_addr* ctx) {
+  return socket_show_peer(ctx, 0);
+}
+SEC("cgroup/getpeername6")
+int getpeername6(struct bpf_sock_addr* ctx) {
+  return socket_show_peer(ctx, 1);
+}
+
+#endif

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* Packets at tc: on every link of a pod and every uplink, both directions. */
+#ifndef KEELSON_EBPF_TC_H
+#define KEELSON_EBPF_TC_H
+
+#include <linux/tcp.h>
+#include <linux/udp.h>
+
+#include "dataplane/packet/checksum.h"
+#include "ebpf/bpf/flows.h"
+
+#define TC_NEXT (-1) /* TCX_NEXT, TC_ACT_UNSPEC: other programs, then the stack */
+#define TC_DROP 2
+
+#define TC_DATA(skb) ((void*)(long)(skb)->data)
+#define TC_END(skb) ((void*)(long)(skb)->data_end)
+
+#include "ebpf/bpf/tc_error.h"
+
+KL_INLINE int tc_drop(__u32 counter) {
+  count(counter);
+  return TC_DROP;
+}
+
+/* Addresses and ports of the packet become the row's; checksums follow, whoever is to compute them (checksum offload).
+ */
+KL_INLINE int tc_rewrite(struct __sk_buff* skb, const struct kl_packet* packet, const struct row* row, int v6) {
+  const struct kl_flow* flow = &packet->flow;
+  kl_sum addresses = kl_sum_replace_addr(0, &flow->src, &row->to_src, v6);
+  addresses = kl_sum_replace_addr(addresses, &flow->dst, &row->to_dst, v6);
+  __u32 ports_from = (__u32)flow->dport << 16 | flow->sport, ports_to = (__u32)row->to_dport << 16 | row->to_sport;
+  int has_l4 = packet->fragment != KL_LATER_FRAGMENT;
+  __u32 at = packet->l4 & KL_MAX_L4;
+  if (has_l4 && flow->protocol != IPPROTO_SCTP) {
+    int udp = flow->protocol == IPPROTO_UDP;
+    __u32 field = at + (udp ? offsetof(struct udphdr, check) : offsetof(struct tcphdr, check));
+    __u64 flags = udp ? BPF_F_MARK_MANGLED_0 : 0;
+    bpf_l4_csum_replace(skb, field, 0, kl_sum_fold32(addresses), flags | BPF_F_PSEUDO_HDR);
+    if (ports_from != ports_to) {
+      bpf_l4_csum_replace(skb, field, ports_from, ports_to, flags | 4);
+    }
+  }
+  void *data = TC_DATA(skb), *end = TC_END(skb);
+  if (v6) {
+    struct ipv6hdr* ip = data + ETH_HLEN;
+    if ((void*)(ip + 1) > end) {
+      return 0;
+    }
+    __builtin_memcpy(&ip->saddr, &row->to_src, 16);
+    __builtin_memcpy(&ip->daddr, &row->to_dst, 16);
+  } else {
+    struct iphdr* ip = data + ETH_HLEN;
+    if ((void*)(ip + 1) > end) {
+      return 0;
+    }
+    ip->saddr = row->to_src.word[3];
+    ip->daddr = row->to_dst.word[3];
+    ip->check = kl_checksum_update(ip->check, addresses);
+  }
+  if (has_l4) {
+    __be16* ports = data + at;
+    if ((void*)(ports + 2) > end) {
+      return 0;
+    }
+    ports[0] = row->to_sport;
+    ports[1] = row->to_dport;
+  }
+  return 1;
+}
+
+/* As a router does. */
+KL_INLINE void tc_decrement_ttl(struct __sk_buff* skb, int v6) {
+  void *data = TC_DATA(skb), *end = TC_END(skb);
+  if (v6) {
+    struct ipv6hdr* ip = data + ETH_HLEN;
+    if ((void*)(ip + 1) <= end) {
+      ip->hop_limit--;
+    }
+  } else {
+    struct iphdr* ip = data + ETH_HLEN;
+    if ((void*)(ip + 1) > end) {
+      return;
+    }
+    __be16 before = *(__be16*)&ip->ttl;
+    ip->ttl--;
+    ip->check = kl_checksum_update(ip->check, kl_sum_replace(0, before, *(__be16*)&ip->ttl));
+  }
+}
+
+KL_INLINE void tc_set_macs(struct __sk_buff* skb, const __u8* to, const __u8* from) {
+  void *data = TC_DATA(skb), *end = TC_END(skb);
+  struct ethhdr* eth = data;
+  if ((void*)(eth + 1) > end) {
+    return;
+  }
+  __builtin_memcpy(eth->h_dest, to, 6);
+  __builtin_memcpy(eth->h_source, from, 6);
+}
+
+/* The length of what leaves: of one segment, where the card or the kernel will cut it. */
+KL_INLINE __u32 tc_length_out(const struct __sk_buff* skb, const struct kl_packet* packet) {
+  if (!skb->gso_size) {
+    return packet->length;
+  }
+  return skb->gso_size + packet->l4 - ETH_HLEN + (packet->flow.protocol == IPPROTO_TCP ? 32 : 8);
+}
+
+KL_INLINE int tc_leave(struct __sk_buff* skb, const struct kl_packet* packet, const struct row* row, int egress,
+                       int v6) {
+  if (packet->ttl <= 1) {
+    return TC_NEXT; /* the stack tells the sender */
+  }
+  tc_decrement_ttl(skb, v6);
+  if (!egress && (row->flags & KL_CT_PEER)) {
+    return bpf_redirect_peer(row->rest.oif, 0);
+  }
+  tc_set_macs(skb, row->rest.dmac, row->rest.smac);
+  if (egress && row->rest.oif == skb->ifindex) {
+    return TC_NEXT;
+  }
+  return bpf_redirect(row->rest.oif, 0);
+}
+
+/* To a neighbour whose MAC address is not known yet: the kernel asks for it and holds the packet. */
+static __noinline int tc_leave_by_neighbour(const struct bpf_fib_lookup* fib, int v6) {
+  struct bpf_redir_neigh next = {.nh_family = fib->family};
+  if (v6) {
+    __builtin_memcpy(next.ipv6_nh, fib->ipv6_dst, 16);
+  } else {
+    next.ipv4_nh = fib->ipv4_dst;
+  }
+  return bpf_redirect_neigh(fib->ifindex, &next, sizeof next, 0);
+}
+
+/* Rewrites and sends on. A row whose way is old asks the routes again and keeps the answer. */
+KL_INLINE int tc_forward(struct __sk_buff* skb, struct kl_packet* packet, struct row* row, __u32 now, int egress,
+                         int v6) {
+  enum route_kind way = row->flags & KL_CT_NODE ? ROUTE_NODE : ROUTE_KNOWN;
+  struct bpf_fib_lookup* fib = NULL;
+  /* What the node itself sends is on its way already, unless its destination changes. */
+  int reroute = !egress || !kl_same_addr(&packet->flow.dst, &row->to_dst);
+  if (reroute && !route_is_fresh(row, now)) {
+    struct scratch* scratch = bpf_map_lookup_elem(&scratch_of_cpu, &zero_row);
+    if (!scratch) {
+      return TC_DROP;
+    }
+    scratch->onward.src = row->to_src;
+    scratch->onward.dst = row->to_dst;
+    scratch->onward.protocol = packet->flow.protocol;
+    fib = &scratch->fib;
+    way = route_lookup(skb, &scratch->onward, skb->ifindex, 0, v6, fib);
+    if (way == ROUTE_KNOWN || way == ROUTE_NODE) {
+      route_keep(way, fib, now, row);
+      connection_store(&packet->flow, row, 0, now, v6);
+    }
+  }
+  if (reroute && way == ROUTE_KNOWN && row->rest.mtu && tc_length_out(skb, packet) > row->rest.mtu) {
+    return tc_error(skb, packet, ERROR_TOO_BIG, row->rest.mtu, egress, v6);
+  }
+  if (!tc_rewrite(skb, packet, row, v6)) {
+    return tc_drop(KL_DROP_MALFORMED);
+  }
+  if (!reroute || way == ROUTE_NODE || way == ROUTE_STACK) {
+    return TC_NEXT;
+  }
+  if (way == ROUTE_NO_NEIGHBOUR && fib) {
+    return tc_leave_by_neighbour(fib, v6);
+  }
+  return tc_leave(skb, packet, row, egress, v6);
+}
+
+#include "ebpf/bpf/tc_icmp.h"
+
+KL_INLINE int tc_parse(struct __sk_buff* skb, int v6, struct kl_packet* packet) {
+  int parsed = kl_parse(TC_DATA(skb), TC_END(skb), v6, packet);
+  if (__builtin_expect(parsed != KL_SHORT, 1)) {
+    return parsed;
+  }
+  __builtin_memset(packet, 0, sizeof *packet);
+  __u32 wanted = skb->len < KL_MAX_L4 + 64 ? skb->len : KL_MAX_L4 + 64;
+  if (bpf_skb_pull_data(skb, wanted)) {
+    return KL_FOREIGN;
+  }
+  return kl_parse(TC_DATA(skb), TC_END(skb), v6, packet);
+}
+
+/* Nobody but the stack knows what to do with a broken packet; it drops and counts it. */
+KL_INLINE int tc_packet(struct __sk_buff* skb, enum kl_from from, int egress, int v6) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_of_cpu, &zero_row);
+  if (!scratch) {
+    return TC_NEXT;
+  }
+  struct kl_packet* packet = &scratch->packet;
+  struct row* row = &scratch->row;
+  __builtin_memset(packet, 0, sizeof *packet);
+  if (tc_parse(skb, v6, packet) != KL_PARSED) {
+    return TC_NEXT;
+  }
+  __u8 protocol = packet->flow.protocol;
+  if (protocol == (v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP)) {
+    return v6 ? tc_icmp6(skb, packet, egress) : tc_icmp4(skb, packet, egress);
+  }
+  if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP && protocol != IPPROTO_SCTP) {
+    return TC_NEXT;
+  }
+  if (__builtin_expect(packet->fragment, 0) && !fragment_ports(packet)) {
+    return TC_NEXT;
+  }
+
+  __u32 now = time_now();
+  if (!known_flow(packet, now, v6, row)) {
+    switch (v6 ? start_flow_tc6(skb, packet, from, now, row) : start_flow_tc4(skb, packet, from, now, row)) {
+      case CHOICE_FORWARD:
+        break;
+      case CHOICE_REJECT:
+        count(KL_REJECTED);
+        return tc_error(skb, packet, ERROR_UNREACHABLE, 0, egress, v6);
+      case CHOICE_DROP:
+        return tc_drop(row->rest.backend);
+      default:
+        return TC_NEXT;
+    }
+  }
+  return tc_forward(skb, packet, row, now, egress, v6);
+}
+
+KL_INLINE int tc_any(struct __sk_buff* skb, enum kl_from from, int egress) {
+  if (skb->protocol == __builtin_bswap16(ETH_P_IP)) {
+    return tc_packet(skb, from, egress, 0);
+  }
+  if (skb->protocol == __builtin_bswap16(ETH_P_IPV6)) {
+    return tc_packet(skb, from, egress, 1);
+  }
+  return TC_NEXT;
+}
+
+SEC("tc")
+int pod_ingress(struct __sk_buff* skb) {
+  return tc_any(skb, KL_FROM_POD, 0);
+}
+
+SEC("tc")
+int uplink_ingress(struct __sk_buff* skb) {
+  return tc_any(skb, KL_FROM_OUTSIDE, 0);
+}
+
+/* What leaves the node: its own packets, and replies of its own processes. */
+SEC("tc")
+int node_egress(struct __sk_buff* skb) {
+  return tc_any(skb, KL_FROM_NODE, 1);
+}
+
+#endif

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// The BPF programs of services: loaded, pinned, put on their hooks, replaced.
+//
+// Maps and links are pinned below one folder of bpffs, so the kernel goes on when this process ends in whatever way.
+// The next load finds them: maps are used as they are, with all connections in them; links get the new programs, each
+// in one step, without a packet in between that sees none. A load that fails changes nothing.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/fd.h"
+#include "common/result.h"
+#include "dataplane/address.h"
+#include "ebpf/tables.h"
+
+namespace keelson::ebpf {
+
+/// How many rows the maps get when they are made. Pinned maps keep the size they have.
+struct ProgramSizes {
+  uint32_t frontends = 1 << 20;     ///< A bound; rows take memory when they are used.
+  uint32_t services = 1 << 16;      ///< 32 bytes each.
+  uint32_t slots = 1 << 18;         ///< 8 bytes each.
+  uint32_t backends = 1 << 17;      ///< 32 bytes each.
+  uint32_t connections4 = 1 << 17;  ///< Rows, two for a connection, 64 bytes each. Powers of two.
+  uint32_t connections6 = 1 << 14;  ///< 112 bytes each.
+};
+
+struct ProgramOptions {
+  std::string pin_folder;  ///< On a bpffs; made if it is absent.
+  ProgramSizes sizes;
+};
+
+/// What programs are told of the node; may change while they run.
+struct NodeSettings {
+  uint64_t netns_cookie = 0;  ///< Of the node's own network namespace (SO_NETNS_COOKIE).
+  /// The source of masqueraded flows, by family; unspecified: flows that would have to be are dropped.
+  dataplane::Address masquerade4, masquerade6;
+  /// Source ports of masqueraded flows: none that the node's own sockets take (net.ipv4.ip_local_port_range).
+  uint16_t nat_port_first = 1024;
+  uint16_t nat_port_count = 28976;
+  bool tcp_sockets = true;  ///< Translate at connect().
+  bool udp_sockets = true;
+};
+
+enum class LinkKind : uint32_t { uplink = KL_LINK_UPLINK, pod = KL_LINK_POD };
+
+/// One thread at a time.
+class Programs {
+ public:
+  /// Loads, adopts pinned maps, replaces the programs behind pinned links. Kind::unsupported or invalid with the last
+  /// lines of the verifier: this kernel refuses a program. Kind::conflict: pinned maps of another layout.
+  static Result<Programs> load(const ProgramOptions& options);
+  Programs(Programs&&) noexcept;
+  Programs& operator=(Programs&&) noexcept;
+  ~Programs();  ///< Everything pinned stays.
+
+  const TableMaps& table_maps() const;
+  /// True if the maps were there already: Tables::adopt() is due.
+  bool adopted() const;
+
+  Result<> configure(const NodeSettings& settings);
+  /// Sockets of processes in this cgroup (v2) and below.
+  Result<> attach_sockets(const std::string& cgroup);
+  /// tc on both directions of a link, and on an uplink XDP, if `xdp`. Again for the same link: nothing changes.
+  Result<> attach_link(int ifindex, LinkKind kind, bool xdp);
+  /// Of a link that is gone or no longer ours. Absent is success.
+  Result<> detach_link(int ifindex);
+  /// Links with programs of ours, of this process or one before.
+  std::vector<int> attached_links() const;
+
+  /// Sums of all CPUs, by kl_counter.
+  Result<std::vector<uint64_t>> counters() const;
+  /// Descriptors for tests and benches: a program or map by its name in the object; -1: none.
+  int program(const std::string& name) const;
+  int map(const std::string& name) const;
+
+  /// Takes every pin away, and with the last descriptor every program and map. Absent is success.
+  static Result<> remove(const std::string& pin_folder);
+
+ private:
+  struct Object;
+  explicit Programs(std::unique_ptr<Object> object);
+  Result<> attach(const std::string& pin, const char* program, int target, int attach_type, uint32_t flags);
+  std::unique_ptr<Object> object_;
+};
+
+}  // namespace keelson::ebpf

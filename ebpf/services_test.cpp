@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: Apache-2.0
+// Services as clients see them: real packets through the programs, between network namespaces.
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <map>
+
+#include "ebpf/programs.h"
+#include "ebpf/testing.h"
+
+namespace keelson::ebpf::testing {
+namespace {
+
+using dataplane::Frontend;
+using dataplane::FrontendKind;
+using dataplane::Protocol;
+using dataplane::Service;
+using dataplane::Use;
+using dataplane::Verdict;
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
+struct Addresses {
+  std::string vip, node, pod1, pod2, other, client, external;
+};
+const Addresses kV4{"10.96.0.1", "10.1.0.1", "10.2.0.1", "10.2.0.2", "10.3.0.1", "10.1.0.3", "10.96.9.9"};
+const Addresses kV6{"fd96::1", "fd01::1", "fd02::1", "fd02::2", "fd03::1", "fd01::3", "fd96::99"};
+
+// By family.
+class ServicesTest : public ::testing::TestWithParam<bool> {
+ protected:
+  void SetUp() override {
+    if (auto reason = why_not(); !reason.empty()) {
+      GTEST_SKIP() << reason;
+    }
+    net_.emplace();
+    pins_ = "/sys/fs/bpf/keelson-test-" + std::to_string(getpid());
+    load();
+    auto tables = Tables::open(programs_->table_maps());
+    ASSERT_TRUE(tables) << tables.error().message();
+    tables_.emplace(std::move(*tables));
+  }
+  void TearDown() override {
+    tables_.reset();
+    programs_.reset();
+    if (!pins_.empty()) {
+      EXPECT_TRUE(Programs::remove(pins_));
+      std::filesystem::remove(pins_);
+    }
+  }
+
+  void load() {
+    ProgramSizes small{1024, 256, 4096, 1024, 4096, 1024};
+    auto guard = net_->enter("node");
+    auto programs = Programs::load({pins_, small});
+    ASSERT_TRUE(programs) << programs.error().message();
+    programs_.emplace(std::move(*programs));
+    NodeSettings settings;
+    settings.masquerade4 = *dataplane::Address::parse(kV4.node);
+    settings.masquerade6 = *dataplane::Address::parse(kV6.node);
+    auto probe = Socket::udp(*net_, "node");
+    socklen_t size = sizeof settings.netns_cookie;
+    ASSERT_EQ(getsockopt(probe.fd(), SOL_SOCKET, SO_NETNS_COOKIE, &settings.netns_cookie, &size), 0);
+    ASSERT_TRUE(programs_->configure(settings));
+    for (const char* link : {"eth0", "p1", "p2"}) {
+      auto kind = link[0] == 'p' ? LinkKind::pod : LinkKind::uplink;
+      auto attached = programs_->attach_link(net_->ifindex("node", link), kind, false);
+      ASSERT_TRUE(attached) << attached.error().message();
+    }
+  }
+
+  const Addresses& at() const { return GetParam() ? kV6 : kV4; }
+  bool v6() const { return GetParam(); }
+
+  void program(const std::map<std::string, Service>& services) {
+    dataplane::Model wanted;
+    for (const auto& [name, service] : services) {
+      wanted.services[{name}] = service;
+    }
+    auto errors = tables_->apply(dataplane::delta(model_, wanted), std::chrono::steady_clock::now());
+    for (const auto& error : errors) {
+      ADD_FAILURE() << error.message();
+    }
+    model_ = wanted;
+    for (const auto& line : tables_->differences()) {
+      ADD_FAILURE() << line;
+    }
+  }
+
+  Socket server(const std::string& ns, const std::string& address, Protocol protocol = Protocol::tcp) {
+    auto socket = protocol == Protocol::tcp ? Socket::tcp(*net_, ns, v6()) : Socket::udp(*net_, ns, v6());
+    socket.bind(address, 8080);
+    if (protocol == Protocol::tcp) {
+      socket.listen();
+    }
+    return socket;
+  }
+
+  // One connection to `to`:port from `ns`; the source that the server sees, or what went wrong.
+  std::string source_seen(const std::string& ns, const std::string& to, uint16_t port, Socket& listener) {
+    auto client = Socket::tcp(*net_, ns, v6());
+    if (int error = client.connect(to, port)) {
+      return strerror(error);
+    }
+    std::string from;
+    auto accepted = listener.accept(&from);
+    if (!accepted) {
+      return "nobody came";
+    }
+    accepted->send("hello");
+    if (client.receive() != "hello") {
+      return "no reply";
+    }
+    client.send("there");
+    if (accepted->receive() != "there") {
+      return "no request";
+    }
+    return host_of(from);
+  }
+  std::string host(const std::string& address) const { return v6() ? "[" + address + "]" : address; }
+
+  std::optional<SmallNet> net_;
+  std::string pins_;
+  std::optional<Programs> programs_;
+  std::optional<Tables> tables_;
+  dataplane::Model model_;
+};
+
+TEST_P(ServicesTest, APodReachesALocalPodAndKeepsItsAddress) {
+  auto listener = server("pod2", at().pod2);
+  program({{"s", service(Protocol::tcp, at().vip, {at().pod2})}});
+  EXPECT_EQ(source_seen("pod1", at().vip, 80, listener), host(at().pod1));
+}
+
+TEST_P(ServicesTest, APodReachesAPodOfAnotherNode) {
+  auto listener = server("other", at().other);
+  program({{"s", service(Protocol::tcp, at().vip, {at().other})}});
+  EXPECT_EQ(source_seen("pod1", at().vip, 80, listener), host(at().pod1));
+}
+
+TEST_P(ServicesTest, TheNodeItselfReachesThroughItsUplink) {
+  auto local = server("pod2", at().pod2);
+  program({{"s", service(Protocol::tcp, at().vip, {at().pod2})}});
+  EXPECT_EQ(source_seen("node", at().vip, 80, local), host(at().node));
+}
+
+TEST_P(ServicesTest, FromOutsideMasqueradedOrNot) {
+  auto local = server("pod2", at().pod2);
+  auto remote = server("other", at().other);
+  auto masqueraded = service(Protocol::tcp, at().vip, {at().other});
+  for (auto& use : masqueraded.frontends[0].uses) {
+    use.masquerade = true;
+  }
+  auto kept = service(Protocol::tcp, at().external, {at().pod2, at().other});
+  kept.frontends[0].uses[static_cast<size_t>(dataplane::From::outside)] = {Verdict::local};
+  program({{"cluster", masqueraded}, {"local", kept}});
+  EXPECT_EQ(source_seen("client", at().vip, 80, remote), host(at().node));
+  EXPECT_EQ(source_seen("client", at().external, 80, local), host(at().client));
+}
+
+TEST_P(ServicesTest, APodThatReachesItselfIsMasqueraded) {
+  auto listener = server("pod1", at().pod1);
+  program({{"s", service(Protocol::tcp, at().vip, {at().pod1})}});
+  EXPECT_EQ(source_seen("pod1", at().vip, 80, listener), host(at().node));
+}
+
+TEST_P(ServicesTest, WithoutEndpointsItIsRefused) {
+  program({{"s", service(Protocol::tcp, at().vip, {})}, {"u", service(Protocol::udp, at().vip, {})}});
+  for (const char* from : {"pod1", "client", "node"}) {
+    auto client = Socket::tcp(*net_, from, v6());
+    // The kernel drops an ICMP error that comes while connect() still holds the socket; the next SYN, after 1 s, gets
+    // it.
+    EXPECT_EQ(client.connect(at().vip, 80, 2500), ECONNREFUSED) << from;
+    auto datagrams = Socket::udp(*net_, from, v6());
+    ASSERT_EQ(datagrams.connect(at().vip, 80), 0);
+    datagrams.send("anybody?");
+    errno = 0;
+    EXPECT_FALSE(datagrams.receive());
+    EXPECT_EQ(errno, ECONNREFUSED) << from;
+  }
+}
+
+TEST_P(ServicesTest, NothingLocalIsSilence) {
+  auto only_local = service(Protocol::tcp, at().vip, {at().other});
+  only_local.frontends[0].uses.fill({Verdict::drop});
+  program({{"s", only_local}});
+  auto client = Socket::tcp(*net_, "pod1", v6());
+  EXPECT_EQ(client.connect(at().vip, 80), ETIMEDOUT);
+  EXPECT_GE(programs_->counters()->at(KL_DROP_NO_LOCAL), 1u);
+}
+
+TEST_P(ServicesTest, SourceRanges) {
+  auto listener = server("pod2", at().pod2);
+  auto limited = service(Protocol::tcp, at().vip, {at().pod2});
+  limited.frontends[0].source_ranges = {*dataplane::Prefix::parse(v6() ? "fd02::/64" : "10.2.0.0/24")};
+  program({{"s", limited}});
+  EXPECT_EQ(source_seen("pod1", at().vip, 80, listener), host(at().pod1));
+  EXPECT_EQ(source_seen("client", at().vip, 80, listener), strerror(ETIMEDOUT));
+}
+
+TEST_P(ServicesTest, NewFlowsAreShared) {
+  auto first = server("pod2", at().pod2), second = server("other", at().other);
+  program({{"s", service(Protocol::tcp, at().vip, {at().pod2, at().other})}});
+  int to_first = 0;
+  for (int i = 0; i < 60; i++) {
+    auto client = Socket::tcp(*net_, "pod1", v6());
+    ASSERT_EQ(client.connect(at().vip, 80), 0);
+  }
+  for (int i = 0; i < 60; i++) {
+    // Who has it is whose queue is not empty.
+    fd_set ready;
+    FD_ZERO(&ready);
+    FD_SET(first.fd(), &ready);
+    timeval none{0, 0};
+    if (select(first.fd() + 1, &ready, nullptr, nullptr, &none) != 1) {
+      break;
+    }
+    ASSERT_TRUE(first.accept());
+    to_first++;
+  }
+  EXPECT_GT(to_first, 12);  // Of 60 fair tosses less than 13 or more than 47: one in 400,000.
+  EXPECT_LT(to_first, 48);
+  EXPECT_EQ(tables_->new_flows({"s"}), 60u);
+}
+
+TEST_P(ServicesTest, AffinityKeepsTheBackendUntilItLeaves) {
+  auto first = server("pod2", at().pod2), second = server("other", at().other);
+  auto sticky = service(Protocol::tcp, at().vip, {at().pod2, at().other});
+  sticky.affinity_seconds = 100;
+  program({{"s", sticky}});
+  auto who = [&] {
+    auto client = Socket::tcp(*net_, "pod1", v6());
+    EXPECT_EQ(client.connect(at().vip, 80), 0);
+    auto accepted = first.accept();
+    if (accepted) {
+      return 0;
+    }
+    EXPECT_TRUE(second.accept());
+    return 1;
+  };
+  int chosen = who();
+  for (int i = 0; i < 8; i++) {
+    EXPECT_EQ(who(), chosen);
+  }
+  auto rest = service(Protocol::tcp, at().vip, {chosen == 0 ? at().other : at().pod2});
+  rest.affinity_seconds = 100;
+  program({{"s", rest}});
+  EXPECT_EQ(who(), 1 - chosen);
+}
+
+TEST_P(ServicesTest, DatagramsLeaveAnEndpointThatIsGone) {
+  auto first = server("pod2", at().pod2, Protocol::udp), second = server("other", at().other, Protocol::udp);
+  program({{"s", service(Protocol::udp, at().vip, {at().pod2})}});
+  auto client = Socket::udp(*net_, "pod1", v6());
+  std::string from;
+  client.send_to("1", at().vip, 80);
+  ASSERT_EQ(first.receive(&from), "1");
+  // The reply comes from whom it was sent to.
+  auto [address, port] = std::pair(host_of(from), from.substr(from.rfind(':') + 1));
+  if (v6()) {
+    address = address.substr(1, address.size() - 2);
+  }
+  first.send_to("reply", address, static_cast<uint16_t>(std::stoi(port)));
+  ASSERT_EQ(client.receive(&from), "reply");
+  EXPECT_EQ(from, host(at().vip) + ":80");
+
+  program({{"s", service(Protocol::udp, at().vip, {at().other})}});
+  client.send_to("2", at().vip, 80);
+  EXPECT_EQ(second.receive(), "2");
+  EXPECT_FALSE(first.receive());
+}
+
+TEST_P(ServicesTest, AnOpenConnectionOutlivesItsEndpointAndTheDaemon) {
+  auto listener = server("other", at().other);
+  program({{"s", service(Protocol::tcp, at().vip, {at().other})}});
+  auto client = Socket::tcp(*net_, "pod1", v6());
+  ASSERT_EQ(client.connect(at().vip, 80), 0);
+  auto accepted = listener.accept();
+  ASSERT_TRUE(accepted);
+  program({{"s", service(Protocol::tcp, at().vip, {at().pod2})}});
+  client.send("after the endpoint left");
+  EXPECT_EQ(accepted->receive(), "after the endpoint left");
+
+  tables_.reset();
+  programs_.reset();
+  client.send("with no daemon");
+  EXPECT_EQ(accepted->receive(), "with no daemon");
+  load();
+  EXPECT_TRUE(programs_->adopted());
+  client.send("with the next one");
+  EXPECT_EQ(accepted->receive(), "with the next one");
+  auto tables = Tables::open(programs_->table_maps());
+  ASSERT_TRUE(tables);
+  tables_.emplace(std::move(*tables));
+  for (const auto& error : tables_->adopt(model_, std::chrono::steady_clock::now())) {
+    ADD_FAILURE() << error.message();
+  }
+  for (const auto& line : tables_->differences()) {
+    ADD_FAILURE() << line;
+  }
+  auto local = server("pod2", at().pod2);
+  EXPECT_EQ(source_seen("pod1", at().vip, 80, local), host(at().pod1));
+}
+
+TEST_P(ServicesTest, LargeDatagramsInFragments) {
+  auto listener = server("other", at().other, Protocol::udp);
+  program({{"s", service(Protocol::udp, at().vip, {at().other})}});
+  auto client = Socket::udp(*net_, "pod1", v6());
+  std::string large(5000, 'x');
+  ASSERT_EQ(client.send_to(large, at().vip, 80), 0);
+  EXPECT_EQ(listener.receive(), large);
+}
+
+TEST_P(ServicesTest, ManyBytesBothWays) {
+  auto listener = server("pod2", at().pod2);
+  program({{"s", service(Protocol::tcp, at().vip, {at().pod2})}});
+  auto client = Socket::tcp(*net_, "client", v6());
+  ASSERT_EQ(client.connect(at().vip, 80), 0);
+  auto accepted = listener.accept();
+  ASSERT_TRUE(accepted);
+  std::string chunk(60000, 'y');
+  size_t received = 0, sent = 0;
+  while (received < 3'000'000) {
+    if (sent < 3'000'000 && client.send(chunk) == 0) {
+      sent += chunk.size();
+    }
+    auto part = accepted->receive();
+    ASSERT_TRUE(part) << received << " of " << sent;
+    received += part->size();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, ServicesTest, ::testing::Values(false, true),
+                         [](const auto& family) { return family.param ? "IPv6" : "IPv4"; });
+
+}  // namespace
+}  // namespace keelson::ebpf::testing
