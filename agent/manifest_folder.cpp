@@ -106,6 +106,7 @@ struct Collect {
   void put(const kube::ConfigMap& object) { state.config_maps.emplace(name_of(object.metadata), object); }
   void put(const kube::Secret& object) { state.secrets.emplace(name_of(object.metadata), object); }
   void put(const kube::Service& object) { state.services.emplace(name_of(object.metadata), object); }
+  void put(const kube::EndpointSlice& object) { state.endpoint_slices.emplace(name_of(object.metadata), object); }
 };
 
 Result<std::vector<std::string>> list_names(const std::string& path) {

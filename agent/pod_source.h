@@ -38,6 +38,7 @@ struct DesiredState {
   std::map<std::string, kube::ConfigMap> config_maps;
   std::map<std::string, kube::Secret> secrets;
   std::map<std::string, kube::Service> services;
+  std::map<std::string, kube::EndpointSlice> endpoint_slices;
   std::vector<SourceProblem> problems;
 };
 

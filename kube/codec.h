@@ -26,7 +26,7 @@ inline constexpr size_t kMaxValueCount = 300'000;        ///< Values of one file
 inline constexpr size_t kMaxExpandedSize = 2 * kMaxTextSize;  ///< Bytes of their texts.
 inline constexpr size_t kMaxDocumentCount = 5'000;            ///< Objects of one file.
 
-using Object = std::variant<Pod, ConfigMap, Secret, Service>;
+using Object = std::variant<Pod, ConfigMap, Secret, Service, EndpointSlice>;
 
 /// One thing wrong with a document, or worth a warning.
 struct Problem {
@@ -65,6 +65,9 @@ std::vector<Document> decode_documents(std::string_view text, std::string_view f
 /// From our own or an API server's JSON (or YAML): no defaulting, no validation, unknown fields ignored. A Pod, or a
 /// list of them (PodList, List). Kind::invalid names field and reason.
 Result<std::vector<Pod>> decode_pods(std::string_view text);
+/// The same for a Service, an EndpointSlice, or lists of them; defaults are filled in.
+Result<std::vector<Service>> decode_services(std::string_view text);
+Result<std::vector<EndpointSlice>> decode_endpoint_slices(std::string_view text);
 /// The same for an Event, EventList or List.
 Result<std::vector<Event>> decode_events(std::string_view text);
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <ranges>
 #include <tuple>
 
 #include "kube/codec.h"
@@ -68,6 +69,9 @@ void complete(Secret& secret) {
 void complete(Service& service) {
   default_service(service);
 }
+void complete(EndpointSlice& slice) {
+  default_endpoint_slice(slice);
+}
 FieldErrors check(const Pod& pod) {
   return validate_pod(pod);
 }
@@ -80,6 +84,18 @@ FieldErrors check(const Secret& secret) {
 FieldErrors check(const Service& service) {
   return validate_service(service);
 }
+
+FieldErrors check(const EndpointSlice& slice) {
+  return validate_endpoint_slice(slice);
+}
+
+/// The kinds that a document may be of, by name, and where the API has them.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kKinds = {
+    {{"ConfigMap", "v1"},
+     {"EndpointSlice", "discovery.k8s.io/v1"},
+     {"Pod", "v1"},
+     {"Secret", "v1"},
+     {"Service", "v1"}}};
 
 /// Decodes one object of a known kind into a document.
 class ObjectDecoder {
@@ -94,6 +110,8 @@ class ObjectDecoder {
       decode<ConfigMap>();
     } else if (document_.kind == "Secret") {
       decode<Secret>();
+    } else if (document_.kind == "EndpointSlice") {
+      decode<EndpointSlice>();
     } else {
       decode<Service>();
     }
@@ -225,14 +243,15 @@ class FileDecoder {
     if (document.kind.empty() || document.api_version.empty()) {
       return wrong(document.kind.empty() ? "kind" : "apiVersion", "Required value");
     }
-    static constexpr std::array<std::string_view, 4> kKinds = {"ConfigMap", "Pod", "Secret", "Service"};
-    if (std::ranges::find(kKinds, document.kind) == kKinds.end()) {
-      return wrong("kind", fmt::format("kind {} of {} is not supported by this node; it reads {}",
-                                       quoted(document.kind), quoted(document.api_version), fmt::join(kKinds, ", ")));
+    const auto* known = std::ranges::find(kKinds, document.kind, [](const auto& kind) { return kind.first; });
+    if (known == kKinds.end()) {
+      return wrong("kind",
+                   fmt::format("kind {} of {} is not supported by this node; it reads {}", quoted(document.kind),
+                               quoted(document.api_version), fmt::join(kKinds | std::views::keys, ", ")));
     }
-    if (document.api_version != "v1") {
-      return wrong("apiVersion",
-                   fmt::format("Unsupported value: {}: supported values: \"v1\"", quoted(document.api_version)));
+    if (document.api_version != known->second) {
+      return wrong("apiVersion", fmt::format("Unsupported value: {}: supported values: {}",
+                                             quoted(document.api_version), quoted(known->second)));
     }
     ObjectDecoder(root, prefix, document).run();
   }
@@ -309,6 +328,16 @@ std::vector<Document> decode_documents(std::string_view text, std::string_view f
 
 Result<std::vector<Pod>> decode_pods(std::string_view text) {
   return decode_lenient<Pod>(text, "Pod");
+}
+Result<std::vector<Service>> decode_services(std::string_view text) {
+  KEELSON_TRY(auto services, decode_lenient<Service>(text, "Service"));
+  std::ranges::for_each(services, default_service);
+  return services;
+}
+Result<std::vector<EndpointSlice>> decode_endpoint_slices(std::string_view text) {
+  KEELSON_TRY(auto slices, decode_lenient<EndpointSlice>(text, "EndpointSlice"));
+  std::ranges::for_each(slices, default_endpoint_slice);
+  return slices;
 }
 Result<std::vector<Event>> decode_events(std::string_view text) {
   return decode_lenient<Event>(text, "Event");

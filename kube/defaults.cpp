@@ -162,14 +162,21 @@ void default_secret(Secret& secret) {
 
 void default_service(Service& service) {
   default_meta(service.metadata);
-  if (service.session_affinity.empty()) {
-    service.session_affinity = "None";
+  if (service.cluster_ips.empty() && !service.cluster_ip.empty()) {
+    service.cluster_ips.push_back(service.cluster_ip);
+  }
+  if (service.cluster_ip.empty() && !service.cluster_ips.empty()) {
+    service.cluster_ip = service.cluster_ips.front();
   }
   for (ServicePort& port : service.ports) {
     if (port.target_port == IntOrString{} || port.target_port == IntOrString{std::string()}) {
       port.target_port.value = port.port;
     }
   }
+}
+
+void default_endpoint_slice(EndpointSlice& slice) {
+  default_meta(slice.metadata);
 }
 
 std::string full_name(const ObjectMeta& metadata) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// API names of ConfigMap, Secret, Service and Event (see reader.h).
+// API names of ConfigMap, Secret, Service, EndpointSlice and Event (see reader.h).
 #pragma once
 
 #include "kube/event.h"
@@ -32,22 +32,71 @@ void fields(auto& v, Of<ServicePort> auto& p) {
   v("nodePort", p.node_port);
 }
 
+void fields(auto& v, Of<LoadBalancerIngress> auto& i) {
+  v("ip", i.ip);
+  v("hostname", i.hostname);
+  v("ipMode", i.ip_mode);
+  v.ignored({"ports"});
+}
+
 void fields(auto& v, Of<Service> auto& s) {
   v("metadata", s.metadata);
   v.object("spec", [&](auto& spec) {
     spec("type", s.type);
     spec("clusterIP", s.cluster_ip);
     spec("clusterIPs", s.cluster_ips);
+    spec("ipFamilies", s.ip_families);
     spec("ports", s.ports);
     spec("selector", s.selector);
     spec("sessionAffinity", s.session_affinity);
+    spec.object("sessionAffinityConfig", [&](auto& config) {
+      config.object("clientIP", [&](auto& client) { client("timeoutSeconds", s.affinity_seconds); });
+    });
+    spec("externalIPs", s.external_ips);
+    spec("loadBalancerSourceRanges", s.load_balancer_source_ranges);
+    spec("internalTrafficPolicy", s.internal_traffic_policy);
+    spec("externalTrafficPolicy", s.external_traffic_policy);
+    spec("healthCheckNodePort", s.health_check_node_port);
+    spec("publishNotReadyAddresses", s.publish_not_ready_addresses);
+    spec("trafficDistribution", s.traffic_distribution);
     spec("externalName", s.external_name);
-    spec.ignored({"externalIPs", "loadBalancerIP", "loadBalancerSourceRanges", "externalTrafficPolicy",
-                  "healthCheckNodePort", "publishNotReadyAddresses", "sessionAffinityConfig", "ipFamilies",
-                  "ipFamilyPolicy", "allocateLoadBalancerNodePorts", "loadBalancerClass", "internalTrafficPolicy",
-                  "trafficDistribution"});
+    spec.ignored({"loadBalancerIP", "loadBalancerClass", "ipFamilyPolicy", "allocateLoadBalancerNodePorts"});
   });
-  v("status", s.status);
+  v.object("status", [&](auto& status) {
+    status.object("loadBalancer", [&](auto& balancer) { balancer("ingress", s.ingress); });
+    status.ignored({"conditions"});
+  });
+}
+
+void fields(auto& v, Of<Endpoint> auto& e) {
+  v("addresses", e.addresses);
+  v.object("conditions", [&](auto& conditions) {
+    conditions("ready", e.ready);
+    conditions("serving", e.serving);
+    conditions("terminating", e.terminating);
+  });
+  v("hostname", e.hostname);
+  v("nodeName", e.node_name);
+  v("zone", e.zone);
+  v.object("hints", [&](auto& hints) {
+    hints.names("forZones", "name", e.zone_hints);
+    hints.names("forNodes", "name", e.node_hints);
+  });
+  v.ignored({"targetRef", "deprecatedTopology"});
+}
+
+void fields(auto& v, Of<EndpointPort> auto& p) {
+  v("name", p.name);
+  v("protocol", p.protocol);
+  v("port", p.port);
+  v("appProtocol", p.app_protocol);
+}
+
+void fields(auto& v, Of<EndpointSlice> auto& s) {
+  v("metadata", s.metadata);
+  v("addressType", s.address_type);
+  v("endpoints", s.endpoints);
+  v("ports", s.ports);
 }
 
 void fields(auto& v, Of<ObjectReference> auto& r) {

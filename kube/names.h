@@ -97,6 +97,21 @@ constexpr Names<ServiceType, 4> names_of(ServiceType) {
            {ServiceType::load_balancer, "LoadBalancer"},
            {ServiceType::external_name, "ExternalName"}}};
 }
+constexpr Names<SessionAffinity, 2> names_of(SessionAffinity) {
+  return {{{SessionAffinity::client_ip, "ClientIP"}, {SessionAffinity::none, "None"}}};
+}
+constexpr Names<TrafficPolicy, 2> names_of(TrafficPolicy) {
+  return {{{TrafficPolicy::cluster, "Cluster"}, {TrafficPolicy::local, "Local"}}};
+}
+constexpr Names<IpFamily, 2> names_of(IpFamily) {
+  return {{{IpFamily::ipv4, "IPv4"}, {IpFamily::ipv6, "IPv6"}}};
+}
+constexpr Names<IpMode, 2> names_of(IpMode) {
+  return {{{IpMode::proxy, "Proxy"}, {IpMode::vip, "VIP"}}};
+}
+constexpr Names<AddressType, 3> names_of(AddressType) {
+  return {{{AddressType::fqdn, "FQDN"}, {AddressType::ipv4, "IPv4"}, {AddressType::ipv6, "IPv6"}}};
+}
 constexpr Names<SelectorOperator, 4> names_of(SelectorOperator) {
   return {{{SelectorOperator::in, "In"},
            {SelectorOperator::not_in, "NotIn"},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The other kinds a node reads: ConfigMap, Secret, Service.
+// The other kinds a node reads: ConfigMap, Secret; and those with a header of their own.
 #pragma once
 
 #include <cstdint>
@@ -9,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
-#include "kube/container.h"
-#include "kube/int_or_string.h"
+#include "kube/endpoint_slice.h"
 #include "kube/meta.h"
+#include "kube/service.h"
 
 namespace keelson::kube {
 
@@ -33,37 +33,8 @@ struct Secret {
   bool operator==(const Secret&) const = default;
 };
 
-enum class ServiceType { cluster_ip, node_port, load_balancer, external_name };
-std::string_view to_string(ServiceType type);
-
-struct ServicePort {
-  std::string name;
-  Protocol protocol = Protocol::tcp;
-  std::string app_protocol;
-  int32_t port = 0;
-  IntOrString target_port;  ///< After defaulting, `port` where it was not given.
-  int32_t node_port = 0;
-  bool operator==(const ServicePort&) const = default;
-};
-
-/// A Service as far as pods need it (env variables, endpoints). Its other fields are dropped.
-struct Service {
-  ObjectMeta metadata;
-  ServiceType type = ServiceType::cluster_ip;
-  std::string cluster_ip;  ///< Empty: not given yet; "None": headless.
-  std::vector<std::string> cluster_ips;
-  std::vector<ServicePort> ports;
-  StringMap selector;  ///< Empty: endpoints come from elsewhere.
-  std::string session_affinity;
-  std::string external_name;
-  RawJson status;
-  bool operator==(const Service&) const = default;
-};
-
-/// What the API server fills in, in place: the namespace "default", a Secret's type, a Service port's target.
-/// Idempotent.
+/// What the API server fills in, in place: the namespace "default", a Secret's type. Idempotent.
 void default_config_map(ConfigMap& config_map);
 void default_secret(Secret& secret);
-void default_service(Service& service);
 
 }  // namespace keelson::kube

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Validation of ConfigMaps, Secrets and Services.
-#include <set>
-
+// Validation of ConfigMaps and Secrets.
 #include "kube/validate.h"
 #include "kube/value.h"
 
@@ -63,37 +61,6 @@ void check_secret_type(Checks& checks, const Secret& secret, const Path& data) {
   }
 }
 
-void check_service_ports(Checks& checks, const Service& service, const Path& path) {
-  const bool headless = service.cluster_ip == "None";
-  if (service.ports.empty() && !headless && service.type != ServiceType::external_name) {
-    checks.required(path);
-  }
-  std::set<std::string_view> names;
-  std::set<std::pair<Protocol, int32_t>> numbers;
-  for (size_t i = 0; i < service.ports.size(); ++i) {
-    const ServicePort& port = service.ports[i];
-    const Path at = path[i];
-    if (port.name.empty()) {
-      if (service.ports.size() > 1) {
-        checks.required(at / "name");
-      }
-    } else {
-      checks.dns_label(at / "name", port.name);
-      if (!names.insert(port.name).second) {
-        checks.duplicate(at / "name", port.name);
-      }
-    }
-    checks.port_number(at / "port", port.port);
-    checks.port(at / "targetPort", port.target_port);
-    if (port.node_port != 0) {
-      checks.port_number(at / "nodePort", port.node_port);
-    }
-    if (!numbers.emplace(port.protocol, port.port).second) {
-      checks.duplicate(at, std::to_string(port.port));
-    }
-  }
-}
-
 }  // namespace
 
 FieldErrors validate_config_map(const ConfigMap& config_map) {
@@ -123,28 +90,6 @@ FieldErrors validate_secret(const Secret& secret) {
     checks.too_long(data, kMaxDataSize);
   }
   check_secret_type(checks, secret, data);
-  return checks.take();
-}
-
-FieldErrors validate_service(const Service& service) {
-  Checks checks;
-  const Path root;
-  const Path metadata = root / "metadata";
-  const Path spec = root / "spec";
-  check_meta(checks, service.metadata, metadata);
-  if (!service.metadata.name.empty()) {
-    checks.dns_1035(metadata / "name", service.metadata.name);
-  }
-  check_service_ports(checks, service, spec / "ports");
-  if (!service.cluster_ip.empty() && service.cluster_ip != "None") {
-    checks.ip(spec / "clusterIP", service.cluster_ip);
-  }
-  if (service.type == ServiceType::external_name && service.external_name.empty()) {
-    checks.required(spec / "externalName");
-  }
-  if (service.session_affinity != "None" && service.session_affinity != "ClientIP") {
-    checks.unsupported(spec / "sessionAffinity", service.session_affinity, {"ClientIP", "None"});
-  }
   return checks.take();
 }
 
