@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// From Kubernetes objects to what the network should do: the rules of kube-proxy (k8s.io/kubernetes/pkg/proxy), as pure
+// functions. Nothing here asks the kernel or the API server anything.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "dataplane/model.h"
+#include "kube/endpoint_slice.h"
+#include "kube/service.h"
+
+namespace keelson::dataplane {
+
+/// The node for which services are routed, and how.
+struct TranslateOptions {
+  std::string node_name;
+  std::string
+      zone;  ///< The label topology.kubernetes.io/zone of the node; empty: none, so zone hints are not followed.
+  /// Addresses that answer on node ports: the node's own, within nodePortAddresses. 127.0.0.1 among them: on the
+  /// loopback, too.
+  std::vector<Address> node_port_addresses;
+  bool masquerade_all = false;
+  /// There is a way to tell pods from other senders (detectLocalMode): who is outside and uses a cluster IP is
+  /// masqueraded.
+  bool masquerade_outside = true;
+};
+
+/// Keys are "namespace/name".
+struct ServiceObjects {
+  std::map<std::string, kube::Service> services;
+  std::map<std::string, kube::EndpointSlice> slices;
+};
+
+/// The routed services of one Kubernetes Service: one for each port and family. `slices`: those that belong to it, in
+/// any order. None for headless ones, ExternalName, and those that another proxy serves
+/// (service.kubernetes.io/service-proxy-name). Bad addresses are passed over: validation has told them.
+std::map<ServiceKey, Service> translate(const kube::Service& service,
+                                        const std::vector<const kube::EndpointSlice*>& slices,
+                                        const TranslateOptions& options);
+
+/// The healthCheckNodePort of a service: 0 if it has none.
+uint16_t health_check_port(const kube::Service& service);
+
+/// The whole model.
+Model translate(const ServiceObjects& objects, const TranslateOptions& options);
+
+}  // namespace keelson::dataplane
