@@ -163,6 +163,13 @@ Link read_link(nlmsghdr* header) {
                   bytes[5]);
     link.mac = text;
   }
+  if (auto* detail = attributes[IFLA_LINKINFO]; detail != nullptr) {
+    nlattr* inner[IFLA_INFO_MAX + 1] = {};
+    nla_parse_nested(inner, IFLA_INFO_MAX, detail, nullptr);
+    if (inner[IFLA_INFO_KIND] != nullptr) {
+      link.kind = nla_get_string(inner[IFLA_INFO_KIND]);
+    }
+  }
   return link;
 }
 

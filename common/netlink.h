@@ -22,6 +22,7 @@ struct Link {
   std::string mac;  ///< "02:42:..."
   int mtu = 0;
   bool up = false;
+  std::string kind;  ///< "veth", "vlan", "bridge" ...; empty: a device of its own
 };
 
 /// A socket into the network namespace in which it was opened; it stays there when the thread moves on. Not

@@ -72,6 +72,7 @@ struct Programs::Object {
   services_bpf* skeleton = nullptr;
   TableMaps tables;
   bool adopted = false;
+  std::map<int, std::pair<LinkKind, bool>> attached;  // by this process: kind, XDP
   ~Object() {
     if (skeleton) {
       services_bpf__destroy(skeleton);
@@ -292,6 +293,10 @@ Result<> Programs::attach_sockets(const std::string& cgroup) {
 }
 
 Result<> Programs::attach_link(int ifindex, LinkKind kind, bool xdp) {
+  if (auto known = object_->attached.find(ifindex);
+      known != object_->attached.end() && known->second == std::pair(kind, xdp)) {
+    return {};
+  }
   auto key = static_cast<uint32_t>(ifindex), value = static_cast<uint32_t>(kind);
   if (bpf_map_update_elem(map("links"), &key, &value, BPF_ANY) != 0) {
     return fail_errno(errno, "links map");
@@ -307,6 +312,7 @@ Result<> Programs::attach_link(int ifindex, LinkKind kind, bool xdp) {
 }
 
 Result<> Programs::detach_link(int ifindex) {
+  object_->attached.erase(ifindex);
   auto key = static_cast<uint32_t>(ifindex);
   bpf_map_delete_elem(map("links"), &key);
   for (const char* hook : {"ingress", "egress", "xdp"}) {

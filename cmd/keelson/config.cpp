@@ -21,10 +21,10 @@ constexpr const char* kApiVersion = "node.keelson.dev/v1alpha1";
 constexpr const char* kKind = "KeelsonConfiguration";
 
 const Setting kSettings[] = {
-    {"roles", "--roles", &NodeConfig::roles, "What this daemon is: agent, runtime, or both"},
+    {"roles", "--roles", &NodeConfig::roles, "What this daemon is: any of agent, runtime, network"},
     {"root", "--root", &NodeConfig::root, "State that survives a reboot"},
     {"manifestDir", "--manifests", &NodeConfig::manifest_dir,
-     "Folder of Pods, ConfigMaps, Secrets and Services, YAML or JSON; watched"},
+     "Folder of Pods, ConfigMaps, Secrets, Services and EndpointSlices, YAML or JSON; watched"},
     {"nodeName", "--node-name", &NodeConfig::node_name, "The node's name (default: the host name)"},
     {"shim", "--shim", &NodeConfig::shim, "The keelson-shim binary (default: beside this one)"},
     {"cniConfDir", "--cni-conf-dir", &NodeConfig::cni_conf_dir, "CNI configurations; the first by name is used"},
@@ -56,6 +56,19 @@ const Setting kSettings[] = {
     {"logLevel", "--log-level", &NodeConfig::log_level, "debug, info, warning or error"},
     {"removePodsOnExit", "--remove-pods-on-exit", &NodeConfig::remove_pods_on_exit,
      "On SIGTERM end every pod and remove all traces, instead of leaving pods running"},
+    {"bpfDir", "--bpf-dir", &NodeConfig::bpf_dir,
+     "Role network: folder of a bpffs in which programs and tables are pinned"},
+    {"socketCgroup", "--socket-cgroup", &NodeConfig::socket_cgroup,
+     "Role network: translate services at connect() for processes of this cgroup v2 and below (default: its root)"},
+    {"uplinks", "--uplinks", &NodeConfig::uplinks,
+     "Role network: links by which others reach this node (repeatable; default: the default route's)"},
+    {"topologyZone", "--topology-zone", &NodeConfig::topology_zone,
+     "Role network: the node's zone, for topology hints"},
+    {"xdp", "--xdp", &NodeConfig::xdp, "Role network: take packets of uplinks at XDP where the driver can"},
+    {"masqueradeAll", "--masquerade-all", &NodeConfig::masquerade_all,
+     "Role network: masquerade whatever is sent to a cluster IP"},
+    {"removeServicesOnExit", "--remove-services-on-exit", &NodeConfig::remove_services_on_exit,
+     "Role network: on SIGTERM remove programs and tables; otherwise services go on without the daemon"},
 };
 
 /// Edit distance, for "did you mean".
@@ -186,17 +199,18 @@ std::string format_config(const NodeConfig& config) {
 
 Result<> check_config(const NodeConfig& config) {
   for (const auto& role : config.roles) {
-    if (role != "agent" && role != "runtime") {
-      return fail(Kind::invalid, "roles: '{}' is no role; use agent, runtime, or both", role);
+    if (role != "agent" && role != "runtime" && role != "network") {
+      return fail(Kind::invalid, "roles: '{}' is no role; use any of agent, runtime, network", role);
     }
   }
   if (config.roles.empty()) {
-    return fail(Kind::invalid, "roles: at least one of agent, runtime");
+    return fail(Kind::invalid, "roles: at least one of agent, runtime, network");
   }
   for (const auto& setting : kSettings) {
     const auto* text = std::get_if<std::string NodeConfig::*>(&setting.field);
     std::string_view key = setting.key;
-    bool path = key == "root" || key == "shim" || key.ends_with("Dir") || key.ends_with("File") || key == "cgroupRoot";
+    bool path = key == "root" || key == "shim" || key.ends_with("Dir") || key.ends_with("File") ||
+                key == "cgroupRoot" || key == "socketCgroup";
     if (text != nullptr && path && !(config.*(*text)).empty() && (config.*(*text)).front() != '/') {
       return fail(Kind::invalid, "{}: '{}' is not an absolute path", setting.key, config.*(*text));
     }

@@ -46,6 +46,13 @@ struct NodeConfig {
   std::string cluster_domain = "cluster.local";
   std::string log_level = "info";
   bool remove_pods_on_exit = false;
+  std::string bpf_dir = "/sys/fs/bpf/keelson";
+  std::string socket_cgroup;         ///< empty: the root of cgroup v2
+  std::vector<std::string> uplinks;  ///< empty: the link of the default route
+  std::string topology_zone;
+  bool xdp = false;
+  bool masquerade_all = false;
+  bool remove_services_on_exit = false;
 };
 
 /// One setting: its key in the file, its flag, where it lives, and what it does.

@@ -2,11 +2,8 @@
 // Wiring of runtime and agent, and their end.
 #include "cmd/keelson/node.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
-#include <ifaddrs.h>
 #include <malloc.h>
-#include <net/if.h>
 #include <pthread.h>
 #include <sys/sysinfo.h>
 
@@ -20,6 +17,8 @@
 #include "agent/config/node_pod_configs.h"
 #include "agent/container_prober.h"
 #include "agent/cri_pod_runtime.h"
+#include "cmd/keelson/network_role.h"
+#include "cmd/keelson/node_addresses.h"
 #include "common/cgroup/unit_name.h"
 #include "common/duration.h"
 #include "common/fd.h"
@@ -56,35 +55,15 @@ std::string host_name() {
   return name;
 }
 
-/// The node's addresses: what its links have, but loopback and what only reaches a link.
-std::vector<std::string> node_addresses() {
-  std::vector<std::string> four;
-  std::vector<std::string> six;
-  ifaddrs* list = nullptr;
-  if (::getifaddrs(&list) < 0) {
-    return {};
-  }
-  for (auto* item = list; item != nullptr; item = item->ifa_next) {
-    if (item->ifa_addr == nullptr || (item->ifa_flags & IFF_LOOPBACK) != 0 || (item->ifa_flags & IFF_UP) == 0) {
-      continue;
-    }
-    char text[INET6_ADDRSTRLEN] = "";
-    if (item->ifa_addr->sa_family == AF_INET) {
-      ::inet_ntop(AF_INET, &reinterpret_cast<sockaddr_in*>(item->ifa_addr)->sin_addr, text, sizeof text);
-      four.emplace_back(text);
-    } else if (item->ifa_addr->sa_family == AF_INET6) {
-      const auto& address = reinterpret_cast<sockaddr_in6*>(item->ifa_addr)->sin6_addr;
-      if (!IN6_IS_ADDR_LINKLOCAL(&address)) {
-        ::inet_ntop(AF_INET6, &address, text, sizeof text);
-        six.emplace_back(text);
-      }
-    }
-  }
-  ::freeifaddrs(list);
+/// One of each family, as a pod's status shows them.
+std::vector<std::string> primary_addresses() {
   std::vector<std::string> out;
-  for (const auto* family : {&four, &six}) {
-    if (!family->empty()) {
-      out.push_back(family->front());
+  for (const bool six : {false, true}) {
+    for (const auto& address : node_addresses()) {
+      if ((address.find(':') != std::string::npos) == six) {
+        out.push_back(address);
+        break;
+      }
     }
   }
   return out.empty() ? std::vector<std::string>{"127.0.0.1"} : out;
@@ -301,9 +280,14 @@ Result<int> run_node(const NodeConfig& given) {
   load_archives_now(config);
   std::unique_ptr<AgentRole> agent;
   if (has_role(config, "agent")) {
-    agent = std::make_unique<AgentRole>(config, node_addresses());
+    agent = std::make_unique<AgentRole>(config, primary_addresses());
     agent->start();
     log::info("agent runs the pods of {}", config.manifest_dir.empty() ? "no folder" : config.manifest_dir);
+  }
+  std::unique_ptr<NetworkRole> network;
+  if (has_role(config, "network")) {
+    KEELSON_TRY(network, NetworkRole::start(config, config.node_name.empty() ? host_name() : config.node_name)
+                             .context("start the network"));
   }
   if (auto released = release_startup_memory(); !released) {
     log::warning("memory of the start is kept: {}", released.error().message());
@@ -317,6 +301,9 @@ Result<int> run_node(const NodeConfig& given) {
   }).detach();
   bool clean = agent == nullptr || agent->stop();
   agent.reset();
+  if (network) {
+    clean = network->stop() && clean;
+  }
   if (runtime) {
     runtime->stop();
   }
