@@ -96,6 +96,13 @@ bench_cni() {
   "$top/build/bench/cni_bench" --ours "$top/build/bin"
 }
 
+bench_xdp() {
+  echo "== xdp: ns a packet beside an empty program in the same harness (Katran IPIP measured so: 136, Cilium DSR 320, NAT 634)"
+  "$top/build/bench/xdp_bench"
+}
+
+# A filter may name one line of it.
+if wanted xdp || [[ $filter == xdp* ]]; then bench_xdp; fi
 if wanted cri; then bench_cri; fi
 if wanted pull; then bench_pull; fi
 if wanted cni; then bench_cni; fi

@@ -71,6 +71,30 @@ KL_INLINE int xdp_forward(struct xdp_md* ctx, const struct kl_packet* packet, co
   return XDP_TX;
 }
 
+/* Asks the routes again; once a second for each flow. */
+KL_INLINE int xdp_ask_route(struct xdp_md* ctx, const struct kl_packet* packet, struct row* row, __u32 now, int v6) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_of_cpu, &zero_row);
+  if (!scratch) {
+    return 0;
+  }
+  scratch->onward.src = row->to_src;
+  scratch->onward.dst = row->to_dst;
+  scratch->onward.protocol = packet->flow.protocol;
+  enum route_kind way = route_lookup(ctx, &scratch->onward, ctx->ingress_ifindex, packet->length, v6, &scratch->fib);
+  if (way != ROUTE_KNOWN) {
+    return 0;
+  }
+  route_keep(way, &scratch->fib, now, row);
+  connection_store(&packet->flow, row, 0, now, v6);
+  return 1;
+}
+__noinline int xdp_ask_route4(struct xdp_md* ctx, const struct kl_packet* packet, struct row* row, __u32 now) {
+  return packet && row ? xdp_ask_route(ctx, packet, row, now, 0) : 0;
+}
+__noinline int xdp_ask_route6(struct xdp_md* ctx, const struct kl_packet* packet, struct row* row, __u32 now) {
+  return packet && row ? xdp_ask_route(ctx, packet, row, now, 1) : 0;
+}
+
 KL_INLINE int xdp_packet(struct xdp_md* ctx, int v6) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_of_cpu, &zero_row);
   if (!scratch) {
@@ -97,7 +121,11 @@ KL_INLINE int xdp_packet(struct xdp_md* ctx, int v6) {
       return XDP_PASS;
     }
   }
-  if (row->rest.oif != in || !route_is_fresh(row, now) || packet->length > row->rest.mtu) {
+  if (__builtin_expect(!route_is_fresh(row, now), 0) &&
+      !(v6 ? xdp_ask_route6(ctx, packet, row, now) : xdp_ask_route4(ctx, packet, row, now))) {
+    return XDP_PASS;
+  }
+  if (row->rest.oif != in || packet->length > row->rest.mtu) {
     return XDP_PASS;
   }
   return xdp_forward(ctx, packet, row, v6);
