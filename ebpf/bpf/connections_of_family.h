@@ -54,6 +54,11 @@ KL_INLINE int CT(find_in)(__u32 index, __u16 tag, const struct kl_flow* flow, __
   if (!bucket) {
     return 0;
   }
+  /* Most packets that are looked up here are of no service: they need no lock to be told so. */
+  *spilled = bucket->spilled;
+  if (bucket->tag[0] != tag && bucket->tag[1] != tag && bucket->tag[2] != tag && bucket->tag[3] != tag) {
+    return 0;
+  }
   int found = 0;
   bpf_spin_lock(&bucket->lock);
 #pragma unroll
@@ -67,7 +72,6 @@ KL_INLINE int CT(find_in)(__u32 index, __u16 tag, const struct kl_flow* flow, __
     }
   }
   bpf_spin_unlock(&bucket->lock);
-  *spilled = bucket->spilled;
   return found;
 }
 
@@ -87,12 +91,8 @@ KL_INLINE int CT(find)(const struct kl_flow* flow, __u8 state, __u32 now, struct
   return CT(find_in)(place.other, place.tag, flow, state, now, settings, row, &spilled);
 }
 
-/* Under the lock. How much a row is worth keeping: 0 free, 1 its time is over, else the later seen the more. */
-KL_INLINE __u32 CT(worth)(const CT_BUCKET* bucket, int way, __u32 now, const struct kl_config* settings) {
-  if (bucket->tag[way] == 0) {
-    return 0;
-  }
-  const CT_ROW* row = &bucket->row[way];
+/* Under the lock. How much a row is worth keeping: 1 if its time is over, else the later seen the more. */
+KL_INLINE __u32 CT(worth)(const CT_ROW* row, __u32 now, const struct kl_config* settings) {
   __u32 idle = now - row->rest.seen;
   if ((__s32)idle < 0) {
     return 0xffffffffu;
@@ -159,10 +159,19 @@ __noinline int CT(store_in)(__u64 where, const struct kl_flow* flow, const struc
       chosen = way;
       break;
     }
-    __u32 worth = CT(worth)(bucket, way, now, settings);
-    if (worth < least) {
-      least = worth;
+    if (bucket->tag[way] == 0) {
+      least = 0;
       chosen = way;
+    }
+  }
+  if (least) {
+#pragma unroll
+    for (int way = 0; way < KL_CT_WAYS; way++) {
+      __u32 worth = CT(worth)(&bucket->row[way], now, settings);
+      if (worth < least) {
+        least = worth;
+        chosen = way;
+      }
     }
   }
   if (result != CT_TAKEN && (least <= 1 || evict)) {
@@ -188,8 +197,11 @@ KL_INLINE void CT(mark_spilled)(__u32 index) {
 }
 
 /* A live row of this flow, that says something else, in its second bucket. */
-KL_INLINE int CT(contradicted_elsewhere)(const struct place* place, const struct kl_flow* flow, const struct row* row,
-                                         __u32 now) {
+__noinline int CT(contradicted_elsewhere)(const struct place* place, const struct kl_flow* flow, const struct row* row,
+                                          __u32 now) {
+  if (!place || !flow || !row) {
+    return 0;
+  }
   __u32 index = place->bucket;
   CT_BUCKET* bucket = bpf_map_lookup_elem(&CT_MAP, &index);
   if (!bucket || __builtin_expect(!bucket->spilled, 1)) {
