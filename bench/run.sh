@@ -101,6 +101,12 @@ bench_xdp() {
   "$top/build/bench/xdp_bench"
 }
 
+bench_sync() {
+  echo "== sync: objects to the kernel's tables (kube-proxy 1.34.4 at 10,000 services: 30 s iptables, 43 s nftables; one change 0.8 s, 3.1 s)"
+  "$top/build/bench/sync_bench"
+}
+
+if wanted sync; then bench_sync; fi
 # A filter may name one line of it.
 if wanted xdp || [[ $filter == xdp* ]]; then bench_xdp; fi
 if wanted cri; then bench_cri; fi
