@@ -334,6 +334,31 @@ TEST_P(ServicesTest, ManyBytesBothWays) {
   }
 }
 
+TEST_P(ServicesTest, AtXdpToAnotherNodeAndBack) {
+  net_->make_uplink_a_wire();
+  {
+    auto inside = net_->enter("node");
+    auto attached = programs_->attach_link(net_->ifindex("node", "eth0"), LinkKind::uplink, true);
+    ASSERT_TRUE(attached) << attached.error().message();
+  }
+  auto listener = server("other", at().other);
+  auto masqueraded = service(Protocol::tcp, at().vip, {at().other});
+  for (auto& use : masqueraded.frontends[0].uses) {
+    use.masquerade = true;
+  }
+  program({{"s", masqueraded}});
+  // The first may have to ask for its neighbour's MAC address, which tc does.
+  EXPECT_EQ(source_seen("client", at().vip, 80, listener), host(at().node));
+  for (const char* hook : {"ingress", "egress"}) {
+    auto link =
+        fmt::format("{}/services-{}/links/link-{}-{}", pins_, KEELSON_LAYOUT, net_->ifindex("node", "eth0"), hook);
+    ASSERT_TRUE(std::filesystem::remove(link)) << link;
+  }
+  for (int i = 0; i < 5; i++) {
+    EXPECT_EQ(source_seen("client", at().vip, 80, listener), host(at().node)) << i;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Families, ServicesTest, ::testing::Values(false, true),
                          [](const auto& family) { return family.param ? "IPv6" : "IPv4"; });
 

@@ -2,11 +2,16 @@
 #include "ebpf/testing.h"
 
 #include <arpa/inet.h>
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/ethtool.h>
+#include <linux/if_link.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/vfs.h>
@@ -172,6 +177,24 @@ void SmallNet::in(const std::string& name, const std::string& script) const {
 int SmallNet::ifindex(const std::string& name, const std::string& link) const {
   auto guard = enter(name);
   return static_cast<int>(if_nametoindex(link.c_str()));
+}
+
+void SmallNet::make_uplink_a_wire() const {
+  for (const char* name : {"node", "other", "client"}) {
+    auto guard = enter(name);
+    Fd control(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    ethtool_value off{.cmd = ETHTOOL_STXCSUM, .data = 0};
+    ifreq request{};
+    std::strcpy(request.ifr_name, "eth0");
+    request.ifr_data = reinterpret_cast<char*>(&off);
+    ASSERT_EQ(ioctl(control.get(), SIOCETHTOOL, &request), 0) << strerror(errno);
+  }
+  auto guard = enter("lan");
+  const bpf_insn pass[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = XDP_PASS},
+                           {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
+  Fd program(bpf_prog_load(BPF_PROG_TYPE_XDP, "pass", "GPL", pass, 2, nullptr));
+  ASSERT_TRUE(program) << strerror(errno);
+  ASSERT_EQ(bpf_xdp_attach(static_cast<int>(if_nametoindex("node")), program.get(), XDP_FLAGS_DRV_MODE, nullptr), 0);
 }
 
 std::string host_of(const std::string& endpoint) {

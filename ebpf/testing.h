@@ -34,6 +34,9 @@ class SmallNet {
   /// "ip ..." and other programs in it.
   void in(const std::string& name, const std::string& script) const;
   int ifindex(const std::string& name, const std::string& link) const;
+  /// What a wire is and veths are not: checksums are computed before packets leave, and what XDP sends back to the
+  /// node's uplink arrives (a veth takes XDP_TX from its peer only if it has a program itself).
+  void make_uplink_a_wire() const;
 
  private:
   std::string prefix_;
