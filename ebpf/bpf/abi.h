@@ -224,6 +224,7 @@ enum kl_counter {
   KL_SOCKET_TRANSLATED,
   KL_SOCKET_REFUSED,
   KL_ICMP_TRANSLATED,
+  KL_DROP_SCTP_PORT, /* its checksum covers its ports: a backend on another port than the service's cannot be served */
   KL_COUNTERS
 };
 

@@ -118,11 +118,12 @@ KL_INLINE int store_flow(const struct kl_flow* flow, struct row* row, struct scr
   }
   row->state = KL_CT_NEW;
   row->rest.seen = now;
-  int keep_port = !(row->flags & KL_CT_MASQUERADED);
+  int sctp = flow->protocol == IPPROTO_SCTP;
+  int keep_port = sctp || !(row->flags & KL_CT_MASQUERADED);
   __u32 many = settings->nat_port_count, first = settings->nat_port_first;
   for (__u32 i = 0; i < KL_NAT_TRIES; i++) {
     if (!keep_port || i) {
-      if (!many) {
+      if (!many || sctp) {
         return 0;
       }
       row->to_sport = __builtin_bswap16((__u16)(first + (hash + i * 7919) % many));
@@ -164,6 +165,10 @@ KL_INLINE int start_flow(void* ctx, const struct kl_packet* packet, enum kl_from
   row->to_dport = choice->port;
   row->rest.backend = choice->backend;
   row->rest.service = choice->service;
+  if (flow->protocol == IPPROTO_SCTP && choice->port != flow->dport) {
+    row->rest.backend = KL_DROP_SCTP_PORT;
+    return CHOICE_DROP;
+  }
 
   struct kl_flow* onward = &scratch->onward;
   onward->src = flow->src;
