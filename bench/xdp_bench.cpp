@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <stdexcept>
 
 #include "bench/report.h"
 #include "bench/xdp_template.h"
@@ -48,9 +49,9 @@ struct Bench {
   }
 };
 
-void die(const std::string& why) {
-  fmt::print("xdp: {}\n", why);
-  std::exit(1);
+/// By exception, so that namespaces and pins go.
+[[noreturn]] void die(const std::string& why) {
+  throw std::runtime_error(why);
 }
 
 // A SYN's successor: an acknowledgement of 10.1.0.3:sport to 10.96.0.1:80.
@@ -220,5 +221,10 @@ int main_of() {
 }  // namespace keelson::bench
 
 int main() {
-  return keelson::bench::main_of();
+  try {
+    return keelson::bench::main_of();
+  } catch (const std::runtime_error& error) {
+    fmt::print("xdp: {}\n", error.what());
+    return 1;
+  }
 }
