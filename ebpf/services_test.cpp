@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Services as clients see them: real packets through the programs, between network namespaces.
+#include <bpf/bpf.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -120,6 +122,18 @@ class ServicesTest : public ::testing::TestWithParam<bool> {
       return "no request";
     }
     return host_of(from);
+  }
+  // As if the table of connections had been too small.
+  void forget_connections() {
+    for (const char* name : {"connections4", "connections6"}) {
+      bpf_map_info info{};
+      uint32_t size = sizeof info;
+      ASSERT_EQ(bpf_obj_get_info_by_fd(programs_->map(name), &info, &size), 0);
+      std::vector<char> empty(info.value_size);
+      for (uint32_t i = 0; i < info.max_entries; i++) {
+        ASSERT_EQ(bpf_map_update_elem(programs_->map(name), &i, empty.data(), BPF_ANY), 0);
+      }
+    }
   }
   std::string host(const std::string& address) const { return v6() ? "[" + address + "]" : address; }
 
@@ -304,6 +318,33 @@ TEST_P(ServicesTest, AnOpenConnectionOutlivesItsEndpointAndTheDaemon) {
   }
   auto local = server("pod2", at().pod2);
   EXPECT_EQ(source_seen("pod1", at().vip, 80, local), host(at().pod1));
+}
+
+TEST_P(ServicesTest, AFlowWhoseRowsAreLostGoesOnWithItsBackend) {
+  auto first = server("pod2", at().pod2), second = server("other", at().other);
+  auto shared = service(Protocol::tcp, at().vip, {at().pod2, at().other});
+  for (auto& use : shared.frontends[0].uses) {
+    use.masquerade = true;
+  }
+  program({{"s", shared}});
+  std::vector<Socket> clients, accepted;
+  int to_first = 0;
+  for (int i = 0; i < 12; i++) {
+    auto& client = clients.emplace_back(Socket::tcp(*net_, "client", v6()));
+    ASSERT_EQ(client.connect(at().vip, 80), 0);
+    pollfd queues[] = {{first.fd(), POLLIN, 0}, {second.fd(), POLLIN, 0}};
+    ASSERT_EQ(poll(queues, 2, 500), 1);
+    to_first += queues[0].revents != 0;
+    accepted.push_back(*(queues[0].revents ? first : second).accept());
+  }
+  EXPECT_TRUE(to_first > 0 && to_first < 12) << "one in 2,000 by chance";
+  forget_connections();
+  for (int i = 0; i < 12; i++) {
+    clients[i].send("still there?");
+    EXPECT_EQ(accepted[i].receive(), "still there?") << i;
+    accepted[i].send("yes");
+    EXPECT_EQ(clients[i].receive(), "yes") << i;
+  }
 }
 
 TEST_P(ServicesTest, LargeDatagramsInFragments) {

@@ -89,4 +89,9 @@ KL_INLINE struct kl_hash kl_flow_hash(const struct kl_flow* flow, __u32 seed, in
   return hash;
 }
 
+/* One of 0 .. many - 1, each as likely. By the high bits: rows of tables are placed by the low ones. */
+KL_INLINE __u32 kl_hash_choice(__u32 hash, __u32 many) {
+  return (__u32)(((__u64)hash * many) >> 32);
+}
+
 #endif

@@ -48,13 +48,15 @@ __noinline int in_source_ranges(const struct kl_addr* source, __u32 ranges) {
   return bpf_map_lookup_elem(&source_ranges, &key) != NULL;
 }
 
-/* The pool's backend that this flow is for; 0: none. `hash` chooses for Maglev. */
-KL_INLINE __u32 pick(const struct kl_service* service, __u64 pool, __u32 hash) {
+/* The pool's backend that this flow is for; 0: none. The same as long as the pool is, so that a flow whose rows are
+ * lost goes on. For Maglev nodes must agree, so there the seed is no secret. */
+KL_INLINE __u32 pick(const struct kl_service* service, __u64 pool, const struct kl_flow* flow, __u32 hash, int v6) {
   __u32 many = KL_POOL_COUNT(pool);
   if (many == 0) {
     return 0;
   }
-  __u32 nth = service->flags & KL_SERVICE_MAGLEV ? hash % many : (__u32)(((__u64)bpf_get_prandom_u32() * many) >> 32);
+  int maglev = service->flags & KL_SERVICE_MAGLEV;
+  __u32 nth = maglev ? kl_flow_hash(flow, 0, v6).first % many : kl_hash_choice(hash, many);
   __u32 slot = KL_POOL_BASE(pool) + nth;
   const __u32* name = bpf_map_lookup_elem(&slots, &slot);
   return name ? *name : 0;
@@ -85,8 +87,9 @@ __noinline __u32 remembered(const struct kl_affinity_key* key, __u32 seconds, __
   return known->backend;
 }
 
+/* `hash`: of the flow, with the tables' seed; at a socket, whose own address is not known yet, any number. */
 KL_INLINE int choose(const struct kl_flow* flow, const struct kl_addr* client, enum kl_from from, __u32 hash, __u32 now,
-                     int at_socket, struct choice* choice) {
+                     int at_socket, int v6, struct choice* choice) {
   const struct kl_frontend* frontend = frontend_of(&flow->dst, flow->dport, flow->protocol);
   if (!frontend) {
     return CHOICE_NOT_OURS;
@@ -121,7 +124,7 @@ KL_INLINE int choose(const struct kl_flow* flow, const struct kl_addr* client, e
   __u32 seconds = service->affinity_seconds;
   __u32 name = seconds ? remembered(&affine, seconds, pool, now) : 0;
   if (!name) {
-    name = pick(service, pool, hash);
+    name = pick(service, pool, flow, hash, v6);
     if (name && seconds) {
       struct kl_affinity fresh = {name, now};
       bpf_map_update_elem(&affinity, &affine, &fresh, BPF_ANY);

@@ -147,9 +147,8 @@ KL_INLINE int start_flow(void* ctx, const struct kl_packet* packet, enum kl_from
   }
   const struct kl_flow* flow = &packet->flow;
   struct choice* choice = &scratch->choice;
-  /* Not secret: nodes must agree on Maglev's entry. */
-  __u32 hash = kl_flow_hash(flow, 0, v6).first;
-  int result = choose(flow, &flow->src, from, hash, now, 0, choice);
+  __u32 hash = kl_flow_hash(flow, hash_seed, v6).first;
+  int result = choose(flow, &flow->src, from, hash, now, 0, v6, choice);
   row->rest.backend = choice->counter;
   if (result != CHOICE_FORWARD) {
     return result;

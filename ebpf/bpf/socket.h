@@ -49,12 +49,15 @@ KL_INLINE int socket_choose(struct bpf_sock_addr* ctx, const struct kl_addr* add
   if ((ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_UDP) || !(settings->flags & wanted)) {
     return CHOICE_NOT_OURS;
   }
-  struct kl_flow flow = {.dst = *address, .dport = (__be16)ctx->user_port, .protocol = ctx->protocol};
+  /* A random word stands for the source, for Maglev's sake. */
+  __u32 random = bpf_get_prandom_u32();
+  struct kl_flow flow = {
+      .src = {{0, 0, 0, random}}, .dst = *address, .dport = (__be16)ctx->user_port, .protocol = ctx->protocol};
   canonical_loopback(&flow.dst);
   __u64 cookie = bpf_get_netns_cookie(ctx);
   struct kl_addr client = {{(__u32)(cookie >> 32), (__u32)cookie, 1, 0}};
   enum kl_from from = cookie == settings->netns_cookie ? KL_FROM_NODE : KL_FROM_POD;
-  return choose(&flow, &client, from, bpf_get_prandom_u32(), time_now(), 1, choice);
+  return choose(&flow, &client, from, random, time_now(), 1, 0, choice);
 }
 
 KL_INLINE int socket_connect(struct bpf_sock_addr* ctx, int v6) {
