@@ -235,7 +235,9 @@ Result<> Programs::configure(const NodeSettings& settings) {
   config.nat_port_first = settings.nat_port_first;
   config.nat_port_count = settings.nat_port_count;
   config.flags =
-      (settings.tcp_sockets ? KL_CONFIG_TCP_SOCKET : 0u) | (settings.udp_sockets ? KL_CONFIG_UDP_SOCKET : 0u);
+      (settings.tcp_sockets ? KL_CONFIG_TCP_SOCKET : 0u) | (settings.udp_sockets ? KL_CONFIG_UDP_SOCKET : 0u) |
+      (settings.drop_events ? KL_CONFIG_DROP_EVENTS : 0u) | (settings.flow_events ? KL_CONFIG_FLOW_EVENTS : 0u);
+  config.events_per_second = settings.events_per_second;
   config.hash_seed = object_->skeleton->rodata->hash_seed;
   // As nf_conntrack with kube-proxy's settings: 24 h for an open connection, a minute for one that opens, two that
   // closes.

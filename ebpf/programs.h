@@ -44,6 +44,9 @@ struct NodeSettings {
   uint16_t nat_port_count = 28976;
   bool tcp_sockets = true;  ///< Translate at connect().
   bool udp_sockets = true;
+  bool drop_events = false;           ///< Tell FlowEvents of what is dropped or rejected,
+  bool flow_events = false;           ///< and of flows that begin;
+  uint32_t events_per_second = 1000;  ///< no more than so many on each CPU.
 };
 
 enum class LinkKind : uint32_t { uplink = KL_LINK_UPLINK, pod = KL_LINK_POD };

@@ -13,10 +13,12 @@
 
 #include <linux/bpf.h>
 #include <linux/types.h>
+#include <stddef.h>
 
 #include "dataplane/packet/flow.h"
+#include "ebpf/bpf/counters.h"
 
-#define KEELSON_LAYOUT 1
+#define KEELSON_LAYOUT 2
 
 /* -- frontends: HASH, kl_frontend_key -> kl_frontend ------------------------------------------------------------- */
 struct kl_frontend_key {
@@ -110,13 +112,18 @@ struct kl_config {
   __u16 nat_port_first;         /* ports for masqueraded flows, host order */
   __u16 nat_port_count;
   __u32 flags;
-  __u32 hash_seed; /* that rows of the connection tables are placed by */
-  __u32 zero;
+  __u32 hash_seed;         /* that rows of the connection tables are placed by, and backends chosen */
+  __u32 events_per_second; /* told by each CPU at most */
   /* Idle time after which a row is no longer there, in kl_time: by protocol (0: UDP and SCTP, 1: TCP), then
    * kl_ct_state. */
   __u32 timeout[2][4];
 };
-enum kl_config_flags { KL_CONFIG_TCP_SOCKET = 1, KL_CONFIG_UDP_SOCKET = 2 };
+enum kl_config_flags {
+  KL_CONFIG_TCP_SOCKET = 1,
+  KL_CONFIG_UDP_SOCKET = 2,
+  KL_CONFIG_DROP_EVENTS = 4, /* tell what is dropped and rejected */
+  KL_CONFIG_FLOW_EVENTS = 8  /* tell of flows that begin */
+};
 
 /* Time: CLOCK_MONOTONIC_COARSE in ns >> 20, 1.05 ms, modulo 2^32. */
 #define KL_TIME_SHIFT 20
@@ -208,31 +215,12 @@ struct kl_peer {
 /* -- links: HASH, ifindex -> kl_link_kind -------------------------------------------------------------------------- */
 enum kl_link_kind { KL_LINK_UPLINK = 1, KL_LINK_POD = 2 };
 
-/* -- counters: PERCPU_ARRAY of __u64, by kl_counter ---------------------------------------------------------------- */
-enum kl_counter {
-  KL_FLOWS_NEW,
-  KL_FLOWS_EXPIRED_ROWS_REUSED,
-  KL_FLOWS_EVICTED,      /* a live row had to go: the table is too small */
-  KL_DROP_NO_LOCAL,      /* policy Local and no endpoint here */
-  KL_DROP_SOURCE_RANGE,  /* not in loadBalancerSourceRanges */
-  KL_DROP_NAT_PORTS,     /* no free port to masquerade with */
-  KL_DROP_NO_MASQUERADE, /* this node has no address of the family */
-  KL_DROP_FRAGMENT,      /* a fragment whose first one has not been seen */
-  KL_DROP_STALE_BACKEND, /* a row changed under the packet */
-  KL_DROP_MALFORMED,
-  KL_REJECTED, /* no endpoint at all */
-  KL_SOCKET_TRANSLATED,
-  KL_SOCKET_REFUSED,
-  KL_ICMP_TRANSLATED,
-  KL_DROP_SCTP_PORT, /* its checksum covers its ports: a backend on another port than the service's cannot be served */
-  KL_COUNTERS
-};
-
 #ifndef __bpf__
 #ifdef __cplusplus
 static_assert(sizeof(kl_frontend_key) == 20 && sizeof(kl_frontend) == 16 && sizeof(kl_service) == 32 &&
               sizeof(kl_backend) == 32);
 static_assert(sizeof(kl_ct_rest) == 32 && sizeof(kl_ct4) == 60 && sizeof(kl_ct6) == 108);
+static_assert(sizeof(kl_event) == 112 && offsetof(kl_event, counter) == 88);
 static_assert(sizeof(kl_ct4_bucket) == 256 && sizeof(kl_ct6_bucket) == 448);
 #endif
 #endif

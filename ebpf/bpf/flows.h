@@ -6,6 +6,7 @@
 #include "dataplane/packet/parse.h"
 #include "ebpf/bpf/choose.h"
 #include "ebpf/bpf/connections.h"
+#include "ebpf/bpf/events.h"
 #include "ebpf/bpf/route.h"
 
 #define KL_NAT_TRIES 64
@@ -136,20 +137,24 @@ KL_INLINE int store_flow(const struct kl_flow* flow, struct row* row, struct scr
   return 0;
 }
 
-/* A new flow of a service: chooses, finds the way, stores. `in`: the link it came in by. Returns a choice_result; for
- * CHOICE_FORWARD the row is ready, for CHOICE_DROP row->rest.backend is the counter that says why. With `same_link`
- * only if it leaves by the link it came from, else CHOICE_LEAVE and nothing is stored. */
-KL_INLINE int start_flow(void* ctx, const struct kl_packet* packet, enum kl_from from, __u32 in, __u32 now,
-                         int same_link, int v6, struct row* row) {
+/* A new flow of a service: chooses, finds the way, stores. `where`: the hook, and the link it came in by. Returns a
+ * choice_result; for CHOICE_FORWARD the row is ready, for CHOICE_DROP row->rest.backend is the counter that says why.
+ * At XDP only if it leaves by the link it came from, else CHOICE_LEAVE and nothing is stored. */
+KL_INLINE int start_flow(void* ctx, const struct kl_packet* packet, enum kl_from from, __u64 where, __u32 now, int v6,
+                         struct row* row) {
+  __u32 in = (__u32)where;
+  int same_link = where >> 32 == KL_AT_XDP;
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_of_cpu, &zero_row);
   if (!scratch) {
     return CHOICE_NOT_OURS;
   }
   const struct kl_flow* flow = &packet->flow;
   struct choice* choice = &scratch->choice;
+  choice->service = 0;
   __u32 hash = kl_flow_hash(flow, hash_seed, v6).first;
   int result = choose(flow, &flow->src, from, hash, now, 0, v6, choice);
   row->rest.backend = choice->counter;
+  row->rest.service = choice->service;
   if (result != CHOICE_FORWARD) {
     return result;
   }
@@ -196,8 +201,14 @@ KL_INLINE int start_flow(void* ctx, const struct kl_packet* packet, enum kl_from
     row->rest.backend = KL_DROP_NAT_PORTS;
     return CHOICE_DROP;
   }
-  count(KL_FLOWS_NEW);
+  kl_reverse(&scratch->twin, onward);
+  count_begin(KL_FLOWS_NEW, flow, onward, row->rest.service, row->rest.backend, where);
   return CHOICE_FORWARD;
+}
+
+/* What the node sends is seen where it leaves. */
+KL_INLINE __u64 tc_where(const struct __sk_buff* skb, __u32 from) {
+  return KL_WHERE(from == KL_FROM_NODE ? KL_AT_EGRESS : KL_AT_INGRESS, skb->ifindex);
 }
 
 __noinline int start_flow_tc4(struct __sk_buff* skb, const struct kl_packet* packet, __u32 from, __u32 now,
@@ -205,26 +216,26 @@ __noinline int start_flow_tc4(struct __sk_buff* skb, const struct kl_packet* pac
   if (!packet || !row) {
     return CHOICE_NOT_OURS;
   }
-  return start_flow(skb, packet, from, skb->ifindex, now, 0, 0, row);
+  return start_flow(skb, packet, from, tc_where(skb, from), now, 0, row);
 }
 __noinline int start_flow_tc6(struct __sk_buff* skb, const struct kl_packet* packet, __u32 from, __u32 now,
                               struct row* row) {
   if (!packet || !row) {
     return CHOICE_NOT_OURS;
   }
-  return start_flow(skb, packet, from, skb->ifindex, now, 0, 1, row);
+  return start_flow(skb, packet, from, tc_where(skb, from), now, 1, row);
 }
 __noinline int start_flow_xdp4(struct xdp_md* ctx, const struct kl_packet* packet, __u32 now, struct row* row) {
   if (!packet || !row) {
     return CHOICE_NOT_OURS;
   }
-  return start_flow(ctx, packet, KL_FROM_OUTSIDE, ctx->ingress_ifindex, now, 1, 0, row);
+  return start_flow(ctx, packet, KL_FROM_OUTSIDE, KL_WHERE(KL_AT_XDP, ctx->ingress_ifindex), now, 0, row);
 }
 __noinline int start_flow_xdp6(struct xdp_md* ctx, const struct kl_packet* packet, __u32 now, struct row* row) {
   if (!packet || !row) {
     return CHOICE_NOT_OURS;
   }
-  return start_flow(ctx, packet, KL_FROM_OUTSIDE, ctx->ingress_ifindex, now, 1, 1, row);
+  return start_flow(ctx, packet, KL_FROM_OUTSIDE, KL_WHERE(KL_AT_XDP, ctx->ingress_ifindex), now, 1, row);
 }
 
 /* The ports of a later fragment, from the first one's. 0 if that has not been seen. */

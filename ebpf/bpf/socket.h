@@ -7,6 +7,7 @@
 #include <linux/in.h>
 
 #include "ebpf/bpf/choose.h"
+#include "ebpf/bpf/events.h"
 
 #define SOCKET_REFUSE 0
 #define SOCKET_GO_ON 1
@@ -60,12 +61,24 @@ KL_INLINE int socket_choose(struct bpf_sock_addr* ctx, const struct kl_addr* add
   return choose(&flow, &client, from, random, time_now(), 1, 0, choice);
 }
 
+/* Told without the socket's own address, which is not known yet. */
+KL_INLINE void socket_told(struct bpf_sock_addr* ctx, const struct kl_addr* address, __be16 port,
+                           const struct choice* choice, __u32 counter) {
+  struct kl_flow flow = {.dst = *address, .dport = port, .protocol = ctx->protocol};
+  if (counter == KL_SOCKET_REFUSED) {
+    count_end(counter, &flow, choice->service, 0);
+    return;
+  }
+  struct kl_flow onward = {.dst = choice->address, .dport = choice->port, .protocol = ctx->protocol};
+  count_begin(counter, &flow, &onward, choice->service, choice->backend, 0);
+}
+
 KL_INLINE int socket_connect(struct bpf_sock_addr* ctx, int v6) {
   struct choice choice = {};
   struct kl_addr address = socket_address(ctx, v6);
   int result = socket_choose(ctx, &address, &choice);
   if (result == CHOICE_REJECT && ctx->protocol == IPPROTO_TCP && have_set_retval) {
-    count(KL_SOCKET_REFUSED);
+    socket_told(ctx, &address, (__be16)ctx->user_port, &choice, KL_SOCKET_REFUSED);
     bpf_set_retval(-KL_ECONNREFUSED);
     return SOCKET_REFUSE;
   }
@@ -82,8 +95,8 @@ KL_INLINE int socket_connect(struct bpf_sock_addr* ctx, int v6) {
       known->frontend_port = (__be16)ctx->user_port;
     }
   }
+  socket_told(ctx, &address, (__be16)ctx->user_port, &choice, KL_SOCKET_TRANSLATED);
   socket_set(ctx, &choice.address, choice.port, v6);
-  count(KL_SOCKET_TRANSLATED);
   return SOCKET_GO_ON;
 }
 
@@ -97,8 +110,8 @@ KL_INLINE int socket_send(struct bpf_sock_addr* ctx, int v6) {
       .socket = bpf_get_socket_cookie(ctx), .backend = choice.address, .backend_port = choice.port};
   struct kl_peer peer = {.frontend = address, .frontend_port = (__be16)ctx->user_port, .backend = choice.backend};
   bpf_map_update_elem(&peers, &key, &peer, BPF_ANY);
+  socket_told(ctx, &address, (__be16)ctx->user_port, &choice, KL_SOCKET_TRANSLATED);
   socket_set(ctx, &choice.address, choice.port, v6);
-  count(KL_SOCKET_TRANSLATED);
   return SOCKET_GO_ON;
 }
 

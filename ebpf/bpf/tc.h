@@ -15,12 +15,13 @@
 #define TC_DATA(skb) ((void*)(long)(skb)->data)
 #define TC_END(skb) ((void*)(long)(skb)->data_end)
 
-#include "ebpf/bpf/tc_error.h"
-
-KL_INLINE int tc_drop(__u32 counter) {
-  count(counter);
+KL_INLINE int tc_drop(const struct __sk_buff* skb, const struct kl_packet* packet, __u32 counter, __u32 service,
+                      int egress) {
+  count_end(counter, &packet->flow, service, tc_where(skb, egress ? KL_FROM_NODE : KL_FROM_OUTSIDE));
   return TC_DROP;
 }
+
+#include "ebpf/bpf/tc_error.h"
 
 /* Addresses and ports of the packet become the row's; checksums follow, whoever is to compute them (checksum offload).
  */
@@ -155,10 +156,11 @@ KL_INLINE int tc_forward(struct __sk_buff* skb, struct kl_packet* packet, struct
     }
   }
   if (reroute && way == ROUTE_KNOWN && row->rest.mtu && tc_length_out(skb, packet) > row->rest.mtu) {
+    (void)tc_drop(skb, packet, KL_TOO_BIG, row->rest.service, egress);
     return tc_error(skb, packet, ERROR_TOO_BIG, row->rest.mtu, egress, v6);
   }
   if (!tc_rewrite(skb, packet, row, v6)) {
-    return tc_drop(KL_DROP_MALFORMED);
+    return tc_drop(skb, packet, KL_DROP_MALFORMED, row->rest.service, egress);
   }
   if (!reroute || way == ROUTE_NODE || way == ROUTE_STACK) {
     return TC_NEXT;
@@ -213,10 +215,10 @@ KL_INLINE int tc_packet(struct __sk_buff* skb, enum kl_from from, int egress, in
       case CHOICE_FORWARD:
         break;
       case CHOICE_REJECT:
-        count(KL_REJECTED);
+        (void)tc_drop(skb, packet, KL_REJECTED, row->rest.service, egress);
         return tc_error(skb, packet, ERROR_UNREACHABLE, 0, egress, v6);
       case CHOICE_DROP:
-        return tc_drop(row->rest.backend);
+        return tc_drop(skb, packet, row->rest.backend, row->rest.service, egress);
       default:
         return TC_NEXT;
     }

@@ -126,7 +126,8 @@ __noinline int tc_error6(struct __sk_buff* skb, const struct kl_packet* packet, 
 }
 KL_INLINE int tc_error(struct __sk_buff* skb, const struct kl_packet* packet, enum error_kind kind, __u32 info,
                        int egress, int v6) {
-  return v6 ? tc_error6(skb, packet, kind, info, egress) : tc_error4(skb, packet, kind, info, egress);
+  int verdict = v6 ? tc_error6(skb, packet, kind, info, egress) : tc_error4(skb, packet, kind, info, egress);
+  return verdict == TC_DROP ? tc_drop(skb, packet, KL_DROP_UNANSWERED, 0, egress) : verdict;
 }
 
 #endif

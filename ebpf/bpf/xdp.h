@@ -114,7 +114,7 @@ KL_INLINE int xdp_packet(struct xdp_md* ctx, int v6) {
   if (!known_flow(packet, now, v6, row)) {
     int result = v6 ? start_flow_xdp6(ctx, packet, now, row) : start_flow_xdp4(ctx, packet, now, row);
     if (result == CHOICE_DROP) {
-      count(row->rest.backend);
+      count_end(row->rest.backend, &packet->flow, row->rest.service, KL_WHERE(KL_AT_XDP, in));
       return XDP_DROP;
     }
     if (result != CHOICE_FORWARD) {
