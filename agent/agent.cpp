@@ -56,11 +56,11 @@ struct Agent::State {
   asio::steady_timer changed;         // cancelled when a worker ends, and by stop()
   std::map<std::string, Entry> pods;  // by "namespace/name"; an orphan's key may have its uid behind
   std::set<std::string> told;         // problems of the source already told
-  std::optional<DesiredState> wanted;
+  std::optional<kube::DesiredState> wanted;
   bool adopted = false;
   bool stopping = false;
   bool ended = false;
-  std::function<void(const DesiredState&)> objects_listener = [](const DesiredState&) {};
+  std::function<void(const kube::DesiredState&)> objects_listener = [](const kube::DesiredState&) {};
   std::vector<std::function<void(const kube::Pod&, bool)>> status_listeners;
 
   void tell(const kube::Pod& pod, bool gone) {
@@ -112,7 +112,7 @@ struct Agent::State {
     }
   }
 
-  void tell_problems(const std::vector<SourceProblem>& problems) {
+  void tell_problems(const std::vector<kube::SourceProblem>& problems) {
     std::set<std::string> now;
     for (const auto& problem : problems) {
       now.insert(problem.text);
@@ -136,7 +136,7 @@ struct Agent::State {
     told = std::move(now);
   }
 
-  void desired(DesiredState state) {
+  void desired(kube::DesiredState state) {
     if (stopping) {
       return;
     }
@@ -252,9 +252,9 @@ Agent::~Agent() = default;
 
 Task<> Agent::run() {
   State& s = *state_;
-  std::optional<PodSource> source;
+  std::optional<kube::FolderSource> source;
   if (!s.options.manifest_dir.empty()) {
-    source.emplace(s.loop, s.options.manifest_dir, [&s](DesiredState state) { s.desired(std::move(state)); });
+    source.emplace(s.loop, s.options.manifest_dir, [&s](kube::DesiredState state) { s.desired(std::move(state)); });
     s.tasks.spawn("manifests", source->run());
   }
   while (!s.ended) {
@@ -279,10 +279,10 @@ Task<> Agent::stop(bool remove_pods) {
   co_return outcome;
 }
 
-void Agent::desired(DesiredState state) {
+void Agent::desired(kube::DesiredState state) {
   state_->desired(std::move(state));
 }
-void Agent::on_objects(std::function<void(const DesiredState&)> listener) {
+void Agent::on_objects(std::function<void(const kube::DesiredState&)> listener) {
   state_->objects_listener = std::move(listener);
 }
 void Agent::on_status(std::function<void(const kube::Pod&, bool)> listener) {

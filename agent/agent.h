@@ -15,10 +15,10 @@
 #include "agent/event_recorder.h"
 #include "agent/plan.h"
 #include "agent/pod_runtime.h"
-#include "agent/pod_source.h"
 #include "agent/pod_status.h"
 #include "agent/timeline.h"
 #include "common/loop.h"
+#include "kube/folder/manifest_folder.h"
 #include "kube/pod.h"
 
 namespace keelson::agent {
@@ -52,9 +52,9 @@ class Agent {
   Task<> stop(bool remove_pods);
 
   /// What is wanted, all of it; called by the source, or by the owner where there is none.
-  void desired(DesiredState state);
+  void desired(kube::DesiredState state);
   /// Called with each new state of the source, before pods are told.
-  void on_objects(std::function<void(const DesiredState&)> listener);
+  void on_objects(std::function<void(const kube::DesiredState&)> listener);
   /// Called after each change of a pod's status, and when a pod has gone. All listeners are told, for as long as the
   /// agent lives.
   void on_status(std::function<void(const kube::Pod&, bool gone)> listener);

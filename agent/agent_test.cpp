@@ -74,7 +74,7 @@ class AgentTest : public ::testing::Test {
     loop.run_until_idle();
   }
   void want(std::vector<kube::Pod> pods) {
-    DesiredState state;
+    kube::DesiredState state;
     for (auto& pod : pods) {
       state.pods.emplace(kube::full_name(pod.metadata), pod);
     }
@@ -99,7 +99,7 @@ class AgentTest : public ::testing::Test {
   Loop loop{clock, "test"};
   SmallWorld world{loop};
   Probes probes;
-  DesiredState wanted;
+  kube::DesiredState wanted;
   std::unique_ptr<Agent> agent;
   std::unique_ptr<TaskGroup> group;
 };

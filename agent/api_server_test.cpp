@@ -64,7 +64,7 @@ class ApiServerTest : public ::testing::Test {
     world.changed = [this](const std::string& uid) { agent.runtime_changed(uid); };
     group.spawn("agent", agent.run());
     group.spawn("server", server.run(dir + "/admin.sock"));
-    DesiredState state;
+    kube::DesiredState state;
     kube::Pod pod;
     pod.metadata = {.name = "web", .ns = "default", .uid = "u1"};
     pod.spec.containers.emplace_back().name = "main";

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "agent/pod_runtime.h"
-#include "agent/pod_source.h"
 #include "common/loop.h"
 #include "cri/client/types.h"
+#include "kube/folder/manifest_folder.h"
 #include "kube/pod.h"
 
 namespace keelson::agent {
@@ -20,7 +20,7 @@ class PodConfigs {
   virtual ~PodConfigs() = default;
 
   /// ConfigMaps, Secrets and Services as they are now; volumes made from them follow.
-  virtual void objects_changed(const DesiredState& state) = 0;
+  virtual void objects_changed(const kube::DesiredState& state) = 0;
 
   /// The pod's folders, cgroup and volumes; idempotent.
   virtual Task<> prepare(kube::Pod pod) = 0;

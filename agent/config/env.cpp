@@ -113,7 +113,7 @@ Result<std::optional<std::string>> key_value(const std::map<std::string, Object>
 }  // namespace
 
 Result<Environment> make_environment(const kube::Pod& pod, const kube::Container& container,
-                                     const DesiredState& objects, const std::vector<std::string>& pod_ips,
+                                     const kube::DesiredState& objects, const std::vector<std::string>& pod_ips,
                                      const NodeFacts& node) {
   Builder out;
   const auto& ns = pod.metadata.ns;

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "agent/config/field_values.h"
-#include "agent/pod_source.h"
+#include "kube/folder/manifest_folder.h"
 
 namespace keelson::agent {
 
@@ -17,7 +17,7 @@ using Environment = std::vector<std::pair<std::string, std::string>>;
 /// env; later values win, names keep the place of their first appearance. `$(VAR)` sees what stands before it.
 /// Kind::invalid with the kubelet's text: configmap "x" not found, couldn't find key k in ConfigMap ns/x.
 Result<Environment> make_environment(const kube::Pod& pod, const kube::Container& container,
-                                     const DesiredState& objects, const std::vector<std::string>& pod_ips,
+                                     const kube::DesiredState& objects, const std::vector<std::string>& pod_ips,
                                      const NodeFacts& node);
 
 }  // namespace keelson::agent

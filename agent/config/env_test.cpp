@@ -40,7 +40,7 @@ class EnvTest : public ::testing::Test {
 
   kube::Pod pod;
   kube::Container container;
-  DesiredState objects;
+  kube::DesiredState objects;
   NodeFacts node{.name = "n1", .ips = {"192.0.2.1"}};
 };
 

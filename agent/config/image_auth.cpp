@@ -106,7 +106,7 @@ void find_in(const std::string& document, bool wrapped, const Place& image, std:
 
 }  // namespace
 
-std::vector<cri::AuthConfig> find_credentials(const kube::Pod& pod, const DesiredState& objects,
+std::vector<cri::AuthConfig> find_credentials(const kube::Pod& pod, const kube::DesiredState& objects,
                                               const std::string& image) {
   auto place = place_of_image(image);
   std::vector<Found> found;

@@ -31,7 +31,7 @@ class ImageAuthTest : public ::testing::Test {
   }
   using Users = std::vector<std::string>;
   kube::Pod pod_;
-  DesiredState objects_;
+  kube::DesiredState objects_;
 };
 
 TEST_F(ImageAuthTest, HostsPortsAndGlobs) {

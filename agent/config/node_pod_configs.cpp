@@ -76,7 +76,7 @@ struct NodePodConfigs::State {
   const PodCgroups cgroups;
   const LogLinks links;
   UserRanges users;
-  std::shared_ptr<const DesiredState> objects = std::make_shared<DesiredState>();
+  std::shared_ptr<const kube::DesiredState> objects = std::make_shared<kube::DesiredState>();
   std::map<std::string, kube::Pod> pods;                      // prepared, by uid
   std::map<std::string, std::vector<std::string>> addresses;  // as containers were told, by uid
   std::map<std::string, std::weak_ptr<PodWork>> works;        // by uid, while any work is queued
@@ -112,11 +112,11 @@ NodePodConfigs::NodePodConfigs(Loop& loop, PodConfigOptions options)
     : state_(std::make_unique<State>(loop, std::move(options))) {}
 NodePodConfigs::~NodePodConfigs() = default;
 
-void NodePodConfigs::objects_changed(const DesiredState& state) {
+void NodePodConfigs::objects_changed(const kube::DesiredState& state) {
   auto& s = *state_;
   bool same = s.objects->config_maps == state.config_maps && s.objects->secrets == state.secrets &&
               s.objects->services == state.services;
-  auto copy = std::make_shared<DesiredState>();
+  auto copy = std::make_shared<kube::DesiredState>();
   copy->config_maps = state.config_maps;
   copy->secrets = state.secrets;
   copy->services = state.services;

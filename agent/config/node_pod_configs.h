@@ -30,7 +30,7 @@ class NodePodConfigs : public PodConfigs {
   NodePodConfigs(Loop& loop, PodConfigOptions options);
   ~NodePodConfigs() override;
 
-  void objects_changed(const DesiredState& state) override;
+  void objects_changed(const kube::DesiredState& state) override;
   Task<> prepare(kube::Pod pod) override;
   Task<> clean_up(kube::Pod pod) override;
   Result<std::vector<std::string>> prepared() override;

@@ -98,7 +98,7 @@ class NodePodConfigsTest : public ::testing::Test {
   Loop loop{real_clock(), "test"};
   std::unique_ptr<NodePodConfigs> configs;
   kube::Pod pod;
-  DesiredState objects;
+  kube::DesiredState objects;
 };
 
 TEST_F(NodePodConfigsTest, NothingOfAPodIsLeft) {

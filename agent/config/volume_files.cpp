@@ -60,7 +60,8 @@ Result<> add_downward(VolumeFiles& out, const kube::Pod& pod, const std::vector<
 }
 
 Result<> add_projection(VolumeFiles& out, const kube::Pod& pod, const kube::VolumeProjection& source, mode_t mode,
-                        const DesiredState& objects, const NodeFacts& node, const std::vector<std::string>& pod_ips) {
+                        const kube::DesiredState& objects, const NodeFacts& node,
+                        const std::vector<std::string>& pod_ips) {
   const auto& ns = pod.metadata.ns;
   if (source.config_map) {
     const auto& wanted = *source.config_map;
@@ -83,7 +84,7 @@ Result<> add_projection(VolumeFiles& out, const kube::Pod& pod, const kube::Volu
 
 }  // namespace
 
-Result<VolumeFiles> volume_files(const kube::Pod& pod, const kube::Volume& volume, const DesiredState& objects,
+Result<VolumeFiles> volume_files(const kube::Pod& pod, const kube::Volume& volume, const kube::DesiredState& objects,
                                  const NodeFacts& node, const std::vector<std::string>& pod_ips) {
   VolumeFiles out;
   const auto& ns = pod.metadata.ns;

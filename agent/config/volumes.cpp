@@ -177,7 +177,7 @@ std::string Volumes::path_of(const kube::Pod& pod, const kube::Volume& volume) c
   return fmt::format("{}/volumes/kubernetes.io~{}/{}", pod_dir(pod.metadata.uid), plugin_of(volume), volume.name);
 }
 
-Result<> Volumes::mount_one(const kube::Pod& pod, const kube::Volume& volume, const DesiredState& objects,
+Result<> Volumes::mount_one(const kube::Pod& pod, const kube::Volume& volume, const kube::DesiredState& objects,
                             const NodeFacts& node, const std::vector<std::string>& pod_ips) const {
   if (volume.host_path) {
     return check_host_path(*volume.host_path);
@@ -195,7 +195,7 @@ Result<> Volumes::mount_one(const kube::Pod& pod, const kube::Volume& volume, co
   return write_objects(pod, volume, objects, node, pod_ips);
 }
 
-Result<> Volumes::write_objects(const kube::Pod& pod, const kube::Volume& volume, const DesiredState& objects,
+Result<> Volumes::write_objects(const kube::Pod& pod, const kube::Volume& volume, const kube::DesiredState& objects,
                                 const NodeFacts& node, const std::vector<std::string>& pod_ips) const {
   auto path = path_of(pod, volume);
   KEELSON_TRY(auto files, volume_files(pod, volume, objects, node, pod_ips));
@@ -217,7 +217,7 @@ Result<> Volumes::write_objects(const kube::Pod& pod, const kube::Volume& volume
   return write_atomic_folder(path, files, pod.spec.security_context.fs_group.value_or(-1));
 }
 
-Result<> Volumes::mount_all(const kube::Pod& pod, const DesiredState& objects, const NodeFacts& node,
+Result<> Volumes::mount_all(const kube::Pod& pod, const kube::DesiredState& objects, const NodeFacts& node,
                             const std::vector<std::string>& pod_ips) const {
   KEELSON_DO(make_directories(pod_dir(pod.metadata.uid), 0750));
   for (const auto& volume : pod.spec.volumes) {
@@ -226,7 +226,7 @@ Result<> Volumes::mount_all(const kube::Pod& pod, const DesiredState& objects, c
   return {};
 }
 
-Result<> Volumes::refresh(const kube::Pod& pod, const DesiredState& objects, const NodeFacts& node,
+Result<> Volumes::refresh(const kube::Pod& pod, const kube::DesiredState& objects, const NodeFacts& node,
                           const std::vector<std::string>& pod_ips) const {
   for (const auto& volume : pod.spec.volumes) {
     if (is_of_objects(volume)) {

@@ -8,7 +8,7 @@
 
 #include "agent/config/atomic_folder.h"
 #include "agent/config/field_values.h"
-#include "agent/pod_source.h"
+#include "kube/folder/manifest_folder.h"
 
 namespace keelson::agent {
 
@@ -24,10 +24,10 @@ class Volumes {
 
   /// Makes every volume of the pod; those that are there are brought up to date. Idempotent. The error is a FailedMount
   /// event's text: MountVolume.SetUp failed for volume "x": ...
-  Result<> mount_all(const kube::Pod& pod, const DesiredState& objects, const NodeFacts& node,
+  Result<> mount_all(const kube::Pod& pod, const kube::DesiredState& objects, const NodeFacts& node,
                      const std::vector<std::string>& pod_ips) const;
   /// Brings the volumes of ConfigMaps, Secrets and the downward API up to date, and touches no other.
-  Result<> refresh(const kube::Pod& pod, const DesiredState& objects, const NodeFacts& node,
+  Result<> refresh(const kube::Pod& pod, const kube::DesiredState& objects, const NodeFacts& node,
                    const std::vector<std::string>& pod_ips) const;
   /// Unmounts what is mounted below the pod's folder and removes the folder. Never deletes through a mount. Absent is
   /// success.
@@ -42,9 +42,9 @@ class Volumes {
                                const std::string& container, size_t index, const std::string& sub_path) const;
 
  private:
-  Result<> mount_one(const kube::Pod& pod, const kube::Volume& volume, const DesiredState& objects,
+  Result<> mount_one(const kube::Pod& pod, const kube::Volume& volume, const kube::DesiredState& objects,
                      const NodeFacts& node, const std::vector<std::string>& pod_ips) const;
-  Result<> write_objects(const kube::Pod& pod, const kube::Volume& volume, const DesiredState& objects,
+  Result<> write_objects(const kube::Pod& pod, const kube::Volume& volume, const kube::DesiredState& objects,
                          const NodeFacts& node, const std::vector<std::string>& pod_ips) const;
   std::string root_;
 };
@@ -54,7 +54,7 @@ bool is_of_objects(const kube::Volume& volume);
 
 /// The files of a configMap, secret, downwardAPI or projected volume. Kind::not_found names the object or key that is
 /// missing.
-Result<VolumeFiles> volume_files(const kube::Pod& pod, const kube::Volume& volume, const DesiredState& objects,
+Result<VolumeFiles> volume_files(const kube::Pod& pod, const kube::Volume& volume, const kube::DesiredState& objects,
                                  const NodeFacts& node, const std::vector<std::string>& pod_ips);
 
 }  // namespace keelson::agent

@@ -73,7 +73,7 @@ class VolumesTest : public ::testing::Test {
   const std::string dir = make_dir();
   const Volumes volumes{dir + "/state"};
   kube::Pod pod;
-  DesiredState objects;
+  kube::DesiredState objects;
 };
 
 TEST_F(VolumesTest, FsGroupFollowsNoLink) {

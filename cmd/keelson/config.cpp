@@ -65,6 +65,11 @@ const Setting kSettings[] = {
     {"topologyZone", "--topology-zone", &NodeConfig::topology_zone,
      "Role network: the node's zone, for topology hints"},
     {"xdp", "--xdp", &NodeConfig::xdp, "Role network: take packets of uplinks at XDP where the driver can"},
+    {"nodePortAddresses", "--node-port-addresses", &NodeConfig::node_port_addresses,
+     "Role network: answer on node ports at the node's addresses within these CIDRs, or at its \"primary\" ones "
+     "(repeatable; default: all)"},
+    {"localhostNodePorts", "--localhost-node-ports", &NodeConfig::localhost_node_ports,
+     "Role network: node ports answer on 127.0.0.1, too"},
     {"masqueradeAll", "--masquerade-all", &NodeConfig::masquerade_all,
      "Role network: masquerade whatever is sent to a cluster IP"},
     {"removeServicesOnExit", "--remove-services-on-exit", &NodeConfig::remove_services_on_exit,

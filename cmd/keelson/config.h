@@ -52,6 +52,8 @@ struct NodeConfig {
   std::string topology_zone;
   bool xdp = false;
   bool masquerade_all = false;
+  std::vector<std::string> node_port_addresses;  ///< CIDRs, or "primary"; empty: every address of the node
+  bool localhost_node_ports = true;
   bool remove_services_on_exit = false;
 };
 

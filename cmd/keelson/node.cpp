@@ -17,11 +17,11 @@
 #include "agent/config/node_pod_configs.h"
 #include "agent/container_prober.h"
 #include "agent/cri_pod_runtime.h"
-#include "cmd/keelson/network_role.h"
-#include "cmd/keelson/node_addresses.h"
+#include "cmd/keelson/network_options.h"
 #include "common/cgroup/unit_name.h"
 #include "common/duration.h"
 #include "common/fd.h"
+#include "common/host_addresses.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/task_group.h"
@@ -59,7 +59,7 @@ std::string host_name() {
 std::vector<std::string> primary_addresses() {
   std::vector<std::string> out;
   for (const bool six : {false, true}) {
-    for (const auto& address : node_addresses()) {
+    for (const auto& address : host_addresses()) {
       if ((address.find(':') != std::string::npos) == six) {
         out.push_back(address);
         break;
@@ -176,7 +176,7 @@ class AgentRole {
 
   void start() {
     thread_ = std::jthread([this] {
-      agent_.on_objects([this](const agent::DesiredState& state) { configs_.objects_changed(state); });
+      agent_.on_objects([this](const kube::DesiredState& state) { configs_.objects_changed(state); });
       tasks_.spawn("agent", run());
       loop_.run();
     });
@@ -284,10 +284,11 @@ Result<int> run_node(const NodeConfig& given) {
     agent->start();
     log::info("agent runs the pods of {}", config.manifest_dir.empty() ? "no folder" : config.manifest_dir);
   }
-  std::unique_ptr<NetworkRole> network;
+  std::unique_ptr<network::NetworkRole> network;
   if (has_role(config, "network")) {
-    KEELSON_TRY(network, NetworkRole::start(config, config.node_name.empty() ? host_name() : config.node_name)
-                             .context("start the network"));
+    auto node_name = config.node_name.empty() ? host_name() : config.node_name;
+    KEELSON_TRY(auto options, network_options(config, node_name));
+    KEELSON_TRY(network, network::NetworkRole::start(std::move(options)).context("start the network"));
   }
   if (auto released = release_startup_memory(); !released) {
     log::warning("memory of the start is kept: {}", released.error().message());

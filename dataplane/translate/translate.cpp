@@ -11,15 +11,16 @@ namespace {
 
 using kube::TrafficPolicy;
 
-constexpr const char* kOtherProxy = "service.kubernetes.io/service-proxy-name";
-constexpr const char* kHeadless = "service.kubernetes.io/headless";
+bool has(const kube::StringMap& labels, std::string_view label) {
+  return labels.contains(std::string(label));
+}
 
 bool is_routed(const kube::Service& service) {
   if (service.type == kube::ServiceType::external_name || service.cluster_ip.empty() || service.cluster_ip == "None") {
     return false;
   }
   const auto& labels = service.metadata.labels;
-  return !labels.contains(kOtherProxy) && !labels.contains(kHeadless);
+  return !has(labels, kOtherProxyLabel) && !has(labels, kHeadlessLabel);
 }
 
 Protocol protocol_of(kube::Protocol protocol) {
@@ -204,11 +205,16 @@ uint16_t health_check_port(const kube::Service& service) {
   return has ? static_cast<uint16_t>(service.health_check_node_port) : 0;
 }
 
+HealthCheck health_check(const kube::Service& service, const std::vector<const kube::EndpointSlice*>& slices,
+                         const TranslateOptions& options) {
+  return {service.metadata.ns, service.metadata.name, local_endpoints(slices, options.node_name)};
+}
+
 Model translate(const ServiceObjects& objects, const TranslateOptions& options) {
   std::map<std::string, std::vector<const kube::EndpointSlice*>> slices;
   for (const auto& [name, slice] : objects.slices) {
     auto label = slice.metadata.labels.find(std::string(kube::kServiceNameLabel));
-    if (label == slice.metadata.labels.end() || slice.metadata.labels.contains(kOtherProxy)) {
+    if (label == slice.metadata.labels.end() || has(slice.metadata.labels, kOtherProxyLabel)) {
       continue;
     }
     slices[slice.metadata.ns + "/" + label->second].push_back(&slice);
@@ -218,7 +224,7 @@ Model translate(const ServiceObjects& objects, const TranslateOptions& options) 
     const auto& own = slices[name];
     model.services.merge(translate(service, own, options));
     if (auto port = health_check_port(service)) {
-      model.health_checks[port] = {service.metadata.ns, service.metadata.name, local_endpoints(own, options.node_name)};
+      model.health_checks.emplace(port, health_check(service, own, options));
     }
   }
   return model;

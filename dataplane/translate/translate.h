@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "dataplane/model.h"
@@ -13,6 +14,10 @@
 #include "kube/service.h"
 
 namespace keelson::dataplane {
+
+/// Labels with which a service is not this proxy's: another one serves it, or nobody does.
+inline constexpr std::string_view kOtherProxyLabel = "service.kubernetes.io/service-proxy-name";
+inline constexpr std::string_view kHeadlessLabel = "service.kubernetes.io/headless";
 
 /// The node for which services are routed, and how.
 struct TranslateOptions {
@@ -26,6 +31,7 @@ struct TranslateOptions {
   /// There is a way to tell pods from other senders (detectLocalMode): who is outside and uses a cluster IP is
   /// masqueraded.
   bool masquerade_outside = true;
+  bool operator==(const TranslateOptions&) const = default;
 };
 
 /// Keys are "namespace/name".
@@ -43,6 +49,9 @@ std::map<ServiceKey, Service> translate(const kube::Service& service,
 
 /// The healthCheckNodePort of a service: 0 if it has none.
 uint16_t health_check_port(const kube::Service& service);
+/// What is told there.
+HealthCheck health_check(const kube::Service& service, const std::vector<const kube::EndpointSlice*>& slices,
+                         const TranslateOptions& options);
 
 /// The whole model.
 Model translate(const ServiceObjects& objects, const TranslateOptions& options);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cmd/keelson/node_addresses.h"
+#include "common/host_addresses.h"
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 
-namespace keelson::cli {
+namespace keelson {
 
-std::vector<std::string> node_addresses() {
+std::vector<std::string> host_addresses() {
   std::vector<std::string> four;
   std::vector<std::string> six;
   ifaddrs* list = nullptr;
@@ -38,4 +38,4 @@ std::vector<std::string> node_addresses() {
   return four;
 }
 
-}  // namespace keelson::cli
+}  // namespace keelson

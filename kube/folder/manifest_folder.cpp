@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Files to one wanted state.
+#include "kube/folder/manifest_folder.h"
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -10,15 +12,14 @@
 #include <array>
 #include <memory>
 
-#include "agent/pod_source.h"
 #include "common/fd.h"
 
-namespace keelson::agent {
+namespace keelson::kube {
 
 struct ManifestFolder::File {
-  std::array<int64_t, 7> identity{};      // device, inode, size, mtime and ctime (s, ns)
-  std::vector<kube::Document> documents;  // as last read; errors included
-  std::vector<kube::Document> good;       // the objects that count: of this version, or of the last good one
+  std::array<int64_t, 7> identity{};  // device, inode, size, mtime and ctime (s, ns)
+  std::vector<Document> documents;    // as last read; errors included
+  std::vector<Document> good;         // the objects that count: of this version, or of the last good one
 };
 
 namespace {
@@ -29,12 +30,12 @@ bool is_manifest_name(std::string_view name) {
   return !name.empty() && !name.starts_with('.') && !leaving;
 }
 
-std::string key_of(const kube::Document& document) {
+std::string key_of(const Document& document) {
   return document.kind + " " + (document.ns.empty() ? "default" : document.ns) + "/" + document.name;
 }
 
-kube::Document unreadable(const std::string& file, std::string why) {
-  kube::Document document;
+Document unreadable(const std::string& file, std::string why) {
+  Document document;
   document.file = file;
   document.errors.push_back({.file = file, .line = 0, .column = 0, .path = {}, .text = std::move(why)});
   return document;
@@ -42,8 +43,8 @@ kube::Document unreadable(const std::string& file, std::string why) {
 
 /// The objects that count of a new version: its good ones, and for each bad one what the last version held of it. A
 /// document so broken that its name is unknown keeps all that the new version does not name.
-std::vector<kube::Document> merge(const std::vector<kube::Document>& fresh, const std::vector<kube::Document>& last) {
-  std::vector<kube::Document> good;
+std::vector<Document> merge(const std::vector<Document>& fresh, const std::vector<Document>& last) {
+  std::vector<Document> good;
   bool nameless = false;
   for (const auto& document : fresh) {
     if (document.object) {
@@ -67,7 +68,7 @@ std::vector<kube::Document> merge(const std::vector<kube::Document>& fresh, cons
   return good;
 }
 
-SourceProblem problem_of(const kube::Document& document, const kube::Problem& problem, bool warning) {
+SourceProblem problem_of(const Document& document, const Problem& problem, bool warning) {
   return {.warning = warning,
           .text = problem.message(),
           .file = document.file,
@@ -81,7 +82,7 @@ struct Collect {
   DesiredState& state;
   std::map<std::string, std::string>& owners;  // "Pod default/web" -> file
 
-  void add(const kube::Document& document) {
+  void add(const Document& document) {
     auto [owner, first] = owners.try_emplace(key_of(document), document.file);
     if (!first) {
       state.problems.push_back(
@@ -96,17 +97,17 @@ struct Collect {
     }
     std::visit([this](const auto& object) { put(object); }, *document.object);
   }
-  static std::string name_of(const kube::ObjectMeta& meta) { return kube::full_name(meta); }
-  void put(kube::Pod pod) {
+  static std::string name_of(const ObjectMeta& meta) { return full_name(meta); }
+  void put(Pod pod) {
     if (pod.metadata.uid.empty()) {
       pod.metadata.uid = manifest_uid(pod);
     }
     state.pods.emplace(name_of(pod.metadata), std::move(pod));
   }
-  void put(const kube::ConfigMap& object) { state.config_maps.emplace(name_of(object.metadata), object); }
-  void put(const kube::Secret& object) { state.secrets.emplace(name_of(object.metadata), object); }
-  void put(const kube::Service& object) { state.services.emplace(name_of(object.metadata), object); }
-  void put(const kube::EndpointSlice& object) { state.endpoint_slices.emplace(name_of(object.metadata), object); }
+  void put(const ConfigMap& object) { state.config_maps.emplace(name_of(object.metadata), object); }
+  void put(const Secret& object) { state.secrets.emplace(name_of(object.metadata), object); }
+  void put(const Service& object) { state.services.emplace(name_of(object.metadata), object); }
+  void put(const EndpointSlice& object) { state.endpoint_slices.emplace(name_of(object.metadata), object); }
 };
 
 Result<std::vector<std::string>> list_names(const std::string& path) {
@@ -147,7 +148,7 @@ Result<std::vector<std::string>> list_files(const std::string& path) {
   return names;
 }
 
-void add_problems(DesiredState& state, const std::vector<kube::Document>& documents) {
+void add_problems(DesiredState& state, const std::vector<Document>& documents) {
   for (const auto& document : documents) {
     for (const auto& problem : document.errors) {
       state.problems.push_back(problem_of(document, problem, false));
@@ -192,16 +193,16 @@ std::optional<ManifestFolder::File> ManifestFolder::read(const std::string& path
   if (known != files_.end() && known->second.identity == file.identity) {
     return known->second;
   }
-  auto text = read_all(fd->get(), kube::kMaxTextSize);
+  auto text = read_all(fd->get(), kMaxTextSize);
   if (!text) {
     bool large = text.error().kind() == Kind::exhausted;
-    file.documents.push_back(
-        unreadable(name, large ? fmt::format("{} bytes are too many for a manifest; at most {} are read", now.st_size,
-                                             kube::kMaxTextSize)
-                               : text.error().message()));
+    file.documents.push_back(unreadable(
+        name, large
+                  ? fmt::format("{} bytes are too many for a manifest; at most {} are read", now.st_size, kMaxTextSize)
+                  : text.error().message()));
     return file;
   }
-  file.documents = kube::decode_documents(*text, name);
+  file.documents = decode_documents(*text, name);
   file.good = merge(file.documents, file.good);
   return file;
 }
@@ -226,8 +227,8 @@ Result<DesiredState> ManifestFolder::scan() {
   return state;
 }
 
-std::string manifest_uid(const kube::Pod& pod) {
-  std::string text = kube::encode_json(pod);
+std::string manifest_uid(const Pod& pod) {
+  std::string text = encode_json(pod);
   unsigned char d[EVP_MAX_MD_SIZE] = {};
   unsigned int size = 0;
   ::EVP_Digest(text.data(), text.size(), d, &size, ::EVP_sha256(), nullptr);
@@ -240,4 +241,4 @@ std::string manifest_uid(const kube::Pod& pod) {
   return uid;
 }
 
-}  // namespace keelson::agent
+}  // namespace keelson::kube

@@ -18,7 +18,7 @@
 #include "kube/objects.h"
 #include "kube/pod.h"
 
-namespace keelson::agent {
+namespace keelson::kube {
 
 /// A wrong document or file, or a warning about one.
 struct SourceProblem {
@@ -34,16 +34,16 @@ struct SourceProblem {
 
 /// All that the source wants, as one value. Keys are "namespace/name".
 struct DesiredState {
-  std::map<std::string, kube::Pod> pods;
-  std::map<std::string, kube::ConfigMap> config_maps;
-  std::map<std::string, kube::Secret> secrets;
-  std::map<std::string, kube::Service> services;
-  std::map<std::string, kube::EndpointSlice> endpoint_slices;
+  std::map<std::string, Pod> pods;
+  std::map<std::string, ConfigMap> config_maps;
+  std::map<std::string, Secret> secrets;
+  std::map<std::string, Service> services;
+  std::map<std::string, EndpointSlice> endpoint_slices;
   std::vector<SourceProblem> problems;
 };
 
 /// Reads a folder (or one file) and keeps what each file last held. No watching, no loop: for tests and for
-/// PodSource. Files are read again only when their identity (device, inode, size, times) changed.
+/// FolderSource. Files are read again only when their identity (device, inode, size, times) changed.
 class ManifestFolder {
  public:
   explicit ManifestFolder(std::string path);
@@ -62,15 +62,15 @@ class ManifestFolder {
 
 /// The pod's uid when its manifest gives none: an UUID made from a hash of its namespace, name and whole content, so
 /// that the same manifest is the same pod for ever, and an edit is a new pod (the rule of static pods).
-std::string manifest_uid(const kube::Pod& pod);
+std::string manifest_uid(const Pod& pod);
 
 /// Watches by inotify and hands over each new state. Belongs to one loop.
-class PodSource {
+class FolderSource {
  public:
   /// `changed` is called on the loop, first with the state at the start. A missing folder is an empty one until it
   /// comes.
-  PodSource(Loop& loop, std::string path, std::function<void(DesiredState)> changed);
-  ~PodSource();
+  FolderSource(Loop& loop, std::string path, std::function<void(DesiredState)> changed);
+  ~FolderSource();
   /// Runs until cancelled. Changes are gathered for a few milliseconds; besides, the folder is read anew every 20 s and
   /// after an overflow of inotify's queue.
   Task<> run();
@@ -80,4 +80,4 @@ class PodSource {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace keelson::agent
+}  // namespace keelson::kube

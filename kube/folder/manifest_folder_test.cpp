@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Manifest folders, good and bad.
-#include "agent/pod_source.h"
+#include "kube/folder/manifest_folder.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -13,7 +13,7 @@
 #include "common/atomic_file.h"
 #include "common/task_group.h"
 
-namespace keelson::agent {
+namespace keelson::kube {
 namespace {
 
 using namespace std::chrono_literals;
@@ -114,7 +114,7 @@ TEST_F(ManifestFolderTest, TheWatcherSeesRenamesAndConfigMapStyleLinks) {
   std::filesystem::create_symlink("..data/web.yaml", dir + "/web.yaml");
   Loop loop(real_clock(), "test");
   std::vector<std::string> seen;
-  PodSource source(loop, dir, [&](const DesiredState& state) {
+  FolderSource source(loop, dir, [&](const DesiredState& state) {
     seen.push_back(names(state));
     if (seen.size() == 1) {
       std::filesystem::create_directory(dir + "/..v2");
@@ -140,4 +140,4 @@ TEST_F(ManifestFolderTest, TheWatcherSeesRenamesAndConfigMapStyleLinks) {
 }
 
 }  // namespace
-}  // namespace keelson::agent
+}  // namespace keelson::kube

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Watching the manifest folder.
-#include "agent/pod_source.h"
-
 #include <sys/inotify.h>
 #include <sys/stat.h>
 
@@ -9,8 +7,9 @@
 
 #include "common/fd.h"
 #include "common/log.h"
+#include "kube/folder/manifest_folder.h"
 
-namespace keelson::agent {
+namespace keelson::kube {
 
 namespace {
 
@@ -21,7 +20,7 @@ constexpr uint32_t kEvents =
 
 }  // namespace
 
-struct PodSource::State {
+struct FolderSource::State {
   State(Loop& l, std::string p, std::function<void(DesiredState)> c)
       : loop(l), path(std::move(p)), changed(std::move(c)), folder(path), stream(l.io()) {}
   Loop& loop;
@@ -65,12 +64,12 @@ struct PodSource::State {
   }
 };
 
-PodSource::PodSource(Loop& loop, std::string path, std::function<void(DesiredState)> changed)
+FolderSource::FolderSource(Loop& loop, std::string path, std::function<void(DesiredState)> changed)
     : state_(std::make_unique<State>(loop, std::move(path), std::move(changed))) {}
 
-PodSource::~PodSource() = default;
+FolderSource::~FolderSource() = default;
 
-Task<> PodSource::run() {
+Task<> FolderSource::run() {
   int fd = ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
   if (fd < 0) {
     co_return fail_errno(errno, "inotify_init1 (raise fs.inotify.max_user_instances)");
@@ -85,4 +84,4 @@ Task<> PodSource::run() {
   }
 }
 
-}  // namespace keelson::agent
+}  // namespace keelson::kube

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the node's configuration means for the role `network`.
+#pragma once
+
+#include <string>
+
+#include "cmd/keelson/config.h"
+#include "network/network_role.h"
+
+namespace keelson::cli {
+
+/// Kind::invalid names the key.
+Result<network::NetworkOptions> network_options(const NodeConfig& config, const std::string& node_name);
+
+}  // namespace keelson::cli

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/translate/translator.h"
+
+#include <algorithm>
+#include <unordered_set>
+#include <utility>
+
+namespace keelson::dataplane {
+namespace {
+
+std::string key_of(const kube::ObjectMeta& meta) {
+  return meta.ns + "/" + meta.name;
+}
+
+// Nobody reads the rest again; at 50,000 services it would be most of the memory.
+void keep_names(kube::ObjectMeta& meta, std::initializer_list<std::string_view> labels) {
+  kube::StringMap kept;
+  for (auto label : labels) {
+    if (auto found = meta.labels.find(std::string(label)); found != meta.labels.end()) {
+      kept.insert(*found);
+    }
+  }
+  meta = {.name = std::move(meta.name), .ns = std::move(meta.ns), .labels = std::move(kept)};
+}
+
+}  // namespace
+
+Translator::Translator(TranslateOptions options) : options_(std::move(options)) {}
+
+Translator::Entry& Translator::touch(const std::string& key, Dirty& dirty) {
+  auto& entry = entries_[key];
+  if (!entry.dirty) {
+    entry.dirty = true;
+    dirty.push_back(key);
+  }
+  return entry;
+}
+
+void Translator::put_service(kube::Service service, Dirty& dirty) {
+  auto& entry = touch(key_of(service.metadata), dirty);
+  keep_names(service.metadata, {kOtherProxyLabel, kHeadlessLabel});
+  service.selector.clear();
+  service_count_ += entry.known ? 0 : 1;
+  entry.known = true;
+  entry.service = std::move(service);
+}
+
+void Translator::put_slice(kube::EndpointSlice slice, Dirty& dirty) {
+  auto key = key_of(slice.metadata);
+  auto label = slice.metadata.labels.find(std::string(kube::kServiceNameLabel));
+  if (label == slice.metadata.labels.end()) {
+    remove_slice(key, dirty);
+    return;
+  }
+  auto owner = slice.metadata.ns + "/" + label->second;
+  if (auto known = slice_service_.find(key); known != slice_service_.end() && known->second != owner) {
+    remove_slice(key, dirty);
+  }
+  slice_service_[key] = owner;
+  keep_names(slice.metadata, {kOtherProxyLabel});
+  touch(owner, dirty).slices.insert_or_assign(key, std::move(slice));
+}
+
+void Translator::remove_service(const std::string& key, Dirty& dirty) {
+  auto known = entries_.find(key);
+  if (known == entries_.end() || !known->second.known) {
+    return;
+  }
+  auto& entry = touch(key, dirty);
+  entry.known = false;
+  entry.service = {};
+  service_count_--;
+}
+
+void Translator::remove_slice(const std::string& key, Dirty& dirty) {
+  auto known = slice_service_.find(key);
+  if (known == slice_service_.end()) {
+    return;
+  }
+  touch(known->second, dirty).slices.erase(key);
+  slice_service_.erase(known);
+}
+
+// Takes away what a complete list does not name.
+void Translator::retain(const ObjectChange& change, Dirty& dirty) {
+  std::vector<std::string> gone;
+  std::unordered_set<std::string> named;
+  if (change.all_services) {
+    for (const auto& service : change.services) {
+      named.insert(key_of(service.metadata));
+    }
+    for (const auto& [key, entry] : entries_) {
+      if (entry.known && !named.contains(key)) {
+        gone.push_back(key);
+      }
+    }
+    std::ranges::for_each(gone, [&](const auto& key) { remove_service(key, dirty); });
+  }
+  gone.clear();
+  named.clear();
+  if (change.all_slices) {
+    for (const auto& slice : change.slices) {
+      named.insert(key_of(slice.metadata));
+    }
+    for (const auto& [key, owner] : slice_service_) {
+      if (!named.contains(key)) {
+        gone.push_back(key);
+      }
+    }
+    std::ranges::for_each(gone, [&](const auto& key) { remove_slice(key, dirty); });
+  }
+}
+
+Delta Translator::apply(ObjectChange change) {
+  Dirty dirty;
+  retain(change, dirty);
+  for (const auto& key : change.removed_services) {
+    remove_service(key, dirty);
+  }
+  for (const auto& key : change.removed_slices) {
+    remove_slice(key, dirty);
+  }
+  for (auto& service : change.services) {
+    put_service(std::move(service), dirty);
+  }
+  for (auto& slice : change.slices) {
+    put_slice(std::move(slice), dirty);
+  }
+  return translate_again(dirty);
+}
+
+Delta Translator::set_options(TranslateOptions options) {
+  if (options == options_) {
+    return {};
+  }
+  options_ = std::move(options);
+  Dirty dirty;
+  dirty.reserve(entries_.size());
+  for (const auto& [key, entry] : entries_) {
+    dirty.push_back(key);
+  }
+  return translate_again(dirty);
+}
+
+Delta Translator::translate_again(const Dirty& dirty) {
+  Delta delta;
+  for (const auto& key : dirty) {
+    auto known = entries_.find(key);
+    known->second.dirty = false;
+    translate_entry(key, known->second, delta);
+    if (!known->second.known && known->second.slices.empty()) {
+      entries_.erase(known);
+    }
+  }
+  std::ranges::sort(delta.removed);
+  return delta;
+}
+
+void Translator::claim_health_port(const std::string& key, Entry& entry, uint16_t port, const HealthCheck& check) {
+  for (auto touched : {std::exchange(entry.health_port, port), port}) {
+    if (touched == 0) {
+      continue;
+    }
+    auto& claims = health_claims_[touched];
+    if (touched == port) {
+      claims.insert_or_assign(key, check);
+    } else {
+      claims.erase(key);
+    }
+    if (claims.empty()) {
+      health_claims_.erase(touched);
+      model_.health_checks.erase(touched);
+    } else {
+      model_.health_checks[touched] = claims.begin()->second;
+    }
+  }
+}
+
+void Translator::translate_entry(const std::string& key, Entry& entry, Delta& delta) {
+  std::vector<const kube::EndpointSlice*> slices;
+  for (const auto& [name, slice] : entry.slices) {
+    if (!slice.metadata.labels.contains(std::string(kOtherProxyLabel))) {
+      slices.push_back(&slice);
+    }
+  }
+  std::map<ServiceKey, Service> wanted;
+  uint16_t health_port = 0;
+  if (entry.known) {
+    wanted = translate(entry.service, slices, options_);
+    health_port = health_check_port(entry.service);
+  }
+  claim_health_port(key, entry, health_port, health_check(entry.service, slices, options_));
+  for (const auto& routed : entry.keys) {
+    if (!wanted.contains(routed)) {
+      model_.services.erase(routed);
+      delta.removed.push_back(routed);
+    }
+  }
+  entry.keys.clear();
+  for (auto& [routed, service] : wanted) {
+    entry.keys.push_back(routed);
+    auto [place, fresh] = model_.services.try_emplace(routed);
+    if (fresh || place->second != service) {
+      place->second = service;
+      delta.changed.emplace(routed, std::move(service));
+    }
+  }
+}
+
+}  // namespace keelson::dataplane

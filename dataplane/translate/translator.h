@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// Objects that come and go, to changes of the model: what an event costs is what it changes.
+//
+// A Kubernetes Service and the EndpointSlices that name it are one entry; an object's change has its entry translated
+// again, and what came out differently is the Delta. Pure but for what it remembers: fed the same objects in whatever
+// order and in whatever pieces, it ends at the model that translate() makes of them.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "dataplane/translate/translate.h"
+
+namespace keelson::dataplane {
+
+/// What changed among the objects. Keys are "namespace/name".
+struct ObjectChange {
+  std::vector<kube::Service> services;  ///< New, or with a new value.
+  std::vector<kube::EndpointSlice> slices;
+  std::vector<std::string> removed_services;
+  std::vector<std::string> removed_slices;
+  bool all_services = false;  ///< `services` are all there are: the others are gone.
+  bool all_slices = false;
+};
+
+/// One thread at a time.
+class Translator {
+ public:
+  explicit Translator(TranslateOptions options);
+
+  /// Takes the change over and tells what it makes of the model. Only what a translation reads is kept of an object.
+  Delta apply(ObjectChange change);
+  /// Another node, zone or address: everything is translated again. Nothing if they are as they were.
+  Delta set_options(TranslateOptions options);
+
+  const TranslateOptions& options() const { return options_; }
+  const Model& model() const { return model_; }
+  size_t service_count() const { return service_count_; }
+  size_t slice_count() const { return slice_service_.size(); }
+
+ private:
+  struct Entry {
+    bool known = false;  // the Service itself has come
+    bool dirty = false;
+    kube::Service service;
+    std::map<std::string, kube::EndpointSlice> slices;
+    std::vector<ServiceKey> keys;  // of the model
+    uint16_t health_port = 0;
+  };
+  using Dirty = std::vector<std::string>;
+
+  Entry& touch(const std::string& key, Dirty& dirty);
+  void put_service(kube::Service service, Dirty& dirty);
+  void put_slice(kube::EndpointSlice slice, Dirty& dirty);
+  void remove_service(const std::string& key, Dirty& dirty);
+  void remove_slice(const std::string& key, Dirty& dirty);
+  void retain(const ObjectChange& change, Dirty& dirty);
+  Delta translate_again(const Dirty& dirty);
+  void translate_entry(const std::string& key, Entry& entry, Delta& delta);
+  void claim_health_port(const std::string& key, Entry& entry, uint16_t port, const HealthCheck& check);
+
+  TranslateOptions options_;
+  std::unordered_map<std::string, Entry> entries_;              // by the service's key
+  std::unordered_map<std::string, std::string> slice_service_;  // slice -> service
+  // Two services may name one port until the API server has told them apart: the first by name has it.
+  std::map<uint16_t, std::map<std::string, HealthCheck>> health_claims_;
+  Model model_;
+  size_t service_count_ = 0;
+};
+
+}  // namespace keelson::dataplane

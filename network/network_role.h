@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// The role `network` whole: a source, a router, on a thread of their own.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "common/result.h"
+#include "network/router.h"
+
+namespace keelson::network {
+
+struct NetworkOptions {
+  RouterOptions router;
+  std::string manifest_dir;  ///< Of the folder source.
+  bool remove_on_exit = false;
+};
+
+class NetworkRole {
+ public:
+  /// See Router::open(). Services are routed soon after; when that fails the log says why and it is tried again.
+  static Result<std::unique_ptr<NetworkRole>> start(NetworkOptions options);
+  virtual ~NetworkRole() = default;
+  /// Blocks until it has ended; what is programmed goes on without it, unless it is to be removed. False if it was and
+  /// something is left.
+  virtual bool stop() = 0;
+};
+
+}  // namespace keelson::network

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "network/router.h"
+
+#include "common/host_addresses.h"
+#include "common/link_watch.h"
+#include "common/log.h"
+#include "common/task_group.h"
+
+namespace keelson::network {
+namespace {
+
+constexpr auto kRetry = std::chrono::seconds(10);
+constexpr auto kGather = std::chrono::milliseconds(20);
+
+dataplane::TranslateOptions translate_options(const RouterOptions& options) {
+  return {.node_name = options.node_name,
+          .zone = options.zone,
+          .node_port_addresses = {},
+          .masquerade_all = options.masquerade_all};
+}
+
+class KernelRouter : public Router {
+ public:
+  KernelRouter(Loop& loop, RouterOptions options, ebpf::Programs programs, ebpf::Tables tables, Netlink netlink,
+               std::unique_ptr<LinkWatch> watch)
+      : loop_(loop),
+        options_(std::move(options)),
+        programs_(std::move(programs)),
+        tables_(std::move(tables)),
+        netlink_(std::move(netlink)),
+        watch_(std::move(watch)),
+        translator_(translate_options(options_)) {}
+
+  void take(ObjectBatch batch) override {
+    auto started = loop_.clock().steady();
+    auto delta = translator_.apply(std::move(batch.objects));
+    if (!batch.synced) {
+      return;
+    }
+    synced_ ? write(std::move(delta), started, false) : adopt(started);
+  }
+
+  Task<> run() override {
+    for (;;) {
+      KEELSON_CO_DO(co_await watch_->next());
+      KEELSON_CO_DO(co_await loop_.sleep(kGather));
+      node_changed();
+    }
+  }
+
+  void on_sync(std::function<void(const SyncReport&)> listener) override { listener_ = std::move(listener); }
+  bool synced() const override { return synced_; }
+  const dataplane::Translator& translator() const override { return translator_; }
+  const ebpf::Tables& tables() const override { return tables_; }
+  const ebpf::Programs& programs() const override { return programs_; }
+
+  /// What is known of the node itself: its addresses, and from them what the programs are told. Returns what they
+  /// change.
+  Result<dataplane::Delta> look_at_node() {
+    ebpf::NodeSettings settings;
+    KEELSON_TRY(settings.netns_cookie, ebpf::netns_cookie());
+    auto own = host_addresses();
+    for (const auto& text : own) {
+      if (auto address = dataplane::Address::parse(text)) {
+        auto& masquerade = address->is_v4() ? settings.masquerade4 : settings.masquerade6;
+        masquerade = masquerade.is_unspecified() ? *address : masquerade;
+      }
+    }
+    KEELSON_DO(programs_.configure(settings));
+    auto next = translator_.options();
+    next.node_port_addresses = node_port_addresses(options_.node_ports, own);
+    return translator_.set_options(std::move(next));
+  }
+
+ private:
+  /// The first time: everything, over what a daemon before has left.
+  void adopt(SteadyTime started) {
+    auto errors = tables_.adopt(translator_.model(), started);
+    // Only now that the tables are right: programs without tables would let services fall through.
+    if (auto sockets = programs_.attach_sockets(options_.socket_cgroup); !sockets) {
+      log::error("sockets are not translated, packets are: {}", sockets.error().message());
+    }
+    sync_links();
+    synced_ = true;
+    finish({.full = true, .changed = translator_.model().services.size()}, errors, started);
+  }
+
+  void write(dataplane::Delta delta, SteadyTime started, bool full) {
+    if (failed_) {
+      full = true;
+      delta.changed = translator_.model().services;
+    }
+    if (delta.empty()) {
+      return;
+    }
+    auto errors = tables_.apply(delta, started);
+    finish({.full = full, .changed = delta.changed.size() + delta.removed.size()}, errors, started);
+  }
+
+  void finish(SyncReport report, const std::vector<Error>& errors, SteadyTime started) {
+    for (const auto& error : errors) {
+      log::error("{}", error.message());
+    }
+    report.failed = errors.size();
+    report.duration = loop_.clock().steady() - started;
+    bool again = !failed_ && !errors.empty();
+    failed_ = !errors.empty();
+    auto all = translator_.model().services.size();
+    log::info("{} services are routed, {} could not be ({} changed, {:.1f} ms)", all - std::min(all, report.failed),
+              report.failed, report.changed, std::chrono::duration<double, std::milli>(report.duration).count());
+    listener_(report);
+    if (again) {
+      tasks_.spawn("try again", try_again());
+    }
+  }
+
+  Task<> try_again() {
+    while (failed_) {
+      KEELSON_CO_DO(co_await loop_.sleep(kRetry));
+      if (failed_) {
+        write({}, loop_.clock().steady(), true);
+      }
+    }
+    co_return Result<>();
+  }
+
+  void node_changed() {
+    auto started = loop_.clock().steady();
+    auto delta = look_at_node();
+    if (!delta) {
+      log::error("{}", delta.error().message());
+    }
+    if (synced_) {
+      sync_links();
+      write(delta ? *std::move(delta) : dataplane::Delta(), started, true);
+    }
+  }
+
+  void sync_links() {
+    if (auto links = ebpf::sync_links(programs_, netlink_, options_.links); !links) {
+      log::error("{}", links.error().message());
+    }
+  }
+
+  Loop& loop_;
+  RouterOptions options_;
+  ebpf::Programs programs_;
+  ebpf::Tables tables_;
+  Netlink netlink_;
+  std::unique_ptr<LinkWatch> watch_;
+  dataplane::Translator translator_;
+  bool synced_ = false;
+  bool failed_ = false;
+  std::function<void(const SyncReport&)> listener_ = [](const SyncReport&) {};
+  TaskGroup tasks_{loop_};
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Router>> Router::open(Loop& loop, RouterOptions options) {
+  if (options.socket_cgroup.empty()) {
+    KEELSON_TRY(options.socket_cgroup, ebpf::cgroup2_root());
+  }
+  KEELSON_TRY(auto programs, ebpf::Programs::load({.pin_folder = options.bpf_dir, .sizes = {}}));
+  KEELSON_TRY(auto tables, ebpf::Tables::open(programs.table_maps()));
+  KEELSON_TRY(auto netlink, Netlink::open());
+  KEELSON_TRY(auto watch, LinkWatch::open(loop));
+  log::info("services: programs are loaded{}", programs.adopted() ? ", tables of a daemon before are taken over" : "");
+  auto router = std::make_unique<KernelRouter>(loop, std::move(options), std::move(programs), std::move(tables),
+                                               std::move(netlink), std::move(watch));
+  KEELSON_DO(router->look_at_node());
+  return router;
+}
+
+}  // namespace keelson::network

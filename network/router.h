@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// From objects to the kernel: what a source tells is translated, and what that changes is written into the tables of
+// the BPF programs, within the same turn of the loop.
+//
+// The node itself is an input, too: its links get programs, its addresses answer on node ports, and both are followed
+// by netlink. On start nothing is taken away before the source has told all it has: the tables of a daemon before go on
+// until then. What could not be written (a table is full, the kernel refused) is logged, counted and tried again.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "common/loop.h"
+#include "dataplane/translate/translator.h"
+#include "ebpf/node_links.h"
+#include "ebpf/programs.h"
+#include "network/node_addresses.h"
+#include "network/object_source.h"
+
+namespace keelson::network {
+
+struct RouterOptions {
+  std::string node_name;
+  std::string bpf_dir;        ///< Where programs and tables are pinned.
+  std::string socket_cgroup;  ///< Sockets of processes in it are translated; empty: the root of cgroup v2.
+  ebpf::LinkRules links;
+  NodePortRules node_ports;
+  std::string zone;  ///< For topology hints.
+  bool masquerade_all = false;
+};
+
+/// What one change came to.
+struct SyncReport {
+  bool full = false;     ///< All services, not those that changed: at start, after an error, with new node addresses.
+  size_t changed = 0;    ///< Routed services written or removed.
+  size_t failed = 0;     ///< Of them: could not be.
+  Duration duration{0};  ///< From the objects to the last row written.
+};
+
+/// Belongs to one loop.
+class Router {
+ public:
+  /// Loads the programs, or takes over those of a daemon before, in this thread's network namespace. Kind::unsupported:
+  /// this kernel refuses a program, and what runs is left as it is.
+  static Result<std::unique_ptr<Router>> open(Loop& loop, RouterOptions options);
+  virtual ~Router() = default;  ///< What is programmed goes on.
+
+  /// Carries a batch out. Never fails: see above.
+  virtual void take(ObjectBatch batch) = 0;
+  /// Follows the node's links and addresses until cancelled.
+  virtual Task<> run() = 0;
+  /// After each change that was not empty.
+  virtual void on_sync(std::function<void(const SyncReport&)> listener) = 0;
+
+  virtual bool synced() const = 0;  ///< All that the source holds is in the tables, but for what failed.
+  virtual const dataplane::Translator& translator() const = 0;
+  virtual const ebpf::Tables& tables() const = 0;
+  virtual const ebpf::Programs& programs() const = 0;
+};
+
+}  // namespace keelson::network
