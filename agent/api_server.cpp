@@ -1,57 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
-// HTTP by Beast: one coroutine a connection, one request a connection.
+// What the admin API's paths answer.
 #include "agent/api_server.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
 
-#include <boost/asio/local/stream_protocol.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
-#include "agent/api_target.h"
 #include "agent/container_log.h"
-#include "common/log.h"
 #include "common/task_group.h"
+#include "http/server.h"
 #include "kube/codec.h"
 
 namespace keelson::agent {
 
 namespace {
 
-namespace beast = boost::beast;
-namespace http = beast::http;
 namespace json = boost::json;
-using Acceptor = asio::local::stream_protocol::acceptor;
-using Socket = asio::local::stream_protocol::socket;
+using http::Target;
 
 constexpr auto kRequestLimit = std::chrono::seconds(10);
-constexpr auto kStreamLimit = std::chrono::seconds(30);
-
-http::status status_of(Kind kind) {
-  switch (kind) {
-    case Kind::invalid:
-      return http::status::bad_request;
-    case Kind::not_found:
-      return http::status::not_found;
-    case Kind::conflict:
-      return http::status::conflict;
-    default:
-      return http::status::internal_server_error;
-  }
-}
 
 int64_t micros(Duration d) {
   return d / std::chrono::microseconds(1);
 }
 
-Result<std::optional<int64_t>> number(const ApiTarget& target, const std::string& key) {
+Result<std::optional<int64_t>> number(const Target& target, const std::string& key) {
   auto text = target.text(key);
   int64_t value = 0;
   if (text.empty()) {
@@ -64,43 +41,23 @@ Result<std::optional<int64_t>> number(const ApiTarget& target, const std::string
   return std::optional(value);
 }
 
-Task<http::request<http::empty_body>> read_request(Socket& socket) {
-  beast::flat_buffer buffer(64 << 10);
-  http::request_parser<http::empty_body> parser;
-  auto [error, size] = co_await http::async_read(socket, buffer, parser, use_result);
-  if (error) {
-    co_return fail_asio(error, "read request");
-  }
-  co_return parser.release();
-}
-
-Task<> write_answer(Socket& socket, http::status status, std::string_view type, std::string body) {
-  http::response<http::string_body> response(status, 11);
-  response.set(http::field::content_type, beast::string_view(type.data(), type.size()));
-  response.body() = std::move(body);
-  response.keep_alive(false);
-  response.prepare_payload();
-  auto [error, size] = co_await http::async_write(socket, response, use_result);
-  if (error) {
-    co_return fail_asio(error, "write answer");
-  }
-  co_return Result<>();
-}
-
 }  // namespace
 
 struct ApiServer::State {
-  State(Loop& l, Agent& a, cri::RuntimeClient& s) : loop(l), agent(a), service(s), connections(l), acceptor(l.io()) {}
+  State(Loop& l, Agent& a, cri::RuntimeClient& s)
+      : loop(l), agent(a), service(s), watchers(l), server(l, "admin API", [this](http::Request request) {
+          return answer(std::move(request));
+        }) {}
   Loop& loop;
   Agent& agent;
   cri::RuntimeClient& service;
-  TaskGroup connections;
-  Acceptor acceptor;
+  TaskGroup watchers;
+  http::Server server;
   std::shared_ptr<LogWatcher> watcher;  // from the first log that is followed on
 
   Result<> watch_logs() {
     KEELSON_TRY(watcher, LogWatcher::open(loop));
-    connections.spawn("watch logs", LogWatcher::run(watcher));
+    watchers.spawn("watch logs", LogWatcher::run(watcher));
     // A container's end is no event of its log.
     agent.on_status([followers = std::weak_ptr(watcher)](const kube::Pod&, bool) {
       if (const auto all = followers.lock()) {
@@ -115,25 +72,6 @@ struct ApiServer::State {
       KEELSON_DO(watch_logs());
     }
     return watcher->watch(path);
-  }
-
-  Result<> listen(const std::string& path) {
-    ::unlink(path.c_str());
-    boost::system::error_code error;
-    acceptor.open(asio::local::stream_protocol(), error);
-    // The file exists with this mode from its first moment on: no window in which others may connect.
-    mode_t before = ::umask(0177);
-    if (!error) {
-      acceptor.bind(asio::local::stream_protocol::endpoint(path), error);
-    }
-    ::umask(before);
-    if (!error) {
-      acceptor.listen(64, error);
-    }
-    if (error) {
-      return fail_asio(error, fmt::format("listen on {}", path));
-    }
-    return {};
   }
 
   Result<std::string> timeline(const std::string& ns, const std::string& name) {
@@ -151,7 +89,7 @@ struct ApiServer::State {
   }
 
   /// The instance whose log or process is meant.
-  Result<ObservedContainer> find_instance(const ApiTarget& target, bool previous) {
+  Result<ObservedContainer> find_instance(const Target& target, bool previous) {
     const auto& path = target.path;
     if (path.size() != 4) {
       return fail(Kind::invalid, "the path is /{}/NAMESPACE/POD/CONTAINER", path[0]);
@@ -180,7 +118,7 @@ struct ApiServer::State {
     return fail(Kind::invalid, "previous terminated container \"{}\" in pod \"{}\" not found", path[3], path[2]);
   }
 
-  Result<LogOptions> log_options(const ApiTarget& target) {
+  Result<LogOptions> log_options(const Target& target) {
     LogOptions options;
     KEELSON_TRY(auto tail, number(target, "tailLines"));
     KEELSON_TRY(auto since, number(target, "sinceSeconds"));
@@ -204,49 +142,24 @@ struct ApiServer::State {
                                              [&](const auto& c) { return c.id == id && c.state != RunState::exited; });
   }
 
-  static Task<> write_chunk(std::shared_ptr<Socket> socket, std::string text) {
-    auto chunk = http::make_chunk(asio::buffer(text));
-    auto [error, size] = co_await asio::async_write(*socket, chunk, use_result);
-    if (error) {
-      co_return fail_asio(error, "write log");
-    }
-    co_return Result<>();
-  }
-
-  /// A client that has left is noticed even while nothing is written.
-  static Task<> wait_gone(std::shared_ptr<Socket> socket) {
-    co_await socket->async_wait(Socket::wait_error, use_result);
-    co_return Result<>();
-  }
-
-  /// Headers, chunks as the log grows, and the end.
-  Task<> stream_log(std::shared_ptr<Socket> socket, LogFollow what) {
-    http::response<http::empty_body> head(http::status::ok, 11);
-    head.set(http::field::content_type, "text/plain");
-    head.chunked(true);
-    head.keep_alive(false);
-    http::response_serializer<http::empty_body> serializer(head);
-    auto [error, size] = co_await http::async_write_header(*socket, serializer, use_result);
-    if (error) {
-      co_return fail_asio(error, "write answer");
-    }
-    what.sink = [this, socket](std::string text) {
-      return with_deadline<void>(loop, kStreamLimit, write_chunk(socket, std::move(text)));
+  /// A log as it grows, until its container has ended.
+  Result<http::Response> follow(const Target& target, const std::string& log_path, std::string id) {
+    KEELSON_TRY(auto options, log_options(target));
+    KEELSON_TRY(auto watch, watch_log(log_path));
+    auto what = std::make_shared<LogFollow>();
+    what->path = log_path;
+    what->options = options;
+    what->watch = std::move(watch);
+    what->ended = [this, ns = target.path[1], name = target.path[2], id = std::move(id)] {
+      return has_ended(ns, name, id);
     };
-    using namespace asio::experimental::awaitable_operators;
-    auto followed = co_await (follow_log(std::move(what)) || wait_gone(socket));
-    if (followed.index() == 1) {
-      co_return fail(Kind::cancelled, "the client has left");
-    }
-    KEELSON_CO_DO(std::get<0>(std::move(followed)));
-    auto [unsent, sent] = co_await asio::async_write(*socket, http::make_chunk_last(), use_result);
-    if (unsent) {
-      co_return fail_asio(unsent, "write log");
-    }
-    co_return Result<>();
+    return http::Response{.type = "text/plain", .body = {}, .headers = {}, .stream = [what](http::Sink sink) {
+                            what->sink = std::move(sink);
+                            return follow_log(std::move(*what));
+                          }};
   }
 
-  Task<std::string> stream_url(ApiTarget target) {
+  Task<std::string> stream_url(Target target) {
     KEELSON_CO_TRY(auto instance, find_instance(target, false));
     if (instance.state != RunState::running) {
       co_return fail(Kind::conflict, "container \"{}\" does not run", target.path[3]);
@@ -264,68 +177,42 @@ struct ApiServer::State {
     co_return json::serialize(json::object{{"url", url}});
   }
 
-  Task<std::string> answer(ApiTarget target, bool post) {
+  Task<http::Response> answer(http::Request request) {
+    Target target = std::move(request.target);
+    const bool post = request.method == "POST";
     const std::string verb = target.path.empty() ? "" : target.path[0];
     if (post && (verb == "exec" || verb == "attach")) {
-      co_return co_await stream_url(std::move(target));
+      KEELSON_CO_TRY(auto body, co_await stream_url(std::move(target)));
+      co_return http::Response{.body = std::move(body)};
     }
     if (!post && verb == "healthz") {
-      co_return "ok";
+      co_return http::text("ok");
     }
     if (!post && verb == "pods") {
-      co_return kube::encode_json(agent.pods());
+      co_return http::Response{.body = kube::encode_json(agent.pods())};
     }
     if (!post && verb == "events") {
-      co_return kube::encode_json(agent.events().list(target.text("namespace"), target.text("name")));
+      co_return http::Response{
+          .body = kube::encode_json(agent.events().list(target.text("namespace"), target.text("name")))};
     }
     if (!post && verb == "timeline" && target.path.size() == 3) {
-      co_return timeline(target.path[1], target.path[2]);
+      KEELSON_CO_TRY(auto body, timeline(target.path[1], target.path[2]));
+      co_return http::Response{.body = std::move(body)};
     }
     if (!post && verb == "containerLogs") {
-      KEELSON_CO_TRY(auto instance, find_instance(target, target.flag("previous")));
-      KEELSON_CO_TRY(auto options, log_options(target));
-      co_return read_log(instance.log_path, options);
+      co_return log(target);
     }
     co_return fail(Kind::not_found, "there is no /{} here", fmt::join(target.path, "/"));
   }
 
-  Task<> serve(std::shared_ptr<Socket> socket) {
-    KEELSON_CO_TRY(auto request, co_await with_deadline(loop, kRequestLimit, read_request(*socket)));
-    auto line = request.target();
-    auto target = parse_target(std::string_view(line.data(), line.size()));
-    bool post = request.method() == http::verb::post;
-    if (target && !post && target->path.size() == 4 && target->path[0] == "containerLogs" && target->flag("follow")) {
-      auto instance = find_instance(*target, target->flag("previous"));
-      auto options = log_options(*target);
-      if (instance && options) {
-        LogFollow what{.path = instance->log_path, .options = *options, .ended = {}, .sink = {}, .watch = {}};
-        auto watch = watch_log(what.path);
-        if (!watch) {
-          co_return co_await write_answer(*socket, status_of(watch.error().kind()), "text/plain",
-                                          watch.error().message());
-        }
-        what.watch = *std::move(watch);
-        what.ended = [this, ns = target->path[1], name = target->path[2], id = instance->id] {
-          return has_ended(ns, name, id);
-        };
-        co_return co_await stream_log(socket, std::move(what));
-      }
+  Result<http::Response> log(const Target& target) {
+    KEELSON_TRY(auto instance, find_instance(target, target.flag("previous")));
+    if (target.flag("follow")) {
+      return follow(target, instance.log_path, instance.id);
     }
-    Result<std::string> body = target ? co_await answer(*target, post) : std::unexpected(target.error());
-    bool text = target && !target->path.empty() && (target->path[0] == "healthz" || target->path[0] == "containerLogs");
-    if (body) {
-      co_return co_await write_answer(*socket, http::status::ok, text ? "text/plain" : "application/json",
-                                      *std::move(body));
-    }
-    co_return co_await write_answer(*socket, status_of(body.error().kind()), "text/plain", body.error().message());
-  }
-
-  /// A client that went away is its own affair.
-  Task<> serve_quietly(std::shared_ptr<Socket> socket) {
-    if (auto done = co_await serve(std::move(socket)); !done) {
-      log::debug("admin API: {}", done.error().message());
-    }
-    co_return Result<>();
+    KEELSON_TRY(auto options, log_options(target));
+    KEELSON_TRY(auto body, read_log(instance.log_path, options));
+    return http::text(std::move(body));
   }
 };
 
@@ -335,22 +222,8 @@ ApiServer::ApiServer(Loop& loop, Agent& agent, cri::RuntimeClient& service)
 ApiServer::~ApiServer() = default;
 
 Task<> ApiServer::run(std::string socket_path) {
-  KEELSON_CO_DO(state_->listen(socket_path));
-  while (true) {
-    auto socket = std::make_shared<Socket>(state_->loop.io());
-    auto [error] = co_await state_->acceptor.async_accept(*socket, use_result);
-    if (error == asio::error::operation_aborted) {
-      state_->connections.cancel();
-      ::unlink(socket_path.c_str());
-      co_return fail(Kind::cancelled, "cancelled");
-    }
-    if (error) {
-      log::warning("admin API: accept: {}; trying again in 1 s", error.message());
-      KEELSON_CO_DO(co_await state_->loop.sleep(std::chrono::seconds(1)));
-      continue;
-    }
-    state_->connections.spawn("admin API", state_->serve_quietly(std::move(socket)));
-  }
+  KEELSON_CO_DO(state_->server.listen_unix(socket_path));
+  co_return co_await state_->server.run();
 }
 
 }  // namespace keelson::agent

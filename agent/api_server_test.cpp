@@ -13,7 +13,6 @@
 #include <fstream>
 #include <thread>
 
-#include "agent/api_target.h"
 #include "agent/container_log.h"
 #include "agent/small_world.h"
 #include "common/fd.h"
@@ -175,17 +174,6 @@ TEST(ContainerLog, OptionsAndParts) {
   EXPECT_EQ(tail_offset("a\nb\nc\n", 2), 2U);
   EXPECT_EQ(tail_offset("a\nb\nc\n", 9), 0U);
   EXPECT_EQ(tail_offset("a\nb\n", 0), 4U);
-}
-
-TEST(ApiTarget, IsTakenApart) {
-  auto target =
-      parse_target("/exec/default/w%20b/main?command=sh&command=-c&command=a%26b&tty=false&stdin=true").value();
-  EXPECT_EQ(target.path, (std::vector<std::string>{"exec", "default", "w b", "main"}));
-  EXPECT_EQ(target.all("command"), (std::vector<std::string>{"sh", "-c", "a&b"}));
-  EXPECT_FALSE(target.flag("tty"));
-  EXPECT_TRUE(target.flag("stdin"));
-  EXPECT_FALSE(parse_target("/a%2"));
-  EXPECT_FALSE(parse_target("/a%zz"));
 }
 
 }  // namespace

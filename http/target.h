@@ -9,9 +9,9 @@
 
 #include "common/result.h"
 
-namespace keelson::agent {
+namespace keelson::http {
 
-struct ApiTarget {
+struct Target {
   std::vector<std::string> path;  ///< Decoded segments.
   std::multimap<std::string, std::string> query;
 
@@ -21,6 +21,6 @@ struct ApiTarget {
 };
 
 /// Kind::invalid on a broken percent code.
-Result<ApiTarget> parse_target(std::string_view target);
+Result<Target> parse_target(std::string_view target);
 
-}  // namespace keelson::agent
+}  // namespace keelson::http

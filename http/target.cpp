@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Percent decoding and splitting.
-#include "agent/api_target.h"
+#include "http/target.h"
 
 #include <charconv>
 
-namespace keelson::agent {
+namespace keelson::http {
 
 namespace {
 
@@ -29,17 +29,17 @@ Result<std::string> decode(std::string_view text) {
 
 }  // namespace
 
-bool ApiTarget::flag(const std::string& key) const {
+bool Target::flag(const std::string& key) const {
   auto it = query.find(key);
   return it != query.end() && it->second != "false" && it->second != "0";
 }
 
-std::string ApiTarget::text(const std::string& key) const {
+std::string Target::text(const std::string& key) const {
   auto it = query.find(key);
   return it == query.end() ? "" : it->second;
 }
 
-std::vector<std::string> ApiTarget::all(const std::string& key) const {
+std::vector<std::string> Target::all(const std::string& key) const {
   std::vector<std::string> found;
   for (auto [it, end] = query.equal_range(key); it != end; ++it) {
     found.push_back(it->second);
@@ -47,8 +47,8 @@ std::vector<std::string> ApiTarget::all(const std::string& key) const {
   return found;
 }
 
-Result<ApiTarget> parse_target(std::string_view target) {
-  ApiTarget parsed;
+Result<Target> parse_target(std::string_view target) {
+  Target parsed;
   size_t question = target.find('?');
   std::string_view path = target.substr(0, question);
   std::string_view query = question == target.npos ? "" : target.substr(question + 1);
@@ -75,4 +75,4 @@ Result<ApiTarget> parse_target(std::string_view target) {
   return parsed;
 }
 
-}  // namespace keelson::agent
+}  // namespace keelson::http
