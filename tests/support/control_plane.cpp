@@ -57,20 +57,20 @@ std::string ControlPlane::write_kubeconfig(const std::string& name, const std::s
   auto path = home_ + "/" + name;
   std::ofstream(path) << fmt::format(R"(apiVersion: v1
 kind: Config
-clusters: [{{name: cluster, cluster: {{server: "https://127.0.0.1:6443", insecure-skip-tls-verify: true}}}}]
+clusters: [{{name: cluster, cluster: {{server: "{}", insecure-skip-tls-verify: true}}}}]
 users: [{{name: user, user: {{token: {}}}}}]
 contexts: [{{name: context, context: {{cluster: cluster, user: user}}}}]
 current-context: context
 )",
-                                     token);
+                                     kApiServer, token);
   return path;
 }
 
 void ControlPlane::start() {
-  write_kubeconfig("admin.conf", "admin-token");
+  write_kubeconfig("admin.conf", kAdminToken);
   write_kubeconfig("node.conf", "node-token");
   std::ofstream(home_ + "/tokens.csv") << fmt::format(
-      "admin-token,admin,1,system:masters\nnode-token,system:node:{},2,system:nodes\n", node_);
+      "{},admin,1,system:masters\nnode-token,system:node:{},2,system:nodes\n", kAdminToken, node_);
   auto key = home_ + "/service-account.key";
   ASSERT_EQ(run({"openssl", "genrsa", "-out", key, "2048"}).code, 0);
   etcd_ = Background({program_, "etcd", "--data-dir", home_ + "/etcd", "--unsafe-no-fsync", "--listen-client-urls",
@@ -79,7 +79,7 @@ void ControlPlane::start() {
                      home_ + "/etcd.log");
   api_server_ =
       Background({program_, "kube-apiserver", "--etcd-servers=http://127.0.0.1:2379",
-                  "--cert-dir=" + home_ + "/certificates", "--service-cluster-ip-range=10.96.0.0/16",
+                  "--cert-dir=" + home_ + "/certificates", "--service-cluster-ip-range=10.96.0.0/16,fd96::/108",
                   "--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file=" + key,
                   "--service-account-signing-key-file=" + key, "--token-auth-file=" + home_ + "/tokens.csv",
                   "--authorization-mode=Node,RBAC", "--bind-address=127.0.0.1", "--secure-port=6443",

@@ -9,6 +9,9 @@
 
 namespace keelson::testing {
 
+inline constexpr const char* kApiServer = "https://127.0.0.1:6443";
+inline constexpr const char* kAdminToken = "admin-token";
+
 /// The program that tests/peers/kubernetes.sh builds; empty if it has not been built.
 std::string kubernetes_program();
 
@@ -16,7 +19,8 @@ std::string kubernetes_program();
 /// its default route too: what programs take for the node's address. Reaches nothing else.
 void enter_node_network(const std::string& address);
 
-/// Users by static token: "admin" (system:masters), and per node "system:node:<name>", as the Node authorizer wants.
+/// Cluster IPs are 10.96.0.0/16 and fd96::/108. Users by static token: "admin" (system:masters), and per node
+/// "system:node:<name>", as the Node authorizer wants.
 class ControlPlane {
  public:
   /// Files in `home`, which exists. `node`: the one that may register.
