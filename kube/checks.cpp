@@ -230,6 +230,20 @@ void Checks::ip(const Path& path, std::string_view value) {
   }
 }
 
+void Checks::cidr(const Path& path, std::string_view value) {
+  const auto slash = value.find('/');
+  const std::string address(value.substr(0, slash));
+  const std::string bits(slash == std::string_view::npos ? "" : value.substr(slash + 1));
+  in6_addr parsed{};
+  const int most = ::inet_pton(AF_INET, address.c_str(), &parsed) == 1    ? 32
+                   : ::inet_pton(AF_INET6, address.c_str(), &parsed) == 1 ? 128
+                                                                          : -1;
+  const bool number = !bits.empty() && bits.size() <= 3 && bits.find_first_not_of("0123456789") == std::string::npos;
+  if (most < 0 || !number || std::stoi(bits) > most) {
+    invalid(path, value, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
+  }
+}
+
 void Checks::no_backsteps(const Path& path, std::string_view value) {
   const std::string framed = fmt::format("/{}/", value);
   if (framed.find("/../") != std::string::npos) {

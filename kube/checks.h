@@ -41,6 +41,7 @@ class Checks {
   void id(const Path& path, int64_t value);    ///< uid or gid: 0..2147483647.
   void mode(const Path& path, int64_t value);  ///< 0..0777.
   void ip(const Path& path, std::string_view value);
+  void cidr(const Path& path, std::string_view value);
   void no_backsteps(const Path& path, std::string_view value);     ///< No ".." part.
   void descending_path(const Path& path, std::string_view value);  ///< ... and relative.
   void data_key(const Path& path, std::string_view value);         ///< A key of a ConfigMap or Secret.

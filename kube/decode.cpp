@@ -72,6 +72,7 @@ void complete(Service& service) {
 void complete(EndpointSlice& slice) {
   default_endpoint_slice(slice);
 }
+void complete(Node&) {}
 FieldErrors check(const Pod& pod) {
   return validate_pod(pod);
 }
@@ -89,10 +90,15 @@ FieldErrors check(const EndpointSlice& slice) {
   return validate_endpoint_slice(slice);
 }
 
+FieldErrors check(const Node& node) {
+  return validate_node(node);
+}
+
 /// The kinds that a document may be of, by name, and where the API has them.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kKinds = {
+constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kKinds = {
     {{"ConfigMap", "v1"},
      {"EndpointSlice", "discovery.k8s.io/v1"},
+     {"Node", "v1"},
      {"Pod", "v1"},
      {"Secret", "v1"},
      {"Service", "v1"}}};
@@ -112,6 +118,8 @@ class ObjectDecoder {
       decode<Secret>();
     } else if (document_.kind == "EndpointSlice") {
       decode<EndpointSlice>();
+    } else if (document_.kind == "Node") {
+      decode<Node>();
     } else {
       decode<Service>();
     }
@@ -237,7 +245,9 @@ class FileDecoder {
       document.name = text_of(*metadata, "name");
       document.ns = text_of(*metadata, "namespace");
     }
-    if (document.ns.empty()) {
+    if (document.kind == "Node") {
+      document.ns.clear();  // Nodes have none
+    } else if (document.ns.empty()) {
       document.ns = "default";
     }
     if (document.kind.empty() || document.api_version.empty()) {
@@ -267,8 +277,8 @@ class FileDecoder {
         document.object.reset();
         document.errors.push_back(
             {document.file, document.line, 0, "metadata.name",
-             fmt::format("Duplicate value: {}: {} {}/{} is already at line {}", quoted(document.name), document.kind,
-                         document.ns, document.name, it->second)});
+             fmt::format("Duplicate value: {}: {} {}{}{} is already at line {}", quoted(document.name), document.kind,
+                         document.ns, document.ns.empty() ? "" : "/", document.name, it->second)});
       }
     }
   }

@@ -180,7 +180,7 @@ void default_endpoint_slice(EndpointSlice& slice) {
 }
 
 std::string full_name(const ObjectMeta& metadata) {
-  return metadata.ns + "/" + metadata.name;
+  return metadata.ns.empty() ? metadata.name : metadata.ns + "/" + metadata.name;
 }
 
 const Container* find_container(const PodSpec& spec, std::string_view name) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// API names of ConfigMap, Secret, Service, EndpointSlice and Event (see reader.h).
+// API names of ConfigMap, Secret, Service, EndpointSlice, Node and Event (see reader.h).
 #pragma once
 
 #include "kube/event.h"
@@ -97,6 +97,34 @@ void fields(auto& v, Of<EndpointSlice> auto& s) {
   v("addressType", s.address_type);
   v("endpoints", s.endpoints);
   v("ports", s.ports);
+}
+
+void fields(auto& v, Of<Taint> auto& t) {
+  v.always("key", t.key);
+  v("value", t.value);
+  v.always("effect", t.effect);
+  v("timeAdded", t.time_added);
+}
+
+void fields(auto& v, Of<NodeAddress> auto& a) {
+  v.always("type", a.type);
+  v.always("address", a.address);
+}
+
+void fields(auto& v, Of<Node> auto& n) {
+  v("metadata", n.metadata);
+  v.object("spec", [&](auto& spec) {
+    spec("podCIDRs", n.pod_cidrs);
+    spec.first_of("podCIDR", n.pod_cidrs);
+    spec("unschedulable", n.unschedulable);
+    spec("taints", n.taints);
+    spec.ignored({"providerID", "configSource", "externalID"});
+  });
+  v.object("status", [&](auto& status) {
+    status("addresses", n.addresses);
+    status.ignored({"allocatable", "capacity", "conditions", "config", "daemonEndpoints", "declaredFeatures",
+                    "features", "images", "nodeInfo", "phase", "runtimeHandlers", "volumesAttached", "volumesInUse"});
+  });
 }
 
 void fields(auto& v, Of<ObjectReference> auto& r) {

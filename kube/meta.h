@@ -51,6 +51,9 @@ struct ObjectMeta {
   bool operator==(const ObjectMeta&) const = default;
 };
 
+/// "default/frontend": how messages and maps name an object; the name alone for a kind without namespaces.
+std::string full_name(const ObjectMeta& metadata);
+
 /// A JSON subtree carried word for word (compact text) because no code here reads it, so that printing an object loses
 /// nothing. Empty: absent.
 struct RawJson {

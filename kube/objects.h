@@ -11,6 +11,7 @@
 
 #include "kube/endpoint_slice.h"
 #include "kube/meta.h"
+#include "kube/node.h"
 #include "kube/service.h"
 
 namespace keelson::kube {

@@ -114,9 +114,6 @@ struct Pod {
 /// Idempotent.
 void default_pod(Pod& pod);
 
-/// "default/frontend": how messages name an object.
-std::string full_name(const ObjectMeta& metadata);
-
 /// The container of this name, init containers included; nullptr if there is none. Valid as long as the pod is
 /// unchanged.
 const Container* find_container(const PodSpec& spec, std::string_view name);

@@ -152,6 +152,14 @@ class Reader {
       field = std::move(other);
     }
   }
+  /// An older field with the first of a list: counts if the list, read before, is empty. Written as the API does: both.
+  void first_of(std::string_view name, std::vector<std::string>& list) {
+    std::string first;
+    (*this)(name, first);
+    if (list.empty() && !first.empty()) {
+      list.push_back(std::move(first));
+    }
+  }
   /// Fields that exist and that nothing here needs.
   void ignored(std::initializer_list<std::string_view> names) { known_.insert(known_.end(), names); }
   /// Fields that exist and that this node cannot honour: the first present one's name is kept.

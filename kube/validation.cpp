@@ -143,7 +143,9 @@ void check_meta(Checks& checks, const ObjectMeta& metadata, const Path& path) {
   if (metadata.name.empty()) {
     checks.required(path / "name", "name or generateName is required");
   }
-  checks.dns_label(path / "namespace", metadata.ns);
+  if (!metadata.ns.empty()) {  // of a kind that has namespaces it never is, after defaulting
+    checks.dns_label(path / "namespace", metadata.ns);
+  }
   // Folders and cgroups are named by it: it must be one plain name.
   bool plain = metadata.uid.size() <= 63 &&
                std::ranges::all_of(metadata.uid, [](unsigned char c) { return std::isalnum(c) != 0 || c == '-'; });

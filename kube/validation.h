@@ -31,5 +31,7 @@ FieldErrors validate_secret(const Secret& secret);
 /// The fields that routing reads: ports, addresses, ranges, affinity.
 FieldErrors validate_service(const Service& service);
 FieldErrors validate_endpoint_slice(const EndpointSlice& slice);
+/// Names, pod ranges (one a family at most), taints, no namespace.
+FieldErrors validate_node(const Node& node);
 
 }  // namespace keelson::kube

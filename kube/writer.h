@@ -116,6 +116,11 @@ class Writer {
   }
   void write_only(std::string_view, const StringMap&) {}
   void deprecated(std::string_view name, const std::string& field) { (*this)(name, field); }
+  void first_of(std::string_view name, const std::vector<std::string>& list) {
+    if (!list.empty()) {
+      always(name, list.front());
+    }
+  }
   void ignored(std::initializer_list<std::string_view>) {}
   void unsupported(std::initializer_list<std::string_view>, const std::string&) {}
 

@@ -108,6 +108,7 @@ struct Collect {
   void put(const Secret& object) { state.secrets.emplace(name_of(object.metadata), object); }
   void put(const Service& object) { state.services.emplace(name_of(object.metadata), object); }
   void put(const EndpointSlice& object) { state.endpoint_slices.emplace(name_of(object.metadata), object); }
+  void put(const Node& object) { state.nodes.emplace(name_of(object.metadata), object); }
 };
 
 Result<std::vector<std::string>> list_names(const std::string& path) {

@@ -39,6 +39,7 @@ struct DesiredState {
   std::map<std::string, Secret> secrets;
   std::map<std::string, Service> services;
   std::map<std::string, EndpointSlice> endpoint_slices;
+  std::map<std::string, Node> nodes;  ///< By name alone.
   std::vector<SourceProblem> problems;
 };
 
