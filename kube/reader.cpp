@@ -152,6 +152,17 @@ void read_base64(const Value& value, const Path& path, StringMap& field, Finding
   }
 }
 
+void read_base64(const Value& value, const Path& path, std::string& field, Findings& findings) {
+  if (!expect(value, Type::string, "a string", path, findings)) {
+    return;
+  }
+  auto bytes = decode_base64(value.text);
+  if (!bytes) {
+    return add(value, path, "not valid base64", findings);
+  }
+  field = *std::move(bytes);
+}
+
 void warn_unknown(const Value& map, const std::vector<std::string_view>& known, const Path& path, Findings& findings) {
   for (const Member& member : map.members) {
     if (std::ranges::find(known, member.key) != known.end()) {

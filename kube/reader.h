@@ -51,6 +51,8 @@ void read_value(const Value& value, const Path& path, IntOrString& field, Findin
 void read_value(const Value& value, const Path& path, RawJson& field, Findings& findings);
 /// A map of strings whose values are base64.
 void read_base64(const Value& value, const Path& path, StringMap& field, Findings& findings);
+/// Bytes as base64.
+void read_base64(const Value& value, const Path& path, std::string& field, Findings& findings);
 /// Says "expected <what>, got a string" unless the value is of this type. False also for null, silently.
 bool expect(const Value& value, Value::Type type, std::string_view what, const Path& path, Findings& findings);
 /// Warns about members that are not in `known`, naming the nearest one that is.
@@ -132,6 +134,11 @@ class Reader {
     }
   }
   void base64(std::string_view name, StringMap& field) {
+    if (const Value* value = take(name)) {
+      read_base64(*value, path_ / name, field, findings_);
+    }
+  }
+  void base64(std::string_view name, std::string& field) {
     if (const Value* value = take(name)) {
       read_base64(*value, path_ / name, field, findings_);
     }

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// All objects of a kind as they are at the API server, and each change of them: list, watch, and all that goes wrong.
+//
+// A Watch lists once (the first time from the server's cache, in pages), then watches from the version that the list
+// had. What follows from what happens:
+// - the watch ends, or its connection breaks: it goes on from the last version seen, bookmarks included;
+// - 410 Gone, as an answer, as an event, or in the middle of the pages: it lists again;
+// - anything else: it waits 0.8 s, then twice as long each time up to 30 s, each wait stretched by up to as much again
+//   at random (as client-go's reflector); never less than Retry-After says.
+// Nothing of this takes objects away from the consumer: while the API is away it keeps what it has, and the next list
+// comes as a whole.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/loop.h"
+#include "kube/client/client.h"
+#include "kube/json_stream.h"
+
+namespace keelson::kube {
+
+struct WatchOptions {
+  std::string ns;                    ///< Of this namespace only; empty: of all.
+  std::string label_selector;        ///< As in the API: "!service.kubernetes.io/headless".
+  std::string field_selector;        ///< "metadata.name=node-1".
+  AnnotationNames annotations = {};  ///< All others are dropped.
+  int page_size = 500;
+  uint64_t seed = 0;                         ///< Of the waits; 0: a random one.
+  std::chrono::seconds answer_deadline{60};  ///< For an answer to begin, and for each part of a list.
+};
+
+/// What changed since the last batch, at most one entry for an object.
+template <class T>
+struct Changes {
+  std::vector<T> changed;            ///< New, or with another content.
+  std::vector<std::string> removed;  ///< full_name()s: "namespace/name".
+};
+
+/// Who is told. All are called on the loop's thread, from the watch's coroutine; they may not destroy the watch.
+template <class T>
+struct WatchConsumer {
+  /// These are all there are, sorted by full_name(): replaces whatever was known before.
+  std::function<void(std::vector<T>)> synced;
+  /// What one read from the network held; at once, nothing is held back.
+  std::function<void(Changes<T>)> changed;
+  /// Listing or watching failed, and is tried again after `wait`. Called each time; the text says what to do where
+  /// something can be done (403: the rule that is missing). May be left out.
+  std::function<void(const Error&, Duration wait)> failed;
+  /// An object that does not decode is passed over. May be left out.
+  std::function<void(const LeftOut&)> left_out;
+};
+
+/// For Service, EndpointSlice and Node. All calls on the client's loop.
+template <class T>
+class Watch {
+ public:
+  /// `client` outlives it.
+  Watch(Client& client, WatchOptions options, WatchConsumer<T> consumer);
+  ~Watch();
+
+  /// Runs until it is cancelled (Kind::cancelled); nothing else ends it. Once.
+  Task<> run();
+  /// It lists, or watches, without an error since.
+  bool healthy() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+extern template class Watch<Service>;
+extern template class Watch<EndpointSlice>;
+extern template class Watch<Node>;
+
+}  // namespace keelson::kube
