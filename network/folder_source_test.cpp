@@ -28,7 +28,7 @@ class FolderSourceTest : public ::testing::Test {
 
   // What the source told until it has told `count` batches, a line each.
   std::string told(size_t count) {
-    source_ = folder_source(loop_, folder_);
+    source_ = folder_source(loop_, folder_, "here");
     tasks_.spawn("source", source_->run([this, count](ObjectBatch batch) {
       text_ += batch.synced ? "synced" : "not synced";
       for (const auto& service : batch.objects.services) {
@@ -64,7 +64,7 @@ class FolderSourceTest : public ::testing::Test {
   size_t steps_ = 0;
   std::vector<std::function<void()>> next_;
   Loop loop_{real_clock(), "test"};
-  std::unique_ptr<ObjectSource> source_;
+  std::unique_ptr<LocalSource> source_;
   TaskGroup tasks_{loop_};
 };
 
@@ -78,6 +78,17 @@ TEST_F(FolderSourceTest, ABadDocumentChangesNothing) {
   write(std::string(kWeb) + "---\n" + kSlice);
   next_.emplace_back([this] { write(std::string(kWeb) + "---\nkind: ["); });
   EXPECT_EQ(told(2), "synced +web +web-1\nsynced\n");
+}
+
+TEST_F(FolderSourceTest, PodsMakeTheSlicesOfAServiceThatSelectsThem) {
+  write("apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {clusterIP: 10.0.0.1, selector: {app: web}, ports: "
+        "[{port: 80}]}\n");
+  kube::Pod pod;
+  pod.metadata = {.name = "web-0", .ns = "default", .labels = {{"app", "web"}}};
+  pod.status.pod_ips = {"10.1.0.1"};
+  next_.emplace_back([this, pod] { source_->pod_changed(pod, false); });
+  next_.emplace_back([this, pod] { source_->pod_changed(pod, true); });
+  EXPECT_EQ(told(3), "synced +web\nsynced +web-ipv4-1\nsynced -default/web-ipv4-1\n");
 }
 
 }  // namespace

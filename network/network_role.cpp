@@ -20,13 +20,25 @@ class Role : public NetworkRole {
 
   Result<> begin() {
     KEELSON_TRY(router_, Router::open(loop_, options_.router));
-    source_ = folder_source(loop_, options_.manifest_dir);
+    if (options_.api) {
+      KEELSON_TRY(source_, api_source(loop_, *options_.api));
+    } else {
+      auto local = folder_source(loop_, options_.manifest_dir, options_.router.node_name);
+      local_ = local.get();
+      source_ = std::move(local);
+    }
     thread_ = std::jthread([this] {
       tasks_.spawn("links", router_->run());
       tasks_.spawn("source", source_->run([this](ObjectBatch batch) { router_->take(std::move(batch)); }));
       loop_.run();
     });
     return {};
+  }
+
+  void pod_changed(kube::Pod pod, bool gone) override {
+    if (local_) {
+      loop_.post([this, pod = std::move(pod), gone]() mutable { local_->pod_changed(std::move(pod), gone); });
+    }
   }
 
   bool stop() override {
@@ -53,6 +65,7 @@ class Role : public NetworkRole {
   Loop loop_{real_clock(), "kl-network"};
   std::unique_ptr<Router> router_;
   std::unique_ptr<ObjectSource> source_;
+  LocalSource* local_ = nullptr;  // source_, if it is one
   TaskGroup tasks_{loop_};
   TaskGroup stopping_{loop_};
   std::jthread thread_;

@@ -34,10 +34,18 @@ class KernelRouter : public Router {
   void take(ObjectBatch batch) override {
     auto started = loop_.clock().steady();
     auto delta = translator_.apply(std::move(batch.objects));
+    bool moved = nodes_.apply(batch.nodes);
+    if (moved) {
+      // Whatever these change of the first delta's services, their values are the newer ones.
+      auto more = translator_.set_options(with_nodes(translator_.options()));
+      std::erase_if(delta.changed, [&](const auto& entry) { return more.changed.contains(entry.first); });
+      delta.changed.merge(more.changed);
+      delta.removed.insert(delta.removed.end(), more.removed.begin(), more.removed.end());
+    }
     if (!batch.synced) {
       return;
     }
-    synced_ ? write(std::move(delta), started, false) : adopt(started);
+    synced_ ? write(std::move(delta), started, moved) : adopt(started);
   }
 
   Task<> run() override {
@@ -53,6 +61,7 @@ class KernelRouter : public Router {
   const dataplane::Translator& translator() const override { return translator_; }
   const ebpf::Tables& tables() const override { return tables_; }
   const ebpf::Programs& programs() const override { return programs_; }
+  const NodeTable& nodes() const override { return nodes_; }
 
   /// What is known of the node itself: its addresses, and from them what the programs are told. Returns what they
   /// change.
@@ -69,10 +78,17 @@ class KernelRouter : public Router {
     KEELSON_DO(programs_.configure(settings));
     auto next = translator_.options();
     next.node_port_addresses = node_port_addresses(options_.node_ports, own);
-    return translator_.set_options(std::move(next));
+    return translator_.set_options(with_nodes(std::move(next)));
   }
 
  private:
+  /// What Nodes tell; what the configuration says stands above it.
+  dataplane::TranslateOptions with_nodes(dataplane::TranslateOptions next) const {
+    const auto* own = nodes_.find(options_.node_name);
+    next.zone = !options_.zone.empty() || !own ? options_.zone : own->zone;
+    return next;
+  }
+
   /// The first time: everything, over what a daemon before has left.
   void adopt(SteadyTime started) {
     auto errors = tables_.adopt(translator_.model(), started);
@@ -149,6 +165,7 @@ class KernelRouter : public Router {
   Netlink netlink_;
   std::unique_ptr<LinkWatch> watch_;
   dataplane::Translator translator_;
+  NodeTable nodes_;
   bool synced_ = false;
   bool failed_ = false;
   std::function<void(const SyncReport&)> listener_ = [](const SyncReport&) {};

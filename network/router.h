@@ -18,6 +18,7 @@
 #include "ebpf/node_links.h"
 #include "ebpf/programs.h"
 #include "network/node_addresses.h"
+#include "network/node_table.h"
 #include "network/object_source.h"
 
 namespace keelson::network {
@@ -28,7 +29,7 @@ struct RouterOptions {
   std::string socket_cgroup;  ///< Sockets of processes in it are translated; empty: the root of cgroup v2.
   ebpf::LinkRules links;
   NodePortRules node_ports;
-  std::string zone;  ///< For topology hints.
+  std::string zone;  ///< For topology hints; empty: as the Node's label says.
   bool masquerade_all = false;
 };
 
@@ -59,6 +60,7 @@ class Router {
   virtual const dataplane::Translator& translator() const = 0;
   virtual const ebpf::Tables& tables() const = 0;
   virtual const ebpf::Programs& programs() const = 0;
+  virtual const NodeTable& nodes() const = 0;
 };
 
 }  // namespace keelson::network

@@ -25,6 +25,7 @@ struct NodeConfig {
   std::string root = "/var/lib/keelson";
   std::string run = "/run/keelson";
   std::string manifest_dir;
+  std::string kubeconfig;  ///< "in-cluster": that of a pod
   std::string node_name;   ///< empty: the host name
   std::string cri_socket;  ///< empty: <run>/cri.sock; with role runtime served there, otherwise only spoken to
   std::string shim;        ///< empty: keelson-shim beside the keelson binary

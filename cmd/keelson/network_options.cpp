@@ -6,6 +6,11 @@ namespace keelson::cli {
 Result<network::NetworkOptions> network_options(const NodeConfig& config, const std::string& node_name) {
   network::NetworkOptions options;
   options.manifest_dir = config.manifest_dir;
+  if (!config.kubeconfig.empty()) {
+    options.api = {.kubeconfig = config.kubeconfig == "in-cluster" ? "" : config.kubeconfig,
+                   .node_name = node_name,
+                   .servers_file = config.root + "/api-servers"};
+  }
   options.remove_on_exit = config.remove_services_on_exit;
   auto& router = options.router;
   router.node_name = node_name;

@@ -174,7 +174,11 @@ class AgentRole {
         api_(loop_, agent_, *service_),
         tasks_(loop_) {}
 
-  void start() {
+  /// `pod_changed` is told each change of a pod's status, on the agent's thread; may be empty.
+  void start(std::function<void(const kube::Pod&, bool gone)> pod_changed) {
+    if (pod_changed) {
+      agent_.on_status(std::move(pod_changed));
+    }
     thread_ = std::jthread([this] {
       agent_.on_objects([this](const kube::DesiredState& state) { configs_.objects_changed(state); });
       tasks_.spawn("agent", run());
@@ -278,17 +282,19 @@ Result<int> run_node(const NodeConfig& given) {
     log::info("runtime serves CRI on {}", cri_socket(config));
   }
   load_archives_now(config);
-  std::unique_ptr<AgentRole> agent;
-  if (has_role(config, "agent")) {
-    agent = std::make_unique<AgentRole>(config, primary_addresses());
-    agent->start();
-    log::info("agent runs the pods of {}", config.manifest_dir.empty() ? "no folder" : config.manifest_dir);
-  }
+  // Before pods: services are in force when their first process runs.
   std::unique_ptr<network::NetworkRole> network;
   if (has_role(config, "network")) {
     auto node_name = config.node_name.empty() ? host_name() : config.node_name;
     KEELSON_TRY(auto options, network_options(config, node_name));
     KEELSON_TRY(network, network::NetworkRole::start(std::move(options)).context("start the network"));
+  }
+  std::unique_ptr<AgentRole> agent;
+  if (has_role(config, "agent")) {
+    agent = std::make_unique<AgentRole>(config, primary_addresses());
+    agent->start(network ? [&network](const kube::Pod& pod, bool gone) { network->pod_changed(pod, gone); }
+                         : std::function<void(const kube::Pod&, bool)>());
+    log::info("agent runs the pods of {}", config.manifest_dir.empty() ? "no folder" : config.manifest_dir);
   }
   if (auto released = release_startup_memory(); !released) {
     log::warning("memory of the start is kept: {}", released.error().message());

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <boost/asio/experimental/awaitable_operators.hpp>
+
+#include "common/log.h"
+#include "kube/client/watch.h"
+#include "network/object_source.h"
+
+namespace keelson::network {
+namespace {
+
+// As kube-proxy asks: what another proxy serves, and what nobody does, does not even come over the wire.
+constexpr const char* kOurs = "!service.kubernetes.io/headless,!service.kubernetes.io/service-proxy-name";
+constexpr const char* kChangeTime = "endpoints.kubernetes.io/last-change-trigger-time";
+
+class Api : public ObjectSource {
+ public:
+  Api(Loop& loop, kube::ClusterAccess access, ApiSourceOptions options)
+      : options_(std::move(options)),
+        client_(loop, std::move(access)),
+        services_(client_, {.label_selector = kOurs}, services_consumer()),
+        slices_(client_, {.label_selector = kOurs, .annotations = {kChangeTime}}, slices_consumer()),
+        nodes_(client_, {.field_selector = options_.all_nodes ? "" : "metadata.name=" + options_.node_name},
+               nodes_consumer()) {}
+
+  Task<> run(std::function<void(ObjectBatch)> take) override {
+    take_ = std::move(take);
+    using namespace asio::experimental::awaitable_operators;
+    auto ended = co_await (services_.run() || slices_.run() || nodes_.run());
+    KEELSON_CO_DO(co_await client_.close());
+    co_return std::visit([](auto& result) { return std::move(result); }, ended);
+  }
+
+  std::string trouble() const override {
+    return services_.healthy() && slices_.healthy() && nodes_.healthy() ? "" : trouble_;
+  }
+
+ private:
+  enum Kinds { kServices = 1, kSlices = 2, kNodes = 4, kAll = 7 };
+
+  void tell(ObjectBatch batch) {
+    batch.synced = told_ == kAll;
+    take_(std::move(batch));
+  }
+  /// One line when it begins, not one for each attempt; how often it is tried is for those who debug.
+  void failed(const char* what, const Error& error, Duration wait) {
+    auto text = fmt::format("{}: {}", what, error.message());
+    if (trouble() != text) {
+      log::warning("{}; what was known stays in force, trying again", text);
+    }
+    log::debug("{}: again in {} ms", what, wait / std::chrono::milliseconds(1));
+    trouble_ = std::move(text);
+  }
+
+  kube::WatchConsumer<kube::Service> services_consumer() {
+    return {.synced =
+                [this](std::vector<kube::Service> all) {
+                  told_ |= kServices;
+                  tell({.objects = {.services = std::move(all), .all_services = true}});
+                },
+            .changed =
+                [this](kube::Changes<kube::Service> changes) {
+                  tell({.objects = {.services = std::move(changes.changed),
+                                    .removed_services = std::move(changes.removed)}});
+                },
+            .failed = [this](const Error& error, Duration wait) { failed("watch services", error, wait); },
+            .left_out = [](const kube::LeftOut& what) { log::warning("service left out: {}", what); }};
+  }
+
+  kube::WatchConsumer<kube::EndpointSlice> slices_consumer() {
+    return {.synced =
+                [this](std::vector<kube::EndpointSlice> all) {
+                  told_ |= kSlices;
+                  tell({.objects = {.slices = std::move(all), .all_slices = true}});
+                },
+            .changed =
+                [this](kube::Changes<kube::EndpointSlice> changes) {
+                  tell({.objects = {.slices = std::move(changes.changed), .removed_slices = std::move(changes.removed)}});
+                },
+            .failed = [this](const Error& error, Duration wait) { failed("watch endpoint slices", error, wait); },
+            .left_out = [](const kube::LeftOut& what) { log::warning("endpoint slice left out: {}", what); }};
+  }
+
+  kube::WatchConsumer<kube::Node> nodes_consumer() {
+    return {.synced =
+                [this](std::vector<kube::Node> all) {
+                  told_ |= kNodes;
+                  tell({.nodes = {.changed = std::move(all), .removed = {}, .all = true}});
+                },
+            .changed =
+                [this](kube::Changes<kube::Node> changes) {
+                  tell({.nodes = {.changed = std::move(changes.changed), .removed = std::move(changes.removed)}});
+                },
+            .failed = [this](const Error& error, Duration wait) { failed("watch nodes", error, wait); },
+            .left_out = [](const kube::LeftOut& what) { log::warning("node left out: {}", what); }};
+  }
+
+  ApiSourceOptions options_;
+  kube::Client client_;
+  std::function<void(ObjectBatch)> take_;
+  int told_ = 0;
+  std::string trouble_ = "not asked yet";
+  kube::Watch<kube::Service> services_;
+  kube::Watch<kube::EndpointSlice> slices_;
+  kube::Watch<kube::Node> nodes_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ObjectSource>> api_source(Loop& loop, ApiSourceOptions options) {
+  auto access = options.kubeconfig.empty() ? kube::in_cluster_access() : kube::load_kubeconfig(options.kubeconfig);
+  if (!access) {
+    return std::unexpected(access.error());
+  }
+  return std::make_unique<Api>(loop, *std::move(access), std::move(options));
+}
+
+}  // namespace keelson::network
