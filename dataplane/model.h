@@ -28,6 +28,7 @@ struct Backend {
   uint16_t port = 0;
   bool local = false;   ///< Runs on this node.
   bool serving = true;  ///< Ready, or terminating and still answering. Only then it may take new flows.
+  Address node{};       ///< Of the node it runs on, in the backend's family; unspecified: not known.
   auto operator<=>(const Backend&) const = default;
 };
 
@@ -68,6 +69,12 @@ struct Frontend {
 
 enum class Algorithm : uint8_t { random, maglev };
 
+/// How a flow from outside reaches a backend of another node, where Use::masquerade says that the reply must come back.
+enum class Forwarding : uint8_t {
+  snat,  ///< Masqueraded: the reply passes this node.
+  dsr    ///< Wrapped, to Backend::node, which answers the client itself and sees its address. SNAT where it is unknown.
+};
+
 struct Service {
   Protocol protocol = Protocol::tcp;
   /// In order of (kind, address, port).
@@ -82,6 +89,7 @@ struct Service {
   uint32_t affinity_seconds =
       0;  ///< A client stays with its backend for so long after its last new flow. 0: no affinity.
   Algorithm algorithm = Algorithm::random;
+  Forwarding forwarding = Forwarding::snat;
   bool operator==(const Service&) const = default;
 };
 

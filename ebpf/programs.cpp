@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ebpf/programs.h"
 
+#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
@@ -11,9 +12,12 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <filesystem>
+#include <set>
 
 #include "common/log.h"
+#include "ebpf/batch.h"
 #include "ebpf/services.skel.h"
 
 namespace keelson::ebpf {
@@ -237,6 +241,7 @@ Result<> Programs::configure(const NodeSettings& settings) {
   config.flags =
       (settings.tcp_sockets ? KL_CONFIG_TCP_SOCKET : 0u) | (settings.udp_sockets ? KL_CONFIG_UDP_SOCKET : 0u) |
       (settings.drop_events ? KL_CONFIG_DROP_EVENTS : 0u) | (settings.flow_events ? KL_CONFIG_FLOW_EVENTS : 0u);
+  config.tunnel_port = htons(settings.tunnel_port);
   config.events_per_second = settings.events_per_second;
   config.hash_seed = object_->skeleton->rodata->hash_seed;
   // As nf_conntrack with kube-proxy's settings: 24 h for an open connection, a minute for one that opens, two that
@@ -250,7 +255,27 @@ Result<> Programs::configure(const NodeSettings& settings) {
   if (bpf_map_update_elem(map("config"), &row, &config, BPF_ANY) != 0) {
     return fail_errno(errno, "write the configuration map");
   }
-  return {};
+  return write_nodes(settings.nodes);
+}
+
+Result<> Programs::write_nodes(const std::vector<dataplane::Address>& nodes) {
+  std::set<dataplane::Address> wanted(nodes.begin(), nodes.end());
+  std::vector<kl_addr> gone;
+  KEELSON_DO(for_each_row(map("nodes"), sizeof(kl_addr), sizeof(uint32_t), [&](const void* key, const void*) {
+    kl_addr address;
+    std::memcpy(&address, key, sizeof address);
+    if (!wanted.contains(from_kl(address))) {
+      gone.push_back(address);
+    }
+  }));
+  const uint32_t known = 1;
+  for (const auto& node : wanted) {
+    auto key = to_kl(node);
+    if (bpf_map_update_elem(map("nodes"), &key, &known, BPF_ANY) != 0) {
+      return fail_errno(errno, "node {}", node.to_string());
+    }
+  }
+  return delete_batch(map("nodes"), gone.data(), sizeof(kl_addr), gone.size()).context("nodes");
 }
 
 // Replaces the program behind a pinned link, or makes the link.

@@ -42,7 +42,10 @@ struct NodeSettings {
   /// Source ports of masqueraded flows: none that the node's own sockets take (net.ipv4.ip_local_port_range).
   uint16_t nat_port_first = 1024;
   uint16_t nat_port_count = 28976;
-  bool tcp_sockets = true;  ///< Translate at connect().
+  /// Other nodes' addresses, of both families, as Backend::node has them: who may send wrapped packets to this one.
+  std::vector<dataplane::Address> nodes;
+  uint16_t tunnel_port = 6081;  ///< Geneve; the same on all nodes.
+  bool tcp_sockets = true;      ///< Translate at connect().
   bool udp_sockets = true;
   bool drop_events = false;           ///< Tell FlowEvents of what is dropped or rejected,
   bool flow_events = false;           ///< and of flows that begin;
@@ -87,6 +90,7 @@ class Programs {
  private:
   struct Object;
   explicit Programs(std::unique_ptr<Object> object);
+  Result<> write_nodes(const std::vector<dataplane::Address>& nodes);
   Result<> attach(const std::string& pin, const char* program, int target, int attach_type, uint32_t flags);
   std::unique_ptr<Object> object_;
 };

@@ -52,6 +52,12 @@ uint16_t flags_of(const dataplane::Backend& backend) {
   return static_cast<uint16_t>((backend.serving ? KL_BACKEND_SERVING : 0) | (backend.local ? KL_BACKEND_ON_NODE : 0));
 }
 
+// Zero where it cannot be wrapped for: the outer packet is of the family of the inner.
+kl_addr node_of(const dataplane::Backend& backend) {
+  bool usable = !backend.node.is_unspecified() && backend.node.family() == backend.address.family();
+  return usable ? ebpf::to_kl(backend.node) : kl_addr{};
+}
+
 // IPv4 addresses are 96 bits further in.
 kl_range_key range_key(uint32_t ranges, const dataplane::Prefix& prefix) {
   uint32_t bits = 32u + prefix.length + (prefix.address.is_v4() ? 96u : 0u);
@@ -115,6 +121,7 @@ Result<> Tables::take_backends(Record& next, const OldNames& old, std::vector<ui
       auto& row = backends_[KL_BACKEND_ROW(known->second)];
       store<__u32>(row.service, next.row);
       store(row.flags, flags_of(backend));
+      row.node = node_of(backend);
       continue;
     }
     auto free = backend_rows_.take(1, now);
@@ -127,6 +134,7 @@ Result<> Tables::take_backends(Record& next, const OldNames& old, std::vector<ui
     row.port = htons(backend.port);
     row.flags = flags_of(backend);
     row.service = next.row;
+    row.node = node_of(backend);
     // A name is never 0, not even of row 0; generation 0 is skipped so that a fresh map's rows differ from it, too.
     row.generation = row.generation % 255 + 1;
     uint32_t name = KL_BACKEND_NAME(*free, row.generation);
@@ -245,7 +253,8 @@ Result<> Tables::upsert(const ServiceKey& key, const Service& service, Batch& ba
 
   auto& row = services_[next.row];
   row.affinity_seconds = service.affinity_seconds;
-  row.flags = service.algorithm == dataplane::Algorithm::maglev ? KL_SERVICE_MAGLEV : 0;
+  row.flags = (service.algorithm == dataplane::Algorithm::maglev ? KL_SERVICE_MAGLEV : 0u) |
+              (service.forwarding == dataplane::Forwarding::dsr ? KL_SERVICE_DSR : 0u);
   for (int pool : {KL_CLUSTER, KL_LOCAL}) {
     store<__u64>(row.pool[pool], next.pools[pool]);
   }

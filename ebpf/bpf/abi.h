@@ -55,7 +55,7 @@ struct kl_frontend {
 #define KL_POOL_BASE(pool) ((__u32)((pool) >> 32))
 #define KL_POOL_COUNT(pool) ((__u32)(pool))
 
-enum kl_service_flags { KL_SERVICE_MAGLEV = 1 };
+enum kl_service_flags { KL_SERVICE_MAGLEV = 1, KL_SERVICE_DSR = 2 };
 
 struct kl_service {
   __u64 pool[2];          /* by KL_CLUSTER, KL_LOCAL; count 0: nobody */
@@ -81,9 +81,10 @@ struct kl_backend {
   struct kl_addr address;
   __be16 port;
   __u16 flags;
-  __u32 name;       /* KL_BACKEND_NAME of this row; 0: free. Written last when taken, first when freed */
-  __u32 service;    /* row of services it belongs to */
-  __u32 generation; /* of its latest name; stays when the row is freed */
+  __u32 name;          /* KL_BACKEND_NAME of this row; 0: free. Written last when taken, first when freed */
+  __u32 service;       /* row of services it belongs to */
+  __u32 generation;    /* of its latest name; stays when the row is freed */
+  struct kl_addr node; /* it runs on; zero: not known */
 };
 
 /* -- affinity: LRU_HASH ------------------------------------------------------------------------------------------- */
@@ -114,6 +115,8 @@ struct kl_config {
   __u32 flags;
   __u32 hash_seed;         /* that rows of the connection tables are placed by, and backends chosen */
   __u32 events_per_second; /* told by each CPU at most */
+  __be16 tunnel_port;      /* of Geneve, both ends */
+  __u16 zero[3];
   /* Idle time after which a row is no longer there, in kl_time: by protocol (0: UDP and SCTP, 1: TCP), then
    * kl_ct_state. */
   __u32 timeout[2][4];
@@ -135,8 +138,9 @@ enum kl_ct_state { KL_CT_NEW, KL_CT_ESTABLISHED, KL_CT_CLOSING };
 enum kl_ct_flags {
   KL_CT_REPLY = 1, /* from the backend to the client */
   KL_CT_MASQUERADED = 2,
-  KL_CT_PEER = 4, /* oif is the node's end of a pod's link: hand the packet to its peer */
-  KL_CT_NODE = 8  /* one end is this node itself: leave the rest to its stack */
+  KL_CT_PEER = 4,   /* oif is the node's end of a pod's link: hand the packet to its peer */
+  KL_CT_NODE = 8,   /* one end is this node itself: leave the rest to its stack */
+  KL_CT_TUNNEL = 16 /* to the endpoint `to_dst` by its node, which is `to_src`; nothing is rewritten, and no twin */
 };
 
 struct kl_ct_rest {
@@ -212,13 +216,16 @@ struct kl_peer {
   __u32 backend; /* name */
 };
 
+/* -- nodes: HASH, kl_addr -> __u32: who may send to the tunnel's end ------------------------------------------------
+ */
+
 /* -- links: HASH, ifindex -> kl_link_kind -------------------------------------------------------------------------- */
 enum kl_link_kind { KL_LINK_UPLINK = 1, KL_LINK_POD = 2 };
 
 #ifndef __bpf__
 #ifdef __cplusplus
 static_assert(sizeof(kl_frontend_key) == 20 && sizeof(kl_frontend) == 16 && sizeof(kl_service) == 32 &&
-              sizeof(kl_backend) == 32);
+              sizeof(kl_backend) == 48);
 static_assert(sizeof(kl_ct_rest) == 32 && sizeof(kl_ct4) == 60 && sizeof(kl_ct6) == 108);
 static_assert(sizeof(kl_event) == 112 && offsetof(kl_event, counter) == 88);
 static_assert(sizeof(kl_ct4_bucket) == 256 && sizeof(kl_ct6_bucket) == 448);

@@ -15,6 +15,7 @@ enum choice_result {
 
 struct choice {
   struct kl_addr address;
+  struct kl_addr node; /* that the flow is to be wrapped for; zero: it is not */
   __be16 port;
   __u16 flags; /* kl_backend_flags */
   __u32 backend;
@@ -140,6 +141,11 @@ KL_INLINE int choose(const struct kl_flow* flow, const struct kl_addr* client, e
   choice->flags = backend->flags;
   choice->backend = name;
   choice->masquerade = use & KL_USE_MASQUERADE;
+  if (!at_socket) {
+    int wrapped = (service->flags & KL_SERVICE_DSR) && from == KL_FROM_OUTSIDE && choice->masquerade &&
+                  !(backend->flags & KL_BACKEND_ON_NODE);
+    choice->node = wrapped ? backend->node : (struct kl_addr){};
+  }
   service->new_flows++;
   return CHOICE_FORWARD;
 }

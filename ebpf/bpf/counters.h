@@ -28,7 +28,10 @@
   X(KL_DROP_SCTP_PORT, KL_DROPS, "sctp_port", "SCTP to an endpoint on another port than the service's")           \
   X(KL_TOO_BIG, KL_REJECTS, "packet_too_big", "larger than the way's MTU: its sender was told")                   \
   X(KL_DROP_UNANSWERED, KL_DROPS, "unanswered", "no ICMP error may answer such a packet")                         \
-  X(KL_EVENTS_LOST, KL_COUNTS, "events_lost", "an event was not told: over the rate, or nobody reads")
+  X(KL_EVENTS_LOST, KL_COUNTS, "events_lost", "an event was not told: over the rate, or nobody reads")            \
+  X(KL_WRAPPED, KL_COUNTS, "wrapped", "a packet was sent to the node of its endpoint")                            \
+  X(KL_UNWRAPPED, KL_COUNTS, "unwrapped", "a packet came by another node for an endpoint of this one")            \
+  X(KL_DROP_TUNNEL, KL_DROPS, "tunnel", "a Geneve packet of no known node, or not of this form")
 
 /* Names whose values are their place in the list: its order is what is pinned. */
 #define KL_COUNTER_NAME(name, kind, label, text) name,

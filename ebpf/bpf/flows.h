@@ -3,6 +3,7 @@
 #ifndef KEELSON_EBPF_FLOWS_H
 #define KEELSON_EBPF_FLOWS_H
 
+#include "dataplane/packet/geneve.h"
 #include "dataplane/packet/parse.h"
 #include "ebpf/bpf/choose.h"
 #include "ebpf/bpf/connections.h"
@@ -19,6 +20,7 @@ struct scratch {
   struct kl_flow onward, twin;
   struct row twin_row, found;
   struct bpf_fib_lookup fib;
+  struct kl_tunnel tunnel;
 };
 
 struct {
@@ -99,7 +101,7 @@ KL_INLINE int known_flow(const struct kl_packet* packet, __u32 now, int v6, stru
       return 0; /* a datagram never follows an endpoint that has left */
     }
   }
-  if (__builtin_expect(row->aged, 0)) {
+  if (__builtin_expect(row->aged, 0) && !(row->flags & KL_CT_TUNNEL)) {
     if (v6) {
       keep_twin6(&packet->flow, row, now);
     } else {
@@ -174,9 +176,14 @@ KL_INLINE int start_flow(void* ctx, const struct kl_packet* packet, enum kl_from
     return CHOICE_DROP;
   }
 
+  const struct kl_config* settings = bpf_map_lookup_elem(&config, &zero_row);
+  if (!settings) {
+    return CHOICE_NOT_OURS;
+  }
+  int wrapped = !kl_no_addr(&choice->node) && !kl_no_addr(&settings->masquerade[v6]);
   struct kl_flow* onward = &scratch->onward;
-  onward->src = flow->src;
-  onward->dst = choice->address;
+  onward->src = wrapped ? settings->masquerade[v6] : flow->src;
+  onward->dst = wrapped ? choice->node : choice->address;
   onward->protocol = flow->protocol;
   struct bpf_fib_lookup* fib = &scratch->fib;
   enum route_kind way = route_lookup(ctx, onward, in, same_link ? packet->length : 0, v6, fib);
@@ -187,10 +194,22 @@ KL_INLINE int start_flow(void* ctx, const struct kl_packet* packet, enum kl_from
     route_keep(way, fib, now, row);
   }
 
+  if (wrapped && way != ROUTE_NODE) {
+    row->to_src = choice->node;
+    row->flags |= KL_CT_TUNNEL;
+    row->rest.seen = now;
+    connection_store(flow, row, 0, now, v6);
+    onward->src = flow->src;
+    onward->dst = choice->address;
+    onward->sport = flow->sport;
+    onward->dport = choice->port;
+    count_begin(KL_FLOWS_NEW, flow, onward, row->rest.service, row->rest.backend, where);
+    return CHOICE_FORWARD;
+  }
+
   /* What goes to this node itself passes its stack on the way back in any case. */
   if (way != ROUTE_NODE && (choice->masquerade || kl_same_addr(&flow->src, &choice->address))) {
-    const struct kl_config* settings = bpf_map_lookup_elem(&config, &zero_row);
-    if (!settings || kl_no_addr(&settings->masquerade[v6])) {
+    if (kl_no_addr(&settings->masquerade[v6])) {
       row->rest.backend = KL_DROP_NO_MASQUERADE;
       return CHOICE_DROP;
     }
@@ -236,6 +255,22 @@ __noinline int start_flow_xdp6(struct xdp_md* ctx, const struct kl_packet* packe
     return CHOICE_NOT_OURS;
   }
   return start_flow(ctx, packet, KL_FROM_OUTSIDE, KL_WHERE(KL_AT_XDP, ctx->ingress_ifindex), now, 1, row);
+}
+
+/* What is to be put in front of a packet whose row says KL_CT_TUNNEL. */
+KL_INLINE int tunnel_of(const struct kl_packet* packet, const struct row* row, int v6, struct kl_tunnel* tunnel) {
+  const struct kl_config* settings = bpf_map_lookup_elem(&config, &zero_row);
+  if (!settings) {
+    return 0;
+  }
+  tunnel->from = settings->masquerade[v6];
+  tunnel->to = row->to_src;
+  tunnel->endpoint = row->to_dst;
+  tunnel->endpoint_port = row->to_dport;
+  tunnel->port = settings->tunnel_port;
+  tunnel->source = kl_tunnel_source((__u32)packet->flow.sport << 16 ^ packet->flow.src.word[3]);
+  tunnel->length = packet->length;
+  return 1;
 }
 
 /* The ports of a later fragment, from the first one's. 0 if that has not been seen. */

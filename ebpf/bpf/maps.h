@@ -93,6 +93,14 @@ struct {
 } links KL_MAP;
 
 struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 16384);
+  __type(key, struct kl_addr);
+  __type(value, __u32);
+} nodes KL_MAP;
+
+struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
   __uint(max_entries, KL_COUNTERS);
   __type(key, __u32);

@@ -62,6 +62,19 @@ KL_INLINE void route_keep(enum route_kind kind, const struct bpf_fib_lookup* fib
   }
 }
 
+/* Between whom the packets of a row travel. */
+KL_INLINE void route_ends(const struct row* row, int v6, struct kl_flow* onward) {
+  onward->src = row->to_src;
+  onward->dst = row->to_dst;
+  if (row->flags & KL_CT_TUNNEL) {
+    const struct kl_config* settings = bpf_map_lookup_elem(&config, &zero_row);
+    if (settings) {
+      onward->src = settings->masquerade[v6];
+    }
+    onward->dst = row->to_src;
+  }
+}
+
 KL_INLINE int route_is_fresh(const struct row* row, __u32 now) {
   return (row->rest.oif || (row->flags & KL_CT_NODE)) &&
          (__u16)((__u16)(now >> 8) - row->rest.routed) <= KL_ONE_SECOND >> 8;

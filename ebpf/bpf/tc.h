@@ -133,6 +133,8 @@ static __noinline int tc_leave_by_neighbour(const struct bpf_fib_lookup* fib, in
   return bpf_redirect_neigh(fib->ifindex, &next, sizeof next, 0);
 }
 
+#include "ebpf/bpf/tc_tunnel.h"
+
 /* Rewrites and sends on. A row whose way is old asks the routes again and keeps the answer. */
 KL_INLINE int tc_forward(struct __sk_buff* skb, struct kl_packet* packet, struct row* row, __u32 now, int egress,
                          int v6) {
@@ -145,8 +147,7 @@ KL_INLINE int tc_forward(struct __sk_buff* skb, struct kl_packet* packet, struct
     if (!scratch) {
       return TC_DROP;
     }
-    scratch->onward.src = row->to_src;
-    scratch->onward.dst = row->to_dst;
+    route_ends(row, v6, &scratch->onward);
     scratch->onward.protocol = packet->flow.protocol;
     fib = &scratch->fib;
     way = route_lookup(skb, &scratch->onward, skb->ifindex, 0, v6, fib);
@@ -155,9 +156,14 @@ KL_INLINE int tc_forward(struct __sk_buff* skb, struct kl_packet* packet, struct
       connection_store(&packet->flow, row, 0, now, v6);
     }
   }
-  if (reroute && way == ROUTE_KNOWN && row->rest.mtu && tc_length_out(skb, packet) > row->rest.mtu) {
+  int wrapped = row->flags & KL_CT_TUNNEL;
+  __u32 room = wrapped ? KL_OUTER(v6) : 0;
+  if (reroute && way == ROUTE_KNOWN && row->rest.mtu && tc_length_out(skb, packet) + room > row->rest.mtu) {
     (void)tc_drop(skb, packet, KL_TOO_BIG, row->rest.service, egress);
-    return tc_error(skb, packet, ERROR_TOO_BIG, row->rest.mtu, egress, v6);
+    return tc_error(skb, packet, ERROR_TOO_BIG, row->rest.mtu - room, egress, v6);
+  }
+  if (wrapped) {
+    return tc_leave_wrapped(skb, packet, row, way, fib, v6);
   }
   if (!tc_rewrite(skb, packet, row, v6)) {
     return tc_drop(skb, packet, KL_DROP_MALFORMED, row->rest.service, egress);
@@ -186,6 +192,29 @@ KL_INLINE int tc_parse(struct __sk_buff* skb, int v6, struct kl_packet* packet) 
   return kl_parse(TC_DATA(skb), TC_END(skb), v6, packet);
 }
 
+/* A packet that came by another node, for an endpoint of this one. */
+KL_INLINE int tc_wrapped(struct __sk_buff* skb, struct kl_packet* packet, __u32 now, int v6) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_of_cpu, &zero_row);
+  if (!scratch || !(v6 ? tc_unwrap6(skb, packet) : tc_unwrap4(skb, packet))) {
+    return tc_drop(skb, packet, KL_DROP_TUNNEL, 0, 0);
+  }
+  __builtin_memset(packet, 0, sizeof *packet);
+  if (tc_parse(skb, v6, packet) != KL_PARSED) {
+    return tc_drop(skb, packet, KL_DROP_MALFORMED, 0, 0);
+  }
+  count(KL_UNWRAPPED);
+  if (packet->flow.protocol == (v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP)) {
+    return v6 ? tc_icmp6(skb, packet, 0) : tc_icmp4(skb, packet, 0);
+  }
+  if (packet->fragment && !fragment_ports(packet)) {
+    return tc_drop(skb, packet, KL_DROP_FRAGMENT, 0, 0);
+  }
+  if (!(v6 ? tc_unwrapped_flow6(now) : tc_unwrapped_flow4(now))) {
+    return tc_drop(skb, packet, KL_DROP_NAT_PORTS, 0, 0);
+  }
+  return tc_forward(skb, packet, &scratch->row, now, 0, v6);
+}
+
 /* Nobody but the stack knows what to do with a broken packet; it drops and counts it. */
 KL_INLINE int tc_packet(struct __sk_buff* skb, enum kl_from from, int egress, int v6) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_of_cpu, &zero_row);
@@ -210,6 +239,9 @@ KL_INLINE int tc_packet(struct __sk_buff* skb, enum kl_from from, int egress, in
   }
 
   __u32 now = time_now();
+  if (from == KL_FROM_OUTSIDE && protocol == IPPROTO_UDP && __builtin_expect(tc_is_wrapped(packet, v6), 0)) {
+    return tc_wrapped(skb, packet, now, v6);
+  }
   if (!known_flow(packet, now, v6, row)) {
     switch (v6 ? start_flow_tc6(skb, packet, from, now, row) : start_flow_tc4(skb, packet, from, now, row)) {
       case CHOICE_FORWARD:

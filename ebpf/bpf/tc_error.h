@@ -83,7 +83,9 @@ KL_INLINE int tc_error_headers6(struct __sk_buff* skb, const struct kl_packet* p
 KL_INLINE int tc_answer(struct __sk_buff* skb, const struct kl_packet* packet, enum error_kind kind, __u32 info,
                         int egress, int v6) {
   __u32 header = v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
-  if (packet->fragment == KL_LATER_FRAGMENT || packet->l4 != ETH_HLEN + header) {
+  /* IPv6's fragments have a header more, and no checksum that is still to be computed. */
+  __u32 before = header + (v6 && packet->fragment == KL_FIRST_FRAGMENT ? 8 : 0);
+  if (packet->fragment == KL_LATER_FRAGMENT || packet->l4 != ETH_HLEN + before) {
     return TC_DROP;
   }
   __u32 quoted = skb->len - ETH_HLEN, most = v6 ? ERROR_QUOTE6 : ERROR_QUOTE4;

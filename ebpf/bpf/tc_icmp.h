@@ -88,6 +88,9 @@ KL_INLINE int tc_icmp_any(struct __sk_buff* skb, struct kl_packet* packet, int e
   if (!connection_find(reverse, KL_CT_NEW, now, v6, row)) {
     return TC_NEXT;
   }
+  if (row->flags & KL_CT_TUNNEL) {
+    return tc_forward(skb, packet, row, now, egress, v6); /* who has sent what it quotes is behind the tunnel */
+  }
   kl_sum sum = 0;
   tc_rewrite_quote(skb, at, l4 & 1023, quoted, row, v6, &sum);
   if (v6) {

@@ -9,6 +9,7 @@
 
 #include "dataplane/packet/checksum.h"
 #include "ebpf/bpf/flows.h"
+#include "ebpf/bpf/xdp_tunnel.h"
 
 KL_INLINE int xdp_rewrite_l4(void* l4, void* end, const struct kl_packet* packet, const struct row* row,
                              kl_sum addresses) {
@@ -77,8 +78,7 @@ KL_INLINE int xdp_ask_route(struct xdp_md* ctx, const struct kl_packet* packet, 
   if (!scratch) {
     return 0;
   }
-  scratch->onward.src = row->to_src;
-  scratch->onward.dst = row->to_dst;
+  route_ends(row, v6, &scratch->onward);
   scratch->onward.protocol = packet->flow.protocol;
   enum route_kind way = route_lookup(ctx, &scratch->onward, ctx->ingress_ifindex, packet->length, v6, &scratch->fib);
   if (way != ROUTE_KNOWN) {
@@ -125,8 +125,13 @@ KL_INLINE int xdp_packet(struct xdp_md* ctx, int v6) {
       !(v6 ? xdp_ask_route6(ctx, packet, row, now) : xdp_ask_route4(ctx, packet, row, now))) {
     return XDP_PASS;
   }
-  if (row->rest.oif != in || packet->length > row->rest.mtu) {
+  int wrapped = row->flags & KL_CT_TUNNEL;
+  __u32 length = packet->length + (wrapped ? KL_OUTER(v6) : 0);
+  if (row->rest.oif != in || length > row->rest.mtu) {
     return XDP_PASS;
+  }
+  if (wrapped) {
+    return xdp_wrap(ctx, packet, row, v6);
   }
   return xdp_forward(ctx, packet, row, v6);
 }
