@@ -98,7 +98,7 @@ bench_cni() {
 
 bench_xdp() {
   echo "== xdp: ns a packet beside an empty program in the same harness (Katran IPIP measured so: 136, Cilium DSR 320, NAT 634)"
-  "$top/build/bench/xdp_bench"
+  "$top/build/bench/xdp_bench" "$([[ $filter != xdp_* ]] || echo "$filter")"
 }
 
 bench_sync() {
