@@ -14,7 +14,6 @@
 #include <bit>
 #include <cstring>
 #include <filesystem>
-#include <set>
 
 #include "common/log.h"
 #include "ebpf/batch.h"
@@ -227,6 +226,25 @@ bool Programs::adopted() const {
   return object_->adopted;
 }
 
+// A map of keys alone.
+template <class Key>
+Result<> Programs::write_set(const char* name, const std::vector<Key>& keys) {
+  auto is_wanted = [&](const Key& key) {
+    return std::ranges::any_of(keys, [&](const Key& each) { return std::memcmp(&each, &key, sizeof key) == 0; });
+  };
+  std::vector<Key> gone;
+  KEELSON_DO(for_each_row(map(name), sizeof(Key), sizeof(uint32_t), [&](const void* data, const void*) {
+    Key key;
+    std::memcpy(&key, data, sizeof key);
+    if (!is_wanted(key)) {
+      gone.push_back(key);
+    }
+  }));
+  const std::vector<uint32_t> ones(keys.size(), 1);
+  KEELSON_DO(update_batch(map(name), keys.data(), ones.data(), static_cast<uint32_t>(keys.size())).context("{}", name));
+  return delete_batch(map(name), gone.data(), sizeof(Key), static_cast<uint32_t>(gone.size())).context("{}", name);
+}
+
 Result<> Programs::configure(const NodeSettings& settings) {
   kl_config config{};
   config.netns_cookie = settings.netns_cookie;
@@ -240,7 +258,9 @@ Result<> Programs::configure(const NodeSettings& settings) {
   config.nat_port_count = settings.nat_port_count;
   config.flags =
       (settings.tcp_sockets ? KL_CONFIG_TCP_SOCKET : 0u) | (settings.udp_sockets ? KL_CONFIG_UDP_SOCKET : 0u) |
-      (settings.drop_events ? KL_CONFIG_DROP_EVENTS : 0u) | (settings.flow_events ? KL_CONFIG_FLOW_EVENTS : 0u);
+      (settings.drop_events ? KL_CONFIG_DROP_EVENTS : 0u) | (settings.flow_events ? KL_CONFIG_FLOW_EVENTS : 0u) |
+      (settings.node_sockets_only ? KL_CONFIG_NODE_SOCKETS_ONLY : 0u) |
+      (settings.left_netns.empty() ? 0u : KL_CONFIG_SOME_NETNS_LEFT);
   config.tunnel_port = htons(settings.tunnel_port);
   config.events_per_second = settings.events_per_second;
   config.hash_seed = object_->skeleton->rodata->hash_seed;
@@ -255,27 +275,12 @@ Result<> Programs::configure(const NodeSettings& settings) {
   if (bpf_map_update_elem(map("config"), &row, &config, BPF_ANY) != 0) {
     return fail_errno(errno, "write the configuration map");
   }
-  return write_nodes(settings.nodes);
-}
-
-Result<> Programs::write_nodes(const std::vector<dataplane::Address>& nodes) {
-  std::set<dataplane::Address> wanted(nodes.begin(), nodes.end());
-  std::vector<kl_addr> gone;
-  KEELSON_DO(for_each_row(map("nodes"), sizeof(kl_addr), sizeof(uint32_t), [&](const void* key, const void*) {
-    kl_addr address;
-    std::memcpy(&address, key, sizeof address);
-    if (!wanted.contains(from_kl(address))) {
-      gone.push_back(address);
-    }
-  }));
-  const uint32_t known = 1;
-  for (const auto& node : wanted) {
-    auto key = to_kl(node);
-    if (bpf_map_update_elem(map("nodes"), &key, &known, BPF_ANY) != 0) {
-      return fail_errno(errno, "node {}", node.to_string());
-    }
+  std::vector<kl_addr> nodes;
+  for (const auto& node : settings.nodes) {
+    nodes.push_back(to_kl(node));
   }
-  return delete_batch(map("nodes"), gone.data(), sizeof(kl_addr), gone.size()).context("nodes");
+  KEELSON_DO(write_set("nodes", nodes));
+  return write_set("left_netns", settings.left_netns);
 }
 
 // Replaces the program behind a pinned link, or makes the link.

@@ -46,7 +46,13 @@ struct NodeSettings {
   std::vector<dataplane::Address> nodes;
   uint16_t tunnel_port = 6081;  ///< Geneve; the same on all nodes.
   bool tcp_sockets = true;      ///< Translate at connect().
-  bool udp_sockets = true;
+  /// All datagram sockets too, for pods whose links no hook can be put on (ipvlan, SR-IOV): such a socket, once
+  /// connected, stays with an endpoint that leaves. Without it only what the node sends to its own node ports.
+  bool udp_sockets = false;
+  bool node_sockets_only = false;  ///< Leave the sockets of pods to the packet hooks,
+  /// or those of some: cookies of the network namespaces of pods that redirect connections themselves (service meshes)
+  /// or run a kernel of their own.
+  std::vector<uint64_t> left_netns;
   bool drop_events = false;           ///< Tell FlowEvents of what is dropped or rejected,
   bool flow_events = false;           ///< and of flows that begin;
   uint32_t events_per_second = 1000;  ///< no more than so many on each CPU.
@@ -90,7 +96,8 @@ class Programs {
  private:
   struct Object;
   explicit Programs(std::unique_ptr<Object> object);
-  Result<> write_nodes(const std::vector<dataplane::Address>& nodes);
+  template <class Key>
+  Result<> write_set(const char* map, const std::vector<Key>& keys);
   Result<> attach(const std::string& pin, const char* program, int target, int attach_type, uint32_t flags);
   std::unique_ptr<Object> object_;
 };

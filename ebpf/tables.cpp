@@ -314,6 +314,7 @@ kl_frontend Tables::frontend_row(const Record& record, size_t index) const {
     row.use[from] = to_kl(frontend.uses[from]);
   }
   row.flags = row.ranges ? KL_FRONTEND_SOURCE_RANGES : 0;
+  row.flags |= frontend.kind == dataplane::FrontendKind::node_port ? KL_FRONTEND_NODE_ADDRESS : 0;
   return row;
 }
 

@@ -38,7 +38,8 @@ enum kl_verdict { KL_CLUSTER, KL_LOCAL, KL_REJECT, KL_DROP };
 
 enum kl_frontend_flags {
   KL_FRONTEND_SOURCE_RANGES = 1, /* look the source up in source_ranges */
-  KL_FRONTEND_NO_SOCKET = 2      /* not translated at connect(): the packet hooks decide */
+  KL_FRONTEND_NO_SOCKET = 2,     /* not translated at connect(): the packet hooks decide */
+  KL_FRONTEND_NODE_ADDRESS = 4   /* one of this node's: what it sends there itself passes no packet hook */
 };
 
 struct kl_frontend {
@@ -123,9 +124,11 @@ struct kl_config {
 };
 enum kl_config_flags {
   KL_CONFIG_TCP_SOCKET = 1,
-  KL_CONFIG_UDP_SOCKET = 2,
-  KL_CONFIG_DROP_EVENTS = 4, /* tell what is dropped and rejected */
-  KL_CONFIG_FLOW_EVENTS = 8  /* tell of flows that begin */
+  KL_CONFIG_UDP_SOCKET = 2,         /* all; without it only those that the packet hooks cannot see */
+  KL_CONFIG_DROP_EVENTS = 4,        /* tell what is dropped and rejected */
+  KL_CONFIG_FLOW_EVENTS = 8,        /* tell of flows that begin */
+  KL_CONFIG_NODE_SOCKETS_ONLY = 16, /* sockets of pods are left to the packet hooks */
+  KL_CONFIG_SOME_NETNS_LEFT = 32    /* some pods' are: look into left_netns */
 };
 
 /* Time: CLOCK_MONOTONIC_COARSE in ns >> 20, 1.05 ms, modulo 2^32. */
@@ -215,6 +218,9 @@ struct kl_peer {
   __u16 zero;
   __u32 backend; /* name */
 };
+
+/* -- left_netns: HASH, cookie of a network namespace -> __u32: whose sockets are not translated ---------------------
+ */
 
 /* -- nodes: HASH, kl_addr -> __u32: who may send to the tunnel's end ------------------------------------------------
  */

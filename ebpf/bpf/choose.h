@@ -13,6 +13,9 @@ enum choice_result {
   CHOICE_LEAVE /* at a socket: the packet hooks decide */
 };
 
+/* Which of the two sees a flow; AT_SOCKET_ONLY: take what no packet hook sees, leave all else to them. */
+enum { AT_PACKET, AT_SOCKET, AT_SOCKET_ONLY };
+
 struct choice {
   struct kl_addr address;
   struct kl_addr node; /* that the flow is to be wrapped for; zero: it is not */
@@ -96,6 +99,9 @@ KL_INLINE int choose(const struct kl_flow* flow, const struct kl_addr* client, e
     return CHOICE_NOT_OURS;
   }
   if (at_socket && (frontend->flags & (KL_FRONTEND_NO_SOCKET | KL_FRONTEND_SOURCE_RANGES))) {
+    return CHOICE_LEAVE;
+  }
+  if (at_socket == AT_SOCKET_ONLY && !(frontend->flags & KL_FRONTEND_NODE_ADDRESS)) {
     return CHOICE_LEAVE;
   }
   if (from >= KL_FROM_COUNT) {

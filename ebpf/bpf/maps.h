@@ -101,6 +101,14 @@ struct {
 } nodes KL_MAP;
 
 struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 4096);
+  __type(key, __u64);
+  __type(value, __u32);
+} left_netns KL_MAP;
+
+struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
   __uint(max_entries, KL_COUNTERS);
   __type(key, __u32);

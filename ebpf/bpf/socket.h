@@ -41,24 +41,50 @@ KL_INLINE void canonical_loopback(struct kl_addr* address) {
   }
 }
 
+/* AT_SOCKET, AT_SOCKET_ONLY, or AT_PACKET: not at all.
+ *
+ * A datagram socket is connected once and sends for ever: translated here it would go on sending to an endpoint that
+ * has left. The packet hooks look at each datagram, so theirs is all that they see: what pods send, and what the node
+ * sends to others. */
+KL_INLINE int socket_part(const struct bpf_sock_addr* ctx, const struct kl_config* settings, __u64 cookie) {
+  int of_node = cookie == settings->netns_cookie;
+  __u32 flags = settings->flags;
+  if (!of_node && (flags & KL_CONFIG_NODE_SOCKETS_ONLY)) {
+    return AT_PACKET;
+  }
+  if (!of_node && (flags & KL_CONFIG_SOME_NETNS_LEFT) && bpf_map_lookup_elem(&left_netns, &cookie)) {
+    return AT_PACKET;
+  }
+  if (ctx->protocol == IPPROTO_TCP) {
+    return flags & KL_CONFIG_TCP_SOCKET ? AT_SOCKET : AT_PACKET;
+  }
+  if (ctx->protocol != IPPROTO_UDP) {
+    return AT_PACKET;
+  }
+  return flags & KL_CONFIG_UDP_SOCKET ? AT_SOCKET : of_node ? AT_SOCKET_ONLY : AT_PACKET;
+}
+
 KL_INLINE int socket_choose(struct bpf_sock_addr* ctx, const struct kl_addr* address, struct choice* choice) {
   const struct kl_config* settings = bpf_map_lookup_elem(&config, &zero_row);
   if (!settings) {
     return CHOICE_NOT_OURS;
   }
-  __u32 wanted = ctx->protocol == IPPROTO_TCP ? KL_CONFIG_TCP_SOCKET : KL_CONFIG_UDP_SOCKET;
-  if ((ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_UDP) || !(settings->flags & wanted)) {
+  __u64 cookie = bpf_get_netns_cookie(ctx);
+  int part = socket_part(ctx, settings, cookie);
+  if (part == AT_PACKET) {
     return CHOICE_NOT_OURS;
   }
-  /* A random word stands for the source, for Maglev's sake. */
-  __u32 random = bpf_get_prandom_u32();
+  /* It stands for the source, which is not known yet. A socket that sends to many stays with its endpoint. */
+  __u32 hash = bpf_get_prandom_u32();
+  if (ctx->protocol == IPPROTO_UDP) {
+    hash = (__u32)((bpf_get_socket_cookie(ctx) * 0x9e3779b97f4a7c15ull) >> 32);
+  }
   struct kl_flow flow = {
-      .src = {{0, 0, 0, random}}, .dst = *address, .dport = (__be16)ctx->user_port, .protocol = ctx->protocol};
+      .src = {{0, 0, 0, hash}}, .dst = *address, .dport = (__be16)ctx->user_port, .protocol = ctx->protocol};
   canonical_loopback(&flow.dst);
-  __u64 cookie = bpf_get_netns_cookie(ctx);
   struct kl_addr client = {{(__u32)(cookie >> 32), (__u32)cookie, 1, 0}};
   enum kl_from from = cookie == settings->netns_cookie ? KL_FROM_NODE : KL_FROM_POD;
-  return choose(&flow, &client, from, random, time_now(), 1, 0, choice);
+  return choose(&flow, &client, from, hash, time_now(), part, 0, choice);
 }
 
 /* Told without the socket's own address, which is not known yet. */

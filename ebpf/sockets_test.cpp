@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sockets of the node and of pods, with the programs on a cgroup: which are translated at the socket, and which are
+// left to their packets.
+#include <fstream>
+
+#include "ebpf/node_links.h"
+#include "ebpf/service_fixture.h"
+
+namespace keelson::ebpf::testing {
+namespace {
+
+using dataplane::Protocol;
+
+class SocketsTest : public ServiceFixture {
+ protected:
+  void SetUp() override {
+    ServiceFixture::SetUp();
+    if (!programs_) {
+      return;
+    }
+    auto root = cgroup2_root();
+    ASSERT_TRUE(root) << root.error().message();
+    before_ = *root + own_cgroup();
+    cgroup_ = *root + "/keelson-test-" + std::to_string(getpid());
+    std::filesystem::create_directory(cgroup_);
+    enter_cgroup(cgroup_);
+    auto attached = programs_->attach_sockets(cgroup_);
+    ASSERT_TRUE(attached) << attached.error().message();
+  }
+  void TearDown() override {
+    if (!cgroup_.empty()) {
+      enter_cgroup(before_);
+      std::filesystem::remove(cgroup_);
+    }
+    ServiceFixture::TearDown();
+  }
+
+  static std::string own_cgroup() {
+    std::ifstream file("/proc/self/cgroup");
+    for (std::string line; std::getline(file, line);) {
+      if (line.starts_with("0::")) {
+        return line.substr(3);
+      }
+    }
+    return "/";
+  }
+  static void enter_cgroup(const std::string& path) {
+    std::ofstream file(path + "/cgroup.procs");
+    file << getpid() << std::flush;
+    ASSERT_TRUE(file) << path;
+  }
+  uint64_t translated() const { return programs_->counters()->at(KL_SOCKET_TRANSLATED); }
+  uint64_t cookie_of(const std::string& ns) const {
+    auto guard = net_->enter(ns);
+    return *netns_cookie();
+  }
+
+  std::string before_, cgroup_;
+};
+
+TEST_P(SocketsTest, AConnectedDatagramSocketLeavesAnEndpointThatIsGone) {
+  auto first = server("pod2", at().pod2, Protocol::udp), second = server("other", at().other, Protocol::udp);
+  for (const char* from : {"pod1", "node"}) {
+    program({{"s", service(Protocol::udp, at().vip, {at().pod2})}});
+    auto client = Socket::udp(*net_, from, v6());
+    ASSERT_EQ(client.connect(at().vip, 80), 0);
+    client.send("1");
+    ASSERT_EQ(first.receive(), "1") << from;
+    EXPECT_EQ(client.peer(), host(at().vip) + ":80");
+    program({{"s", service(Protocol::udp, at().vip, {at().other})}});
+    std::string source;
+    client.send("2");
+    EXPECT_EQ(second.receive(&source), "2") << from;
+    // The answer comes from whom it was sent to: a connected socket takes no other.
+    auto address = v6() ? source.substr(1, source.rfind(']') - 1) : host_of(source);
+    second.send_to("answer", address, static_cast<uint16_t>(std::stoi(source.substr(source.rfind(':') + 1))));
+    EXPECT_EQ(client.receive(), "answer") << from;
+    EXPECT_FALSE(first.receive()) << from;
+  }
+  EXPECT_EQ(translated(), 0u);
+}
+
+TEST_P(SocketsTest, AnEndpointThatLeftWhileNobodyLookedGetsNothing) {
+  auto first = server("pod2", at().pod2, Protocol::udp), second = server("other", at().other, Protocol::udp);
+  program({{"s", service(Protocol::udp, at().vip, {at().pod2})}});
+  auto client = Socket::udp(*net_, "pod1", v6());
+  ASSERT_EQ(client.connect(at().vip, 80), 0);
+  client.send("1");
+  ASSERT_EQ(first.receive(), "1");
+  tables_.reset();
+  programs_.reset();
+  model_.services[{"s"}] = service(Protocol::udp, at().vip, {at().other});
+  load();
+  auto tables = Tables::open(programs_->table_maps());
+  ASSERT_TRUE(tables);
+  tables_.emplace(std::move(*tables));
+  EXPECT_TRUE(tables_->adopt(model_, std::chrono::steady_clock::now()).empty());
+  client.send("2");
+  EXPECT_EQ(second.receive(), "2");
+  EXPECT_FALSE(first.receive());
+}
+
+TEST_P(SocketsTest, TheNodesOwnNodePortsAreReachedByDatagrams) {
+  auto listener = server("pod2", at().pod2, Protocol::udp);
+  auto node_port = service(Protocol::udp, at().node, {at().pod2});
+  node_port.frontends[0].kind = dataplane::FrontendKind::node_port;
+  program({{"s", node_port}});
+  auto client = Socket::udp(*net_, "node", v6());
+  for (int i = 0; i < 3; i++) {
+    ASSERT_EQ(client.send_to("question", at().node, 80), 0);
+    EXPECT_EQ(listener.receive(), "question");
+  }
+  EXPECT_EQ(translated(), 3u);
+}
+
+TEST_P(SocketsTest, SocketsOfSomePodsAreLeftToTheirPackets) {
+  auto listener = server("pod2", at().pod2);
+  program({{"s", service(Protocol::tcp, at().vip, {at().pod2})}});
+  auto from_pod = [&] { EXPECT_EQ(source_seen("pod1", at().vip, 80, listener), host(at().pod1)); };
+  from_pod();
+  EXPECT_EQ(translated(), 1u);
+  settings_.left_netns = {cookie_of("pod1")};
+  ASSERT_TRUE(programs_->configure(settings_));
+  from_pod();
+  EXPECT_EQ(translated(), 1u);
+  settings_.left_netns = {cookie_of("pod2")};
+  ASSERT_TRUE(programs_->configure(settings_));
+  from_pod();
+  EXPECT_EQ(translated(), 2u);
+  settings_.left_netns.clear();
+  settings_.node_sockets_only = true;
+  ASSERT_TRUE(programs_->configure(settings_));
+  from_pod();
+  EXPECT_EQ(translated(), 2u);
+  source_seen("node", at().vip, 80, listener);
+  EXPECT_EQ(translated(), 3u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, SocketsTest, ::testing::Values(false, true),
+                         [](const auto& family) { return family.param ? "IPv6" : "IPv4"; });
+
+}  // namespace
+}  // namespace keelson::ebpf::testing
