@@ -254,6 +254,8 @@ Task<> Server::run() {
       KEELSON_CO_DO(co_await state->loop.sleep(std::chrono::seconds(1)));
       continue;
     }
+    boost::system::error_code unix_socket;
+    socket->set_option(asio::ip::tcp::no_delay(true), unix_socket);
     state->connections.spawn(state->name, State::serve_quietly(state, std::move(socket)));
   }
 }

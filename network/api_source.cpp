@@ -67,17 +67,18 @@ class Api : public ObjectSource {
   }
 
   kube::WatchConsumer<kube::EndpointSlice> slices_consumer() {
-    return {.synced =
-                [this](std::vector<kube::EndpointSlice> all) {
-                  told_ |= kSlices;
-                  tell({.objects = {.slices = std::move(all), .all_slices = true}});
-                },
-            .changed =
-                [this](kube::Changes<kube::EndpointSlice> changes) {
-                  tell({.objects = {.slices = std::move(changes.changed), .removed_slices = std::move(changes.removed)}});
-                },
-            .failed = [this](const Error& error, Duration wait) { failed("watch endpoint slices", error, wait); },
-            .left_out = [](const kube::LeftOut& what) { log::warning("endpoint slice left out: {}", what); }};
+    return {
+        .synced =
+            [this](std::vector<kube::EndpointSlice> all) {
+              told_ |= kSlices;
+              tell({.objects = {.slices = std::move(all), .all_slices = true}});
+            },
+        .changed =
+            [this](kube::Changes<kube::EndpointSlice> changes) {
+              tell({.objects = {.slices = std::move(changes.changed), .removed_slices = std::move(changes.removed)}});
+            },
+        .failed = [this](const Error& error, Duration wait) { failed("watch endpoint slices", error, wait); },
+        .left_out = [](const kube::LeftOut& what) { log::warning("endpoint slice left out: {}", what); }};
   }
 
   kube::WatchConsumer<kube::Node> nodes_consumer() {

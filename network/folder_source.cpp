@@ -67,9 +67,8 @@ class Folder : public LocalSource {
   }
 
   /// `batch` and what changed of the slices: those of the folder, and those that pods make.
-  void tell(std::map<std::string, kube::EndpointSlice> slices, ObjectBatch batch = {.objects = {},
-                                                                                    .nodes = {},
-                                                                                    .synced = true}) {
+  void tell(std::map<std::string, kube::EndpointSlice> slices,
+            ObjectBatch batch = {.objects = {}, .nodes = {}, .synced = true}) {
     for (const auto& [key, service] : services_) {
       for (auto& slice : derive_slices(service, pods_, node_name_)) {
         auto name = kube::full_name(slice.metadata);

@@ -81,8 +81,9 @@ TEST_F(FolderSourceTest, ABadDocumentChangesNothing) {
 }
 
 TEST_F(FolderSourceTest, PodsMakeTheSlicesOfAServiceThatSelectsThem) {
-  write("apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {clusterIP: 10.0.0.1, selector: {app: web}, ports: "
-        "[{port: 80}]}\n");
+  write(
+      "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {clusterIP: 10.0.0.1, selector: {app: web}, ports: "
+      "[{port: 80}]}\n");
   kube::Pod pod;
   pod.metadata = {.name = "web-0", .ns = "default", .labels = {{"app", "web"}}};
   pod.status.pod_ips = {"10.1.0.1"};

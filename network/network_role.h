@@ -13,7 +13,7 @@ namespace keelson::network {
 
 struct NetworkOptions {
   RouterOptions router;
-  std::string manifest_dir;        ///< Of the folder source, unless `api` is there.
+  std::string manifest_dir;  ///< Of the folder source, unless `api` is there.
   std::optional<ApiSourceOptions> api;
   bool remove_on_exit = false;
 };
@@ -23,8 +23,8 @@ class NetworkRole {
   /// See Router::open(). Services are routed soon after; when that fails the log says why and it is tried again.
   static Result<std::unique_ptr<NetworkRole>> start(NetworkOptions options);
   virtual ~NetworkRole() = default;
-  /// A pod of this node has come, changed or gone (LocalSource). Nothing happens with an API server as the source, which
-  /// tells itself. Thread-safe.
+  /// A pod of this node has come, changed or gone (LocalSource). Nothing happens with an API server as the source,
+  /// which tells itself. Thread-safe.
   virtual void pod_changed(kube::Pod pod, bool gone) = 0;
   /// Blocks until it has ended; what is programmed goes on without it, unless it is to be removed. False if it was and
   /// something is left.

@@ -15,7 +15,7 @@ namespace keelson::network {
 struct NodeTable {
   struct Row {
     std::string zone;
-    bool leaving = false;                      ///< kube::is_leaving(): load balancers shall send it nothing new.
+    bool leaving = false;                       ///< kube::is_leaving(): load balancers shall send it nothing new.
     std::vector<dataplane::Address> addresses;  ///< Its InternalIPs, in its order.
     std::vector<dataplane::Prefix> pod_cidrs;
     bool operator==(const Row&) const = default;

@@ -33,18 +33,12 @@ class KernelRouter : public Router {
 
   void take(ObjectBatch batch) override {
     auto started = loop_.clock().steady();
-    auto delta = translator_.apply(std::move(batch.objects));
+    translator_.hold(std::move(batch.objects));
     bool moved = nodes_.apply(batch.nodes);
-    if (moved) {
-      // Whatever these change of the first delta's services, their values are the newer ones.
-      auto more = translator_.set_options(with_nodes(translator_.options()));
-      std::erase_if(delta.changed, [&](const auto& entry) { return more.changed.contains(entry.first); });
-      delta.changed.merge(more.changed);
-      delta.removed.insert(delta.removed.end(), more.removed.begin(), more.removed.end());
-    }
     if (!batch.synced) {
       return;
     }
+    auto delta = translator_.set_options(with_nodes(translator_.options()));
     synced_ ? write(std::move(delta), started, moved) : adopt(started);
   }
 

@@ -27,17 +27,17 @@ void keep_names(kube::ObjectMeta& meta, std::initializer_list<std::string_view> 
 
 Translator::Translator(TranslateOptions options) : options_(std::move(options)) {}
 
-Translator::Entry& Translator::touch(const std::string& key, Dirty& dirty) {
+Translator::Entry& Translator::touch(const std::string& key) {
   auto& entry = entries_[key];
   if (!entry.dirty) {
     entry.dirty = true;
-    dirty.push_back(key);
+    dirty_.push_back(key);
   }
   return entry;
 }
 
-void Translator::put_service(kube::Service service, Dirty& dirty) {
-  auto& entry = touch(key_of(service.metadata), dirty);
+void Translator::put_service(kube::Service service) {
+  auto& entry = touch(key_of(service.metadata));
   keep_names(service.metadata, {kOtherProxyLabel, kHeadlessLabel});
   service.selector.clear();
   service_count_ += entry.known ? 0 : 1;
@@ -45,44 +45,44 @@ void Translator::put_service(kube::Service service, Dirty& dirty) {
   entry.service = std::move(service);
 }
 
-void Translator::put_slice(kube::EndpointSlice slice, Dirty& dirty) {
+void Translator::put_slice(kube::EndpointSlice slice) {
   auto key = key_of(slice.metadata);
   auto label = slice.metadata.labels.find(std::string(kube::kServiceNameLabel));
   if (label == slice.metadata.labels.end()) {
-    remove_slice(key, dirty);
+    remove_slice(key);
     return;
   }
   auto owner = slice.metadata.ns + "/" + label->second;
   if (auto known = slice_service_.find(key); known != slice_service_.end() && known->second != owner) {
-    remove_slice(key, dirty);
+    remove_slice(key);
   }
   slice_service_[key] = owner;
   keep_names(slice.metadata, {kOtherProxyLabel});
-  touch(owner, dirty).slices.insert_or_assign(key, std::move(slice));
+  touch(owner).slices.insert_or_assign(key, std::move(slice));
 }
 
-void Translator::remove_service(const std::string& key, Dirty& dirty) {
+void Translator::remove_service(const std::string& key) {
   auto known = entries_.find(key);
   if (known == entries_.end() || !known->second.known) {
     return;
   }
-  auto& entry = touch(key, dirty);
+  auto& entry = touch(key);
   entry.known = false;
   entry.service = {};
   service_count_--;
 }
 
-void Translator::remove_slice(const std::string& key, Dirty& dirty) {
+void Translator::remove_slice(const std::string& key) {
   auto known = slice_service_.find(key);
   if (known == slice_service_.end()) {
     return;
   }
-  touch(known->second, dirty).slices.erase(key);
+  touch(known->second).slices.erase(key);
   slice_service_.erase(known);
 }
 
 // Takes away what a complete list does not name.
-void Translator::retain(const ObjectChange& change, Dirty& dirty) {
+void Translator::retain(const ObjectChange& change) {
   std::vector<std::string> gone;
   std::unordered_set<std::string> named;
   if (change.all_services) {
@@ -94,7 +94,7 @@ void Translator::retain(const ObjectChange& change, Dirty& dirty) {
         gone.push_back(key);
       }
     }
-    std::ranges::for_each(gone, [&](const auto& key) { remove_service(key, dirty); });
+    std::ranges::for_each(gone, [&](const auto& key) { remove_service(key); });
   }
   gone.clear();
   named.clear();
@@ -107,44 +107,44 @@ void Translator::retain(const ObjectChange& change, Dirty& dirty) {
         gone.push_back(key);
       }
     }
-    std::ranges::for_each(gone, [&](const auto& key) { remove_slice(key, dirty); });
+    std::ranges::for_each(gone, [&](const auto& key) { remove_slice(key); });
   }
 }
 
 Delta Translator::apply(ObjectChange change) {
-  Dirty dirty;
-  retain(change, dirty);
+  hold(std::move(change));
+  return translate_dirty();
+}
+
+void Translator::hold(ObjectChange change) {
+  retain(change);
   for (const auto& key : change.removed_services) {
-    remove_service(key, dirty);
+    remove_service(key);
   }
   for (const auto& key : change.removed_slices) {
-    remove_slice(key, dirty);
+    remove_slice(key);
   }
   for (auto& service : change.services) {
-    put_service(std::move(service), dirty);
+    put_service(std::move(service));
   }
   for (auto& slice : change.slices) {
-    put_slice(std::move(slice), dirty);
+    put_slice(std::move(slice));
   }
-  return translate_again(dirty);
 }
 
 Delta Translator::set_options(TranslateOptions options) {
-  if (options == options_) {
-    return {};
+  if (options != options_) {
+    options_ = std::move(options);
+    for (const auto& [key, entry] : entries_) {
+      touch(key);
+    }
   }
-  options_ = std::move(options);
-  Dirty dirty;
-  dirty.reserve(entries_.size());
-  for (const auto& [key, entry] : entries_) {
-    dirty.push_back(key);
-  }
-  return translate_again(dirty);
+  return translate_dirty();
 }
 
-Delta Translator::translate_again(const Dirty& dirty) {
+Delta Translator::translate_dirty() {
   Delta delta;
-  for (const auto& key : dirty) {
+  for (const auto& key : std::exchange(dirty_, {})) {
     auto known = entries_.find(key);
     known->second.dirty = false;
     translate_entry(key, known->second, delta);

@@ -33,7 +33,10 @@ class Translator {
 
   /// Takes the change over and tells what it makes of the model. Only what a translation reads is kept of an object.
   Delta apply(ObjectChange change);
-  /// Another node, zone or address: everything is translated again. Nothing if they are as they were.
+  /// Takes it over and leaves the model as it is until the next apply(): while the first lists come in, for a service
+  /// would be translated once without its slices and once with them.
+  void hold(ObjectChange change);
+  /// Another node, zone or address: everything is translated again. If they are as they were, what was held alone.
   Delta set_options(TranslateOptions options);
 
   const TranslateOptions& options() const { return options_; }
@@ -50,19 +53,19 @@ class Translator {
     std::vector<ServiceKey> keys;  // of the model
     uint16_t health_port = 0;
   };
-  using Dirty = std::vector<std::string>;
 
-  Entry& touch(const std::string& key, Dirty& dirty);
-  void put_service(kube::Service service, Dirty& dirty);
-  void put_slice(kube::EndpointSlice slice, Dirty& dirty);
-  void remove_service(const std::string& key, Dirty& dirty);
-  void remove_slice(const std::string& key, Dirty& dirty);
-  void retain(const ObjectChange& change, Dirty& dirty);
-  Delta translate_again(const Dirty& dirty);
+  Entry& touch(const std::string& key);
+  void put_service(kube::Service service);
+  void put_slice(kube::EndpointSlice slice);
+  void remove_service(const std::string& key);
+  void remove_slice(const std::string& key);
+  void retain(const ObjectChange& change);
+  Delta translate_dirty();
   void translate_entry(const std::string& key, Entry& entry, Delta& delta);
   void claim_health_port(const std::string& key, Entry& entry, uint16_t port, const HealthCheck& check);
 
   TranslateOptions options_;
+  std::vector<std::string> dirty_;                              // services to be translated again
   std::unordered_map<std::string, Entry> entries_;              // by the service's key
   std::unordered_map<std::string, std::string> slice_service_;  // slice -> service
   // Two services may name one port until the API server has told them apart: the first by name has it.

@@ -145,6 +145,11 @@ TEST(TranslatorTest, ChangesEndAtTheModelOfTheObjects) {
       }
       auto change = random_change(random, objects);
       carry_out(objects, change);
+      if (random.below(4) == 0) {
+        translator.hold(change);
+        change = random_change(random, objects);
+        carry_out(objects, change);
+      }
       apply(followed, translator.apply(change));
       auto afresh = translate(objects, options);
       ASSERT_EQ(followed.services, afresh.services) << "seed " << seed << " step " << step;

@@ -237,7 +237,8 @@ Result<std::shared_ptr<Transfer>> Transport::start(TransferRequest request) {
   ::curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
   ::curl_easy_setopt(easy, CURLOPT_USERAGENT, "keelson");
   ::curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS);
-  ::curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+  // Without TLS there is no HTTP/2 to wait for, and libcurl would wait behind a watch for ever.
+  ::curl_easy_setopt(easy, CURLOPT_PIPEWAIT, access_.tls ? 1L : 0L);
   ::curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(asked.connect_deadline.count()));
   ::curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, &on_new_socket);
   ::curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 128L << 10);
