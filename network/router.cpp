@@ -16,6 +16,9 @@ dataplane::TranslateOptions translate_options(const RouterOptions& options) {
   return {.node_name = options.node_name,
           .zone = options.zone,
           .node_port_addresses = {},
+          .nodes = {},
+          .forwarding = options.forwarding,
+          .algorithm = options.algorithm,
           .masquerade_all = options.masquerade_all};
 }
 
@@ -37,6 +40,11 @@ class KernelRouter : public Router {
     bool moved = nodes_.apply(batch.nodes);
     if (!batch.synced) {
       return;
+    }
+    if (moved && options_.forwarding == dataplane::Forwarding::dsr) {
+      if (auto told = programs_.configure(settings()); !told) {
+        log::error("{}", told.error().message());
+      }
     }
     auto delta = translator_.set_options(with_nodes(translator_.options()));
     synced_ ? write(std::move(delta), started, moved) : adopt(started);
@@ -60,26 +68,47 @@ class KernelRouter : public Router {
   /// What is known of the node itself: its addresses, and from them what the programs are told. Returns what they
   /// change.
   Result<dataplane::Delta> look_at_node() {
-    ebpf::NodeSettings settings;
-    KEELSON_TRY(settings.netns_cookie, ebpf::netns_cookie());
-    auto own = host_addresses();
-    for (const auto& text : own) {
+    KEELSON_TRY(netns_cookie_, ebpf::netns_cookie());
+    own_ = host_addresses();
+    KEELSON_DO(programs_.configure(settings()));
+    auto next = translator_.options();
+    next.node_port_addresses = node_port_addresses(options_.node_ports, own_);
+    return translator_.set_options(with_nodes(std::move(next)));
+  }
+
+ private:
+  ebpf::NodeSettings settings() const {
+    ebpf::NodeSettings settings{.netns_cookie = netns_cookie_};
+    for (const auto& text : own_) {
       if (auto address = dataplane::Address::parse(text)) {
         auto& masquerade = address->is_v4() ? settings.masquerade4 : settings.masquerade6;
         masquerade = masquerade.is_unspecified() ? *address : masquerade;
       }
     }
-    KEELSON_DO(programs_.configure(settings));
-    auto next = translator_.options();
-    next.node_port_addresses = node_port_addresses(options_.node_ports, own);
-    return translator_.set_options(with_nodes(std::move(next)));
+    for (const auto& [name, addresses] : node_addresses()) {
+      if (name != options_.node_name) {
+        settings.nodes.insert(settings.nodes.end(), addresses.begin(), addresses.end());
+      }
+    }
+    return settings;
   }
 
- private:
+  /// Of all nodes, where flows are forwarded to them.
+  std::map<std::string, std::vector<dataplane::Address>> node_addresses() const {
+    std::map<std::string, std::vector<dataplane::Address>> addresses;
+    if (options_.forwarding == dataplane::Forwarding::dsr) {
+      for (const auto& [name, row] : nodes_.rows) {
+        addresses[name] = row.addresses;
+      }
+    }
+    return addresses;
+  }
+
   /// What Nodes tell; what the configuration says stands above it.
   dataplane::TranslateOptions with_nodes(dataplane::TranslateOptions next) const {
     const auto* own = nodes_.find(options_.node_name);
     next.zone = !options_.zone.empty() || !own ? options_.zone : own->zone;
+    next.nodes = node_addresses();
     return next;
   }
 
@@ -160,6 +189,8 @@ class KernelRouter : public Router {
   std::unique_ptr<LinkWatch> watch_;
   dataplane::Translator translator_;
   NodeTable nodes_;
+  uint64_t netns_cookie_ = 0;
+  std::vector<std::string> own_;  // addresses of this node
   bool synced_ = false;
   bool failed_ = false;
   std::function<void(const SyncReport&)> listener_ = [](const SyncReport&) {};

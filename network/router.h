@@ -31,6 +31,8 @@ struct RouterOptions {
   NodePortRules node_ports;
   std::string zone;  ///< For topology hints; empty: as the Node's label says.
   bool masquerade_all = false;
+  dataplane::Forwarding forwarding = dataplane::Forwarding::snat;
+  dataplane::Algorithm algorithm = dataplane::Algorithm::random;
 };
 
 /// What one change came to.

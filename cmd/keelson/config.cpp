@@ -73,6 +73,12 @@ const Setting kSettings[] = {
      "(repeatable; default: all)"},
     {"localhostNodePorts", "--localhost-node-ports", &NodeConfig::localhost_node_ports,
      "Role network: node ports answer on 127.0.0.1, too"},
+    {"serviceForwarding", "--service-forwarding", &NodeConfig::service_forwarding,
+     "Role network: how what comes from outside reaches endpoints of other nodes: snat (the reply comes back through "
+     "this node), or dsr (wrapped in Geneve; the other node, which runs this too, answers the client and sees its "
+     "address)"},
+    {"serviceAlgorithm", "--service-algorithm", &NodeConfig::service_algorithm,
+     "Role network: which endpoint a new flow gets: random, or maglev (all nodes choose the same for the same flow)"},
     {"masqueradeAll", "--masquerade-all", &NodeConfig::masquerade_all,
      "Role network: masquerade whatever is sent to a cluster IP"},
     {"removeServicesOnExit", "--remove-services-on-exit", &NodeConfig::remove_services_on_exit,

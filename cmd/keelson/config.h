@@ -55,6 +55,8 @@ struct NodeConfig {
   bool masquerade_all = false;
   std::vector<std::string> node_port_addresses;  ///< CIDRs, or "primary"; empty: every address of the node
   bool localhost_node_ports = true;
+  std::string service_forwarding = "snat";
+  std::string service_algorithm = "random";
   bool remove_services_on_exit = false;
 };
 

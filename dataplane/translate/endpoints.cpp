@@ -10,7 +10,16 @@ bool holds(const std::vector<std::string>& all, std::string_view one) {
   return std::ranges::find(all, one) != all.end();
 }
 
-void add_slice(const kube::EndpointSlice& slice, const kube::EndpointPort& port, std::string_view node_name,
+// The node's address in that family; unspecified: not known.
+Address node_address(const TranslateOptions& options, const std::string& name, Family family) {
+  if (auto node = options.nodes.find(name); node != options.nodes.end()) {
+    auto found = std::ranges::find(node->second, family, &Address::family);
+    return found == node->second.end() ? Address() : *found;
+  }
+  return {};
+}
+
+void add_slice(const kube::EndpointSlice& slice, const kube::EndpointPort& port, const TranslateOptions& options,
                std::vector<Candidate>& all) {
   if (!port.port || *port.port == 0) {
     return;
@@ -26,7 +35,8 @@ void add_slice(const kube::EndpointSlice& slice, const kube::EndpointPort& port,
     Candidate candidate;
     candidate.backend.address = *address;
     candidate.backend.port = static_cast<uint16_t>(*port.port);
-    candidate.backend.local = !endpoint.node_name.empty() && endpoint.node_name == node_name;
+    candidate.backend.local = !endpoint.node_name.empty() && endpoint.node_name == options.node_name;
+    candidate.backend.node = node_address(options, endpoint.node_name, address->family());
     candidate.ready = endpoint.ready.value_or(true);
     candidate.backend.serving = endpoint.serving.value_or(candidate.ready) || candidate.ready;
     candidate.terminating = endpoint.terminating.value_or(false);
@@ -71,7 +81,7 @@ std::vector<uint32_t> places(const std::vector<Candidate>& all, Keep keep) {
 }  // namespace
 
 std::vector<Candidate> candidates(const std::vector<const kube::EndpointSlice*>& slices, Family family,
-                                  std::string_view port_name, Protocol protocol, std::string_view node_name) {
+                                  std::string_view port_name, Protocol protocol, const TranslateOptions& options) {
   std::vector<Candidate> all;
   auto type = family == Family::ipv4 ? kube::AddressType::ipv4 : kube::AddressType::ipv6;
   for (const auto* slice : slices) {
@@ -80,7 +90,7 @@ std::vector<Candidate> candidates(const std::vector<const kube::EndpointSlice*>&
     }
     for (const auto& port : slice->ports) {
       if (port.name == port_name && kube::to_string(port.protocol) == to_string(protocol)) {
-        add_slice(*slice, port, node_name, all);
+        add_slice(*slice, port, options, all);
       }
     }
   }

@@ -20,7 +20,7 @@ struct Candidate {
 /// Of all slices of that family: those whose port has this name and protocol, sorted by address and port, each once
 /// (ready before terminating).
 std::vector<Candidate> candidates(const std::vector<const kube::EndpointSlice*>& slices, Family family,
-                                  std::string_view port_name, Protocol protocol, std::string_view node_name);
+                                  std::string_view port_name, Protocol protocol, const TranslateOptions& options);
 
 /// Fills backends, cluster and local of `service`. Ready ones take new flows; where there is none, those that terminate
 /// and still serve (KEP-1669). `hints`: topology is followed for the cluster's pool (KEP-2433, KEP-4444).

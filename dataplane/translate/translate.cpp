@@ -53,7 +53,9 @@ class PortTranslator {
     if (service_.session_affinity == kube::SessionAffinity::client_ip) {
       result.affinity_seconds = static_cast<uint32_t>(service_.affinity_seconds);
     }
-    auto all = candidates(slices, family_, port_.name, result.protocol, options_.node_name);
+    result.algorithm = options_.algorithm;
+    result.forwarding = options_.forwarding;
+    auto all = candidates(slices, family_, port_.name, result.protocol, options_);
     choose_endpoints(result, all, options_, true);
     add_cluster_ips(result);
     add_external(result);

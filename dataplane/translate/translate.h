@@ -27,6 +27,10 @@ struct TranslateOptions {
   /// Addresses that answer on node ports: the node's own, within nodePortAddresses. 127.0.0.1 among them: on the
   /// loopback, too.
   std::vector<Address> node_port_addresses;
+  /// With Forwarding::dsr: the addresses of the cluster's nodes by their names.
+  std::map<std::string, std::vector<Address>> nodes;
+  Forwarding forwarding = Forwarding::snat;
+  Algorithm algorithm = Algorithm::random;
   bool masquerade_all = false;
   /// There is a way to tell pods from other senders (detectLocalMode): who is outside and uses a cluster IP is
   /// masqueraded.

@@ -246,6 +246,19 @@ TEST(TranslateTest, HealthChecks) {
   EXPECT_TRUE(model_of("type: LoadBalancer, healthCheckNodePort: 32000", kHereAndThere).health_checks.empty());
 }
 
+TEST(TranslateTest, WithDsrBackendsSayOnWhichNodeTheyAre) {
+  auto objects = objects_of(service_yaml("type: NodePort") + "---\n" + slice_yaml(kHereAndThere));
+  auto options = on_node_a();
+  EXPECT_TRUE(only(translate(objects, options)).backends.back().node.is_unspecified());
+  options.forwarding = Forwarding::dsr;
+  options.nodes["b"] = {*Address::parse("fd00::2"), *Address::parse("192.0.2.2")};
+  auto service = only(translate(objects, options));
+  EXPECT_EQ(service.forwarding, Forwarding::dsr);
+  for (const auto& backend : service.backends) {
+    EXPECT_EQ(backend.node, backend.local ? Address() : *Address::parse("192.0.2.2"));
+  }
+}
+
 // Random objects: nobody takes new flows who may not, and every verdict has somebody to carry it out.
 TEST(TranslateTest, RandomServicesHoldTheInvariants) {
   std::mt19937 random(5);
