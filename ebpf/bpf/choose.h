@@ -104,10 +104,12 @@ KL_INLINE int choose(const struct kl_flow* flow, const struct kl_addr* client, e
   if (at_socket == AT_SOCKET_ONLY && !(frontend->flags & KL_FRONTEND_NODE_ADDRESS)) {
     return CHOICE_LEAVE;
   }
-  if (from >= KL_FROM_COUNT) {
+  __u32 sender = from;
+  KL_OPAQUE(sender);
+  if (sender >= KL_FROM_COUNT) {
     return CHOICE_NOT_OURS;
   }
-  __u8 use = frontend->use[from], verdict = use & KL_USE_VERDICT;
+  __u8 use = frontend->use[sender], verdict = use & KL_USE_VERDICT;
   choice->service = frontend->service;
   if ((frontend->flags & KL_FRONTEND_SOURCE_RANGES) && !kl_same_addr(&flow->src, &flow->dst) &&
       !in_source_ranges(&flow->src, frontend->ranges)) {

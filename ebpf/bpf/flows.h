@@ -185,13 +185,9 @@ KL_INLINE int start_flow(void* ctx, const struct kl_packet* packet, enum kl_from
   onward->src = wrapped ? settings->masquerade[v6] : flow->src;
   onward->dst = wrapped ? choice->node : choice->address;
   onward->protocol = flow->protocol;
-  struct bpf_fib_lookup* fib = &scratch->fib;
-  enum route_kind way = route_lookup(ctx, onward, in, same_link ? packet->length : 0, v6, fib);
-  if (same_link && (way != ROUTE_KNOWN || fib->ifindex != in)) {
+  enum route_kind way = route_find(ctx, onward, in, same_link ? packet->length : 0, now, v6, &scratch->fib, row);
+  if (same_link && (way != ROUTE_KNOWN || row->rest.oif != in)) {
     return CHOICE_LEAVE;
-  }
-  if (way == ROUTE_KNOWN || way == ROUTE_NODE) {
-    route_keep(way, fib, now, row);
   }
 
   if (wrapped && way != ROUTE_NODE) {

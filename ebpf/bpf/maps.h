@@ -65,6 +65,7 @@ struct {
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE); /* for its rows begin with a page, so buckets with a cache line */
   __uint(max_entries, 1);
   __type(key, __u32);
   __type(value, struct kl_ct4_bucket);
@@ -72,6 +73,7 @@ struct {
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE); /* for its rows begin with a page, so buckets with a cache line */
   __uint(max_entries, 1);
   __type(key, __u32);
   __type(value, struct kl_ct6_bucket);

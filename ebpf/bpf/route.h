@@ -62,6 +62,78 @@ KL_INLINE void route_keep(enum route_kind kind, const struct bpf_fib_lookup* fib
   }
 }
 
+/* The latest answers of this CPU. Clients come again, to the same endpoints: asking costs a sixth of a new flow. */
+#define KL_ROUTES 256
+struct kept_route {
+  struct kl_addr src, dst;
+  __u32 in, protocol;
+  __u32 oif; /* 0: none is kept here */
+  __u32 peer;
+  __u32 asked; /* kl_time */
+  __u8 dmac[6], smac[6];
+  __u16 mtu, routed;
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, KL_ROUTES);
+  __type(key, __u32);
+  __type(value, struct kept_route);
+} routes KL_MAP;
+
+KL_INLINE struct kept_route* kept_route_of(const struct kl_flow* flow) {
+  __u32 place = (flow->src.word[3] ^ flow->dst.word[3] * 0x9e3779b1u) * 0x85ebca6bu >> 24;
+  return bpf_map_lookup_elem(&routes, &place);
+}
+
+KL_INLINE int route_kept(const struct kept_route* kept, const struct kl_flow* flow, __u32 in, __u32 now,
+                         struct row* row) {
+  if (!kept->oif || kept->in != in || kept->protocol != flow->protocol || !kl_same_addr(&kept->dst, &flow->dst) ||
+      !kl_same_addr(&kept->src, &flow->src) || now - kept->asked > KL_ONE_SECOND) {
+    return 0;
+  }
+  row->flags = (row->flags & ~(KL_CT_PEER | KL_CT_NODE)) | (kept->peer ? KL_CT_PEER : 0);
+  row->rest.oif = kept->oif;
+  row->rest.mtu = kept->mtu;
+  row->rest.routed = kept->routed;
+  __builtin_memcpy(row->rest.dmac, kept->dmac, 6);
+  __builtin_memcpy(row->rest.smac, kept->smac, 6);
+  return 1;
+}
+
+KL_INLINE void keep_route(struct kept_route* kept, const struct kl_flow* flow, __u32 in, __u32 now,
+                          const struct row* row) {
+  kept->src = flow->src;
+  kept->dst = flow->dst;
+  kept->in = in;
+  kept->protocol = flow->protocol;
+  kept->oif = row->rest.oif;
+  kept->asked = now;
+  kept->peer = row->flags & KL_CT_PEER;
+  kept->mtu = row->rest.mtu;
+  kept->routed = row->rest.routed;
+  __builtin_memcpy(kept->dmac, row->rest.dmac, 6);
+  __builtin_memcpy(kept->smac, row->rest.smac, 6);
+}
+
+/* Finds the way and writes it into the row, unless it is one to be asked for with each packet. `fib` is the answer for
+ * ROUTE_NO_NEIGHBOUR. */
+KL_INLINE enum route_kind route_find(void* ctx, const struct kl_flow* flow, __u32 in, __u16 length, __u32 now, int v6,
+                                     struct bpf_fib_lookup* fib, struct row* row) {
+  struct kept_route* kept = kept_route_of(flow);
+  if (kept && route_kept(kept, flow, in, now, row)) {
+    return ROUTE_KNOWN;
+  }
+  enum route_kind way = route_lookup(ctx, flow, in, length, v6, fib);
+  if (way == ROUTE_KNOWN || way == ROUTE_NODE) {
+    route_keep(way, fib, now, row);
+  }
+  if (way == ROUTE_KNOWN && kept) {
+    keep_route(kept, flow, in, now, row);
+  }
+  return way;
+}
+
 /* Between whom the packets of a row travel. */
 KL_INLINE void route_ends(const struct row* row, int v6, struct kl_flow* onward) {
   onward->src = row->to_src;

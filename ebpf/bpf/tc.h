@@ -150,9 +150,8 @@ KL_INLINE int tc_forward(struct __sk_buff* skb, struct kl_packet* packet, struct
     route_ends(row, v6, &scratch->onward);
     scratch->onward.protocol = packet->flow.protocol;
     fib = &scratch->fib;
-    way = route_lookup(skb, &scratch->onward, skb->ifindex, 0, v6, fib);
+    way = route_find(skb, &scratch->onward, skb->ifindex, 0, now, v6, fib, row);
     if (way == ROUTE_KNOWN || way == ROUTE_NODE) {
-      route_keep(way, fib, now, row);
       connection_store(&packet->flow, row, 0, now, v6);
     }
   }

@@ -7,9 +7,6 @@
 
 enum error_kind { ERROR_UNREACHABLE, ERROR_TOO_BIG };
 
-/* Makes the compiler forget what it knows of a number, so that it leaves the checks to the verifier's eyes. */
-#define KL_OPAQUE(number) __asm__ volatile("" : "+r"(number))
-
 #define ERROR_QUOTE4 (20 + 20) /* a header without options, and TCP's: its checksum's place must not be cut off */
 #define ERROR_QUOTE6 (40 + 20)
 

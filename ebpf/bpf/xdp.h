@@ -80,11 +80,10 @@ KL_INLINE int xdp_ask_route(struct xdp_md* ctx, const struct kl_packet* packet, 
   }
   route_ends(row, v6, &scratch->onward);
   scratch->onward.protocol = packet->flow.protocol;
-  enum route_kind way = route_lookup(ctx, &scratch->onward, ctx->ingress_ifindex, packet->length, v6, &scratch->fib);
-  if (way != ROUTE_KNOWN) {
+  __u32 in = ctx->ingress_ifindex;
+  if (route_find(ctx, &scratch->onward, in, packet->length, now, v6, &scratch->fib, row) != ROUTE_KNOWN) {
     return 0;
   }
-  route_keep(way, &scratch->fib, now, row);
   connection_store(&packet->flow, row, 0, now, v6);
   return 1;
 }
