@@ -112,6 +112,7 @@ Result<ListMeta> ListDecoder<T>::finish() {
   if (!findings.errors.empty() || meta.resource_version.empty()) {
     return fail(Kind::invalid, "a list without a resourceVersion");
   }
+  state_->tokenizer.restart();
   return meta;
 }
 

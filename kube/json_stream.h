@@ -34,7 +34,7 @@ struct ListMeta {
   std::string continue_token;  ///< Not empty: there are more, on the next page.
 };
 
-/// One list, or one page of it: feed() its pieces, then finish().
+/// A list, page by page: feed() the pieces of one, then finish(), and on with the next.
 template <class T>
 class ListDecoder {
  public:
@@ -43,7 +43,7 @@ class ListDecoder {
 
   /// Kind::invalid: not a JSON list; the decoder is spent.
   Result<> feed(std::string_view piece);
-  /// Once the text has ended. Kind::invalid if it was cut short or is no list.
+  /// Once a page's text has ended. Kind::invalid if it was cut short or is no list; the decoder is then spent.
   Result<ListMeta> finish();
   /// The objects that have ended since the last call, defaults filled in.
   std::vector<T> take();

@@ -2,6 +2,7 @@
 // Lists and events in pieces: the same objects as from the whole text, wherever it is cut.
 #include "kube/json_stream.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "kube/codec.h"
@@ -69,6 +70,21 @@ TEST(JsonStreamTest, AListInAnyPiecesIsTheListAsAWhole) {
     EXPECT_EQ(meta.continue_token, "abc\u00e9");
     EXPECT_EQ((decode_list<EndpointSlice>(kSlices, step).first), *slices) << step;
   }
+}
+
+TEST(JsonStreamTest, PagesFollowEachOther) {
+  ListDecoder<Service> decoder({});
+  for (int page = 1; page <= 3; ++page) {
+    ASSERT_TRUE(decoder.feed(fmt::format(
+        R"({{"kind":"ServiceList","metadata":{{"resourceVersion":"{0}"}},"items":[{{"metadata":{{"name":"s{0}"}}}}]}})",
+        page)));
+    auto meta = decoder.finish();
+    ASSERT_TRUE(meta) << meta.error().message();
+    EXPECT_EQ(meta->resource_version, std::to_string(page));
+  }
+  const auto objects = decoder.take();
+  ASSERT_EQ(objects.size(), 3U);
+  EXPECT_EQ(objects[2].metadata.name, "s3");
 }
 
 TEST(JsonStreamTest, ABadObjectSparesItsNeighbours) {

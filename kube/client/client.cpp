@@ -116,6 +116,7 @@ struct Client::State {
 
   Task<std::shared_ptr<Transfer>> send(Request request) {
     bool asked_anew = false;
+    std::string refusals;
     for (size_t tried = 0;;) {
       const Server server = servers[current % servers.size()];
       KEELSON_CO_TRY(auto transfer, co_await try_once(request, server));
@@ -125,8 +126,9 @@ struct Client::State {
           co_return std::unexpected(std::move(answered).error());
         }
         move_on(server);
+        refusals += (refusals.empty() ? "" : "; ") + answered.error().message();
         if (!transfer->no_connection() || ++tried >= servers.size()) {
-          co_return std::unexpected(std::move(answered).error());
+          co_return std::unexpected(Error(answered.error().kind(), std::move(refusals)));
         }
         continue;
       }

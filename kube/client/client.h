@@ -56,7 +56,8 @@ class Answer {
   virtual Task<std::string> read() = 0;
 };
 
-/// All calls on the loop's thread; the loop outlives it. close() must have ended before it is destroyed.
+/// All calls on the loop's thread; the loop outlives it. close() must have ended before it is destroyed; its end waits
+/// for a credential plugin that runs, at most that one's deadline.
 class Client {
  public:
   Client(Loop& loop, ClusterAccess access, ClientOptions options = {});

@@ -60,14 +60,15 @@ uint64_t number(const std::map<std::string, std::string>& query, const std::stri
 
 }  // namespace
 
-FaultServer::FaultServer(Loop& loop, uint64_t seed, const std::string& certificate_name)
+FaultServer::FaultServer(Loop& loop, FaultServerOptions options)
     : loop_(loop),
+      options_(std::move(options)),
       tls_(asio::ssl::context::tls_server),
       acceptor_(loop.io()),
       tasks_(loop),
-      random_(seed),
+      random_(options_.seed),
       changed_(loop.io(), asio::steady_timer::time_point::max()) {
-  const auto issued = authority_.issue(certificate_name);
+  const auto issued = options_.authority->issue("api");
   tls_.use_certificate_chain(asio::buffer(issued.certificate));
   tls_.use_private_key(asio::buffer(issued.key), asio::ssl::context::pem);
   listen();
@@ -77,16 +78,16 @@ ClusterAccess FaultServer::access(const std::string& client_token) const {
   return {.server = address(),
           .prefix = {},
           .tls_name = {},
-          .ca_pem = ca_pem(),
+          .ca_pem = options_.authority->certificate(),
           .credentials = std::make_shared<Credentials>(CredentialSource{.token = client_token})};
 }
 
 ServerAddress FaultServer::address() const {
-  return {.host = "127.0.0.1", .port = port_};
+  return {.host = options_.address, .port = port_};
 }
 
 void FaultServer::listen() {
-  const asio::ip::tcp::endpoint endpoint(asio::ip::address_v4::loopback(), port_);
+  const asio::ip::tcp::endpoint endpoint(asio::ip::make_address(options_.address), port_);
   acceptor_.open(endpoint.protocol());
   acceptor_.set_option(asio::socket_base::reuse_address(true));
   acceptor_.bind(endpoint);
@@ -196,6 +197,9 @@ Task<> FaultServer::serve(Peer peer) {
 
 Task<bool> FaultServer::answer(Peer peer, std::string target, std::string authorization) {
   requests_.push_back({target, loop_.clock().steady()});
+  if (mute) {
+    KEELSON_CO_DO(co_await loop_.sleep(std::chrono::hours(1)));
+  }
   const auto url = boost::urls::parse_origin_form(target);
   std::map<std::string, std::string> query;
   for (const auto& parameter : url->params()) {
@@ -227,7 +231,7 @@ Task<bool> FaultServer::list(Peer peer, std::map<std::string, std::string> query
   }
   const std::string page = query["continue"];
   const uint64_t of = page.empty() ? version_ : std::stoull(page);
-  if (!page.empty() && (of < oldest_ || chance(faults.gone))) {
+  if (!page.empty() && (of < oldest_ || chance(faults.gone_page))) {
     co_return co_await peer->write(
         answer_text(410, status_json(410, "Expired", "The provided continue parameter is too old")));
   }

@@ -25,20 +25,27 @@ struct Faults {
   int split = 0;       ///< An event comes in two parts.
   int duplicate = 0;   ///< An event comes twice.
   int delay = 0;       ///< An event comes a second later.
-  int gone = 0;        ///< A watch, or a page but the first, is answered with 410.
+  int gone = 0;        ///< A watch is answered with 410.
+  int gone_page = 0;   ///< A page but the first.
   int gone_event = 0;  ///< ... or ends with an ERROR event.
   int garbage = 0;     ///< A proxy's page instead of an answer.
+};
+
+struct FaultServerOptions {
+  uint64_t seed = 1;
+  std::string address = "127.0.0.1";
+  std::shared_ptr<testing::TestAuthority> authority = std::make_shared<testing::TestAuthority>();
 };
 
 /// On a loop, with a world that the test changes at will. HTTP/1.1: a connection a request at a time.
 class FaultServer {
  public:
-  FaultServer(Loop& loop, uint64_t seed, const std::string& certificate_name = "api");
+  FaultServer(Loop& loop, FaultServerOptions options);
 
   /// What a client needs; `token` is the one that the server takes now.
   ClusterAccess access(const std::string& token = "good") const;
   ServerAddress address() const;
-  std::string ca_pem() const { return authority_.certificate(); }
+  const FaultServerOptions& options() const { return options_; }
 
   /// Stops taking connections, and breaks those there are. Frees the port until listen().
   void shut();
@@ -56,6 +63,8 @@ class FaultServer {
 
   Faults faults;
   std::string token = "good";
+  /// Takes requests, and never answers.
+  bool mute = false;
   /// Lists from the newest version, as if another server's cache were behind: "Too large resource version".
   bool lagging = false;
 
@@ -90,7 +99,7 @@ class FaultServer {
   void wake();
 
   Loop& loop_;
-  testing::TestAuthority authority_;
+  const FaultServerOptions options_;
   asio::ssl::context tls_;
   asio::ip::tcp::acceptor acceptor_;
   uint16_t port_ = 0;

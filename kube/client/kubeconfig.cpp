@@ -182,7 +182,8 @@ Result<CredentialSource> read_user(const ConfigUser& user, const ConfigCluster& 
   return source;
 }
 
-Result<ClusterAccess> read_config(const std::string& text, const std::string& folder, const std::string& context) {
+Result<ClusterAccess> read_config(const std::string& text, const std::string& folder, const std::string& context,
+                                  const Clock& clock) {
   KEELSON_TRY(const Config config, decode_config(text));
   const bool current = context.empty();
   KEELSON_TRY(const auto* entry, find_named(config.contexts, current ? config.current_context : context, "contexts",
@@ -196,7 +197,7 @@ Result<ClusterAccess> read_config(const std::string& text, const std::string& fo
     KEELSON_TRY(const auto* user, find_named(config.users, entry->user, "users", at + ".user"));
     KEELSON_TRY(source, read_user(*user, *cluster, folder, access).context("users[{}].user", user->name));
   }
-  access.credentials = std::make_shared<Credentials>(std::move(source));
+  access.credentials = std::make_shared<Credentials>(std::move(source), clock);
   return access;
 }
 
@@ -223,11 +224,11 @@ Result<ServerAddress> parse_server_address(const std::string& text) {
   return address;
 }
 
-Result<ClusterAccess> load_kubeconfig(const std::string& path, const std::string& context) {
+Result<ClusterAccess> load_kubeconfig(const std::string& path, const std::string& context, const Clock& clock) {
   KEELSON_TRY(const auto text, read_file(path, 4 << 20));
   const size_t slash = path.rfind('/');
   const auto folder = slash == std::string::npos ? std::string(".") : path.substr(0, slash);
-  return read_config(text, folder, context).context("{}", path);
+  return read_config(text, folder, context, clock).context("{}", path);
 }
 
 Result<ClusterAccess> in_cluster_access(const std::string& folder) {

@@ -33,8 +33,10 @@ struct ClusterAccess {
   std::shared_ptr<Credentials> credentials;  ///< Never null.
 };
 
-/// Reads a kubeconfig: the cluster and user of `context`, or of current-context if that is empty. Blocks on the disk.
-Result<ClusterAccess> load_kubeconfig(const std::string& path, const std::string& context = "");
+/// Reads a kubeconfig: the cluster and user of `context`, or of current-context if that is empty. `clock` says when
+/// a credential has expired. Blocks on the disk.
+Result<ClusterAccess> load_kubeconfig(const std::string& path, const std::string& context = "",
+                                      const Clock& clock = real_clock());
 
 /// From KUBERNETES_SERVICE_HOST and _PORT, and the service account's token and ca.crt in `folder`. Kind::not_found: we
 /// are in no pod.

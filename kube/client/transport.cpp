@@ -268,9 +268,14 @@ Result<std::shared_ptr<Transfer>> Transport::start(TransferRequest request) {
     return fail(Kind::internal, "libcurl: {}", ::curl_multi_strerror(code));
   }
   transfer->multi_ = multi_;
-  std::erase_if(transfers_, [](const auto& entry) { return entry.second.expired(); });
+  count();  // forgets those that are gone, one of which may have had this handle's address
   transfers_.emplace(easy, transfer);
   return transfer;
+}
+
+size_t Transport::count() {
+  std::erase_if(transfers_, [](const auto& entry) { return entry.second.expired(); });
+  return transfers_.size();
 }
 
 int Transport::on_socket(CURL*, curl_socket_t fd, int what, void* user, void*) {

@@ -96,7 +96,7 @@ class Transport {
   /// Ends all transfers with `error` and closes the connection.
   void abandon(const Error& error);
   /// Transfers that have not ended.
-  size_t count() const { return transfers_.size(); }
+  size_t count();
   /// When something last arrived.
   SteadyTime last_byte() const { return last_byte_; }
 

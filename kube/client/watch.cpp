@@ -153,7 +153,7 @@ struct Watch<T>::State {
 
   using Decoder = std::shared_ptr<ListDecoder<T>>;
 
-  /// One page into `decoder`, which the objects are then taken from.
+  /// One page into `decoder`.
   asio::awaitable<Outcome<ListMeta>> read_page(std::string path, Decoder decoder) {
     auto answer = co_await open(std::move(path));
     if (!answer) {
@@ -184,7 +184,8 @@ struct Watch<T>::State {
 
   /// All pages. On success `version` is the list's, and the consumer has it.
   asio::awaitable<Outcome<bool>> list() {
-    std::vector<T> objects;
+    // All pages into one: its vector grows on the worker's thread.
+    auto decoder = std::make_shared<ListDecoder<T>>(options.annotations);
     std::string token;
     std::string listed_version;
     while (true) {
@@ -197,15 +198,12 @@ struct Watch<T>::State {
       } else if (!list_from.empty()) {
         add_query(path, "resourceVersion", list_from);
       }
-      auto decoder = std::make_shared<ListDecoder<T>>(options.annotations);
       auto meta = co_await read_page(std::move(path), decoder);
       if (!meta) {
         // A page that has expired: without pages, the next list comes to its end.
         whole_list = meta.error().gone && !token.empty();
         co_return std::unexpected(std::move(meta).error());
       }
-      tell_left_out(decoder->take_left_out());
-      std::ranges::move(decoder->take(), std::back_inserter(objects));
       listed_version = std::move(meta->resource_version);
       token = std::move(meta->continue_token);
       if (token.empty()) {
@@ -215,7 +213,8 @@ struct Watch<T>::State {
     version = list_from = listed_version;
     whole_list = false;
     need_list = false;
-    consumer.synced(std::move(objects));
+    tell_left_out(decoder->take_left_out());
+    consumer.synced(decoder->take());
     co_return true;
   }
 

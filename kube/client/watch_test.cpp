@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include "common/atomic_file.h"
 #include "kube/client/fault_server.h"
 
 namespace keelson::kube {
@@ -12,6 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using Ports = std::map<std::string, int>;
 
 /// A server, a client that watches it, and what the consumer made of it. Time is the clock's: it passes when nothing is
@@ -26,7 +28,7 @@ class WatchTest : public ::testing::Test {
   }
 
   void start(uint64_t seed, int page_size = 500) {
-    server_.emplace(loop_, seed);
+    server_.emplace(loop_, FaultServerOptions{.seed = seed});
     begin(server_->access(), seed, page_size);
   }
   void begin(ClusterAccess access, uint64_t seed, int page_size = 500) {
@@ -136,6 +138,247 @@ TEST_F(WatchTest, ListsInPagesThenFollows) {
   EXPECT_TRUE(failures_.empty()) << failures_[0];
   EXPECT_EQ(client_->server(), server_->address());
 }
+
+TEST_F(WatchTest, ABrokenWatchGoesOnFromTheLastVersion) {
+  start(2);
+  server_->put("a", 1);
+  ASSERT_TRUE(settles());
+  ASSERT_TRUE(until([this] { return server_->watch_count() == 1; }));
+  server_->pass();
+  server_->pass();
+  server_->send_bookmarks();  // version 103
+  pass(1s);
+  server_->shut();
+  server_->put("b", 2);
+  server_->remove("a");
+  pass(20s);
+  EXPECT_EQ(objects_, (Ports{{"shop/a", 1}})) << "the API is away: what was known stays";
+  EXPECT_GE(failures_.size(), 2U);
+  EXPECT_FALSE(watch_->healthy());
+  server_->listen();
+  ASSERT_TRUE(settles());
+  EXPECT_EQ(synced_, 1) << "no second list";
+  EXPECT_TRUE(watch_->healthy());
+  EXPECT_GE(requests_of("watch=true&allowWatchBookmarks=true&resourceVersion=103"), 1U);
+}
+
+TEST_F(WatchTest, GoneListsAgainAndAtOnce) {
+  start(3);
+  server_->put("a", 1);
+  ASSERT_TRUE(settles());
+  ASSERT_TRUE(until([this] { return server_->watch_count() == 1; }));
+  server_->compact();  // the running watch gets it as an event
+  server_->put("b", 2);
+  server_->compact();
+  ASSERT_TRUE(settles());
+  EXPECT_EQ(synced_, 2);
+  EXPECT_TRUE(failures_.empty()) << failures_[0];
+  EXPECT_EQ(requests_of("resourceVersion=0"), 1U) << "the second list is of the newest";
+}
+
+TEST_F(WatchTest, APageThatExpiresIsFollowedByAWholeList) {
+  server_.emplace(loop_, FaultServerOptions{.seed = 4});
+  for (int i = 0; i < 10; ++i) {
+    server_->put(fmt::format("s{}", i), 80);
+  }
+  server_->faults.gone_page = 1000;
+  begin(server_->access(), 4, 4);
+  ASSERT_TRUE(settles());
+  EXPECT_EQ(synced_, 1) << "no half list is handed out";
+  EXPECT_EQ(requests_of("continue="), 1U);
+  EXPECT_GE(std::ranges::count(server_->requests(), "/api/v1/services", &FaultServer::Seen::target), 1);
+}
+
+TEST_F(WatchTest, AServerThatLagsIsNotBelieved) {
+  start(5);
+  server_->put("a", 1);
+  ASSERT_TRUE(settles());
+  server_->lagging = true;
+  server_->put("b", 2);
+  server_->compact();
+  server_->put("c", 3);
+  ASSERT_TRUE(settles());
+  EXPECT_EQ(objects_.size(), 3U);
+}
+
+TEST_F(WatchTest, RetryAfterIsObeyed) {
+  server_.emplace(loop_, FaultServerOptions{.seed = 6});
+  server_->faults = {.refuse = 1000, .refuse_status = 429};
+  begin(server_->access(), 6);
+  pass(60s);
+  ASSERT_GE(waits_.size(), 3U);
+  EXPECT_GE(*std::ranges::min_element(waits_), 3s);
+  EXPECT_LE(server_->requests().size(), 12U);
+  EXPECT_THAT(failures_[0], HasSubstr("list services: 429: refused by chance"));
+  server_->faults = {};
+  ASSERT_TRUE(settles());
+}
+
+TEST_F(WatchTest, WaitsDoubleUpToHalfAMinuteStretchedAtRandom) {
+  server_.emplace(loop_, FaultServerOptions{.seed = 7});
+  server_->faults = {.refuse = 1000};
+  begin(server_->access(), 7);
+  pass(5min);
+  Duration base = 800ms;
+  for (size_t i = 0; i < waits_.size(); ++i) {
+    EXPECT_GE(waits_[i], base) << i;
+    EXPECT_LE(waits_[i], 2 * base) << i;
+    base = std::min<Duration>(base * 2, 30s);
+  }
+  EXPECT_GE(waits_.size(), 7U);
+}
+
+TEST_F(WatchTest, ForbiddenSaysWhichRuleIsMissing) {
+  server_.emplace(loop_, FaultServerOptions{.seed = 8});
+  server_->faults = {.refuse = 1000, .refuse_status = 403};
+  begin(server_->access(), 8);
+  pass(5s);
+  ASSERT_FALSE(failures_.empty());
+  EXPECT_THAT(failures_[0],
+              HasSubstr("403: refused by chance; it wants a ClusterRole with the rule {apiGroups: [\"\"], "
+                        "resources: [\"services\"], verbs: [\"list\", \"watch\"]}"));
+}
+
+TEST_F(WatchTest, ATokenThatExpiresIsReadAgain) {
+  const auto path = ::testing::TempDir() + fmt::format("/token-{}", ::getpid());
+  ASSERT_TRUE(write_file_atomic(path, "good\n"));
+  server_.emplace(loop_, FaultServerOptions{.seed = 9});
+  auto access = server_->access();
+  access.credentials = std::make_shared<Credentials>(CredentialSource{.token_file = path});
+  begin(std::move(access), 9);
+  server_->put("a", 1);
+  ASSERT_TRUE(settles());
+  server_->token = "better";
+  server_->shut();
+  server_->listen();
+  pass(10s);
+  ASSERT_FALSE(failures_.empty());
+  EXPECT_THAT(failures_.back(), HasSubstr("401: Unauthorized; the credential"));
+  EXPECT_THAT(failures_.back(), Not(HasSubstr("good")));
+  server_->put("b", 2);
+  ASSERT_TRUE(write_file_atomic(path, "better\n"));
+  ASSERT_TRUE(settles());
+  ::unlink(path.c_str());
+}
+
+TEST_F(WatchTest, AnotherServerTakesOver) {
+  start(10);
+  server_->put("a", 1);
+  FaultServer other(loop_, server_->options());
+  other.put("a", 1);
+  ASSERT_TRUE(settles());
+  client_->set_other_servers({{.host = "127.0.0.1", .port = 1}, other.address()});
+  ASSERT_TRUE(until([this] { return server_->watch_count() == 1; }));
+  server_->shut();
+  other.put("b", 2);
+  EXPECT_TRUE(until([this] { return objects_.contains("shop/b"); }));
+  EXPECT_EQ(client_->server(), other.address());
+  EXPECT_EQ(synced_, 1) << "its watch goes on from the same version";
+  bool closed = false;
+  tasks_.spawn("close", [](FaultServer& server, bool& done) -> Task<> {
+    KEELSON_CO_DO(co_await server.close());
+    done = true;
+    co_return Result<>();
+  }(other, closed));
+  until([&closed] { return closed; });
+}
+
+TEST_F(WatchTest, WhenNoServerAnswersAllAreNamed) {
+  start(12);
+  server_->shut();
+  client_->set_other_servers({{.host = "127.0.0.1", .port = 1}});
+  pass(2s);
+  ASSERT_FALSE(failures_.empty());
+  EXPECT_THAT(failures_[0], HasSubstr(to_string(server_->address())));
+  EXPECT_THAT(failures_[0], HasSubstr("127.0.0.1:1: "));
+}
+
+TEST_F(WatchTest, AServerThatOnlyListensIsNoticed) {
+  start(13);
+  server_->put("a", 1);
+  ASSERT_TRUE(settles());
+  ASSERT_TRUE(until([this] { return server_->watch_count() == 1; }));
+  pass(20s);
+  EXPECT_TRUE(failures_.empty()) << "silence alone is no failure: " << failures_[0];
+  server_->mute = true;
+  ASSERT_TRUE(until([this] { return !failures_.empty(); }, 60s));
+  EXPECT_THAT(failures_[0], HasSubstr("watch services: the API server has been silent for 40 s"));
+  server_->mute = false;
+  server_->put("b", 2);
+  ASSERT_TRUE(settles());
+}
+
+TEST_F(WatchTest, ACertificateOfAnotherNameIsNoServer) {
+  server_.emplace(loop_, FaultServerOptions{.seed = 14});
+  auto access = server_->access();
+  access.tls_name = "other";
+  begin(std::move(access), 14);
+  pass(3s);
+  ASSERT_FALSE(failures_.empty());
+  EXPECT_TRUE(server_->requests().empty()) << "not even the token was sent";
+}
+
+/// Any mix of faults, then peace: the consumer has what the server has, and no second saw more requests than a list has
+/// pages and a few.
+class StormTest : public WatchTest, public ::testing::WithParamInterface<uint64_t> {};
+
+TEST_P(StormTest, TheObjectsBecomeTheServers) {
+  std::mt19937_64 random(GetParam());
+  const auto draw = [&random](int most) { return static_cast<int>(random() % static_cast<uint64_t>(most)); };
+  start(GetParam(), 5);
+  for (int i = 0; i < 20; ++i) {
+    server_->put(fmt::format("s{}", draw(40)), draw(60000) + 1);
+  }
+  for (int round = 0; round < 15; ++round) {
+    constexpr int kStatus[] = {429, 500, 503, 403, 504};
+    server_->faults = {.refuse = draw(300),
+                       .refuse_status = kStatus[draw(5)],
+                       .cut = draw(200),
+                       .split = draw(300),
+                       .duplicate = draw(300),
+                       .delay = draw(100),
+                       .gone = draw(200),
+                       .gone_page = draw(200),
+                       .gone_event = draw(100),
+                       .garbage = draw(100)};
+    server_->lagging = draw(5) == 0;
+    for (int i = draw(12); i > 0; --i) {
+      const auto name = fmt::format("s{}", draw(40));
+      draw(3) == 0 ? server_->remove(name) : server_->put(name, draw(60000) + 1);
+    }
+    switch (draw(8)) {
+      case 0:
+        server_->compact();
+        break;
+      case 1:
+        server_->shut();
+        pass(std::chrono::milliseconds(draw(4000)));
+        server_->listen();
+        break;
+      case 2:
+        server_->pass();
+        server_->send_bookmarks();
+        break;
+      case 3:
+        server_->token = "other";
+        pass(2s);
+        server_->token = "good";
+        break;
+      default:
+        break;
+    }
+    pass(std::chrono::milliseconds(draw(3000)));
+  }
+  server_->faults = {};
+  server_->lagging = false;
+  ASSERT_TRUE(settles()) << "seed " << GetParam();
+  const auto& requests = server_->requests();
+  for (size_t i = 24; i < requests.size(); ++i) {
+    EXPECT_GT(requests[i].when - requests[i - 24].when, 1s) << "a storm before request " << i;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, StormTest, ::testing::Range<uint64_t>(1, 7));
 
 }  // namespace
 }  // namespace keelson::kube

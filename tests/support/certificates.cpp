@@ -74,7 +74,7 @@ TestAuthority::~TestAuthority() = default;
 TestCertificate TestAuthority::issue(const std::string& name) {
   const OwnedKey key(::EVP_EC_gen("P-256"));
   const auto made = make(name, key.get(), ::X509_get_subject_name(key_->certificate.get()));
-  extend(made.get(), NID_subject_alt_name, "DNS:localhost,IP:127.0.0.1,IP:::1");
+  extend(made.get(), NID_subject_alt_name, "DNS:localhost,DNS:kubernetes.default.svc,IP:127.0.0.1,IP:::1");
   ::X509_sign(made.get(), key_->key.get(), ::EVP_sha256());
   const auto write = [&](BIO* bio) {
     ::PEM_write_bio_PrivateKey(bio, key.get(), nullptr, nullptr, 0, nullptr, nullptr);

@@ -21,7 +21,8 @@ class TestAuthority {
 
   /// The authority's own certificate, for those who are to trust it.
   const std::string& certificate() const { return pem_; }
-  /// Good for an hour, for 127.0.0.1, ::1 and localhost, as server and as client. `name` is its common name.
+  /// Good for an hour, for 127.0.0.1, ::1, localhost and kubernetes.default.svc, as server and as client. `name` is its
+  /// common name.
   TestCertificate issue(const std::string& name);
 
  private:

@@ -71,12 +71,21 @@ void ControlPlane::start() {
   write_kubeconfig("node.conf", "node-token");
   std::ofstream(home_ + "/tokens.csv") << fmt::format(
       "{},admin,1,system:masters\nnode-token,system:node:{},2,system:nodes\n", kAdminToken, node_);
-  auto key = home_ + "/service-account.key";
+  const auto key = home_ + "/service-account.key";
   ASSERT_EQ(run({"openssl", "genrsa", "-out", key, "2048"}).code, 0);
   etcd_ = Background({program_, "etcd", "--data-dir", home_ + "/etcd", "--unsafe-no-fsync", "--listen-client-urls",
                       "http://127.0.0.1:2379", "--advertise-client-urls", "http://127.0.0.1:2379", "--listen-peer-urls",
                       "http://127.0.0.1:2380"},
                      home_ + "/etcd.log");
+  start_api_server();
+}
+
+void ControlPlane::kill_api_server() {
+  api_server_.kill();
+}
+
+void ControlPlane::start_api_server() {
+  const auto key = home_ + "/service-account.key";
   api_server_ =
       Background({program_, "kube-apiserver", "--etcd-servers=http://127.0.0.1:2379",
                   "--cert-dir=" + home_ + "/certificates", "--service-cluster-ip-range=10.96.0.0/16,fd96::/108",

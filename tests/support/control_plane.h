@@ -28,6 +28,9 @@ class ControlPlane {
 
   /// etcd, then the API server; returns once /readyz says ok (some 3 s). Fails the test if it does not within 60 s.
   void start();
+  /// The API server alone: SIGKILL and its end; and again, on the same state, until /readyz says ok.
+  void kill_api_server();
+  void start_api_server();
 
   /// As admin. A call that hangs fails (124) after 30 s.
   Output kubectl(const std::vector<std::string>& arguments, const std::string& input = "");
