@@ -159,7 +159,8 @@ __noinline int CT(store_in)(__u64 where, const struct kl_flow* flow, const struc
       chosen = way;
       break;
     }
-    if (bucket->tag[way] == 0) {
+    /* The first of those that are free: it shares cache lines with the tags. */
+    if (bucket->tag[way] == 0 && least) {
       least = 0;
       chosen = way;
     }
