@@ -15,6 +15,7 @@
 #include "common/task_group.h"
 #include "ebpf/testing.h"
 #include "network/router.h"
+#include "tests/support/process.h"
 
 namespace keelson::bench {
 namespace {
@@ -95,6 +96,69 @@ class Measured {
   TaskGroup stopping_{loop_};
 };
 
+/// KiB of this field of /proc/PID/FILE, summed over its lines.
+uint64_t kib_of(const fs::path& file, const std::string& field) {
+  uint64_t sum = 0;
+  std::ifstream stream(file);
+  for (std::string line; std::getline(stream, line);) {
+    if (line.starts_with(field)) {
+      sum += std::strtoull(line.c_str() + field.size(), nullptr, 10);
+    }
+  }
+  return sum;
+}
+
+/// KiB of the pages of BPF maps that a process has touched.
+uint64_t mapped_maps(const fs::path& smaps) {
+  uint64_t sum = 0;
+  bool map = false;
+  std::ifstream stream(smaps);
+  for (std::string line; std::getline(stream, line);) {
+    if (line.find('-') < 17) {
+      map = line.ends_with("anon_inode:bpf-map");
+    } else if (map && line.starts_with("Rss:")) {
+      sum += std::strtoull(line.c_str() + 4, nullptr, 10);
+    }
+  }
+  return sum;
+}
+
+/// What a daemon takes that routes so many services: its resident memory and its maps.
+void measure_memory(uint32_t count) {
+  ApiServer server(count);
+  auto name = fmt::format("keelson-bench-{}", ::getpid());
+  auto home = fs::temp_directory_path() / name;
+  auto cgroup = fs::path(ebpf::cgroup2_root().value()) / name;
+  fs::create_directories(home);
+  fs::create_directories(cgroup);
+  std::ofstream(home / "kubeconfig") << server.kubeconfig();
+  testing::Background daemon(
+      {fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "bin/keelson", "--run", home / "run", "node",
+       "--roles", "network", "--node-name", "here", "--root", home / "root", "--kubeconfig", home / "kubeconfig",
+       "--bpf-dir", "/sys/fs/bpf/" + name, "--socket-cgroup", cgroup, "--remove-services-on-exit"},
+      home / "log");
+  for (int i = 0; i < 3000 && testing::read_text(home / "log").find("services are routed") == std::string::npos; i++) {
+    ::usleep(10'000);
+  }
+  ::sleep(2);
+  auto process = fs::path("/proc") / std::to_string(daemon.pid());
+  uint64_t maps = 0;
+  for (const auto& entry : fs::directory_iterator(process / "fdinfo")) {
+    if (kib_of(entry.path(), "map_type:\t") != 0) {
+      maps += kib_of(entry.path(), "memlock:\t");
+    }
+  }
+  // Maps are in its memory, too: they count once.
+  auto resident = kib_of(process / "status", "VmRSS:\t") - mapped_maps(process / "smaps");
+  fmt::print("{:>7} services: resident {:.1f} MiB, maps {:.1f} MiB; together {:.1f} MiB (goal at 10,000: 64)\n", count,
+             static_cast<double>(resident) / 1024, static_cast<double>(maps) / 1048576,
+             static_cast<double>(resident) / 1024 + static_cast<double>(maps) / 1048576);
+  daemon.stop();
+  fs::remove("/sys/fs/bpf/" + name);
+  fs::remove(cgroup);
+  fs::remove_all(home);
+}
+
 }  // namespace
 }  // namespace keelson::bench
 
@@ -119,5 +183,6 @@ int main(int argc, char** argv) {
     if (auto done = measured.run(); !done) {
       fmt::print("api-sync: {}\n", done.error().message());
     }
+    bench::measure_memory(count);
   }
 }

@@ -2,6 +2,7 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 
 #include "common/log.h"
+#include "kube/client/known_servers.h"
 #include "kube/client/watch.h"
 #include "network/object_source.h"
 
@@ -17,10 +18,17 @@ class Api : public ObjectSource {
   Api(Loop& loop, kube::ClusterAccess access, ApiSourceOptions options)
       : options_(std::move(options)),
         client_(loop, std::move(access)),
+        servers_(options_.servers_file),
         services_(client_, {.label_selector = kOurs}, services_consumer()),
         slices_(client_, {.label_selector = kOurs, .annotations = {kChangeTime}}, slices_consumer()),
         nodes_(client_, {.field_selector = options_.all_nodes ? "" : "metadata.name=" + options_.node_name},
-               nodes_consumer()) {}
+               nodes_consumer()) {
+    if (auto remembered = servers_.load(); !remembered) {
+      log::warning("{}", remembered.error().message());
+    } else {
+      client_.set_other_servers(*remembered);
+    }
+  }
 
   Task<> run(std::function<void(ObjectBatch)> take) override {
     take_ = std::move(take);
@@ -38,16 +46,19 @@ class Api : public ObjectSource {
   enum Kinds { kServices = 1, kSlices = 2, kNodes = 4, kAll = 7 };
 
   void tell(ObjectBatch batch) {
+    if (told_ == kAll && trouble().empty() && !std::exchange(trouble_, "").empty()) {
+      log::info("the API server answers");
+    }
     batch.synced = told_ == kAll;
     take_(std::move(batch));
   }
   /// One line when it begins, not one for each attempt; how often it is tried is for those who debug.
-  void failed(const char* what, const Error& error, Duration wait) {
-    auto text = fmt::format("{}: {}", what, error.message());
+  void failed(const Error& error, Duration wait) {
+    auto text = error.message();
     if (trouble() != text) {
       log::warning("{}; what was known stays in force, trying again", text);
     }
-    log::debug("{}: again in {} ms", what, wait / std::chrono::milliseconds(1));
+    log::debug("{}: again in {} ms", text, wait / std::chrono::milliseconds(1));
     trouble_ = std::move(text);
   }
 
@@ -62,7 +73,7 @@ class Api : public ObjectSource {
                   tell({.objects = {.services = std::move(changes.changed),
                                     .removed_services = std::move(changes.removed)}});
                 },
-            .failed = [this](const Error& error, Duration wait) { failed("watch services", error, wait); },
+            .failed = [this](const Error& error, Duration wait) { failed(error, wait); },
             .left_out = [](const kube::LeftOut& what) { log::warning("service left out: {}", what); }};
   }
 
@@ -70,14 +81,16 @@ class Api : public ObjectSource {
     return {
         .synced =
             [this](std::vector<kube::EndpointSlice> all) {
+              learned(servers_.synced(all));
               told_ |= kSlices;
               tell({.objects = {.slices = std::move(all), .all_slices = true}});
             },
         .changed =
             [this](kube::Changes<kube::EndpointSlice> changes) {
+              learned(servers_.changed(changes));
               tell({.objects = {.slices = std::move(changes.changed), .removed_slices = std::move(changes.removed)}});
             },
-        .failed = [this](const Error& error, Duration wait) { failed("watch endpoint slices", error, wait); },
+        .failed = [this](const Error& error, Duration wait) { failed(error, wait); },
         .left_out = [](const kube::LeftOut& what) { log::warning("endpoint slice left out: {}", what); }};
   }
 
@@ -91,12 +104,22 @@ class Api : public ObjectSource {
                 [this](kube::Changes<kube::Node> changes) {
                   tell({.nodes = {.changed = std::move(changes.changed), .removed = std::move(changes.removed)}});
                 },
-            .failed = [this](const Error& error, Duration wait) { failed("watch nodes", error, wait); },
+            .failed = [this](const Error& error, Duration wait) { failed(error, wait); },
             .left_out = [](const kube::LeftOut& what) { log::warning("node left out: {}", what); }};
+  }
+
+  /// Where the API servers are.
+  void learned(const Result<bool>& changed) {
+    if (!changed) {
+      log::warning("{}; the addresses of the API servers are not remembered over a restart", changed.error().message());
+    } else if (*changed) {
+      client_.set_other_servers(servers_.servers());
+    }
   }
 
   ApiSourceOptions options_;
   kube::Client client_;
+  kube::KnownServers servers_;
   std::function<void(ObjectBatch)> take_;
   int told_ = 0;
   std::string trouble_ = "not asked yet";

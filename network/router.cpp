@@ -4,6 +4,7 @@
 #include "common/host_addresses.h"
 #include "common/link_watch.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "common/task_group.h"
 
 namespace keelson::network {
@@ -122,6 +123,10 @@ class KernelRouter : public Router {
     sync_links();
     synced_ = true;
     finish({.full = true, .changed = translator_.model().services.size()}, errors, started);
+    // The text of the first lists, and the code that loads programs.
+    if (auto released = release_startup_memory(); !released) {
+      log::warning("memory of the start is kept: {}", released.error().message());
+    }
   }
 
   void write(dataplane::Delta delta, SteadyTime started, bool full) {

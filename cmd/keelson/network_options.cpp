@@ -28,7 +28,7 @@ Result<network::NetworkOptions> network_options(const NodeConfig& config, const 
     options.api = {.kubeconfig = config.kubeconfig == "in-cluster" ? "" : config.kubeconfig,
                    .node_name = node_name,
                    .all_nodes = config.service_forwarding == "dsr",
-                   .servers_file = config.root + "/api-servers"};
+                   .servers_file = config.root + "/api-servers.json"};
   }
   options.remove_on_exit = config.remove_services_on_exit;
   auto& router = options.router;
