@@ -36,6 +36,8 @@ int run(int argc, char** argv) {
   add_timeline(app, session);
   add_status(app, session);
   add_image(app, session);
+  add_check(app, session);
+  add_uninstall(app, session);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -21,6 +21,10 @@ Result<T> one_of(std::string_view key, const std::string& text, std::initializer
 
 }  // namespace
 
+std::string api_servers_file(const NodeConfig& config) {
+  return config.root + "/api-servers.json";
+}
+
 Result<network::NetworkOptions> network_options(const NodeConfig& config, const std::string& node_name) {
   network::NetworkOptions options;
   options.manifest_dir = config.manifest_dir;
@@ -28,7 +32,7 @@ Result<network::NetworkOptions> network_options(const NodeConfig& config, const 
     options.api = {.kubeconfig = config.kubeconfig == "in-cluster" ? "" : config.kubeconfig,
                    .node_name = node_name,
                    .all_nodes = config.service_forwarding == "dsr",
-                   .servers_file = config.root + "/api-servers.json"};
+                   .servers_file = api_servers_file(config)};
   }
   options.remove_on_exit = config.remove_services_on_exit;
   auto& router = options.router;

@@ -9,6 +9,9 @@
 
 namespace keelson::cli {
 
+/// Where the addresses of all API servers are remembered.
+std::string api_servers_file(const NodeConfig& config);
+
 /// Kind::invalid names the key.
 Result<network::NetworkOptions> network_options(const NodeConfig& config, const std::string& node_name);
 

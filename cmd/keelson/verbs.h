@@ -39,5 +39,7 @@ void add_events(CLI::App& app, Session& session);
 void add_timeline(CLI::App& app, Session& session);
 void add_status(CLI::App& app, Session& session);
 void add_image(CLI::App& app, Session& session);
+void add_check(CLI::App& app, Session& session);
+void add_uninstall(CLI::App& app, Session& session);
 
 }  // namespace keelson::cli

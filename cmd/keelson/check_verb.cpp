@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// keelson check: would the role `network` work here? Before anything is installed.
+#include <algorithm>
+#include <cstdio>
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+
+#include "cmd/keelson/node_flags.h"
+#include "cmd/keelson/output.h"
+#include "cmd/keelson/verbs.h"
+#include "network/preflight/preflight.h"
+
+namespace keelson::cli {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr uint16_t kHealthPort = 10256;
+constexpr uint16_t kMetricsPort = 10249;
+
+void print_json(const std::vector<network::Finding>& findings, bool good) {
+  json::array checks;
+  for (const auto& finding : findings) {
+    checks.push_back(json::object{{"name", finding.subject},
+                                  {"result", network::to_string(finding.outcome)},
+                                  {"found", finding.text},
+                                  {"advice", finding.advice}});
+  }
+  std::fputs(format_json(json::object{{"ok", good}, {"checks", std::move(checks)}}).c_str(), stdout);
+}
+
+void print_table(const std::vector<network::Finding>& findings) {
+  std::vector<std::vector<std::string>> rows = {{"CHECK", "RESULT", "FOUND"}};
+  for (const auto& finding : findings) {
+    rows.push_back({finding.subject, std::string(network::to_string(finding.outcome)), finding.text});
+    if (!finding.advice.empty()) {
+      rows.push_back({"", "", "-> " + finding.advice});
+    }
+  }
+  std::fputs(format_table(rows).c_str(), stdout);
+}
+
+Result<int> check(const NodeConfig& config, Format format) {
+  auto findings = network::preflight({.bpf_dir = config.bpf_dir,
+                                      .socket_cgroup = config.socket_cgroup,
+                                      .links = {config.uplinks, config.xdp},
+                                      .ports = {{kHealthPort, "health checks"}, {kMetricsPort, "metrics"}},
+                                      .kubeconfig = config.kubeconfig});
+  bool good =
+      std::ranges::none_of(findings, [](const auto& finding) { return finding.outcome == network::Outcome::failed; });
+  format == Format::json ? print_json(findings, good) : print_table(findings);
+  return good ? 0 : 1;
+}
+
+}  // namespace
+
+void add_check(CLI::App& app, Session& session) {
+  auto* verb = app.add_subcommand(
+      "check", "Whether this node can route services, tried for real; takes the flags of `node`. Changes nothing");
+  auto node = NodeFlags::add(*verb);
+  auto output = std::make_shared<std::string>();
+  verb->add_option("-o,--output", *output, "Output format: json");
+  verb->callback([&session, node, output] {
+    session.chosen = [&session, node, output]() -> Result<int> {
+      KEELSON_TRY(auto format, parse_format(*output));
+      KEELSON_TRY(auto config, node->load(session));
+      return check(config, format);
+    };
+  });
+}
+
+}  // namespace keelson::cli

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cmd/keelson/node_flags.h"
+
+#include "common/fd.h"
+
+namespace keelson::cli {
+
+Result<NodeConfig> NodeFlags::load(const Session& session) const {
+  NodeConfig config;
+  if (!file.empty()) {
+    KEELSON_TRY(auto text, read_file(file));
+    KEELSON_TRY(config, parse_config(text, file, config));
+  }
+  for (const auto& [option, setting] : options) {
+    if (option->count() > 0) {
+      std::visit([&](auto field) { config.*field = flags.*field; }, setting->field);
+    }
+  }
+  config.run = session.run_dir;
+  config.cri_socket = session.runtime_socket;
+  KEELSON_DO(check_config(config));
+  return config;
+}
+
+std::shared_ptr<NodeFlags> NodeFlags::add(CLI::App& verb) {
+  auto node = std::make_shared<NodeFlags>();
+  verb.add_option("--config", node->file, "A KeelsonConfiguration file (YAML); flags override it")
+      ->check(CLI::ExistingFile);
+  for (const auto& setting : settings()) {
+    CLI::Option* option = nullptr;
+    if (const auto* text = std::get_if<std::string NodeConfig::*>(&setting.field)) {
+      option = verb.add_option(setting.flag, node->flags.*(*text), setting.help);
+    } else if (const auto* flag = std::get_if<bool NodeConfig::*>(&setting.field)) {
+      option = verb.add_flag(setting.flag, node->flags.*(*flag), setting.help);
+    } else {
+      option =
+          verb.add_option(setting.flag, node->flags.*std::get<std::vector<std::string> NodeConfig::*>(setting.field),
+                          setting.help)
+              ->delimiter(',');
+    }
+    node->options.emplace_back(option, &setting);
+  }
+  return node;
+}
+
+}  // namespace keelson::cli

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// The node's configuration on a command line: verbs that run a node, or prepare for one, take the same flags.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cmd/keelson/config.h"
+#include "cmd/keelson/verbs.h"
+
+namespace keelson::cli {
+
+struct NodeFlags {
+  std::string file;
+  NodeConfig flags;  ///< What the flags say.
+  std::vector<std::pair<CLI::Option*, const Setting*>> options;
+
+  /// Adds --config and a flag for each setting.
+  static std::shared_ptr<NodeFlags> add(CLI::App& verb);
+  /// The file's values, over them the flags that were given, over them the flags that every verb has. Checked.
+  Result<NodeConfig> load(const Session& session) const;
+};
+
+}  // namespace keelson::cli

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "network/preflight/preflight.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <set>
+
+#include "ebpf/testing.h"
+
+namespace keelson::network {
+namespace {
+
+namespace fs = std::filesystem;
+using ebpf::testing::SmallNet;
+using ebpf::testing::Socket;
+
+std::set<std::string> entries(const std::string& folder) {
+  std::set<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    names.insert(entry.path().filename());
+  }
+  return names;
+}
+
+class PreflightTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (auto reason = ebpf::testing::why_not(); !reason.empty()) {
+      GTEST_SKIP() << reason;
+    }
+    net_.emplace();
+    options_.bpf_dir = "/sys/fs/bpf/kl-preflight-" + std::to_string(getpid());
+    options_.links.uplinks = {"eth0"};
+    options_.ports = {{10256, "health checks"}};
+  }
+  std::vector<Finding> look() {
+    auto guard = net_->enter("node");
+    return preflight(options_);
+  }
+  // "kernel: ok", in their order.
+  std::vector<std::string> outcomes() {
+    std::vector<std::string> result;
+    for (const auto& finding : look()) {
+      result.push_back(finding.subject + ": " + std::string(to_string(finding.outcome)));
+      told_ += finding.subject + ": " + finding.text + "\n";
+      EXPECT_EQ(finding.advice.empty(), finding.outcome == Outcome::ok) << finding.subject << ": " << finding.text;
+    }
+    return result;
+  }
+
+  std::optional<SmallNet> net_;
+  PreflightOptions options_;
+  std::string told_;
+};
+
+TEST_F(PreflightTest, AGoodNodeIsFoundGoodAndLeftAsItWas) {
+  auto cgroup = *ebpf::cgroup2_root();
+  auto mine = [&](const std::string& folder) {
+    auto names = entries(folder);
+    std::erase_if(names, [](const auto& name) { return name.find(std::to_string(getpid())) == name.npos; });
+    return names;
+  };
+  EXPECT_THAT(outcomes(), ::testing::ElementsAre("capabilities: ok", "bpffs: ok", "cgroup v2: ok", "kernel: ok",
+                                                 "links: ok", "service proxies: ok", "port 10256: ok"))
+      << told_;
+  EXPECT_THAT(told_, ::testing::HasSubstr("takes the programs, at links and at sockets"));
+  EXPECT_THAT(told_, ::testing::HasSubstr("uplink eth0, 2 pod links"));
+  EXPECT_TRUE(mine("/sys/fs/bpf").empty());
+  EXPECT_TRUE(mine(cgroup).empty());
+}
+
+TEST_F(PreflightTest, WhatIsWrongIsNamed) {
+  options_.bpf_dir = "/tmp/keelson";
+  options_.socket_cgroup = "/tmp";
+  options_.links.uplinks = {"eth0", "eth7"};
+  auto taken = Socket::tcp(*net_, "node");
+  taken.bind("0.0.0.0", 10256);
+  taken.listen();
+  options_.kubeconfig = "/nowhere/kubeconfig";
+  net_->in("node", "iptables-nft -t nat -N KUBE-SERVICES && iptables-nft -t nat -A KUBE-SERVICES -j RETURN");
+  EXPECT_THAT(outcomes(), ::testing::ElementsAre("capabilities: ok", "bpffs: failed", "cgroup v2: failed",
+                                                 "kernel: failed", "links: failed", "service proxies: warning",
+                                                 "port 10256: warning", "API server: failed"));
+  EXPECT_THAT(told_, ::testing::HasSubstr("/tmp/keelson is on no bpffs"));
+  EXPECT_THAT(told_, ::testing::HasSubstr("socketCgroup /tmp is no cgroup of version 2"));
+  EXPECT_THAT(told_, ::testing::HasSubstr("no link eth7"));
+  EXPECT_THAT(told_, ::testing::HasSubstr("taken (health checks)"));
+  EXPECT_THAT(told_, ::testing::HasSubstr("kube-proxy (iptables): chain KUBE-SERVICES with 1 rules"));
+  EXPECT_THAT(told_, ::testing::HasSubstr("/nowhere/kubeconfig"));
+  EXPECT_FALSE(fs::exists("/tmp/keelson"));
+}
+
+}  // namespace
+}  // namespace keelson::network
