@@ -8,6 +8,7 @@
 
 #include <filesystem>
 #include <map>
+#include <set>
 
 #include "ebpf/service_fixture.h"
 
@@ -49,6 +50,28 @@ TEST_P(ServicesTest, FromOutsideMasqueradedOrNot) {
   program({{"cluster", masqueraded}, {"local", kept}});
   EXPECT_EQ(source_seen("client", at().vip, 80, remote), host(at().node));
   EXPECT_EQ(source_seen("client", at().external, 80, local), host(at().client));
+}
+
+// A backend that closed a connection refuses some SYNs with the same ports for a minute.
+TEST_P(ServicesTest, PortsOfEndedFlowsAreMasqueradedWithAgainOnlyWhenAllWereUsed) {
+  auto remote = server("other", at().other);
+  auto masqueraded = service(Protocol::tcp, at().vip, {at().other});
+  masqueraded.frontends[0].uses[static_cast<size_t>(dataplane::From::outside)].masquerade = true;
+  program({{"s", masqueraded}});
+  settings_.nat_port_count = 16;
+  ASSERT_TRUE(programs_->configure(settings_));
+  std::set<std::string> sources;
+  for (int i = 0; i < 17; i++) {
+    auto client = Socket::tcp(*net_, "client", v6());
+    ASSERT_EQ(client.connect(at().vip, 80, 3000), 0) << i;
+    std::string from;
+    auto accepted = remote.accept(&from);
+    ASSERT_TRUE(accepted) << i;
+    sources.insert(from);
+    accepted.reset();
+    EXPECT_EQ(client.receive(), "") << "closed";
+  }
+  EXPECT_EQ(sources.size(), 16u);
 }
 
 TEST_P(ServicesTest, APodThatReachesItselfIsMasqueraded) {

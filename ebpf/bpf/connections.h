@@ -42,7 +42,11 @@ KL_INLINE struct place place_of(const struct kl_flow* flow, int v6) {
 }
 
 enum { CT_STORED, CT_FULL /* of live rows */, CT_TAKEN /* by a live row of the same flow that says something else */ };
-enum { CT_IF_FREE = 1, CT_EVICT = 2 };
+enum {
+  CT_IF_FREE = 1, /* not over a live row of the same flow that means something else; */
+  CT_EVICT = 2,
+  CT_UNUSED = 4 /* with CT_IF_FREE: nor over one that has just ended */
+};
 
 #define CT_V6 0
 #include "ebpf/bpf/connections_of_family.h"
@@ -57,9 +61,9 @@ KL_INLINE int connection_find(const struct kl_flow* flow, __u8 state, __u32 now,
   return v6 ? find6(flow, state, now, row) : find4(flow, state, now, row);
 }
 
-/* Stores the row. With `if_free` not over a live one of the same flow that means something else: 0 then, else 1. */
-KL_INLINE int connection_store(const struct kl_flow* flow, const struct row* row, int if_free, __u32 now, int v6) {
-  return v6 ? store6(flow, row, if_free, now) : store4(flow, row, if_free, now);
+/* Stores the row; `how`: 0, CT_IF_FREE, CT_IF_FREE | CT_UNUSED. 0: it was not free, else 1. */
+KL_INLINE int connection_store(const struct kl_flow* flow, const struct row* row, __u32 how, __u32 now, int v6) {
+  return v6 ? store6(flow, row, how, now) : store4(flow, row, how, now);
 }
 
 #endif

@@ -120,13 +120,14 @@ KL_INLINE void CT(write)(CT_ROW* to, const struct kl_flow* flow, const struct ro
 }
 
 /* Under the lock: a live row of this flow that says something else. */
-KL_INLINE int CT(contradicts)(const CT_ROW* have, const struct row* row, __u32 now, const struct kl_config* settings) {
+KL_INLINE int CT(contradicts)(const CT_ROW* have, const struct row* row, __u32 how, __u32 now,
+                              const struct kl_config* settings) {
   if (CT_SAME(have->to_src, row->to_src) && CT_SAME(have->to_dst, row->to_dst) && have->to_sport == row->to_sport &&
       have->to_dport == row->to_dport) {
     return 0;
   }
   __u32 idle = now - have->rest.seen;
-  return have->state != KL_CT_CLOSING &&
+  return (have->state != KL_CT_CLOSING || (how & CT_UNUSED)) &&
          ((__s32)idle < 0 || idle <= time_to_live(settings, have->protocol, have->state));
 }
 
@@ -152,7 +153,7 @@ __noinline int CT(store_in)(__u64 where, const struct kl_flow* flow, const struc
 #pragma unroll
   for (int way = 0; way < KL_CT_WAYS; way++) {
     if (bucket->tag[way] == tag && CT(is_of)(&bucket->row[way], flow)) {
-      if (if_free && CT(contradicts)(&bucket->row[way], row, now, settings)) {
+      if (if_free && CT(contradicts)(&bucket->row[way], row, how, now, settings)) {
         result = CT_TAKEN;
       }
       least = 0;
@@ -199,7 +200,7 @@ KL_INLINE void CT(mark_spilled)(__u32 index) {
 
 /* A live row of this flow, that says something else, in its second bucket. */
 __noinline int CT(contradicted_elsewhere)(const struct place* place, const struct kl_flow* flow, const struct row* row,
-                                          __u32 now) {
+                                          __u32 how, __u32 now) {
   if (!place || !flow || !row) {
     return 0;
   }
@@ -219,7 +220,7 @@ __noinline int CT(contradicted_elsewhere)(const struct place* place, const struc
 #pragma unroll
   for (int way = 0; way < KL_CT_WAYS; way++) {
     if (bucket->tag[way] == place->tag && CT(is_of)(&bucket->row[way], flow)) {
-      taken = CT(contradicts)(&bucket->row[way], row, now, settings);
+      taken = CT(contradicts)(&bucket->row[way], row, how, now, settings);
     }
   }
   bpf_spin_unlock(&bucket->lock);
@@ -227,14 +228,13 @@ __noinline int CT(contradicted_elsewhere)(const struct place* place, const struc
 }
 
 /* Global for the same reason: masquerading tries many ports. */
-__noinline int CT(store)(const struct kl_flow* flow, const struct row* row, __u32 if_free, __u32 now) {
+__noinline int CT(store)(const struct kl_flow* flow, const struct row* row, __u32 how, __u32 now) {
   if (!flow || !row) {
     return 0;
   }
   struct place place = place_of(flow, CT_V6);
   __u64 tag = (__u64)place.tag << 32;
-  __u32 how = if_free ? CT_IF_FREE : 0;
-  if (if_free && CT(contradicted_elsewhere)(&place, flow, row, now)) {
+  if ((how & CT_IF_FREE) && CT(contradicted_elsewhere)(&place, flow, row, how, now)) {
     return 0;
   }
   int stored = CT(store_in)(tag | place.bucket, flow, row, how, now);

@@ -132,7 +132,10 @@ KL_INLINE int store_flow(const struct kl_flow* flow, struct row* row, struct scr
       row->to_sport = __builtin_bswap16((__u16)(first + (hash + i * 7919) % many));
     }
     twin_of(flow, row, &scratch->twin, &scratch->twin_row);
-    if (connection_store(&scratch->twin, &scratch->twin_row, 1, now, v6)) {
+    /* The backend remembers a flow that it closed for a minute, and may refuse another client's SYN with its ports: as
+     * long as there are others, they are taken. */
+    __u32 how = keep_port || i >= KL_NAT_TRIES / 2 ? CT_IF_FREE : CT_IF_FREE | CT_UNUSED;
+    if (connection_store(&scratch->twin, &scratch->twin_row, how, now, v6)) {
       return connection_store(flow, row, 0, now, v6);
     }
   }
