@@ -334,9 +334,10 @@ Result<> Programs::attach_link(int ifindex, LinkKind kind, bool xdp) {
     return fail_errno(errno, "links map");
   }
   auto pin = fmt::format("link-{}-", ifindex);
-  KEELSON_DO(attach(pin + "egress", "node_egress", ifindex, kTcxEgress, 0));
+  // Ingress first: what came in unseen would be taken for the node's own where it leaves, and keep its source.
   KEELSON_DO(
       attach(pin + "ingress", kind == LinkKind::pod ? "pod_ingress" : "uplink_ingress", ifindex, kTcxIngress, 0));
+  KEELSON_DO(attach(pin + "egress", "node_egress", ifindex, kTcxEgress, 0));
   if (kind == LinkKind::uplink && xdp) {
     KEELSON_DO(attach(pin + "xdp", "uplink_xdp", ifindex, BPF_XDP, XDP_FLAGS_DRV_MODE));
   }

@@ -102,8 +102,7 @@ class PortTranslator {
     if (service_.external_traffic_policy == TrafficPolicy::cluster) {
       return {Use{inside, true}, Use{inside, true}, Use{inside, true}};
     }
-    bool all = options_.masquerade_all;
-    return {Use{inside, all}, Use{inside, true}, Use{verdict(service, TrafficPolicy::local), all}};
+    return {Use{inside, false}, Use{inside, true}, Use{verdict(service, TrafficPolicy::local), false}};
   }
 
   void add_external(Service& service) const {
@@ -212,11 +211,15 @@ HealthCheck health_check(const kube::Service& service, const std::vector<const k
   return {service.metadata.ns, service.metadata.name, local_endpoints(slices, options.node_name)};
 }
 
+bool is_routed(const kube::EndpointSlice& slice) {
+  return !has(slice.metadata.labels, kOtherProxyLabel) && !has(slice.metadata.labels, kHeadlessLabel);
+}
+
 Model translate(const ServiceObjects& objects, const TranslateOptions& options) {
   std::map<std::string, std::vector<const kube::EndpointSlice*>> slices;
   for (const auto& [name, slice] : objects.slices) {
     auto label = slice.metadata.labels.find(std::string(kube::kServiceNameLabel));
-    if (label == slice.metadata.labels.end() || has(slice.metadata.labels, kOtherProxyLabel)) {
+    if (label == slice.metadata.labels.end() || !is_routed(slice)) {
       continue;
     }
     slices[slice.metadata.ns + "/" + label->second].push_back(&slice);

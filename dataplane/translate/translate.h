@@ -31,7 +31,7 @@ struct TranslateOptions {
   std::map<std::string, std::vector<Address>> nodes;
   Forwarding forwarding = Forwarding::snat;
   Algorithm algorithm = Algorithm::random;
-  bool masquerade_all = false;
+  bool masquerade_all = false;  ///< Whoever uses a cluster IP is masqueraded.
   /// There is a way to tell pods from other senders (detectLocalMode): who is outside and uses a cluster IP is
   /// masqueraded.
   bool masquerade_outside = true;
@@ -43,6 +43,9 @@ struct ServiceObjects {
   std::map<std::string, kube::Service> services;
   std::map<std::string, kube::EndpointSlice> slices;
 };
+
+/// Whether its endpoints count: not those of another proxy, nor of a headless service.
+bool is_routed(const kube::EndpointSlice& slice);
 
 /// The routed services of one Kubernetes Service: one for each port and family. `slices`: those that belong to it, in
 /// any order. None for headless ones, ExternalName, and those that another proxy serves

@@ -115,6 +115,25 @@ TEST(TranslateTest, WhoIsNotRouted) {
   }
 }
 
+TEST(TranslateTest, SlicesThatDoNotCount) {
+  for (const char* label : {"service.kubernetes.io/service-proxy-name: x", "service.kubernetes.io/headless: \"\""}) {
+    auto slice = slice_yaml(kHereAndThere);
+    slice.insert(slice.find("labels: {") + 9, std::string(label) + ", ");
+    auto model = translate(objects_of(service_yaml("type: ClusterIP") + slice), on_node_a());
+    EXPECT_TRUE(only(model).backends.empty()) << label;
+  }
+}
+
+// As kube-proxy has it: external addresses under Local keep the source, whoever sends.
+TEST(TranslateTest, MasqueradeAllIsOfClusterIps) {
+  auto options = on_node_a();
+  options.masquerade_all = true;
+  auto objects = objects_of(service_yaml("type: NodePort, externalTrafficPolicy: Local") + slice_yaml(kHereAndThere));
+  EXPECT_EQ(frontends(only(translate(objects, options))),
+            "ClusterIP 10.0.0.1:80 pod=cluster+masquerade node=cluster+masquerade outside=cluster+masquerade\n"
+            "NodePort 192.0.2.1:30080 pod=cluster node=cluster+masquerade outside=local\n");
+}
+
 TEST(TranslateTest, NodePortAndExternalPolicies) {
   auto cluster = model_of("type: NodePort", kHereAndThere);
   EXPECT_EQ(frontends(only(cluster)),

@@ -57,7 +57,7 @@ void Translator::put_slice(kube::EndpointSlice slice) {
     remove_slice(key);
   }
   slice_service_[key] = owner;
-  keep_names(slice.metadata, {kOtherProxyLabel});
+  keep_names(slice.metadata, {kOtherProxyLabel, kHeadlessLabel});
   touch(owner).slices.insert_or_assign(key, std::move(slice));
 }
 
@@ -179,7 +179,7 @@ void Translator::claim_health_port(const std::string& key, Entry& entry, uint16_
 void Translator::translate_entry(const std::string& key, Entry& entry, Delta& delta) {
   std::vector<const kube::EndpointSlice*> slices;
   for (const auto& [name, slice] : entry.slices) {
-    if (!slice.metadata.labels.contains(std::string(kOtherProxyLabel))) {
+    if (is_routed(slice)) {
       slices.push_back(&slice);
     }
   }

@@ -51,7 +51,7 @@ class RandomObjects {
       slice.metadata.labels[std::string(kube::kServiceNameLabel)] = "s" + std::to_string(below(6));
     }
     if (below(10) == 0) {
-      slice.metadata.labels[std::string(kOtherProxyLabel)] = "x";
+      slice.metadata.labels[std::string(flip() ? kOtherProxyLabel : kHeadlessLabel)] = "x";
     }
     bool v6 = flip();
     slice.address_type = v6 ? kube::AddressType::ipv6 : kube::AddressType::ipv4;

@@ -33,12 +33,14 @@ KL_INLINE void socket_set(struct bpf_sock_addr* ctx, const struct kl_addr* addre
   ctx->user_ip6[3] = address->word[3];
 }
 
-/* A node port answers on all of 127.0.0.0/8; the tables know 127.0.0.1. */
-KL_INLINE void canonical_loopback(struct kl_addr* address) {
+/* A node port answers on all of 127.0.0.0/8; the tables know 127.0.0.1. Returns whether the address is one of them. */
+KL_INLINE int canonical_loopback(struct kl_addr* address) {
   if (address->word[2] == KL_MAPPED_WORD && !address->word[0] && !address->word[1] &&
       (address->word[3] & 0xff) == 127) {
     address->word[3] = __builtin_bswap32(0x7f000001);
+    return 1;
   }
+  return 0;
 }
 
 /* AT_SOCKET, AT_SOCKET_ONLY, or AT_PACKET: not at all.
@@ -81,9 +83,11 @@ KL_INLINE int socket_choose(struct bpf_sock_addr* ctx, const struct kl_addr* add
   }
   struct kl_flow flow = {
       .src = {{0, 0, 0, hash}}, .dst = *address, .dport = (__be16)ctx->user_port, .protocol = ctx->protocol};
-  canonical_loopback(&flow.dst);
   struct kl_addr client = {{(__u32)(cookie >> 32), (__u32)cookie, 1, 0}};
   enum kl_from from = cookie == settings->netns_cookie ? KL_FROM_NODE : KL_FROM_POD;
+  if (canonical_loopback(&flow.dst) && from == KL_FROM_POD) {
+    return CHOICE_NOT_OURS; /* A pod's loopback is its own. */
+  }
   return choose(&flow, &client, from, hash, time_now(), part, 0, choice);
 }
 
