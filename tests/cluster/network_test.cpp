@@ -43,7 +43,7 @@ endpoints: [{{addresses: [{}]}}]
                      address);
 }
 
-class NetworkTest : public ::testing::Test {
+class NetworkRoleTest : public ::testing::Test {
  protected:
   void SetUp() override {
     if (kubernetes_program().empty()) {
@@ -112,7 +112,7 @@ class NetworkTest : public ::testing::Test {
   Background daemon_;
 };
 
-TEST_F(NetworkTest, ServicesComeFromTheApiServerAndOutliveIt) {
+TEST_F(NetworkRoleTest, ServicesComeFromTheApiServerAndOutliveIt) {
   apply("apiVersion: v1\nkind: Node\nmetadata: {name: node-1}\n");
   apply(kService);
   apply(kHeadless);
