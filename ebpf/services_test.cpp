@@ -26,6 +26,25 @@ TEST_P(ServicesTest, APodReachesALocalPodAndKeepsItsAddress) {
   EXPECT_EQ(source_seen("pod1", at().vip, 80, listener), host(at().pod1));
 }
 
+// The replies of both have the same addresses and ports until one of them gets another port.
+TEST_P(ServicesTest, ADirectConnectionBesideOneThroughTheServiceWithTheSamePorts) {
+  auto listener = server("pod2", at().pod2);
+  program({{"s", service(Protocol::tcp, at().vip, {at().pod2})}});
+  auto routed = Socket::tcp(*net_, "pod1", v6()), direct = Socket::tcp(*net_, "pod1", v6());
+  routed.bind(at().pod1, 41000);
+  ASSERT_EQ(routed.connect(at().vip, 80), 0);
+  auto first = listener.accept();
+  ASSERT_TRUE(first);
+  direct.bind(at().pod1, 41000);
+  ASSERT_EQ(direct.connect(at().pod2, 8080), 0);
+  auto second = listener.accept();
+  ASSERT_TRUE(second);
+  ASSERT_EQ(second->send("to the direct one"), 0);
+  ASSERT_EQ(first->send("to the routed one"), 0);
+  EXPECT_EQ(direct.receive(), "to the direct one");
+  EXPECT_EQ(routed.receive(), "to the routed one");
+}
+
 TEST_P(ServicesTest, APodReachesAPodOfAnotherNode) {
   auto listener = server("other", at().other);
   program({{"s", service(Protocol::tcp, at().vip, {at().other})}});

@@ -142,6 +142,26 @@ KL_INLINE int store_flow(const struct kl_flow* flow, struct row* row, struct scr
   return 0;
 }
 
+/* A connection of no service whose replies would be taken for those of a service's flow: the client has, or had, one
+ * with the same endpoint and the same ports. It gets another port, as from netfilter, or takes over the ended one's. */
+KL_INLINE int start_direct(const struct kl_packet* packet, struct scratch* scratch, __u32 hash, __u32 now, int v6,
+                           struct row* row) {
+  const struct kl_flow* flow = &packet->flow;
+  if (flow->protocol != IPPROTO_TCP || (packet->tcp_flags & (KL_TCP_SYN | KL_TCP_ACK)) != KL_TCP_SYN) {
+    return CHOICE_NOT_OURS;
+  }
+  kl_reverse(flow, &scratch->onward);
+  if (__builtin_expect(!connection_find(&scratch->onward, KL_CT_NEW, now, v6, &scratch->found), 1)) {
+    return CHOICE_NOT_OURS;
+  }
+  __builtin_memset(row, 0, sizeof *row);
+  row->to_src = flow->src;
+  row->to_sport = flow->sport;
+  row->to_dst = flow->dst;
+  row->to_dport = flow->dport;
+  return store_flow(flow, row, scratch, hash, now, v6) ? CHOICE_FORWARD : CHOICE_NOT_OURS;
+}
+
 /* A new flow of a service: chooses, finds the way, stores. `where`: the hook, and the link it came in by. Returns a
  * choice_result; for CHOICE_FORWARD the row is ready, for CHOICE_DROP row->rest.backend is the counter that says why.
  * At XDP only if it leaves by the link it came from, else CHOICE_LEAVE and nothing is stored. */
@@ -160,6 +180,10 @@ KL_INLINE int start_flow(void* ctx, const struct kl_packet* packet, enum kl_from
   int result = choose(flow, &flow->src, from, hash, now, 0, v6, choice);
   row->rest.backend = choice->counter;
   row->rest.service = choice->service;
+  /* Where it comes in: on its way out a service's flow looks the same. */
+  if (result == CHOICE_NOT_OURS && where >> 32 == KL_AT_INGRESS) {
+    return start_direct(packet, scratch, hash, now, v6, row);
+  }
   if (result != CHOICE_FORWARD) {
     return result;
   }
