@@ -183,7 +183,8 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
   }
 
   Result<> listen(const asio::generic::stream_protocol::endpoint& endpoint, const std::string& where) {
-    boost::system::error_code failed;
+    boost::system::error_code failed, ignored;
+    acceptor.close(ignored);  // of an attempt before
     acceptor.open(endpoint.protocol(), failed);
     if (!failed) {
       acceptor.set_option(asio::socket_base::reuse_address(true), failed);
@@ -237,12 +238,17 @@ Result<uint16_t> Server::listen_tcp(const std::string& address, uint16_t port) {
   return own.port();
 }
 
+void Server::close() {
+  boost::system::error_code ignored;
+  state_->acceptor.close(ignored);
+}
+
 Task<> Server::run() {
   auto state = state_;
   while (true) {
     auto socket = std::make_shared<Socket>(state->loop.io());
     auto [failed] = co_await state->acceptor.async_accept(*socket, use_result);
-    if (failed == asio::error::operation_aborted) {
+    if (failed == asio::error::operation_aborted || !state->acceptor.is_open()) {
       state->connections.cancel();
       if (!state->socket_path.empty()) {
         ::unlink(state->socket_path.c_str());

@@ -54,10 +54,12 @@ class Server {
   /// A socket file that root alone may use; one left by a dead process is replaced, and it goes with run()'s end.
   Result<> listen_unix(const std::string& path);
   /// `address`: "127.0.0.1", "0.0.0.0", "::" (both families). Returns the port, chosen by the kernel for 0.
-  /// Kind::exists: somebody else serves there.
+  /// Kind::exists: somebody else serves there. What failed may be tried again.
   Result<uint16_t> listen_tcp(const std::string& address, uint16_t port);
-  /// Serves until cancelled; connections end with it.
+  /// Serves until cancelled or closed; connections end with it.
   Task<> run();
+  /// Listens no more, from now on: the port is free.
+  void close();
 
  private:
   struct State;

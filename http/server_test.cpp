@@ -129,6 +129,9 @@ TEST_F(ServerTest, APortThatIsTakenIsTold) {
   ASSERT_FALSE(taken);
   EXPECT_EQ(taken.error().kind(), Kind::exists);
   EXPECT_EQ(taken.error().message(), fmt::format("other: something else listens on 127.0.0.1:{}", port));
+  // Once the port is free it can have it.
+  server_.listen_tcp("127.0.0.1", 0).value();
+  EXPECT_EQ(other.listen_tcp("127.0.0.1", port).value(), port);
   EXPECT_EQ(Server(loop_, "bad", {}).listen_tcp("here", 1).error().message(), "bad: \"here\" is no IP address");
 }
 
