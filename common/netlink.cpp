@@ -153,6 +153,9 @@ Link read_link(nlmsghdr* header) {
   if (attributes[IFLA_IFNAME] != nullptr) {
     link.name = nla_get_string(attributes[IFLA_IFNAME]);
   }
+  if (attributes[IFLA_MASTER] != nullptr) {
+    link.master.value = static_cast<int>(nla_get_u32(attributes[IFLA_MASTER]));
+  }
   if (attributes[IFLA_MTU] != nullptr) {
     link.mtu = static_cast<int>(nla_get_u32(attributes[IFLA_MTU]));
   }

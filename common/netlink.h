@@ -23,6 +23,7 @@ struct Link {
   int mtu = 0;
   bool up = false;
   std::string kind;  ///< "veth", "vlan", "bridge" ...; empty: a device of its own
+  Ifindex master;    ///< The bridge (or bond ...) that it is a port of; 0: of none.
 };
 
 /// A socket into the network namespace in which it was opened; it stays there when the thread moves on. Not

@@ -26,7 +26,32 @@ Result<> attach(Programs& programs, const Link& link, LinkKind kind, bool xdp) {
   return programs.attach_link(link.index.value, kind, false);
 }
 
+bool is_uplink(const Link& link, std::optional<Ifindex> default_link, const LinkRules& rules) {
+  return rules.uplinks.empty() ? default_link && default_link->value == link.index.value
+                               : std::ranges::find(rules.uplinks, link.name) != rules.uplinks.end();
+}
+
+bool is_pods(const Link& link, const std::vector<Link>& all, const LinkRules& rules) {
+  if (!rules.pod_bridge.empty()) {
+    return std::ranges::any_of(all, [&](const Link& master) {
+      return master.name == rules.pod_bridge && master.index.value == link.master.value;
+    });
+  }
+  return rules.pod_prefix.empty() ? link.kind == "veth" : link.name.starts_with(rules.pod_prefix);
+}
+
 }  // namespace
+
+std::optional<LinkKind> link_kind(const Link& link, const std::vector<Link>& all, std::optional<Ifindex> default_link,
+                                  const LinkRules& rules) {
+  if (is_uplink(link, default_link, rules)) {
+    return LinkKind::uplink;
+  }
+  if (is_pods(link, all, rules)) {
+    return LinkKind::pod;
+  }
+  return link.kind == "veth" ? std::optional(LinkKind::uplink) : std::nullopt;
+}
 
 Result<size_t> sync_links(Programs& programs, Netlink& netlink, const LinkRules& rules) {
   KEELSON_TRY(auto links, netlink.list_links());
@@ -40,15 +65,14 @@ Result<size_t> sync_links(Programs& programs, Netlink& netlink, const LinkRules&
   }
   Result<> done;
   for (const auto& link : links) {
-    bool named = std::ranges::find(rules.uplinks, link.name) != rules.uplinks.end();
-    bool uplink = rules.uplinks.empty() ? default_link && default_link->value == link.index.value : named;
-    if (!uplink && link.kind != "veth") {
+    auto kind = link_kind(link, links, default_link, rules);
+    if (!kind) {
       continue;
     }
-    auto kind = uplink ? LinkKind::uplink : LinkKind::pod;
-    wanted[link.index.value] = kind;
+    wanted[link.index.value] = *kind;
+    const bool xdp = rules.xdp && is_uplink(link, default_link, rules);
     // A pod may go while its link is listed.
-    if (auto attached = attach(programs, link, kind, rules.xdp); !attached && attached.error().code() != ENODEV) {
+    if (auto attached = attach(programs, link, *kind, xdp); !attached && attached.error().code() != ENODEV) {
       done = std::move(attached).context("link {}", link.name);
     }
   }

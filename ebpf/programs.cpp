@@ -17,6 +17,7 @@
 
 #include "common/log.h"
 #include "ebpf/batch.h"
+#include "ebpf/local_sources.h"
 #include "ebpf/services.skel.h"
 
 namespace keelson::ebpf {
@@ -28,8 +29,10 @@ namespace fs = std::filesystem;
 constexpr int kTcxIngress = 46;
 constexpr int kTcxEgress = 47;
 
-// Milliseconds of kl_time, nearly.
-constexpr uint32_t kSecond = 1'000'000'000u >> KL_TIME_SHIFT;
+// In kl_time, which goes round in 52 days.
+uint32_t kl_time(Duration duration) {
+  return static_cast<uint32_t>(std::min<Duration>(duration, std::chrono::days(20)).count() >> KL_TIME_SHIFT);
+}
 
 thread_local std::string load_log;
 
@@ -264,17 +267,22 @@ Result<> Programs::configure(const NodeSettings& settings) {
   config.tunnel_port = htons(settings.tunnel_port);
   config.events_per_second = settings.events_per_second;
   config.hash_seed = object_->skeleton->rodata->hash_seed;
-  // As nf_conntrack with kube-proxy's settings: 24 h for an open connection, a minute for one that opens, two that
-  // closes.
-  const uint32_t datagram[] = {30, 120, 120, 120}, stream[] = {60, 86400, 120, 120};
+  const auto& times = settings.times;
+  const Duration datagram[] = {times.udp, times.udp_stream, times.udp_stream, times.udp_stream};
+  const Duration stream[] = {times.tcp_opening, times.tcp_established, times.tcp_closing, times.tcp_closing};
   for (int state = 0; state < 4; state++) {
-    config.timeout[0][state] = datagram[state] * kSecond;
-    config.timeout[1][state] = stream[state] * kSecond;
+    config.timeout[0][state] = kl_time(datagram[state]);
+    config.timeout[1][state] = kl_time(stream[state]);
   }
+  for (const auto& source : settings.local_sources) {
+    config.flags |= source.address.is_v4() ? KL_CONFIG_LOCAL_SOURCES4 : KL_CONFIG_LOCAL_SOURCES6;
+  }
+  KEELSON_DO(add_local_sources(map("source_ranges"), settings.local_sources));
   uint32_t row = 0;
   if (bpf_map_update_elem(map("config"), &row, &config, BPF_ANY) != 0) {
     return fail_errno(errno, "write the configuration map");
   }
+  KEELSON_DO(remove_local_sources_but(map("source_ranges"), settings.local_sources));
   std::vector<kl_addr> nodes;
   for (const auto& node : settings.nodes) {
     nodes.push_back(to_kl(node));

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "common/clock.h"
 #include "common/fd.h"
 #include "common/result.h"
 #include "dataplane/address.h"
@@ -34,6 +35,15 @@ struct ProgramOptions {
   ProgramSizes sizes;
 };
 
+/// How long a flow is known without a packet: as nf_conntrack with kube-proxy's settings. At most 20 days each.
+struct FlowTimes {
+  Duration tcp_opening = std::chrono::seconds(60);
+  Duration tcp_established = std::chrono::hours(24);
+  Duration tcp_closing = std::chrono::seconds(120);  ///< After the first FIN or RST.
+  Duration udp = std::chrono::seconds(30);           ///< Nobody has answered yet. Of SCTP, too.
+  Duration udp_stream = std::chrono::seconds(120);
+};
+
 /// What programs are told of the node; may change while they run.
 struct NodeSettings {
   uint64_t netns_cookie = 0;  ///< Of the node's own network namespace (SO_NETNS_COOKIE).
@@ -45,7 +55,11 @@ struct NodeSettings {
   /// Other nodes' addresses, of both families, as Backend::node has them: who may send wrapped packets to this one.
   std::vector<dataplane::Address> nodes;
   uint16_t tunnel_port = 6081;  ///< Geneve; the same on all nodes.
-  bool tcp_sockets = true;      ///< Translate at connect().
+  FlowTimes times;
+  /// Who sends from within these counts as a pod of this node, and nobody else does, whatever link a packet comes by
+  /// (detectLocalMode ClusterCIDR, NodeCIDR). None of a family: there the link says it.
+  std::vector<dataplane::Prefix> local_sources;
+  bool tcp_sockets = true;  ///< Translate at connect().
   /// All datagram sockets too, for pods whose links no hook can be put on (ipvlan, SR-IOV): such a socket, once
   /// connected, stays with an endpoint that leaves. Without it only what the node sends to its own node ports.
   bool udp_sockets = false;

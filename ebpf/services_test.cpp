@@ -93,6 +93,44 @@ TEST_P(ServicesTest, PortsOfEndedFlowsAreMasqueradedWithAgainOnlyWhenAllWereUsed
   EXPECT_EQ(sources.size(), 16u);
 }
 
+TEST_P(ServicesTest, LocalSourcesAreTakenForPods) {
+  auto listener = server("pod2", at().pod2);
+  auto wanted = service(Protocol::tcp, at().vip, {at().pod2});
+  wanted.frontends[0].uses[static_cast<size_t>(dataplane::From::outside)].masquerade = true;
+  program({{"s", wanted}});
+  auto with = [&](const std::vector<std::string>& sources) {
+    settings_.local_sources.clear();
+    for (const auto& source : sources) {
+      settings_.local_sources.push_back(*dataplane::Prefix::parse(source));
+    }
+    ASSERT_TRUE(programs_->configure(settings_));
+    forget_connections();
+  };
+  const auto masqueraded = host(at().node), own = host(at().client);
+  EXPECT_EQ(source_seen("client", at().vip, 80, listener), masqueraded) << "by its link";
+  with({"10.1.0.0/24", "fd01::/64"});
+  EXPECT_EQ(source_seen("client", at().vip, 80, listener), own);
+  EXPECT_EQ(source_seen("pod1", at().vip, 80, listener), masqueraded) << "a pod's link, but not a pod's address";
+  with({"10.2.0.0/16", "fd02::/16", "192.0.2.0/24"});
+  EXPECT_EQ(source_seen("client", at().vip, 80, listener), masqueraded) << "the range is gone";
+  EXPECT_EQ(source_seen("pod1", at().vip, 80, listener), host(at().pod1));
+  with({v6() ? "10.3.0.0/16" : "fd03::/16"});
+  EXPECT_EQ(source_seen("client", at().vip, 80, listener), masqueraded);
+  EXPECT_EQ(source_seen("pod1", at().vip, 80, listener), host(at().pod1)) << "of the other family alone";
+}
+
+TEST_P(ServicesTest, FlowTimesAreThoseGiven) {
+  settings_.times.udp = std::chrono::milliseconds(1);
+  settings_.times.udp_stream = std::chrono::days(1000);
+  ASSERT_TRUE(programs_->configure(settings_));
+  uint32_t row = 0;
+  kl_config config{};
+  ASSERT_EQ(bpf_map_lookup_elem(programs_->map("config"), &row, &config), 0);
+  EXPECT_EQ(config.timeout[0][KL_CT_NEW], 0u);
+  EXPECT_EQ(config.timeout[0][KL_CT_ESTABLISHED], 1'647'949'218u) << "20 days";
+  EXPECT_EQ(config.timeout[1][KL_CT_ESTABLISHED], 82'397'460u) << "24 h";
+}
+
 TEST_P(ServicesTest, APodThatReachesItselfIsMasqueraded) {
   auto listener = server("pod1", at().pod1);
   program({{"s", service(Protocol::tcp, at().vip, {at().pod1})}});

@@ -101,6 +101,8 @@ struct kl_affinity {
 };
 
 /* -- source_ranges: LPM_TRIE -------------------------------------------------------------------------------------- */
+/* Ranges of frontends, by their id; and as KL_LOCAL_SOURCES the sources that count as pods of this node. */
+#define KL_LOCAL_SOURCES 0
 struct kl_range_key {
   __u32 bits; /* 32 + prefix length; of an IPv4 range 32 + 96 + its length */
   __u32 ranges;
@@ -128,7 +130,10 @@ enum kl_config_flags {
   KL_CONFIG_DROP_EVENTS = 4,        /* tell what is dropped and rejected */
   KL_CONFIG_FLOW_EVENTS = 8,        /* tell of flows that begin */
   KL_CONFIG_NODE_SOCKETS_ONLY = 16, /* sockets of pods are left to the packet hooks */
-  KL_CONFIG_SOME_NETNS_LEFT = 32    /* some pods' are: look into left_netns */
+  KL_CONFIG_SOME_NETNS_LEFT = 32,   /* some pods' are: look into left_netns */
+  /* A packet's source says whether it is from a pod, not the link it came by; by family. */
+  KL_CONFIG_LOCAL_SOURCES4 = 64,
+  KL_CONFIG_LOCAL_SOURCES6 = 128
 };
 
 /* Time: CLOCK_MONOTONIC_COARSE in ns >> 20, 1.05 ms, modulo 2^32. */

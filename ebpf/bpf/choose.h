@@ -52,6 +52,15 @@ __noinline int in_source_ranges(const struct kl_addr* source, __u32 ranges) {
   return bpf_map_lookup_elem(&source_ranges, &key) != NULL;
 }
 
+/* Whose packet it is, where that is told by its source (detectLocalMode ClusterCIDR, NodeCIDR). */
+KL_INLINE enum kl_from sent_by(const struct kl_addr* source, enum kl_from by_link, int v6) {
+  const struct kl_config* settings = bpf_map_lookup_elem(&config, &zero_row);
+  if (!settings || !(settings->flags & (v6 ? KL_CONFIG_LOCAL_SOURCES6 : KL_CONFIG_LOCAL_SOURCES4))) {
+    return by_link;
+  }
+  return in_source_ranges(source, KL_LOCAL_SOURCES) ? KL_FROM_POD : KL_FROM_OUTSIDE;
+}
+
 /* The pool's backend that this flow is for; 0: none. The same as long as the pool is, so that a flow whose rows are
  * lost goes on. For Maglev nodes must agree, so there the seed is no secret. */
 KL_INLINE __u32 pick(const struct kl_service* service, __u64 pool, const struct kl_flow* flow, __u32 hash, int v6) {
@@ -103,6 +112,9 @@ KL_INLINE int choose(const struct kl_flow* flow, const struct kl_addr* client, e
   }
   if (at_socket == AT_SOCKET_ONLY && !(frontend->flags & KL_FRONTEND_NODE_ADDRESS)) {
     return CHOICE_LEAVE;
+  }
+  if (!at_socket && from != KL_FROM_NODE && frontend->use[KL_FROM_POD] != frontend->use[KL_FROM_OUTSIDE]) {
+    from = sent_by(&flow->src, from, v6);
   }
   __u32 sender = from;
   KL_OPAQUE(sender);
