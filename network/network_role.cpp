@@ -27,9 +27,13 @@ class Role : public NetworkRole {
       local_ = local.get();
       source_ = std::move(local);
     }
+    options_.servers.node_expected = options_.api.has_value();
+    servers_ = std::make_unique<ProxyServers>(loop_, options_.servers, options_.router, *router_);
+    KEELSON_DO(servers_->start());
+    router_->on_sync([this](const SyncReport& report) { servers_->synced(report); });
     thread_ = std::jthread([this] {
       tasks_.spawn("links", router_->run());
-      tasks_.spawn("source", source_->run([this](ObjectBatch batch) { router_->take(std::move(batch)); }));
+      tasks_.spawn("source", source_->run([this](ObjectBatch batch) { take(std::move(batch)); }));
       loop_.run();
     });
     return {};
@@ -55,7 +59,13 @@ class Role : public NetworkRole {
   }
 
  private:
+  void take(ObjectBatch batch) {
+    servers_->received(batch);
+    router_->take(std::move(batch));
+  }
+
   Task<> end() {
+    KEELSON_CO_DO(co_await servers_->close());
     KEELSON_CO_DO(co_await tasks_.close());
     loop_.stop();
     co_return Result<>();
@@ -66,6 +76,7 @@ class Role : public NetworkRole {
   std::unique_ptr<Router> router_;
   std::unique_ptr<ObjectSource> source_;
   LocalSource* local_ = nullptr;  // source_, if it is one
+  std::unique_ptr<ProxyServers> servers_;
   TaskGroup tasks_{loop_};
   TaskGroup stopping_{loop_};
   std::jthread thread_;

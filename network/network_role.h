@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The role `network` whole: a source, a router, on a thread of their own.
+// The role `network` whole: a source, a router, what it shows to machines, on a thread of their own.
 #pragma once
 
 #include <memory>
@@ -7,6 +7,7 @@
 #include <string>
 
 #include "common/result.h"
+#include "network/proxy_servers.h"
 #include "network/router.h"
 
 namespace keelson::network {
@@ -15,12 +16,14 @@ struct NetworkOptions {
   RouterOptions router;
   std::string manifest_dir;  ///< Of the folder source, unless `api` is there.
   std::optional<ApiSourceOptions> api;
+  ProxyServerOptions servers;
   bool remove_on_exit = false;
 };
 
 class NetworkRole {
  public:
-  /// See Router::open(). Services are routed soon after; when that fails the log says why and it is tried again.
+  /// See Router::open() and ProxyServers::start(). Services are routed soon after; when that fails the log says why and
+  /// it is tried again.
   static Result<std::unique_ptr<NetworkRole>> start(NetworkOptions options);
   virtual ~NetworkRole() = default;
   /// A pod of this node has come, changed or gone (LocalSource). Nothing happens with an API server as the source,

@@ -42,7 +42,7 @@ class KernelRouter : public Router {
     if (!batch.synced) {
       return;
     }
-    if (moved && options_.forwarding == dataplane::Forwarding::dsr) {
+    if (moved && (options_.forwarding == dataplane::Forwarding::dsr || options_.node_cidrs)) {
       if (auto told = programs_.configure(settings()); !told) {
         log::error("{}", told.error().message());
       }
@@ -80,6 +80,11 @@ class KernelRouter : public Router {
  private:
   ebpf::NodeSettings settings() const {
     ebpf::NodeSettings settings{.netns_cookie = netns_cookie_};
+    settings.times = options_.flow_times;
+    settings.local_sources = options_.local_sources;
+    if (const auto* node = nodes_.find(options_.node_name); node && options_.node_cidrs) {
+      settings.local_sources.insert(settings.local_sources.end(), node->pod_cidrs.begin(), node->pod_cidrs.end());
+    }
     for (const auto& text : own_) {
       if (auto address = dataplane::Address::parse(text)) {
         auto& masquerade = address->is_v4() ? settings.masquerade4 : settings.masquerade6;
@@ -130,12 +135,13 @@ class KernelRouter : public Router {
   }
 
   void write(dataplane::Delta delta, SteadyTime started, bool full) {
+    if (delta.empty() && !failed_) {
+      listener_({.duration = loop_.clock().steady() - started});
+      return;
+    }
     if (failed_) {
       full = true;
       delta.changed = translator_.model().services;
-    }
-    if (delta.empty()) {
-      return;
     }
     auto errors = tables_.apply(delta, started);
     finish({.full = full, .changed = delta.changed.size() + delta.removed.size()}, errors, started);
@@ -208,7 +214,7 @@ Result<std::unique_ptr<Router>> Router::open(Loop& loop, RouterOptions options) 
   if (options.socket_cgroup.empty()) {
     KEELSON_TRY(options.socket_cgroup, ebpf::cgroup2_root());
   }
-  KEELSON_TRY(auto programs, ebpf::Programs::load({.pin_folder = options.bpf_dir, .sizes = {}}));
+  KEELSON_TRY(auto programs, ebpf::Programs::load({.pin_folder = options.bpf_dir, .sizes = options.sizes}));
   KEELSON_TRY(auto tables, ebpf::Tables::open(programs.table_maps()));
   KEELSON_TRY(auto netlink, Netlink::open());
   KEELSON_TRY(auto watch, LinkWatch::open(loop));

@@ -33,6 +33,11 @@ struct RouterOptions {
   bool masquerade_all = false;
   dataplane::Forwarding forwarding = dataplane::Forwarding::snat;
   dataplane::Algorithm algorithm = dataplane::Algorithm::random;
+  /// Whose sources count as pods of this node (ebpf::NodeSettings::local_sources).
+  std::vector<dataplane::Prefix> local_sources;
+  bool node_cidrs = false;  ///< Those of the Node's podCIDRs, too.
+  ebpf::FlowTimes flow_times;
+  ebpf::ProgramSizes sizes;
 };
 
 /// What one change came to.
@@ -55,7 +60,7 @@ class Router {
   virtual void take(ObjectBatch batch) = 0;
   /// Follows the node's links and addresses until cancelled.
   virtual Task<> run() = 0;
-  /// After each change that was not empty.
+  /// After each batch that was carried out, and each change of the node; also when it changed nothing.
   virtual void on_sync(std::function<void(const SyncReport&)> listener) = 0;
 
   virtual bool synced() const = 0;  ///< All that the source holds is in the tables, but for what failed.

@@ -17,9 +17,6 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr uint16_t kHealthPort = 10256;
-constexpr uint16_t kMetricsPort = 10249;
-
 void print_json(const std::vector<network::Finding>& findings, bool good) {
   json::array checks;
   for (const auto& finding : findings) {
@@ -45,8 +42,8 @@ void print_table(const std::vector<network::Finding>& findings) {
 Result<int> check(const NodeConfig& config, Format format) {
   auto findings = network::preflight({.bpf_dir = config.bpf_dir,
                                       .socket_cgroup = config.socket_cgroup,
-                                      .links = {config.uplinks, config.xdp},
-                                      .ports = {{kHealthPort, "health checks"}, {kMetricsPort, "metrics"}},
+                                      .links = {.uplinks = config.uplinks, .xdp = config.xdp},
+                                      .ports = {{kHealthzPort, "health checks"}, {kMetricsPort, "metrics"}},
                                       .kubeconfig = config.kubeconfig});
   bool good =
       std::ranges::none_of(findings, [](const auto& finding) { return finding.outcome == network::Outcome::failed; });

@@ -7,11 +7,13 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <numeric>
 
+#include <boost/json.hpp>
 #include <yaml-cpp/yaml.h>
 
+#include "cmd/keelson/spelling.h"
 #include "common/duration.h"
+#include "http/bind_address.h"
 
 namespace keelson::cli {
 
@@ -83,29 +85,37 @@ const Setting kSettings[] = {
      "Role network: masquerade whatever is sent to a cluster IP"},
     {"removeServicesOnExit", "--remove-services-on-exit", &NodeConfig::remove_services_on_exit,
      "Role network: on SIGTERM remove programs and tables; otherwise services go on without the daemon"},
+    {"healthzBindAddress", "--healthz-bind-address", &NodeConfig::healthz_bind_address,
+     "Role network: where /healthz and /livez are served, as kube-proxy's (empty: nowhere)"},
+    {"metricsBindAddress", "--metrics-bind-address", &NodeConfig::metrics_bind_address,
+     "Role network: where /metrics, /proxyMode and /configz are served, as kube-proxy's (empty: nowhere)"},
+    {"detectLocalMode", "--detect-local-mode", &NodeConfig::detect_local_mode,
+     "Role network: what tells pods of this node from others: ClusterCIDR, NodeCIDR, BridgeInterface or "
+     "InterfaceNamePrefix (default: every veth is a pod's)"},
+    {"clusterCIDR", "--cluster-cidr", &NodeConfig::cluster_cidr,
+     "Role network: with ClusterCIDR, the pods' addresses, one CIDR for each family"},
+    {"podBridgeInterface", "--pod-bridge-interface", &NodeConfig::pod_bridge_interface,
+     "Role network: with BridgeInterface, the bridge whose ports are pods' links"},
+    {"podInterfaceNamePrefix", "--pod-interface-name-prefix", &NodeConfig::pod_interface_name_prefix,
+     "Role network: with InterfaceNamePrefix, how the names of pods' links begin"},
+    {"maxConnections", "--max-connections", &NodeConfig::max_connections,
+     "Role network: how many flows of IPv4 the connection table is made for; an eighth of it for IPv6"},
+    {"tcpEstablishedTimeout", "--conntrack-tcp-timeout-established", &NodeConfig::tcp_established_timeout,
+     "Role network: how long an open TCP connection of a service is known without a packet"},
+    {"udpTimeout", "--conntrack-udp-timeout", &NodeConfig::udp_timeout,
+     "Role network: the same of a UDP flow that nobody has answered"},
+    {"udpStreamTimeout", "--conntrack-udp-timeout-stream", &NodeConfig::udp_stream_timeout,
+     "Role network: the same of a UDP flow that was answered"},
+    {"bindAddressHardFail", "--bind-address-hard-fail", &NodeConfig::bind_address_hard_fail,
+     "Role network: do not start when one of these addresses is taken; otherwise it is tried again"},
 };
 
-/// Edit distance, for "did you mean".
-size_t distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      size_t above = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      diagonal = above;
-    }
-  }
-  return row[b.size()];
-}
-
 std::string nearest(const std::string& key) {
-  const auto* best =
-      std::min_element(std::begin(kSettings), std::end(kSettings),
-                       [&](const Setting& a, const Setting& b) { return distance(key, a.key) < distance(key, b.key); });
-  return distance(key, best->key) <= 4 ? fmt::format("; did you mean {}?", best->key) : "";
+  std::vector<std::string_view> keys;
+  for (const auto& setting : kSettings) {
+    keys.emplace_back(setting.key);
+  }
+  return did_you_mean(key, keys);
 }
 
 /// Sets one field; "" or what is wrong with the value.
@@ -141,7 +151,66 @@ Result<> check_streaming(const NodeConfig& config) {
   return {};
 }
 
+/// How pods are told from others.
+Result<> check_detect_local(const NodeConfig& config) {
+  const auto& mode = config.detect_local_mode;
+  const std::tuple<const char*, const char*, bool> needs[] = {
+      {"ClusterCIDR", "clusterCIDR", !config.cluster_cidr.empty()},
+      {"NodeCIDR", "", true},
+      {"BridgeInterface", "podBridgeInterface", !config.pod_bridge_interface.empty()},
+      {"InterfaceNamePrefix", "podInterfaceNamePrefix", !config.pod_interface_name_prefix.empty()}};
+  for (const auto& [name, key, given] : needs) {
+    if (mode == name && !given) {
+      return fail(Kind::invalid, "detectLocalMode: {} needs {} beside it", name, key);
+    }
+  }
+  if (!mode.empty() && std::ranges::none_of(needs, [&](const auto& known) { return mode == std::get<0>(known); })) {
+    return fail(Kind::invalid,
+                "detectLocalMode: '{}' is not one of ClusterCIDR, NodeCIDR, BridgeInterface, InterfaceNamePrefix",
+                mode);
+  }
+  return {};
+}
+
+/// Of a flow: the kernel's programs count up to 20 days.
+Result<> check_flow_time(const char* key, const std::string& text) {
+  KEELSON_TRY(auto duration, parse_duration(text).context("{}", key));
+  if (duration < std::chrono::seconds(1) || duration > std::chrono::days(20)) {
+    return fail(Kind::invalid, "{}: '{}' is not between 1s and 480h", key, text);
+  }
+  return {};
+}
+
+/// Those of the role network.
+Result<> check_network(const NodeConfig& config) {
+  KEELSON_DO(check_detect_local(config));
+  KEELSON_DO(check_flow_time("tcpEstablishedTimeout", config.tcp_established_timeout));
+  KEELSON_DO(check_flow_time("udpTimeout", config.udp_timeout));
+  KEELSON_DO(check_flow_time("udpStreamTimeout", config.udp_stream_timeout));
+  KEELSON_DO(parse_connections(config.max_connections).context("maxConnections"));
+  KEELSON_DO(bind_address(config.healthz_bind_address, kHealthzPort).context("healthzBindAddress"));
+  KEELSON_DO(bind_address(config.metrics_bind_address, kMetricsPort).context("metricsBindAddress"));
+  return {};
+}
+
 }  // namespace
+
+Result<std::optional<http::BindAddress>> bind_address(const std::string& text, uint16_t default_port) {
+  if (text.empty()) {
+    return std::nullopt;
+  }
+  KEELSON_TRY(auto address, http::BindAddress::parse(text, default_port));
+  return address;
+}
+
+Result<uint32_t> parse_connections(std::string_view text) {
+  uint32_t count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (error != std::errc() || end != text.data() + text.size() || count < 1024 || count > 1u << 26) {
+    return fail(Kind::invalid, "'{}' is not a number from 1024 to 67108864", text);
+  }
+  return count;
+}
 
 Result<uint16_t> parse_port(std::string_view text) {
   uint16_t port = 0;
@@ -211,6 +280,14 @@ std::string format_config(const NodeConfig& config) {
   return std::string(out.c_str()) + "\n";
 }
 
+std::string config_json(const NodeConfig& config) {
+  boost::json::object out{{"apiVersion", kApiVersion}, {"kind", kKind}};
+  for (const auto& setting : kSettings) {
+    std::visit([&](auto field) { out[setting.key] = boost::json::value_from(config.*field); }, setting.field);
+  }
+  return boost::json::serialize(out);
+}
+
 Result<> check_config(const NodeConfig& config) {
   for (const auto& role : config.roles) {
     if (role != "agent" && role != "runtime" && role != "network") {
@@ -234,6 +311,7 @@ Result<> check_config(const NodeConfig& config) {
     }
   }
   KEELSON_DO(check_streaming(config));
+  KEELSON_DO(check_network(config));
   if (config.cgroup_driver != "cgroupfs" && config.cgroup_driver != "systemd") {
     return fail(Kind::invalid, "cgroupDriver: '{}' is not one of cgroupfs, systemd", config.cgroup_driver);
   }

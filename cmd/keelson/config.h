@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "common/result.h"
+#include "http/bind_address.h"
 
 namespace keelson::cli {
 
@@ -58,6 +60,20 @@ struct NodeConfig {
   std::string service_forwarding = "snat";
   std::string service_algorithm = "random";
   bool remove_services_on_exit = false;
+  std::string healthz_bind_address = "0.0.0.0:10256";  ///< empty: not served
+  std::string metrics_bind_address = "127.0.0.1:10249";
+  bool bind_address_hard_fail = false;
+  std::string detect_local_mode;          ///< empty: by links, every veth is a pod's
+  std::vector<std::string> cluster_cidr;  ///< with ClusterCIDR
+  std::string pod_bridge_interface;       ///< with BridgeInterface
+  std::string pod_interface_name_prefix;  ///< with InterfaceNamePrefix
+  std::string max_connections = "65536";
+  std::string tcp_established_timeout = "24h";
+  std::string udp_timeout = "30s";
+  std::string udp_stream_timeout = "120s";
+  /// Not a setting: what the log tells of these when the daemon starts, such as fields of other programs' files that
+  /// mean nothing here.
+  std::vector<std::string> notes;
 };
 
 /// One setting: its key in the file, its flag, where it lives, and what it does.
@@ -71,6 +87,15 @@ struct Setting {
 /// 0 to 65535. Kind::invalid.
 Result<uint16_t> parse_port(std::string_view text);
 
+/// 1024 to 2^26: how many flows a connection table is made for. Kind::invalid.
+Result<uint32_t> parse_connections(std::string_view text);
+
+/// kube-proxy's ports for its health and its metrics.
+inline constexpr uint16_t kHealthzPort = 10256;
+inline constexpr uint16_t kMetricsPort = 10249;
+/// An address to listen on; none for an empty text. Kind::invalid.
+Result<std::optional<http::BindAddress>> bind_address(const std::string& text, uint16_t default_port);
+
 /// Every setting, in the order of --help.
 std::span<const Setting> settings();
 
@@ -79,6 +104,9 @@ Result<NodeConfig> parse_config(const std::string& text, const std::string& file
 
 /// The configuration as the YAML that parse_config() reads.
 std::string format_config(const NodeConfig& config);
+
+/// The same as one JSON object.
+std::string config_json(const NodeConfig& config);
 
 /// Checks what no parser sees: roles that exist, absolute paths, a log level, what
 /// belongs together. Kind::invalid names the key.

@@ -61,6 +61,35 @@ TEST(Config, ChecksTheStreamingServer) {
             "streamTLSCertFile: 'a' is not an absolute path");
 }
 
+TEST(Config, ChecksHowPodsAreToldAndFlowsKept) {
+  EXPECT_EQ(check_config({.detect_local_mode = "PodCIDR"}).error().message(),
+            "detectLocalMode: 'PodCIDR' is not one of ClusterCIDR, NodeCIDR, BridgeInterface, InterfaceNamePrefix");
+  EXPECT_EQ(check_config({.detect_local_mode = "BridgeInterface"}).error().message(),
+            "detectLocalMode: BridgeInterface needs podBridgeInterface beside it");
+  EXPECT_TRUE(check_config({.detect_local_mode = "ClusterCIDR", .cluster_cidr = {"10.0.0.0/8"}}));
+  EXPECT_EQ(check_config({.max_connections = "10"}).error().message(),
+            "maxConnections: '10' is not a number from 1024 to 67108864");
+  EXPECT_EQ(check_config({.tcp_established_timeout = "481h"}).error().message(),
+            "tcpEstablishedTimeout: '481h' is not between 1s and 480h");
+  EXPECT_EQ(check_config({.udp_timeout = "30"}).error().message(),
+            "udpTimeout: '30' is not a duration like 4h, 90s or 500ms");
+}
+
+TEST(Config, ChecksWhereItListens) {
+  EXPECT_EQ(check_config({.healthz_bind_address = "here:10256"}).error().message(),
+            "healthzBindAddress: 'here:10256' is not an IP address and a port, such as 0.0.0.0:10256 or [::]:10256");
+  EXPECT_EQ(check_config({.metrics_bind_address = "0.0.0.0:0"}).error().message(),
+            "metricsBindAddress: '0.0.0.0:0': '0' is not a port from 1 to 65535");
+  EXPECT_TRUE(check_config({.healthz_bind_address = "", .metrics_bind_address = "[::1]"}));
+}
+
+TEST(Config, IsShownAsJson) {
+  auto text = config_json({.roles = {"network"}, .xdp = true});
+  EXPECT_NE(text.find(R"("kind":"KeelsonConfiguration","roles":["network"],"root":"/var/lib/keelson")"), text.npos)
+      << text;
+  EXPECT_NE(text.find(R"("xdp":true)"), text.npos) << text;
+}
+
 TEST(Config, EverySettingHasAKeyAFlagAndHelp) {
   for (const auto& setting : settings()) {
     EXPECT_NE(std::string(setting.key), "");

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "common/duration.h"
+
 namespace keelson::cli {
 namespace {
 
@@ -17,6 +19,34 @@ Result<T> one_of(std::string_view key, const std::string& text, std::initializer
     names += names.empty() ? name : fmt::format(", {}", name);
   }
   return fail(Kind::invalid, "{}: '{}' is not one of {}", key, text, names);
+}
+
+/// What tells pods of this node from others.
+Result<> detect_local(const NodeConfig& config, network::RouterOptions& router) {
+  const auto& mode = config.detect_local_mode;
+  if (mode == "ClusterCIDR") {
+    for (const auto& text : config.cluster_cidr) {
+      auto prefix = dataplane::Prefix::parse(text);
+      if (!prefix) {
+        return fail(Kind::invalid, "clusterCIDR: \"{}\" is no CIDR such as 10.0.0.0/8", text);
+      }
+      router.local_sources.push_back(*prefix);
+    }
+  }
+  router.node_cidrs = mode == "NodeCIDR";
+  router.links.pod_bridge = mode == "BridgeInterface" ? config.pod_bridge_interface : "";
+  router.links.pod_prefix = mode == "InterfaceNamePrefix" ? config.pod_interface_name_prefix : "";
+  return {};
+}
+
+Result<> flow_table(const NodeConfig& config, network::RouterOptions& router) {
+  KEELSON_TRY(router.flow_times.tcp_established, parse_duration(config.tcp_established_timeout));
+  KEELSON_TRY(router.flow_times.udp, parse_duration(config.udp_timeout));
+  KEELSON_TRY(router.flow_times.udp_stream, parse_duration(config.udp_stream_timeout));
+  KEELSON_TRY(const auto connections, parse_connections(config.max_connections));
+  router.sizes.connections4 = 2 * connections;
+  router.sizes.connections6 = 2 * connections / 8;
+  return {};
 }
 
 }  // namespace
@@ -39,7 +69,10 @@ Result<network::NetworkOptions> network_options(const NodeConfig& config, const 
   router.node_name = node_name;
   router.bpf_dir = config.bpf_dir;
   router.socket_cgroup = config.socket_cgroup;
-  router.links = {config.uplinks, config.xdp};
+  router.links.uplinks = config.uplinks;
+  router.links.xdp = config.xdp;
+  KEELSON_DO(detect_local(config, router));
+  KEELSON_DO(flow_table(config, router));
   router.zone = config.topology_zone;
   router.masquerade_all = config.masquerade_all;
   using dataplane::Algorithm, dataplane::Forwarding;
@@ -49,6 +82,11 @@ Result<network::NetworkOptions> network_options(const NodeConfig& config, const 
                                                   {{"random", Algorithm::random}, {"maglev", Algorithm::maglev}}));
   KEELSON_TRY(router.node_ports,
               network::NodePortRules::parse(config.node_port_addresses, config.localhost_node_ports));
+  auto& servers = options.servers;
+  KEELSON_TRY(servers.healthz, bind_address(config.healthz_bind_address, kHealthzPort));
+  KEELSON_TRY(servers.metrics, bind_address(config.metrics_bind_address, kMetricsPort));
+  servers.bind_hard_fail = config.bind_address_hard_fail;
+  servers.configz = "{\"node.keelson.dev\":" + config_json(config) + "}";
   return options;
 }
 

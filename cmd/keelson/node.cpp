@@ -259,6 +259,9 @@ int wait_for_signal(const sigset_t& signals) {
 Result<int> run_node(const NodeConfig& given) {
   KEELSON_DO(check_config(given));
   log::set_level(level_of(given.log_level));
+  for (const auto& note : given.notes) {
+    log::info("{}", note);
+  }
   // Before any thread is made, so that none of them takes the signal.
   sigset_t signals;
   ::sigemptyset(&signals);

@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cmd/keelson/node_flags.h"
 
+#include <sys/sysinfo.h>
+
+#include "cmd/keelson/proxy_config.h"
 #include "common/fd.h"
 
 namespace keelson::cli {
 
 Result<NodeConfig> NodeFlags::load(const Session& session) const {
   NodeConfig config;
+  if (!proxy_file.empty()) {
+    KEELSON_TRY(auto text, read_file(proxy_file));
+    KEELSON_TRY(config, parse_proxy_config(text, proxy_file, config, ::get_nprocs()));
+  }
   if (!file.empty()) {
     KEELSON_TRY(auto text, read_file(file));
     KEELSON_TRY(config, parse_config(text, file, config));
@@ -15,6 +22,9 @@ Result<NodeConfig> NodeFlags::load(const Session& session) const {
     if (option->count() > 0) {
       std::visit([&](auto field) { config.*field = flags.*field; }, setting->field);
     }
+  }
+  if (!proxy_file.empty() && config.kubeconfig.empty() && config.manifest_dir.empty()) {
+    config.kubeconfig = "in-cluster";  // as kube-proxy
   }
   config.run = session.run_dir;
   config.cri_socket = session.runtime_socket;
@@ -25,6 +35,10 @@ Result<NodeConfig> NodeFlags::load(const Session& session) const {
 std::shared_ptr<NodeFlags> NodeFlags::add(CLI::App& verb) {
   auto node = std::make_shared<NodeFlags>();
   verb.add_option("--config", node->file, "A KeelsonConfiguration file (YAML); flags override it")
+      ->check(CLI::ExistingFile);
+  verb.add_option("--proxy-config", node->proxy_file,
+                  "Role network: a KubeProxyConfiguration file (YAML), as kube-proxy takes it; --config and flags "
+                  "override it")
       ->check(CLI::ExistingFile);
   for (const auto& setting : settings()) {
     CLI::Option* option = nullptr;

@@ -14,12 +14,14 @@ namespace keelson::cli {
 
 struct NodeFlags {
   std::string file;
-  NodeConfig flags;  ///< What the flags say.
+  std::string proxy_file;  ///< A KubeProxyConfiguration.
+  NodeConfig flags;        ///< What the flags say.
   std::vector<std::pair<CLI::Option*, const Setting*>> options;
 
-  /// Adds --config and a flag for each setting.
+  /// Adds --config, --proxy-config and a flag for each setting.
   static std::shared_ptr<NodeFlags> add(CLI::App& verb);
-  /// The file's values, over them the flags that were given, over them the flags that every verb has. Checked.
+  /// What a KubeProxyConfiguration says, over it the file's values, over them the flags that were given, over them the
+  /// flags that every verb has. Checked.
   Result<NodeConfig> load(const Session& session) const;
 };
 
