@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <vector>
 
@@ -42,15 +43,16 @@ Result<> delete_batch(int map, const void* keys, uint32_t key_size, uint32_t cou
 Result<> for_each_row(int map, uint32_t key_size, uint32_t value_size,
                       const std::function<void(const void*, const void*)>& visit) {
   std::vector<char> keys, values;
-  uint64_t position = 0, next = 0;
+  // What the kernel goes on from: a number, or a key.
+  std::vector<char> position(std::max<size_t>(key_size, 8)), next(position.size());
   bool first = true;
   // A bucket does not fit: ask with more room.
   for (uint32_t room = 1024;;) {
     keys.resize(size_t{room} * key_size);
     values.resize(size_t{room} * value_size);
     uint32_t count = room;
-    int failed =
-        bpf_map_lookup_batch(map, first ? nullptr : &position, &next, keys.data(), values.data(), &count, nullptr);
+    int failed = bpf_map_lookup_batch(map, first ? nullptr : position.data(), next.data(), keys.data(), values.data(),
+                                      &count, nullptr);
     if (failed && errno == ENOSPC) {
       room *= 2;
       continue;

@@ -15,7 +15,7 @@ namespace keelson::ebpf {
 Result<> update_batch(int map, const void* keys, const void* values, uint32_t count);
 /// Removes rows; one that is not there is no error.
 Result<> delete_batch(int map, const void* keys, uint32_t key_size, uint32_t count);
-/// Every row of a hash map, in no order. Rows that come or go meanwhile may be missed.
+/// Every row of a map, in no order. Rows that come or go meanwhile may be missed.
 Result<> for_each_row(int map, uint32_t key_size, uint32_t value_size,
                       const std::function<void(const void* key, const void* value)>& visit);
 

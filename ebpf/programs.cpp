@@ -6,19 +6,19 @@
 #include <bpf/libbpf.h>
 #include <fcntl.h>
 #include <linux/if_link.h>
-#include <sys/random.h>
-#include <sys/stat.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 #include <filesystem>
 
 #include "common/log.h"
 #include "ebpf/batch.h"
 #include "ebpf/local_sources.h"
-#include "ebpf/services.skel.h"
+#include "ebpf/object.h"
+#include "ebpf/pinned_links.h"
+#include "ebpf/takeover.h"
 
 namespace keelson::ebpf {
 namespace {
@@ -34,199 +34,268 @@ uint32_t kl_time(Duration duration) {
   return static_cast<uint32_t>(std::min<Duration>(duration, std::chrono::days(20)).count() >> KL_TIME_SHIFT);
 }
 
-thread_local std::string load_log;
+const char* const kConnections[] = {"connections4", "connections6"};
+// Connections are moved; a fragment waits for milliseconds.
+const char* const kNotCopied[] = {"connections4", "connections6", "fragments", "transition", "moved"};
+// Programs that may be taken over from, by their row in predecessors_tc.
+const char* const kTcHooks[KL_AFTER_COUNT] = {"pod_ingress", "uplink_ingress", "node_egress"};
+const char* const kPacketHooks[] = {"pod_ingress", "uplink_ingress", "node_egress", "uplink_xdp"};
 
-int keep_log(libbpf_print_level level, const char* format, va_list arguments) {
-  if (level == LIBBPF_DEBUG) {
-    return 0;
+// Held by the process that may change what is pinned.
+Result<Fd> lock(const std::string& pins) {
+  KEELSON_TRY(auto folder, open_file(pins, O_RDONLY | O_DIRECTORY));
+  if (flock(folder.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK) {
+      return fail(Kind::conflict, "another process has {}: stop it, or give this one another --bpf-dir", pins);
+    }
+    return fail_errno(errno, "lock {}", pins);
   }
-  char line[2048];
-  int length = vsnprintf(line, sizeof line, format, arguments);
-  if (length > 0) {
-    load_log.append(line, std::min<size_t>(length, sizeof line - 1));
-  }
-  return length;
-}
-
-// The verifier's last words say which instruction and why.
-std::string last_lines(const std::string& text) {
-  size_t start = text.size();
-  for (int lines = 0; lines < 12 && start > 0; lines++) {
-    start = text.rfind('\n', start - 1) == text.npos ? 0 : text.rfind('\n', start - 1);
-  }
-  return text.substr(start);
-}
-
-struct PinnedMap {
-  bpf_map* map;
-  uint32_t rows;  // 0: as in the source
-};
-
-Result<> make_folder(const std::string& path) {
-  std::error_code error;
-  fs::create_directories(path, error);
-  if (error) {
-    return fail_errno(error.value(), "make {}: is a bpffs mounted there?", path);
-  }
-  return {};
+  return folder;
 }
 
 }  // namespace
 
-struct Programs::Object {
-  std::string folder;
-  services_bpf* skeleton = nullptr;
+struct Programs::State {
+  State(const std::string& pin_folder, ServicesObject loaded)
+      : pins(pin_folder + "/services"), links(pins + "/links"), object(std::move(loaded)), generation(pins, 1) {}
+
+  std::string pins;
+  Fd locked;
+  PinnedLinks links;
+  ServicesObject object;
+  Generation generation;
   TableMaps tables;
   bool adopted = false;
   std::map<int, std::pair<LinkKind, bool>> attached;  // by this process: kind, XDP
-  ~Object() {
-    if (skeleton) {
-      services_bpf__destroy(skeleton);
-    }
-  }
 
-  std::string map_path(const char* name) const { return folder + "/maps/" + name; }
-  std::string link_path(const std::string& name) const { return folder + "/links/" + name; }
-
-  /// Uses the pinned map, if there is one of the same shape. True if so.
-  Result<bool> reuse(bpf_map* map) const {
-    auto path = map_path(bpf_map__name(map));
-    Fd pinned(bpf_obj_get(path.c_str()));
-    if (!pinned) {
-      if (errno == ENOENT) {
-        return false;
-      }
-      return fail_errno(errno, "open {}", path);
-    }
-    bpf_map_info info{};
-    uint32_t size = sizeof info;
-    if (bpf_obj_get_info_by_fd(pinned.get(), &info, &size) != 0) {
-      return fail_errno(errno, "read {}", path);
-    }
-    if (info.type != bpf_map__type(map) || info.key_size != bpf_map__key_size(map) ||
-        info.value_size != bpf_map__value_size(map)) {
-      return fail(
-          Kind::conflict,
-          "{} has another layout (keys of {}, values of {} bytes; {} and {} are ours): remove {} once nothing uses it",
-          path, info.key_size, info.value_size, bpf_map__key_size(map), bpf_map__value_size(map), folder);
-    }
-    if (bpf_map__set_max_entries(map, info.max_entries) != 0) {
-      return fail_errno(errno, "size of {}", path);
-    }
-    if (bpf_map__reuse_fd(map, pinned.get()) != 0) {
-      return fail_errno(errno, "use {}", path);
-    }
-    return true;
-  }
-
-  Result<> prepare_maps(const ProgramSizes& sizes) {
-    auto& maps = skeleton->maps;
-    const std::pair<bpf_map*, uint32_t> sized[] = {
-        {maps.frontends, sizes.frontends},
-        {maps.services, sizes.services},
-        {maps.slots, sizes.slots},
-        {maps.backends, sizes.backends},
-        {maps.connections4, std::bit_ceil(sizes.connections4) / KL_CT_WAYS},
-        {maps.connections6, std::bit_ceil(sizes.connections6) / KL_CT_WAYS},
-    };
-    for (auto [map, rows] : sized) {
-      bpf_map__set_max_entries(map, std::max(rows, 1u));
-    }
-    bpf_map* map;
-    bpf_object__for_each_map(map, skeleton->obj) {
-      if (bpf_map__is_internal(map)) {
-        continue;
-      }
-      KEELSON_TRY(bool known, reuse(map));
-      if (map == maps.services) {
-        adopted = known;
-      }
-    }
-    return {};
-  }
-
-  /// What the programs hold as constants. Connections are found by the seed they were stored with.
-  Result<> set_constants() {
-    auto& constants = *skeleton->rodata;
-    constants.connections4_mask = bpf_map__max_entries(skeleton->maps.connections4) - 1;
-    constants.connections6_mask = bpf_map__max_entries(skeleton->maps.connections6) - 1;
-    uint32_t seed = 0;
-    if (adopted) {
-      uint32_t row = 0;
-      kl_config config{};
-      if (bpf_map_lookup_elem(bpf_map__fd(skeleton->maps.config), &row, &config) == 0) {
-        seed = config.hash_seed;
-      }
-    }
-    if (seed == 0 && getrandom(&seed, sizeof seed, 0) != sizeof seed) {
-      return fail_errno(errno, "random seed");
-    }
-    constants.hash_seed = seed | 1;
-    constants.have_coarse_clock =
-        libbpf_probe_bpf_helper(BPF_PROG_TYPE_SCHED_CLS, BPF_FUNC_ktime_get_coarse_ns, nullptr) == 1;
-    constants.have_set_retval =
-        libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_set_retval, nullptr) == 1;
-    return {};
-  }
-
-  Result<> pin_maps() const {
-    KEELSON_DO(make_folder(folder + "/maps"));
-    KEELSON_DO(make_folder(folder + "/links"));
-    bpf_map* map;
-    bpf_object__for_each_map(map, skeleton->obj) {
-      if (bpf_map__is_internal(map)) {
-        continue;
-      }
-      auto path = map_path(bpf_map__name(map));
-      if (access(path.c_str(), F_OK) == 0) {
-        continue;
-      }
-      if (bpf_obj_pin(bpf_map__fd(map), path.c_str()) != 0) {
-        return fail_errno(errno, "pin {}", path);
-      }
-    }
-    return {};
-  }
+  Result<std::vector<Source>> find_sources();
+  Result<uint32_t> seed_of(const Source& source);
+  Result<> bring_up(const std::vector<Source>& sources, const ProgramSizes& sizes);
+  Result<> clean_up();
+  Result<> copy_tables(const Source& from);
+  Result<> move_connections(const std::vector<Source>& sources);
+  Result<> set_predecessors(const Generation& before);
+  Result<> pin_programs(const char* suffix);
+  Result<> replace_programs(const char* suffix);
+  std::string program_of_link(const std::string& name);
+  void describe_tables();
 };
 
-Programs::Programs(std::unique_ptr<Object> object) : object_(std::move(object)) {}
+// Those whose rows count, the newest first: it alone, unless it was still taking over.
+Result<std::vector<Source>> Programs::State::find_sources() {
+  auto all = Generation::list(pins);
+  std::vector<Source> sources;
+  bool more = true;
+  for (auto each = all.rbegin(); each != all.rend(); ++each) {
+    if (!each->is_complete() || each->phase() == KL_PHASE_FOLLOW) {
+      continue;  // it never decided anything
+    }
+    if (more) {
+      KEELSON_TRY(auto theirs, each->layout());
+      sources.push_back({*each, std::move(theirs)});
+      more = each->phase() == KL_PHASE_LEAD;
+    }
+  }
+  generation = Generation(pins, all.empty() ? 1 : all.back().number() + 1);
+  return sources;
+}
+
+std::string Programs::State::program_of_link(const std::string& name) {
+  int ifindex = PinnedLinks::ifindex_of(name);
+  if (ifindex == 0) {
+    return name;
+  }
+  if (name.ends_with("-xdp")) {
+    return "uplink_xdp";
+  }
+  if (name.ends_with("-egress")) {
+    return "node_egress";
+  }
+  auto key = static_cast<uint32_t>(ifindex), kind = 0u;
+  bpf_map_lookup_elem(object.map("links"), &key, &kind);
+  return kind == KL_LINK_POD ? "pod_ingress" : "uplink_ingress";
+}
+
+Result<> Programs::State::pin_programs(const char* suffix) {
+  for (const char* hook : kPacketHooks) {
+    KEELSON_DO(generation.pin_program(object.program(std::string(hook) + suffix), hook));
+  }
+  return {};
+}
+
+Result<> Programs::State::replace_programs(const char* suffix) {
+  return links.replace([&](const std::string& name) {
+    auto program = program_of_link(name);
+    bool of_packets = PinnedLinks::ifindex_of(name) != 0;
+    return object.program(of_packets ? program + suffix : program);
+  });
+}
+
+Result<> Programs::State::copy_tables(const Source& from) {
+  for (const auto& map : object.maps()) {
+    Fd theirs = from.generation.map(map.name);
+    auto form = from.layout.maps.find(map.name);
+    if (object.reuses(map.name) || std::ranges::find(kNotCopied, map.name) != std::end(kNotCopied) || !theirs ||
+        form == from.layout.maps.end()) {
+      continue;
+    }
+    if (map.name == "counters") {
+      KEELSON_DO(copy_counters(theirs.get(), map.fd));
+    }
+    if (!map.has_rows) {
+      continue;
+    }
+    KEELSON_DO(copy_rows(theirs.get(), form->second, map.fd, object.layout().maps.at(map.name))
+                   .context("carry over the map {}", map.name));
+  }
+  return {};
+}
+
+Result<> Programs::State::set_predecessors(const Generation& before) {
+  for (uint32_t row = 0; row < KL_AFTER_COUNT; row++) {
+    Fd program = before.program(kTcHooks[row]);
+    int fd = program.get();
+    if (!program || bpf_map_update_elem(object.map("predecessors_tc"), &row, &fd, BPF_ANY) != 0) {
+      return fail_errno(errno, "the program before {}", kTcHooks[row]);
+    }
+  }
+  Fd program = before.program("uplink_xdp");
+  int fd = program.get();
+  uint32_t row = 0;
+  if (!program || bpf_map_update_elem(object.map("predecessors_xdp"), &row, &fd, BPF_ANY) != 0) {
+    return fail_errno(errno, "the program before uplink_xdp");
+  }
+  return {};
+}
+
+// The steps are those of bpf/transition.h and LAYOUT.md. Killed between any two, the next load starts over with what
+// find_sources() says.
+Result<> Programs::State::move_connections(const std::vector<Source>& sources) {
+  const auto& forms = object.layout().maps;
+  KEELSON_TRY(auto mover, ConnectionMover::open(object.map("transition"), object.map("moved"), forms.at("moved").value,
+                                                object.program("store_moved")));
+  auto move_all = [&]() -> Result<> {
+    for (const auto& source : sources) {
+      for (const char* table : kConnections) {
+        KEELSON_TRY([[maybe_unused]] auto stored, mover.move(source, table));
+      }
+    }
+    return {};
+  };
+  int config = object.map("config");
+  KEELSON_TRY(auto ports, nat_ports(config, forms.at("config").value));
+  KEELSON_DO(set_nat_ports(config, forms.at("config").value, ports.upper()));
+  for (const auto& source : sources) {
+    Fd theirs = source.generation.map("config");
+    KEELSON_DO(set_nat_ports(theirs.get(), source.layout.maps.at("config").value, ports.lower()));
+  }
+  KEELSON_DO(move_all());
+  KEELSON_DO(replace_programs("_after"));
+  KEELSON_DO(mover.set_phase(KL_PHASE_LEAD));
+  KEELSON_DO(move_all());
+  KEELSON_DO(copy_tables(sources.front()));
+  KEELSON_DO(mover.set_phase(KL_PHASE_ALONE));
+  return set_nat_ports(config, forms.at("config").value, ports);
+}
+
+Result<uint32_t> Programs::State::seed_of(const Source& source) {
+  Fd config = source.generation.map("config");
+  auto form = source.layout.maps.find("config");
+  if (!config || form == source.layout.maps.end()) {
+    return fail(Kind::invalid, "what is pinned in {} has no configuration map", pins);
+  }
+  std::vector<std::byte> row(form->second.value.size);
+  uint32_t key = 0;
+  if (bpf_map_lookup_elem(config.get(), &key, row.data()) != 0) {
+    return fail_errno(errno, "read the configuration map");
+  }
+  return static_cast<uint32_t>(read_number(form->second.value, row.data(), "hash_seed"));
+}
+
+// In the place of `sources`, the newest first; of none: anew.
+Result<> Programs::State::bring_up(const std::vector<Source>& sources, const ProgramSizes& sizes) {
+  const Source* before = sources.empty() ? nullptr : &sources.front();
+  KEELSON_DO(object.set_sizes(sizes, before));
+  uint32_t seed = 0;
+  if (before) {
+    KEELSON_TRY(seed, seed_of(*before));
+  }
+  KEELSON_DO(object.load(seed));
+  bool moves = object.moves_connections();
+  KEELSON_DO(generation.make());
+  for (const auto& map : object.maps()) {
+    KEELSON_DO(generation.pin_map(map.fd, map.name));
+  }
+  KEELSON_DO(pin_programs(moves ? "_after" : ""));
+  if (before) {
+    KEELSON_DO(copy_tables(*before));
+  }
+  if (moves) {
+    KEELSON_DO(set_predecessors(before->generation));
+  }
+  KEELSON_DO(generation.pin_layout(object.encoded_layout()));
+  if (moves) {
+    KEELSON_DO(move_connections(sources));
+  }
+  KEELSON_DO(replace_programs(""));
+  return clean_up();
+}
+
+// Nothing of what was before is used any more.
+Result<> Programs::State::clean_up() {
+  for (const auto& old : Generation::list(pins)) {
+    if (old.number() != generation.number()) {
+      KEELSON_DO(old.remove());
+    }
+  }
+  if (!object.moves_connections()) {
+    return {};
+  }
+  KEELSON_DO(pin_programs(""));
+  // They would keep the programs before, and these their maps.
+  for (uint32_t row = 0; row < KL_AFTER_COUNT; row++) {
+    bpf_map_delete_elem(object.map("predecessors_tc"), &row);
+    bpf_map_delete_elem(object.map("predecessors_xdp"), &row);
+  }
+  for (const char* map : {"predecessors_tc", "predecessors_xdp", "moved", "transition"}) {
+    KEELSON_DO(generation.unpin_map(map));
+  }
+  return {};
+}
+
+void Programs::State::describe_tables() {
+  tables = {object.map("frontends"),     object.map("services"),  object.map("slots"),  object.map("backends"),
+            object.map("source_ranges"), object.rows("services"), object.rows("slots"), object.rows("backends")};
+}
+
+Programs::Programs(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Programs::Programs(Programs&&) noexcept = default;
 Programs& Programs::operator=(Programs&&) noexcept = default;
 Programs::~Programs() = default;
 
 Result<Programs> Programs::load(const ProgramOptions& options) {
-  libbpf_set_print(keep_log);
-  load_log.clear();
-  auto object = std::make_unique<Object>();
-  object->folder = fmt::format("{}/services-{}", options.pin_folder, KEELSON_LAYOUT);
-  object->skeleton = services_bpf__open();
-  if (!object->skeleton) {
-    return fail_errno(errno, "open the BPF object");
+  KEELSON_TRY(auto object, ServicesObject::open());
+  auto state = std::make_unique<State>(options.pin_folder, std::move(object));
+  KEELSON_DO(state->links.make());
+  KEELSON_TRY(state->locked, lock(state->pins));
+  KEELSON_TRY(auto sources, state->find_sources());
+  if (!sources.empty()) {
+    state->adopted = true;
+    KEELSON_DO(state->object.reuse(sources.front(), nullptr));
+    if (sources.size() > 1) {
+      state->object.move_connections();
+    }
   }
-  KEELSON_DO(object->prepare_maps(options.sizes));
-  KEELSON_DO(object->set_constants());
-  for (bpf_program* program = nullptr; (program = bpf_object__next_program(object->skeleton->obj, program));) {
-    bpf_program__set_autoattach(program, false);
-  }
-  if (services_bpf__load(object->skeleton) != 0) {
-    int error = errno;
-    return fail_errno(error, "this kernel refuses the BPF programs; what runs already is left as it is. {}",
-                      last_lines(load_log));
-  }
-  KEELSON_DO(object->pin_maps());
-  const auto& maps = object->skeleton->maps;
-  object->tables = {bpf_map__fd(maps.frontends),      bpf_map__fd(maps.services),
-                    bpf_map__fd(maps.slots),          bpf_map__fd(maps.backends),
-                    bpf_map__fd(maps.source_ranges),  bpf_map__max_entries(maps.services),
-                    bpf_map__max_entries(maps.slots), bpf_map__max_entries(maps.backends)};
-  return Programs(std::move(object));
+  KEELSON_DO(state->bring_up(sources, options.sizes));
+  state->describe_tables();
+  return Programs(std::move(state));
 }
 
 const TableMaps& Programs::table_maps() const {
-  return object_->tables;
+  return state_->tables;
 }
 bool Programs::adopted() const {
-  return object_->adopted;
+  return state_->adopted;
 }
 
 // A map of keys alone.
@@ -266,7 +335,7 @@ Result<> Programs::configure(const NodeSettings& settings) {
       (settings.left_netns.empty() ? 0u : KL_CONFIG_SOME_NETNS_LEFT);
   config.tunnel_port = htons(settings.tunnel_port);
   config.events_per_second = settings.events_per_second;
-  config.hash_seed = object_->skeleton->rodata->hash_seed;
+  config.hash_seed = state_->object.hash_seed();
   const auto& times = settings.times;
   const Duration datagram[] = {times.udp, times.udp_stream, times.udp_stream, times.udp_stream};
   const Duration stream[] = {times.tcp_opening, times.tcp_established, times.tcp_closing, times.tcp_closing};
@@ -291,33 +360,6 @@ Result<> Programs::configure(const NodeSettings& settings) {
   return write_set("left_netns", settings.left_netns);
 }
 
-// Replaces the program behind a pinned link, or makes the link.
-Result<> Programs::attach(const std::string& pin, const char* name, int target, int attach_type, uint32_t flags) {
-  auto path = object_->link_path(pin);
-  int fd = program(name);
-  Fd link(bpf_obj_get(path.c_str()));
-  if (link) {
-    bpf_link_info info{};
-    uint32_t size = sizeof info;
-    // The id is a link's last sign of its target: 0 once the interface is gone.
-    if (bpf_link_update(link.get(), fd, nullptr) == 0 && bpf_obj_get_info_by_fd(link.get(), &info, &size) == 0) {
-      return {};
-    }
-    if (unlink(path.c_str()) != 0) {
-      return fail_errno(errno, "remove {}", path);
-    }
-  }
-  LIBBPF_OPTS(bpf_link_create_opts, options, .flags = flags);
-  link.reset(bpf_link_create(fd, target, static_cast<bpf_attach_type>(attach_type), &options));
-  if (!link) {
-    return fail_errno(errno, "attach {} as {}", name, pin);
-  }
-  if (bpf_obj_pin(link.get(), path.c_str()) != 0) {
-    return fail_errno(errno, "pin {}", path);
-  }
-  return {};
-}
-
 Result<> Programs::attach_sockets(const std::string& cgroup) {
   KEELSON_TRY(auto directory, open_file(cgroup, O_RDONLY | O_DIRECTORY));
   const std::pair<const char*, bpf_attach_type> hooks[] = {
@@ -327,14 +369,14 @@ Result<> Programs::attach_sockets(const std::string& cgroup) {
       {"connect4", BPF_CGROUP_INET4_CONNECT},         {"connect6", BPF_CGROUP_INET6_CONNECT},
       {"sendmsg4", BPF_CGROUP_UDP4_SENDMSG},          {"sendmsg6", BPF_CGROUP_UDP6_SENDMSG}};
   for (auto [name, type] : hooks) {
-    KEELSON_DO(attach(name, name, directory.get(), type, 0).context("cgroup {}", cgroup));
+    KEELSON_DO(state_->links.attach(name, program(name), {directory.get(), type}).context("cgroup {}", cgroup));
   }
   return {};
 }
 
 Result<> Programs::attach_link(int ifindex, LinkKind kind, bool xdp) {
-  if (auto known = object_->attached.find(ifindex);
-      known != object_->attached.end() && known->second == std::pair(kind, xdp)) {
+  if (auto known = state_->attached.find(ifindex);
+      known != state_->attached.end() && known->second == std::pair(kind, xdp)) {
     return {};
   }
   auto key = static_cast<uint32_t>(ifindex), value = static_cast<uint32_t>(kind);
@@ -342,35 +384,31 @@ Result<> Programs::attach_link(int ifindex, LinkKind kind, bool xdp) {
     return fail_errno(errno, "links map");
   }
   auto pin = fmt::format("link-{}-", ifindex);
+  const auto& links = state_->links;
   // Ingress first: what came in unseen would be taken for the node's own where it leaves, and keep its source.
-  KEELSON_DO(
-      attach(pin + "ingress", kind == LinkKind::pod ? "pod_ingress" : "uplink_ingress", ifindex, kTcxIngress, 0));
-  KEELSON_DO(attach(pin + "egress", "node_egress", ifindex, kTcxEgress, 0));
+  const char* ingress = kind == LinkKind::pod ? "pod_ingress" : "uplink_ingress";
+  KEELSON_DO(links.attach(pin + "ingress", program(ingress), {ifindex, kTcxIngress}));
+  KEELSON_DO(links.attach(pin + "egress", program("node_egress"), {ifindex, kTcxEgress}));
   if (kind == LinkKind::uplink && xdp) {
-    KEELSON_DO(attach(pin + "xdp", "uplink_xdp", ifindex, BPF_XDP, XDP_FLAGS_DRV_MODE));
+    KEELSON_DO(links.attach(pin + "xdp", program("uplink_xdp"), {ifindex, BPF_XDP, XDP_FLAGS_DRV_MODE}));
   }
   return {};
 }
 
 Result<> Programs::detach_link(int ifindex) {
-  object_->attached.erase(ifindex);
+  state_->attached.erase(ifindex);
   auto key = static_cast<uint32_t>(ifindex);
   bpf_map_delete_elem(map("links"), &key);
   for (const char* hook : {"ingress", "egress", "xdp"}) {
-    auto path = object_->link_path(fmt::format("link-{}-{}", ifindex, hook));
-    if (unlink(path.c_str()) != 0 && errno != ENOENT) {
-      return fail_errno(errno, "remove {}", path);
-    }
+    KEELSON_DO(state_->links.detach(fmt::format("link-{}-{}", ifindex, hook)));
   }
   return {};
 }
 
 std::vector<int> Programs::attached_links() const {
   std::vector<int> result;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(object_->folder + "/links", error)) {
-    int ifindex = 0;
-    if (sscanf(entry.path().filename().c_str(), "link-%d-", &ifindex) == 1) {
+  for (const auto& name : state_->links.names()) {
+    if (int ifindex = PinnedLinks::ifindex_of(name)) {
       result.push_back(ifindex);
     }
   }
@@ -393,17 +431,20 @@ Result<std::vector<uint64_t>> Programs::counters() const {
 }
 
 int Programs::program(const std::string& name) const {
-  auto* found = bpf_object__find_program_by_name(object_->skeleton->obj, name.c_str());
-  return found ? bpf_program__fd(found) : -1;
+  return state_->object.program(name);
 }
 
 int Programs::map(const std::string& name) const {
-  return bpf_object__find_map_fd_by_name(object_->skeleton->obj, name.c_str());
+  return state_->object.map(name);
 }
 
 Result<> Programs::remove(const std::string& pin_folder) {
   std::error_code error;
-  fs::remove_all(fmt::format("{}/services-{}", pin_folder, KEELSON_LAYOUT), error);
+  // Links first: no program may be without its tables.
+  fs::remove_all(pin_folder + "/services/links", error);
+  if (!error) {
+    fs::remove_all(pin_folder + "/services", error);
+  }
   if (error) {
     return fail_errno(error.value(), "remove the pins in {}", pin_folder);
   }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The BPF programs of services: loaded, pinned, put on their hooks, replaced.
 //
-// Maps and links are pinned below one folder of bpffs, so the kernel goes on when this process ends in whatever way.
-// The next load finds them: maps are used as they are, with all connections in them; links get the new programs, each
-// in one step, without a packet in between that sees none. A load that fails changes nothing.
+// Maps, programs and links are pinned below one folder of bpffs, so the kernel goes on when this process ends in
+// whatever way. The next load finds them: links get the new programs, each in one step, without a packet in between
+// that sees none. Maps of the same form are used as they are, with all connections in them. From maps of another
+// version, older or newer, everything is carried over while packets go on: no connection is lost (LAYOUT.md). A load
+// that fails leaves what runs.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +22,7 @@
 
 namespace keelson::ebpf {
 
-/// How many rows the maps get when they are made. Pinned maps keep the size they have.
+/// How many rows the maps get when they are made. They never become smaller.
 struct ProgramSizes {
   uint32_t frontends = 1 << 20;     ///< A bound; rows take memory when they are used.
   uint32_t services = 1 << 16;      ///< 32 bytes each.
@@ -77,8 +79,8 @@ enum class LinkKind : uint32_t { uplink = KL_LINK_UPLINK, pod = KL_LINK_POD };
 /// One thread at a time.
 class Programs {
  public:
-  /// Loads, adopts pinned maps, replaces the programs behind pinned links. Kind::unsupported or invalid with the last
-  /// lines of the verifier: this kernel refuses a program. Kind::conflict: pinned maps of another layout.
+  /// Loads, takes over what is pinned, replaces the programs behind pinned links. Kind::unsupported or invalid with the
+  /// last lines of the verifier: this kernel refuses a program. Kind::conflict: another process has this folder.
   static Result<Programs> load(const ProgramOptions& options);
   Programs(Programs&&) noexcept;
   Programs& operator=(Programs&&) noexcept;
@@ -104,16 +106,15 @@ class Programs {
   int program(const std::string& name) const;
   int map(const std::string& name) const;
 
-  /// Takes every pin away, and with the last descriptor every program and map. Absent is success.
+  /// Takes every pin away, of whatever version, and with the last descriptor every program and map. Absent is success.
   static Result<> remove(const std::string& pin_folder);
 
  private:
-  struct Object;
-  explicit Programs(std::unique_ptr<Object> object);
+  struct State;
+  explicit Programs(std::unique_ptr<State> state);
   template <class Key>
   Result<> write_set(const char* map, const std::vector<Key>& keys);
-  Result<> attach(const std::string& pin, const char* program, int target, int attach_type, uint32_t flags);
-  std::unique_ptr<Object> object_;
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace keelson::ebpf

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <set>
@@ -302,6 +303,69 @@ TEST_P(ServicesTest, AFlowWhoseRowsAreLostGoesOnWithItsBackend) {
   }
 }
 
+// Rows of another form: upgrade, and back.
+TEST_P(ServicesTest, ConnectionsOutliveAnotherLayout) {
+  auto listener = server("other", at().other), local = server("pod2", at().pod2);
+  auto names = server("other", at().other, Protocol::udp);
+  auto masqueraded = service(Protocol::tcp, at().external, {at().other});
+  for (auto& use : masqueraded.frontends[0].uses) {
+    use.masquerade = true;
+  }
+  auto limited = service(Protocol::tcp, at().vip, {at().pod2});
+  limited.frontends[0].port = 81;
+  limited.frontends[0].source_ranges = {*dataplane::Prefix::parse(v6() ? "fd02::/64" : "10.2.0.0/24")};
+  program({{"s", service(Protocol::tcp, at().vip, {at().other})},
+           {"u", service(Protocol::udp, at().vip, {at().other})},
+           {"limited", limited},
+           {"masqueraded", masqueraded}});
+  auto direct = Socket::tcp(*net_, "pod1", v6()), outside = Socket::tcp(*net_, "client", v6());
+  auto datagrams = Socket::udp(*net_, "pod1", v6());
+  ASSERT_EQ(direct.connect(at().vip, 80), 0);
+  auto accepted = listener.accept();
+  ASSERT_EQ(outside.connect(at().external, 80), 0);
+  auto masked = listener.accept();
+  ASSERT_TRUE(accepted && masked);
+  datagrams.send_to("first", at().vip, 80);
+  std::string from;
+  ASSERT_EQ(names.receive(&from), "first");
+  auto all_go_on = [&](const std::string& when) {
+    for (auto [client, server] : {std::pair(&direct, &*accepted), std::pair(&outside, &*masked)}) {
+      EXPECT_EQ(server->send("from the server"), 0) << when;
+      EXPECT_EQ(client->receive(), "from the server") << when;
+      EXPECT_EQ(client->send("from the client"), 0) << when;
+      EXPECT_EQ(server->receive(), "from the client") << when;
+    }
+    auto address = v6() ? at().pod1 : host_of(from);
+    names.send_to("reply", address, static_cast<uint16_t>(std::stoi(from.substr(from.rfind(':') + 1))));
+    EXPECT_EQ(datagrams.receive(), "reply") << when;
+    EXPECT_EQ(source_seen("pod1", at().vip, 80, listener), host(at().pod1)) << when;
+    EXPECT_EQ(source_seen("pod1", at().vip, 81, local), host(at().pod1)) << when;
+    EXPECT_EQ(source_seen("client", at().vip, 81, local), strerror(ETIMEDOUT)) << when;
+    EXPECT_EQ(source_seen("client", at().external, 80, listener), host(at().node)) << when;
+  };
+  all_go_on("before");
+  auto fresh = programs_->counters()->at(KL_FLOWS_NEW);
+  tables_.reset();
+  programs_.reset();
+  auto helper = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "layout-next";
+  for (int round = 0; round < 2; round++) {
+    shell(helper.string() + " " + pins_);
+    all_go_on("upgraded");
+    load();
+    EXPECT_TRUE(programs_->adopted());
+    all_go_on("downgraded");
+    // Three new flows for each look: none of those that were open has begun again.
+    EXPECT_EQ(programs_->counters()->at(KL_FLOWS_NEW), fresh + 6 * (round + 1));
+    auto tables = Tables::open(programs_->table_maps());
+    ASSERT_TRUE(tables);
+    EXPECT_TRUE(tables->adopt(model_, std::chrono::steady_clock::now()).empty());
+    EXPECT_EQ(tables->differences(), std::vector<std::string>{});
+    programs_.reset();
+  }
+  EXPECT_EQ(std::ranges::distance(std::filesystem::directory_iterator(pins_ + "/services")), 2)
+      << "more than the links and one generation are pinned";
+}
+
 TEST_P(ServicesTest, LargeDatagramsInFragments) {
   auto listener = server("other", at().other, Protocol::udp);
   program({{"s", service(Protocol::udp, at().vip, {at().other})}});
@@ -346,8 +410,7 @@ TEST_P(ServicesTest, AtXdpToAnotherNodeAndBack) {
   // The first may have to ask for its neighbour's MAC address, which tc does.
   EXPECT_EQ(source_seen("client", at().vip, 80, listener), host(at().node));
   for (const char* hook : {"ingress", "egress"}) {
-    auto link =
-        fmt::format("{}/services-{}/links/link-{}-{}", pins_, KEELSON_LAYOUT, net_->ifindex("node", "eth0"), hook);
+    auto link = fmt::format("{}/services/links/link-{}-{}", pins_, net_->ifindex("node", "eth0"), hook);
     ASSERT_TRUE(std::filesystem::remove(link)) << link;
   }
   for (int i = 0; i < 5; i++) {

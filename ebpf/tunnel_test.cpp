@@ -86,7 +86,7 @@ TEST_P(TunnelTest, AtXdp) {
   auto datagrams = server("other", at().other, Protocol::udp);
   program({{"s", direct(Protocol::tcp)}, {"u", direct(Protocol::udp)}});
   EXPECT_EQ(source_seen("client", at().vip, 80, listener), host(at().client));
-  auto link = fmt::format("{}/services-{}/links/link-{}-ingress", pins_, KEELSON_LAYOUT, net_->ifindex("node", "eth0"));
+  auto link = fmt::format("{}/services/links/link-{}-ingress", pins_, net_->ifindex("node", "eth0"));
   ASSERT_TRUE(std::filesystem::remove(link)) << link;
   for (int i = 0; i < 3; i++) {
     EXPECT_EQ(source_seen("client", at().vip, 80, listener), host(at().client)) << i;

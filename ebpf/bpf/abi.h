@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /* What the BPF programs and the daemon agree on: the rows of every pinned map. C, included by both sides.
  *
- * Both sides of an upgrade read these rows: a change of any of them raises KEELSON_LAYOUT. All fields are in host order
+ * Other versions read these rows, and copy them field by field by their names (LAYOUT.md, beside this folder). So a
+ * field may move, grow, come and go; one that gets another meaning gets another name, or KEELSON_LAYOUT is raised and
+ * the copying taught. Never changed at all: kl_socket, kl_peer_key, kl_peer and the links. All fields are in host order
  * unless named otherwise; addresses and ports are as they stand in a packet. IPv4 addresses are ::ffff:a.b.c.d.
  *
  * A packet costs: one look-up in the connection table when its flow is known; for a new flow a frontend, its service, a
@@ -232,6 +234,37 @@ struct kl_peer {
 
 /* -- links: HASH, ifindex -> kl_link_kind -------------------------------------------------------------------------- */
 enum kl_link_kind { KL_LINK_UPLINK = 1, KL_LINK_POD = 2 };
+
+/* -- transition: ARRAY of one row, mapped; there only while these maps take over from others (transition.h) ---------
+ */
+enum kl_phase {
+  KL_PHASE_FOLLOW, /* the programs before decide everything */
+  KL_PHASE_LEAD,   /* what is new is ours, what only they know is theirs */
+  KL_PHASE_ALONE   /* all that they knew is here */
+};
+struct kl_transition {
+  __u32 phase;
+  __u32 moved; /* rows of `moved` that are to be stored */
+};
+
+/* -- moved: ARRAY, mapped: rows of another connection table, on their way into this one -----------------------------
+ */
+#define KL_MOVED_ROWS 256
+enum kl_moved_result { KL_MOVED_WAITS, KL_MOVED_STORED, KL_MOVED_KNOWN, KL_MOVED_TAKEN };
+struct kl_moved {
+  struct kl_addr src, dst;
+  struct kl_addr to_src, to_dst;
+  __be16 sport, dport;
+  __be16 to_sport, to_dport;
+  __u8 protocol, state;
+  __u16 flags;
+  struct kl_ct_rest rest;
+  __u32 result; /* kl_moved_result */
+};
+
+/* -- predecessors_tc, predecessors_xdp: PROG_ARRAY: the programs before, by hook ------------------------------------
+ */
+enum kl_predecessor { KL_AFTER_POD_INGRESS, KL_AFTER_UPLINK_INGRESS, KL_AFTER_NODE_EGRESS, KL_AFTER_COUNT };
 
 #ifndef __bpf__
 #ifdef __cplusplus

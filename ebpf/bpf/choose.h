@@ -147,7 +147,7 @@ KL_INLINE int choose(const struct kl_flow* flow, const struct kl_addr* client, e
   if (!name) {
     name = pick(service, pool, flow, hash, v6);
     if (name && seconds) {
-      struct kl_affinity fresh = {name, now};
+      struct kl_affinity fresh = {.backend = name, .seen = now};
       bpf_map_update_elem(&affinity, &affine, &fresh, BPF_ANY);
     }
   }

@@ -43,9 +43,10 @@ KL_INLINE struct place place_of(const struct kl_flow* flow, int v6) {
 
 enum { CT_STORED, CT_FULL /* of live rows */, CT_TAKEN /* by a live row of the same flow that says something else */ };
 enum {
-  CT_IF_FREE = 1, /* not over a live row of the same flow that means something else; */
-  CT_EVICT = 2,
-  CT_UNUSED = 4 /* with CT_IF_FREE: nor over one that has just ended */
+  CT_IF_FREE = 1,      /* not over a live row of the same flow that means something else; */
+  CT_UNUSED = 2,       /* with CT_IF_FREE: nor over one that has just ended */
+  CT_EVICT_CLOSED = 4, /* over rows of connections that are not open */
+  CT_EVICT = 8
 };
 
 #define CT_V6 0

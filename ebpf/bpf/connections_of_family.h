@@ -131,7 +131,7 @@ KL_INLINE int CT(contradicts)(const CT_ROW* have, const struct row* row, __u32 h
          ((__s32)idle < 0 || idle <= time_to_live(settings, have->protocol, have->state));
 }
 
-/* `where`: bucket, and the tag above it. `how`: CT_IF_FREE, CT_EVICT. Global, so that the verifier
+/* `where`: bucket, and the tag above it. `how`: CT_IF_FREE, CT_EVICT_CLOSED, CT_EVICT. Global, so that the verifier
  * looks at it once and not for each caller. */
 __noinline int CT(store_in)(__u64 where, const struct kl_flow* flow, const struct row* row, __u32 how, __u32 now) {
   if (!flow || !row) {
@@ -139,7 +139,8 @@ __noinline int CT(store_in)(__u64 where, const struct kl_flow* flow, const struc
   }
   __u32 index = (__u32)where;
   __u16 tag = (__u16)(where >> 32);
-  int if_free = how & CT_IF_FREE, evict = how & CT_EVICT;
+  int if_free = how & CT_IF_FREE;
+  __u32 may_go = how & CT_EVICT ? 0xffffffffu : how & CT_EVICT_CLOSED ? 0x7fffffffu : 1;
   const struct kl_config* settings = bpf_map_lookup_elem(&config, &zero_row);
   CT_BUCKET* bucket = bpf_map_lookup_elem(&CT_MAP, &index);
   if (!settings || !bucket) {
@@ -176,7 +177,7 @@ __noinline int CT(store_in)(__u64 where, const struct kl_flow* flow, const struc
       }
     }
   }
-  if (result != CT_TAKEN && (least <= 1 || evict)) {
+  if (result != CT_TAKEN && least <= may_go) {
     if (least > 1) {
       counter = KL_FLOWS_EVICTED;
     }
@@ -240,6 +241,15 @@ __noinline int CT(store)(const struct kl_flow* flow, const struct row* row, __u3
   int stored = CT(store_in)(tag | place.bucket, flow, row, how, now);
   if (stored == CT_FULL) {
     stored = CT(store_in)(tag | place.other, flow, row, how, now);
+    if (stored == CT_STORED) {
+      CT(mark_spilled)(place.bucket);
+    }
+  }
+  if (stored == CT_FULL) {
+    stored = CT(store_in)(tag | place.bucket, flow, row, how | CT_EVICT_CLOSED, now);
+  }
+  if (stored == CT_FULL) {
+    stored = CT(store_in)(tag | place.other, flow, row, how | CT_EVICT_CLOSED, now);
     if (stored == CT_STORED) {
       CT(mark_spilled)(place.bucket);
     }

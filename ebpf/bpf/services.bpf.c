@@ -4,6 +4,7 @@
 #include "ebpf/bpf/helpers.h"
 #include "ebpf/bpf/socket.h"
 #include "ebpf/bpf/tc.h"
+#include "ebpf/bpf/transition.h"
 #include "ebpf/bpf/xdp.h"
 
 char _license[] SEC("license") = "GPL";

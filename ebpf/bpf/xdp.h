@@ -135,8 +135,7 @@ KL_INLINE int xdp_packet(struct xdp_md* ctx, int v6) {
   return xdp_forward(ctx, packet, row, v6);
 }
 
-SEC("xdp")
-int uplink_xdp(struct xdp_md* ctx) {
+KL_INLINE int xdp_any(struct xdp_md* ctx) {
   struct ethhdr* eth = (void*)(long)ctx->data;
   if ((void*)(eth + 1) > (void*)(long)ctx->data_end) {
     return XDP_PASS;
@@ -148,6 +147,11 @@ int uplink_xdp(struct xdp_md* ctx) {
     return xdp_packet(ctx, 1);
   }
   return XDP_PASS;
+}
+
+SEC("xdp")
+int uplink_xdp(struct xdp_md* ctx) {
+  return xdp_any(ctx);
 }
 
 #endif

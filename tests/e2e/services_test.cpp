@@ -80,7 +80,7 @@ class ServicesTest : public ::testing::Test {
     if (daemon_.alive()) {
       EXPECT_EQ(daemon_.stop(), 0) << read_text(log());
     }
-    EXPECT_FALSE(fs::exists("/sys/fs/bpf/" + name_ + "/services-1")) << "pins are left";
+    EXPECT_FALSE(fs::exists("/sys/fs/bpf/" + name_ + "/services")) << "pins are left";
     fs::remove("/sys/fs/bpf/" + name_);
     if (HasFailure()) {
       std::fputs(read_text(log()).c_str(), stderr);

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ebpf/object.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <sys/random.h>
+
+#include <algorithm>
+#include <bit>
+#include <set>
+
+#include "ebpf/services.skel.h"
+
+namespace keelson::ebpf {
+namespace {
+
+// Filled by sockets as they are used, and read by them alone. Their form never changes.
+const std::set<std::string> kOfSockets{"sockets", "peers"};
+// Only while connections are moved.
+const std::set<std::string> kOfTransition{"transition", "moved", "predecessors_tc", "predecessors_xdp"};
+
+thread_local std::string load_log;
+
+int keep_log(libbpf_print_level level, const char* format, va_list arguments) {
+  if (level == LIBBPF_DEBUG) {
+    return 0;
+  }
+  char line[2048];
+  int length = vsnprintf(line, sizeof line, format, arguments);
+  if (length > 0) {
+    load_log.append(line, std::min<size_t>(length, sizeof line - 1));
+  }
+  return length;
+}
+
+// The verifier's last words say which instruction and why.
+std::string last_lines(const std::string& text) {
+  size_t start = text.size();
+  for (int lines = 0; lines < 12 && start > 0; lines++) {
+    start = text.rfind('\n', start - 1) == text.npos ? 0 : text.rfind('\n', start - 1);
+  }
+  return text.substr(start);
+}
+
+// Rows of a map by its name; 0: as in the source.
+uint32_t wanted_rows(const ProgramSizes& sizes, const std::string& map) {
+  auto buckets = [](uint32_t rows) { return std::max(std::bit_ceil(rows) / KL_CT_WAYS, 1u); };
+  if (map == "connections4") {
+    return buckets(sizes.connections4);
+  }
+  if (map == "connections6") {
+    return buckets(sizes.connections6);
+  }
+  const std::pair<const char*, uint32_t> tables[] = {{"frontends", sizes.frontends},
+                                                     {"services", sizes.services},
+                                                     {"slots", sizes.slots},
+                                                     {"backends", sizes.backends}};
+  for (auto [name, rows] : tables) {
+    if (map == name) {
+      return std::max(rows, 1u);
+    }
+  }
+  return 0;
+}
+
+Result<bpf_map_info> info_of(int map, const std::string& name) {
+  bpf_map_info info{};
+  uint32_t size = sizeof info;
+  if (bpf_obj_get_info_by_fd(map, &info, &size) != 0) {
+    return fail_errno(errno, "read the map {}", name);
+  }
+  return info;
+}
+
+bool is_transitional(const std::string& program) {
+  return program.ends_with("_after") || program == "store_moved";
+}
+
+}  // namespace
+
+Result<ServicesObject> ServicesObject::open() {
+  libbpf_set_print(keep_log);
+  load_log.clear();
+  ServicesObject object(services_bpf__open());
+  if (!object.skeleton_) {
+    return fail_errno(errno, "open the BPF object");
+  }
+  KEELSON_TRY(object.layout_, Layout::of(bpf_object__btf(object.skeleton_->obj), KEELSON_LAYOUT, KL_TIME_SHIFT));
+  return object;
+}
+
+ServicesObject::ServicesObject(ServicesObject&& other) noexcept
+    : skeleton_(std::exchange(other.skeleton_, nullptr)),
+      layout_(std::move(other.layout_)),
+      reused_(std::move(other.reused_)),
+      moves_connections_(other.moves_connections_) {}
+ServicesObject& ServicesObject::operator=(ServicesObject&& other) noexcept {
+  std::swap(skeleton_, other.skeleton_);
+  std::swap(layout_, other.layout_);
+  std::swap(reused_, other.reused_);
+  std::swap(moves_connections_, other.moves_connections_);
+  return *this;
+}
+ServicesObject::~ServicesObject() {
+  if (skeleton_) {
+    services_bpf__destroy(skeleton_);
+  }
+}
+
+std::vector<std::byte> ServicesObject::encoded_layout() const {
+  return Layout::encode(bpf_object__btf(skeleton_->obj), KEELSON_LAYOUT, KL_TIME_SHIFT);
+}
+
+Result<bool> ServicesObject::reuse(bpf_map* map, const Source& source, const ProgramSizes* sizes) {
+  std::string name = bpf_map__name(map);
+  Fd pinned = source.generation.map(name);
+  auto theirs = source.layout.maps.find(name);
+  if (!pinned || theirs == source.layout.maps.end()) {
+    return false;
+  }
+  KEELSON_TRY(auto info, info_of(pinned.get(), name));
+  bool same = info.type == bpf_map__type(map) && info.key_size == bpf_map__key_size(map) &&
+              info.value_size == bpf_map__value_size(map) && theirs->second == layout_.maps[name];
+  bool of_sockets = kOfSockets.contains(name);
+  if (of_sockets && !same) {
+    return fail(Kind::conflict, "the form of the map {} has changed, which it must not: open sockets depend on it",
+                name);
+  }
+  if (!of_sockets &&
+      (!same || source.layout.number != layout_.number || (sizes && wanted_rows(*sizes, name) > info.max_entries))) {
+    return false;
+  }
+  if (bpf_map__set_max_entries(map, info.max_entries) != 0 || bpf_map__reuse_fd(map, pinned.get()) != 0) {
+    return fail_errno(errno, "use the map {}", name);
+  }
+  return true;
+}
+
+Result<> ServicesObject::reuse(const Source& source, const ProgramSizes* sizes) {
+  bpf_map* map;
+  bpf_object__for_each_map(map, skeleton_->obj) {
+    std::string name = bpf_map__name(map);
+    if (bpf_map__is_internal(map) || kOfTransition.contains(name)) {
+      continue;
+    }
+    KEELSON_TRY(bool known, reuse(map, source, sizes));
+    if (known) {
+      reused_.push_back(name);
+    }
+  }
+  moves_connections_ = !reuses("connections4") || !reuses("connections6");
+  return {};
+}
+
+bool ServicesObject::reuses(const std::string& map) const {
+  return std::ranges::find(reused_, map) != reused_.end();
+}
+
+Result<> ServicesObject::set_sizes(const ProgramSizes& sizes, const Source* source) {
+  bpf_map* map;
+  bpf_object__for_each_map(map, skeleton_->obj) {
+    std::string name = bpf_map__name(map);
+    uint32_t rows = wanted_rows(sizes, name);
+    if (rows == 0 || reuses(name)) {
+      continue;
+    }
+    Fd theirs = source ? source->generation.map(name) : Fd();
+    if (theirs) {
+      KEELSON_TRY(auto info, info_of(theirs.get(), name));
+      const auto& form = source->layout.maps.at(name);
+      uint32_t have = info.max_entries;
+      if (form.bucket) {
+        have = std::bit_ceil(have * form.bucket->where.count) / KL_CT_WAYS;
+      }
+      rows = std::max(rows, have);
+    }
+    bpf_map__set_max_entries(map, rows);
+  }
+  return {};
+}
+
+Result<> ServicesObject::load(uint32_t hash_seed) {
+  auto& constants = *skeleton_->rodata;
+  constants.connections4_mask = bpf_map__max_entries(skeleton_->maps.connections4) - 1;
+  constants.connections6_mask = bpf_map__max_entries(skeleton_->maps.connections6) - 1;
+  if (hash_seed == 0 && getrandom(&hash_seed, sizeof hash_seed, 0) != sizeof hash_seed) {
+    return fail_errno(errno, "random seed");
+  }
+  constants.hash_seed = hash_seed | 1;
+  constants.have_coarse_clock =
+      libbpf_probe_bpf_helper(BPF_PROG_TYPE_SCHED_CLS, BPF_FUNC_ktime_get_coarse_ns, nullptr) == 1;
+  constants.have_set_retval =
+      libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_set_retval, nullptr) == 1;
+  for (bpf_program* program = nullptr; (program = bpf_object__next_program(skeleton_->obj, program));) {
+    bpf_program__set_autoattach(program, false);
+    bpf_program__set_autoload(program, moves_connections_ || !is_transitional(bpf_program__name(program)));
+  }
+  bpf_map* map;
+  bpf_object__for_each_map(map, skeleton_->obj) {
+    if (kOfTransition.contains(bpf_map__name(map))) {
+      bpf_map__set_autocreate(map, moves_connections_);
+    }
+  }
+  if (services_bpf__load(skeleton_) != 0) {
+    int error = errno;
+    return fail_errno(error, "this kernel refuses the BPF programs; what runs already is left as it is. {}",
+                      last_lines(load_log));
+  }
+  return {};
+}
+
+std::vector<ServicesObject::Map> ServicesObject::maps() const {
+  std::vector<Map> result;
+  bpf_map* map;
+  bpf_object__for_each_map(map, skeleton_->obj) {
+    if (!bpf_map__is_internal(map) && bpf_map__fd(map) >= 0) {
+      auto type = bpf_map__type(map);
+      bool has_rows = type == BPF_MAP_TYPE_HASH || type == BPF_MAP_TYPE_ARRAY || type == BPF_MAP_TYPE_LRU_HASH ||
+                      type == BPF_MAP_TYPE_LPM_TRIE;
+      result.push_back({bpf_map__name(map), bpf_map__fd(map), has_rows});
+    }
+  }
+  return result;
+}
+
+int ServicesObject::map(const std::string& name) const {
+  return bpf_object__find_map_fd_by_name(skeleton_->obj, name.c_str());
+}
+
+uint32_t ServicesObject::rows(const std::string& name) const {
+  auto* found = bpf_object__find_map_by_name(skeleton_->obj, name.c_str());
+  return found ? bpf_map__max_entries(found) : 0;
+}
+
+int ServicesObject::program(const std::string& name) const {
+  auto* found = bpf_object__find_program_by_name(skeleton_->obj, name.c_str());
+  return found ? bpf_program__fd(found) : -1;
+}
+
+uint32_t ServicesObject::hash_seed() const {
+  return skeleton_->rodata->hash_seed;
+}
+
+}  // namespace keelson::ebpf
