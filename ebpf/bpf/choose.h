@@ -75,17 +75,22 @@ KL_INLINE __u32 pick(const struct kl_service* service, __u64 pool, const struct 
   return name ? *name : 0;
 }
 
-/* The backend a client had, if the pool still has it: a backend that left the pool must not be kept by affinity. */
-__noinline __u32 remembered(const struct kl_affinity_key* key, __u32 seconds, __u64 pool, __u32 now) {
+/* The backend a client had, if the pool still has it: a backend that left the pool must not be kept by affinity.
+ * `flags`: kl_backend_flags that all of the pool have. */
+__noinline __u32 remembered(const struct kl_affinity_key* key, __u32 seconds, __u64 pool, __u32 flags, __u32 now) {
   if (!key) {
     return 0;
   }
   struct kl_affinity* known = bpf_map_lookup_elem(&affinity, key);
-  if (!known || (__u64)(now - known->seen) > (__u64)seconds * KL_ONE_SECOND || !may_take_flows(known->backend)) {
+  if (!known || (__u64)(now - known->seen) > (__u64)seconds * KL_ONE_SECOND) {
+    return 0;
+  }
+  const struct kl_backend* backend = backend_of(known->backend);
+  if (!backend || (backend->flags & flags) != flags) {
     return 0;
   }
   __u32 base = KL_POOL_BASE(pool), many = KL_POOL_COUNT(pool);
-  /* Nearly all pools are small; in a large one a backend that serves is taken for one of the pool's. */
+  /* Nearly all pools are small; in a large one a backend with these flags is taken for one of the pool's. */
   for (__u32 i = 0; i < 64; i++) {
     if (i >= many) {
       return 0;
@@ -143,7 +148,8 @@ KL_INLINE int choose(const struct kl_flow* flow, const struct kl_addr* client, e
   __u64 pool = *(volatile __u64*)&service->pool[verdict == KL_LOCAL];
   struct kl_affinity_key affine = {*client, choice->service, 0};
   __u32 seconds = service->affinity_seconds;
-  __u32 name = seconds ? remembered(&affine, seconds, pool, now) : 0;
+  __u32 flags = KL_BACKEND_SERVING | (verdict == KL_LOCAL ? KL_BACKEND_ON_NODE : 0);
+  __u32 name = seconds ? remembered(&affine, seconds, pool, flags, now) : 0;
   if (!name) {
     name = pick(service, pool, flow, hash, v6);
     if (name && seconds) {

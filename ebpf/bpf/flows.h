@@ -296,6 +296,16 @@ KL_INLINE int tunnel_of(const struct kl_packet* packet, const struct row* row, i
   return 1;
 }
 
+/* Whether the checksum behind an IPv6 header, at once, says what the bytes sum up to: SCTP's is another kind, and a
+ * tunnel's UDP may have none (RFC 6935). */
+KL_INLINE int has_sum(const struct ipv6hdr* ip, const void* end) {
+  if (ip->nexthdr != IPPROTO_UDP) {
+    return ip->nexthdr != IPPROTO_SCTP;
+  }
+  const struct udphdr* udp = (const void*)(ip + 1);
+  return (const void*)(udp + 1) <= end && udp->check;
+}
+
 /* The ports of a later fragment, from the first one's. 0 if that has not been seen. */
 __noinline int fragment_ports(struct kl_packet* packet) {
   if (!packet) {

@@ -151,7 +151,8 @@ KL_INLINE int tc_forward(struct __sk_buff* skb, struct kl_packet* packet, struct
     scratch->onward.protocol = packet->flow.protocol;
     fib = &scratch->fib;
     way = route_find(skb, &scratch->onward, skb->ifindex, 0, now, v6, fib, row);
-    if (way == ROUTE_KNOWN || way == ROUTE_NODE) {
+    /* An ICMP error uses the row of the flow it is about, and has none itself. */
+    if ((way == ROUTE_KNOWN || way == ROUTE_NODE) && !packet->icmp_type) {
       connection_store(&packet->flow, row, 0, now, v6);
     }
   }
@@ -191,6 +192,10 @@ KL_INLINE int tc_parse(struct __sk_buff* skb, int v6, struct kl_packet* packet) 
   return kl_parse(TC_DATA(skb), TC_END(skb), v6, packet);
 }
 
+KL_INLINE int tc_has_ports(__u8 protocol) {
+  return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP;
+}
+
 /* A packet that came by another node, for an endpoint of this one. */
 KL_INLINE int tc_wrapped(struct __sk_buff* skb, struct kl_packet* packet, __u32 now, int v6) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_of_cpu, &zero_row);
@@ -205,8 +210,14 @@ KL_INLINE int tc_wrapped(struct __sk_buff* skb, struct kl_packet* packet, __u32 
   if (packet->flow.protocol == (v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP)) {
     return v6 ? tc_icmp6(skb, packet, 0) : tc_icmp4(skb, packet, 0);
   }
+  if (!tc_has_ports(packet->flow.protocol)) {
+    return tc_drop(skb, packet, KL_DROP_MALFORMED, 0, 0);
+  }
   if (packet->fragment && !fragment_ports(packet)) {
     return tc_drop(skb, packet, KL_DROP_FRAGMENT, 0, 0);
+  }
+  if (packet->flow.protocol == IPPROTO_SCTP && packet->flow.dport != scratch->tunnel.endpoint_port) {
+    return tc_drop(skb, packet, KL_DROP_SCTP_PORT, 0, 0);
   }
   if (!(v6 ? tc_unwrapped_flow6(now) : tc_unwrapped_flow4(now))) {
     return tc_drop(skb, packet, KL_DROP_NAT_PORTS, 0, 0);
@@ -230,7 +241,7 @@ KL_INLINE int tc_packet(struct __sk_buff* skb, enum kl_from from, int egress, in
   if (protocol == (v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP)) {
     return v6 ? tc_icmp6(skb, packet, egress) : tc_icmp4(skb, packet, egress);
   }
-  if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP && protocol != IPPROTO_SCTP) {
+  if (!tc_has_ports(protocol)) {
     return TC_NEXT;
   }
   if (__builtin_expect(packet->fragment, 0) && !fragment_ports(packet)) {

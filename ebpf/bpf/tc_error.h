@@ -75,14 +75,20 @@ KL_INLINE int tc_error_headers6(struct __sk_buff* skb, const struct kl_packet* p
   return !bpf_skb_store_bytes(skb, ETH_HLEN, &headers, sizeof headers, 0);
 }
 
+/* An address of one host, as senders have. */
+KL_INLINE int is_one_host(const struct kl_addr* address, int v6) {
+  __u8 first = *(const __u8*)&address->word[v6 ? 0 : 3];
+  return v6 ? first != 0xff && !kl_no_addr(address) : first != 0 && first < 224;
+}
+
 /* Turns the packet into the error that tells its sender, and sends it back. What no error may answer is dropped: later
- * fragments (RFC 1122 3.2.2), packets with options, segments that are cut only later. */
+ * fragments, senders that are no host (RFC 1122 3.2.2), packets with options, segments that are cut only later. */
 KL_INLINE int tc_answer(struct __sk_buff* skb, const struct kl_packet* packet, enum error_kind kind, __u32 info,
                         int egress, int v6) {
   __u32 header = v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
   /* IPv6's fragments have a header more, and no checksum that is still to be computed. */
   __u32 before = header + (v6 && packet->fragment == KL_FIRST_FRAGMENT ? 8 : 0);
-  if (packet->fragment == KL_LATER_FRAGMENT || packet->l4 != ETH_HLEN + before) {
+  if (packet->fragment == KL_LATER_FRAGMENT || packet->l4 != ETH_HLEN + before || !is_one_host(&packet->flow.src, v6)) {
     return TC_DROP;
   }
   __u32 quoted = skb->len - ETH_HLEN, most = v6 ? ERROR_QUOTE6 : ERROR_QUOTE4;

@@ -78,7 +78,8 @@ KL_INLINE int tc_icmp_any(struct __sk_buff* skb, struct kl_packet* packet, int e
     return TC_NEXT;
   }
   struct kl_flow *quoted = &scratch->onward, *reverse = &scratch->twin;
-  if (!tc_quoted(skb, at, v6, quoted, &l4)) {
+  /* Who is told must be who has sent what is quoted. */
+  if (!tc_quoted(skb, at, v6, quoted, &l4) || !kl_same_addr(&quoted->src, &packet->flow.dst)) {
     return TC_NEXT;
   }
   kl_reverse(quoted, reverse);

@@ -29,7 +29,7 @@ KL_INLINE int tc_wrap_any(struct __sk_buff* skb, const struct kl_packet* packet,
   }
   if (v6) {
     int plain = !packet->fragment && !skb->gso_size && packet->l4 == ETH_HLEN + sizeof(struct ipv6hdr);
-    kl_fill_outer6(outer, &scratch->tunnel, plain ? inside : NULL);
+    kl_fill_outer6(outer, &scratch->tunnel, plain && has_sum(inside, end) ? inside : NULL);
   } else {
     kl_fill_outer4(outer, &scratch->tunnel);
   }

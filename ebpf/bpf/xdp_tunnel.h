@@ -51,7 +51,7 @@ KL_INLINE int xdp_wrap(struct xdp_md* ctx, const struct kl_packet* packet, const
     if (inside + sizeof(struct ipv6hdr) > end) {
       return XDP_DROP;
     }
-    kl_fill_outer6(outer, &scratch->tunnel, inside);
+    kl_fill_outer6(outer, &scratch->tunnel, has_sum(inside, end) ? inside : NULL);
   } else {
     kl_fill_outer4(outer, &scratch->tunnel);
   }
