@@ -64,6 +64,8 @@ class Tables {
   std::vector<TableUsage> usage() const;
   /// Where the maps do not say what they should, as text lines; empty: they do. Reads the maps.
   std::vector<std::string> differences() const;
+  /// The same, and where what they should say is not what is wanted: what could not be written.
+  std::vector<std::string> differences(const dataplane::Model& wanted) const;
 
  private:
   struct BackendKey {
@@ -99,6 +101,7 @@ class Tables {
   void give_up_ranges(const Record& record, const Record* successor, Batch& batch);
   Result<> write_frontends(const Batch& batch);
   void free_rows(const Batch& batch, TimePoint now);
+  bool pool_is_written(const Record& record, int pool) const;
   kl_frontend frontend_row(const Record& record, size_t index) const;
   std::map<dataplane::FrontendKey, kl_frontend> read_frontends() const;
   /// The rows of services that were in use.

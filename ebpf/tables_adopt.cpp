@@ -134,6 +134,40 @@ std::vector<Error> Tables::adopt(const dataplane::Model& model, TimePoint now) {
   return errors;
 }
 
+// Whether each slot names one of the backends that it may, and each of these has one.
+bool Tables::pool_is_written(const Record& record, int pool) const {
+  const auto& places = pool == KL_LOCAL ? record.service.local : record.service.cluster;
+  std::set<uint32_t> wanted, have;
+  for (auto place : places) {
+    wanted.insert(record.names[place]);
+  }
+  for (uint32_t i = 0; i < KL_POOL_COUNT(record.pools[pool]); i++) {
+    have.insert(slots_[KL_POOL_BASE(record.pools[pool]) + i]);
+  }
+  return have == wanted;
+}
+
+std::vector<std::string> Tables::differences(const dataplane::Model& wanted) const {
+  auto lines = differences();
+  auto text = [](const dataplane::ServiceKey& key) {
+    return fmt::format("service {} ({})", key.name, key.family == dataplane::Family::ipv4 ? "IPv4" : "IPv6");
+  };
+  for (const auto& [key, service] : wanted.services) {
+    auto known = records_.find(key);
+    if (known == records_.end()) {
+      lines.push_back("missing: " + text(key));
+    } else if (known->second.service != service) {
+      lines.push_back("outdated: " + text(key));
+    }
+  }
+  for (const auto& [key, record] : records_) {
+    if (!wanted.services.contains(key)) {
+      lines.push_back("extra: " + text(key));
+    }
+  }
+  return lines;
+}
+
 std::vector<std::string> Tables::differences() const {
   std::vector<std::string> lines;
   auto have = read_frontends();
@@ -159,8 +193,9 @@ std::vector<std::string> Tables::differences() const {
       }
     }
     for (int pool : {KL_CLUSTER, KL_LOCAL}) {
-      if (services_[record.row].pool[pool] != record.pools[pool]) {
-        lines.push_back(fmt::format("differs: {} pool {}", key.name, pool));
+      if (services_[record.row].pool[pool] != record.pools[pool] || !pool_is_written(record, pool)) {
+        lines.push_back(
+            fmt::format("differs: {} endpoints of the {}", key.name, pool == KL_LOCAL ? "node" : "cluster"));
       }
     }
     for (size_t i = 0; i < record.names.size(); i++) {

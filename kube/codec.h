@@ -78,6 +78,7 @@ std::string encode_json(const Pod& pod, JsonStyle style = JsonStyle::compact);
 std::string encode_json(const std::vector<Pod>& pods, JsonStyle style = JsonStyle::compact);  ///< A v1 PodList.
 std::string encode_json(const Event& event, JsonStyle style = JsonStyle::compact);
 std::string encode_json(const std::vector<Event>& events, JsonStyle style = JsonStyle::compact);  ///< A v1 EventList.
+std::string encode_json(const Service& service, JsonStyle style = JsonStyle::compact);
 /// As kubectl -o yaml: block style, lists not indented, strings quoted only where they must be.
 std::string encode_yaml(const Pod& pod);
 std::string encode_yaml(const std::vector<Pod>& pods);  ///< A v1 List.

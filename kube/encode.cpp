@@ -53,6 +53,13 @@ std::string encode_json(const Event& event, JsonStyle style) {
 std::string encode_json(const std::vector<Event>& events, JsonStyle style) {
   return json(whole_list(events, "Event", "EventList"), style);
 }
+std::string encode_json(const Service& service, JsonStyle style) {
+  auto shown = service;
+  if (shown.session_affinity == SessionAffinity::none) {
+    shown.affinity_seconds = 0;  // The API has a time-out only where there is something to time out.
+  }
+  return json(whole(shown, "Service"), style);
+}
 std::string encode_yaml(const Pod& pod) {
   return print_yaml(whole(pod, "Pod"));
 }

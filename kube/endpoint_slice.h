@@ -27,6 +27,9 @@ struct Endpoint {
   std::string zone;
   std::vector<std::string> zone_hints;  ///< hints.forZones: who may use it.
   std::vector<std::string> node_hints;  ///< hints.forNodes.
+  std::string target_kind;              ///< targetRef: which object it is, "Pod" mostly. Empty: not told.
+  std::string target_ns;
+  std::string target_name;
   bool operator==(const Endpoint&) const = default;
 };
 

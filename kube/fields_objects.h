@@ -82,7 +82,13 @@ void fields(auto& v, Of<Endpoint> auto& e) {
     hints.names("forZones", "name", e.zone_hints);
     hints.names("forNodes", "name", e.node_hints);
   });
-  v.ignored({"targetRef", "deprecatedTopology"});
+  v.object("targetRef", [&](auto& target) {
+    target("kind", e.target_kind);
+    target("namespace", e.target_ns);
+    target("name", e.target_name);
+    target.ignored({"uid", "apiVersion", "resourceVersion", "fieldPath"});
+  });
+  v.ignored({"deprecatedTopology"});
 }
 
 void fields(auto& v, Of<EndpointPort> auto& p) {

@@ -41,6 +41,7 @@ endpoints:
 - addresses: [10.1.0.4]
   nodeName: a
   zone: z1
+  targetRef: {kind: Pod, namespace: shop, name: web-0, uid: "1"}
   hints: {forZones: [{name: z1}, {name: z2}], forNodes: [{name: a}]}
 - addresses: [10.1.0.5]
   conditions: {ready: false, serving: true, terminating: true}
@@ -86,9 +87,18 @@ TEST(EndpointSliceTest, EveryFieldThatRoutingReads) {
   EXPECT_EQ(slice.endpoints[0].zone_hints, (std::vector<std::string>{"z1", "z2"}));
   EXPECT_EQ(slice.endpoints[0].node_hints, std::vector<std::string>{"a"});
   EXPECT_FALSE(slice.endpoints[0].ready);
+  EXPECT_EQ(slice.endpoints[0].target_kind + " " + slice.endpoints[0].target_ns + "/" + slice.endpoints[0].target_name,
+            "Pod shop/web-0");
   EXPECT_EQ(slice.endpoints[1].ready, false);
   EXPECT_EQ(slice.endpoints[1].serving, true);
   EXPECT_EQ(slice.ports[0].port, 8080);
+}
+
+TEST(ServiceTest, TheWayThereAndBack) {
+  auto service = std::get<Service>(*decode_documents(kService, "web.yaml")[0].object);
+  auto again = decode_services(encode_json(service));
+  ASSERT_TRUE(again) << again.error().message();
+  EXPECT_EQ(again->at(0), service);
 }
 
 TEST(ServiceTest, WhatIsWrongIsNamed) {

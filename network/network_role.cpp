@@ -5,6 +5,7 @@
 
 #include "common/log.h"
 #include "common/task_group.h"
+#include "network/admin_api.h"
 
 namespace keelson::network {
 namespace {
@@ -31,8 +32,16 @@ class Role : public NetworkRole {
     servers_ = std::make_unique<ProxyServers>(loop_, options_.servers, options_.router, *router_);
     KEELSON_DO(servers_->start());
     router_->on_sync([this](const SyncReport& report) { servers_->synced(report); });
+    auto told = options_.api ? "API servers" : "manifests in " + options_.manifest_dir;
+    api_ = std::make_unique<AdminApi>(loop_, *router_, *source_,
+                                      AdminApiOptions{.socket = options_.admin_socket,
+                                                      .source = std::move(told),
+                                                      .socket_cgroup = options_.router.socket_cgroup});
+    KEELSON_DO(api_->listen());
     thread_ = std::jthread([this] {
       tasks_.spawn("links", router_->run());
+      tasks_.spawn("admin API", api_->run());
+      tasks_.spawn("flow events", api_->watch());
       tasks_.spawn("source", source_->run([this](ObjectBatch batch) { take(std::move(batch)); }));
       loop_.run();
     });
@@ -77,6 +86,7 @@ class Role : public NetworkRole {
   std::unique_ptr<ObjectSource> source_;
   LocalSource* local_ = nullptr;  // source_, if it is one
   std::unique_ptr<ProxyServers> servers_;
+  std::unique_ptr<AdminApi> api_;
   TaskGroup tasks_{loop_};
   TaskGroup stopping_{loop_};
   std::jthread thread_;

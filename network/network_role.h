@@ -17,6 +17,7 @@ struct NetworkOptions {
   std::string manifest_dir;  ///< Of the folder source, unless `api` is there.
   std::optional<ApiSourceOptions> api;
   ProxyServerOptions servers;
+  std::string admin_socket;  ///< Where the role answers (admin_api.h).
   bool remove_on_exit = false;
 };
 

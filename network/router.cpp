@@ -60,6 +60,11 @@ class KernelRouter : public Router {
   }
 
   void on_sync(std::function<void(const SyncReport&)> listener) override { listener_ = std::move(listener); }
+  const std::optional<SyncReport>& last_sync() const override { return last_sync_; }
+  Result<> tell_events(EventChoice choice) override {
+    events_ = choice;
+    return programs_.configure(settings());
+  }
   bool synced() const override { return synced_; }
   const dataplane::Translator& translator() const override { return translator_; }
   const ebpf::Tables& tables() const override { return tables_; }
@@ -77,14 +82,15 @@ class KernelRouter : public Router {
     return translator_.set_options(with_nodes(std::move(next)));
   }
 
- private:
-  ebpf::NodeSettings settings() const {
+  ebpf::NodeSettings settings() const override {
     ebpf::NodeSettings settings{.netns_cookie = netns_cookie_};
     settings.times = options_.flow_times;
     settings.local_sources = options_.local_sources;
     if (const auto* node = nodes_.find(options_.node_name); node && options_.node_cidrs) {
       settings.local_sources.insert(settings.local_sources.end(), node->pod_cidrs.begin(), node->pod_cidrs.end());
     }
+    settings.drop_events = events_.drops;
+    settings.flow_events = events_.flows;
     for (const auto& text : own_) {
       if (auto address = dataplane::Address::parse(text)) {
         auto& masquerade = address->is_v4() ? settings.masquerade4 : settings.masquerade6;
@@ -99,6 +105,7 @@ class KernelRouter : public Router {
     return settings;
   }
 
+ private:
   /// Of all nodes, where flows are forwarded to them.
   std::map<std::string, std::vector<dataplane::Address>> node_addresses() const {
     std::map<std::string, std::vector<dataplane::Address>> addresses;
@@ -153,6 +160,8 @@ class KernelRouter : public Router {
     }
     report.failed = errors.size();
     report.duration = loop_.clock().steady() - started;
+    report.at = loop_.clock().wall();
+    last_sync_ = report;
     bool again = !failed_ && !errors.empty();
     failed_ = !errors.empty();
     auto all = translator_.model().services.size();
@@ -202,8 +211,10 @@ class KernelRouter : public Router {
   NodeTable nodes_;
   uint64_t netns_cookie_ = 0;
   std::vector<std::string> own_;  // addresses of this node
+  EventChoice events_;
   bool synced_ = false;
   bool failed_ = false;
+  std::optional<SyncReport> last_sync_;
   std::function<void(const SyncReport&)> listener_ = [](const SyncReport&) {};
   TaskGroup tasks_{loop_};
 };

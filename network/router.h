@@ -46,6 +46,13 @@ struct SyncReport {
   size_t changed = 0;    ///< Routed services written or removed.
   size_t failed = 0;     ///< Of them: could not be.
   Duration duration{0};  ///< From the objects to the last row written.
+  WallTime at{};
+};
+
+/// What the programs tell (ebpf/flow_events.h).
+struct EventChoice {
+  bool drops = false;
+  bool flows = false;  ///< That begin.
 };
 
 /// Belongs to one loop.
@@ -62,6 +69,12 @@ class Router {
   virtual Task<> run() = 0;
   /// After each batch that was carried out, and each change of the node; also when it changed nothing.
   virtual void on_sync(std::function<void(const SyncReport&)> listener) = 0;
+
+  virtual const std::optional<SyncReport>& last_sync() const = 0;
+  /// What the programs were told last.
+  virtual ebpf::NodeSettings settings() const = 0;
+  /// Nothing is told before.
+  virtual Result<> tell_events(EventChoice choice) = 0;
 
   virtual bool synced() const = 0;  ///< All that the source holds is in the tables, but for what failed.
   virtual const dataplane::Translator& translator() const = 0;

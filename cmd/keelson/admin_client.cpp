@@ -19,13 +19,18 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 using Socket = asio::local::stream_protocol::socket;
 
-Result<> send_request(Socket& socket, const std::string& path, http::verb verb, const std::string& target) {
+/// Who is asked, and what to do when nobody answers.
+struct Peer {
+  const std::string& path;
+  const std::string& remedy;
+};
+
+Result<> send_request(Socket& socket, const Peer& peer, http::verb verb, const std::string& target) {
+  const auto& path = peer.path;
   boost::system::error_code error;
   socket.connect(asio::local::stream_protocol::endpoint(path), error);
   if (error) {
-    return fail(Kind::unavailable,
-                "no node answers on {} ({}); start one with 'keelson node', or name its socket with --admin-socket",
-                path, error.message());
+    return fail(Kind::unavailable, "no node answers on {} ({}); start one with {}", path, error.message(), peer.remedy);
   }
   http::request<http::empty_body> request(verb, target, 11);
   request.set(http::field::host, "localhost");
@@ -52,17 +57,17 @@ std::unexpected<Error> fail_status(unsigned status, std::string text) {
   return std::unexpected(Error(kind, text.empty() ? fmt::format("the node answered {}", status) : text));
 }
 
-Result<boost::json::value> exchange(const std::string& path, http::verb verb, const std::string& target) {
+Result<boost::json::value> exchange(const Peer& peer, http::verb verb, const std::string& target) {
   asio::io_context io;
   Socket socket(io);
-  KEELSON_DO(send_request(socket, path, verb, target));
+  KEELSON_DO(send_request(socket, peer, verb, target));
   beast::flat_buffer buffer;
   http::response_parser<http::string_body> parser;
   parser.body_limit(256U << 20);
   boost::system::error_code error;
   http::read(socket, buffer, parser, error);
   if (error) {
-    return fail(Kind::unavailable, "read the answer from {}: {}", path, error.message());
+    return fail(Kind::unavailable, "read the answer from {}: {}", peer.path, error.message());
   }
   auto& response = parser.get();
   if (response.result_int() / 100 != 2) {
@@ -78,17 +83,17 @@ Result<boost::json::value> exchange(const std::string& path, http::verb verb, co
 }  // namespace
 
 Result<boost::json::value> AdminClient::get(const std::string& target) const {
-  return exchange(socket_, http::verb::get, target);
+  return exchange({socket_, remedy_}, http::verb::get, target);
 }
 
 Result<boost::json::value> AdminClient::post(const std::string& target) const {
-  return exchange(socket_, http::verb::post, target);
+  return exchange({socket_, remedy_}, http::verb::post, target);
 }
 
 Result<> AdminClient::stream(const std::string& target, const std::function<void(std::string_view)>& sink) const {
   asio::io_context io;
   Socket socket(io);
-  KEELSON_DO(send_request(socket, socket_, http::verb::get, target));
+  KEELSON_DO(send_request(socket, {socket_, remedy_}, http::verb::get, target));
   beast::flat_buffer buffer;
   http::response_parser<http::buffer_body> parser;
   parser.body_limit(boost::none);

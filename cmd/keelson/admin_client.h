@@ -17,7 +17,10 @@ namespace keelson::cli {
 /// for 404, invalid for 400, conflict for 409, internal otherwise; the text is the node's own.
 class AdminClient {
  public:
-  explicit AdminClient(std::string socket) : socket_(std::move(socket)) {}
+  /// `remedy`: what to do when nobody answers, for the error.
+  explicit AdminClient(std::string socket,
+                       std::string remedy = "'keelson node', or name its socket with --admin-socket")
+      : socket_(std::move(socket)), remedy_(std::move(remedy)) {}
 
   /// GET, the body parsed as JSON.
   Result<boost::json::value> get(const std::string& target) const;
@@ -28,6 +31,7 @@ class AdminClient {
 
  private:
   std::string socket_;
+  std::string remedy_;
 };
 
 /// `text` with all but unreserved characters as %XX (RFC 3986), for path segments and query values.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// keelson get pods|containers|images
+// keelson get: pods, containers, images here; services and endpoints in get_services.cpp
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -63,7 +63,7 @@ void add_output(CLI::App& verb, GetFlags& flags) {
 }  // namespace
 
 void add_get(CLI::App& app, Session& session) {
-  auto* get = app.add_subcommand("get", "List pods, containers or images");
+  auto* get = app.add_subcommand("get", "List pods, containers, images, services or endpoints");
   get->require_subcommand(1);
   auto flags = std::make_shared<GetFlags>();
 
@@ -88,6 +88,7 @@ void add_get(CLI::App& app, Session& session) {
   images->callback([&session, flags] {
     session.chosen = [&session, flags] { return print_images(session.runtime(), flags->output, !flags->no_headers); };
   });
+  add_get_services(*get, session);
 }
 
 }  // namespace keelson::cli

@@ -7,9 +7,9 @@
 namespace keelson::cli {
 
 void NamespaceFlags::add(CLI::App& verb, bool with_all) {
-  verb.add_option("-n,--namespace", name, "Namespace of the pod")->capture_default_str();
+  verb.add_option("-n,--namespace", name, "Namespace")->capture_default_str();
   if (with_all) {
-    verb.add_flag("-A,--all-namespaces", all, "Pods of every namespace");
+    verb.add_flag("-A,--all-namespaces", all, "Every namespace");
   }
 }
 
@@ -26,6 +26,8 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", "keelson " KEELSON_VERSION);
   app.add_option("--run", session.run_dir, "The node's runtime folder, where its sockets are")->capture_default_str();
   app.add_option("--admin-socket", session.admin_socket, "The node's admin socket (default: <run>/admin.sock)");
+  app.add_option("--network-socket", session.network_socket,
+                 "The socket of the role network (default: <run>/network.sock)");
   app.add_option("--cri-socket", session.runtime_socket, "The runtime's CRI socket (default: <run>/cri.sock)");
   add_node(app, session);
   add_get(app, session);
@@ -35,6 +37,9 @@ int run(int argc, char** argv) {
   add_events(app, session);
   add_timeline(app, session);
   add_status(app, session);
+  add_ct(app, session);
+  add_flows(app, session);
+  add_why(app, session);
   add_image(app, session);
   add_check(app, session);
   add_uninstall(app, session);

@@ -64,6 +64,7 @@ Result<network::NetworkOptions> network_options(const NodeConfig& config, const 
                    .all_nodes = config.service_forwarding == "dsr",
                    .servers_file = api_servers_file(config)};
   }
+  options.admin_socket = config.run + "/network.sock";
   options.remove_on_exit = config.remove_services_on_exit;
   auto& router = options.router;
   router.node_name = node_name;

@@ -20,7 +20,10 @@ void keep_names(kube::ObjectMeta& meta, std::initializer_list<std::string_view> 
       kept.insert(*found);
     }
   }
-  meta = {.name = std::move(meta.name), .ns = std::move(meta.ns), .labels = std::move(kept)};
+  meta = {.name = std::move(meta.name),
+          .ns = std::move(meta.ns),
+          .labels = std::move(kept),
+          .creation_timestamp = meta.creation_timestamp};
 }
 
 }  // namespace
@@ -129,6 +132,38 @@ void Translator::hold(ObjectChange change) {
   }
   for (auto& slice : change.slices) {
     put_slice(std::move(slice));
+  }
+}
+
+std::vector<std::string> Translator::service_names() const {
+  std::vector<std::string> names;
+  names.reserve(service_count_);
+  for (const auto& [key, entry] : entries_) {
+    if (entry.known) {
+      names.push_back(key);
+    }
+  }
+  std::ranges::sort(names);
+  return names;
+}
+
+std::optional<KnownService> Translator::find(const std::string& name) const {
+  auto known = entries_.find(name);
+  if (known == entries_.end() || !known->second.known) {
+    return std::nullopt;
+  }
+  KnownService found{known->second.service, {}, known->second.keys};
+  for (const auto& [key, slice] : known->second.slices) {
+    found.slices.push_back(&slice);
+  }
+  return found;
+}
+
+void Translator::for_each_slice(const std::function<void(const kube::EndpointSlice&)>& visit) const {
+  for (const auto& [key, entry] : entries_) {
+    for (const auto& [name, slice] : entry.slices) {
+      visit(slice);
+    }
   }
 }
 

@@ -7,7 +7,9 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -26,6 +28,14 @@ struct ObjectChange {
   bool all_slices = false;
 };
 
+/// A Service and what belongs to it, as far as it is kept: metadata has name, namespace, creationTimestamp and the
+/// labels that decide who serves it; the selector is dropped. Valid until the next change.
+struct KnownService {
+  const kube::Service& service;
+  std::vector<const kube::EndpointSlice*> slices;
+  const std::vector<ServiceKey>& routed;  ///< Its services in the model.
+};
+
 /// One thread at a time.
 class Translator {
  public:
@@ -41,6 +51,12 @@ class Translator {
 
   const TranslateOptions& options() const { return options_; }
   const Model& model() const { return model_; }
+  /// The Services that have come, in order: "namespace/name".
+  std::vector<std::string> service_names() const;
+  /// Nothing for one that has not come, or is gone.
+  std::optional<KnownService> find(const std::string& name) const;
+  /// Each EndpointSlice that has come, in no order.
+  void for_each_slice(const std::function<void(const kube::EndpointSlice&)>& visit) const;
   size_t service_count() const { return service_count_; }
   size_t slice_count() const { return slice_service_.size(); }
 

@@ -184,6 +184,9 @@ struct kl_ct6 {
   struct kl_ct_rest rest;
 };
 
+/* Where the packet that forget_flow is run with has the kl_flow of the row to forget. */
+#define KL_FORGET_AT 14
+
 #define KL_CT_WAYS 4
 struct kl_ct4_bucket {
   struct bpf_spin_lock lock;

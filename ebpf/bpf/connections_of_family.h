@@ -260,6 +260,33 @@ __noinline int CT(store)(const struct kl_flow* flow, const struct row* row, __u3
   return stored == CT_STORED;
 }
 
+/* Takes the row of this flow away. How many there were. */
+__noinline int CT(forget)(const struct kl_flow* flow) {
+  if (!flow) {
+    return 0;
+  }
+  struct place place = place_of(flow, CT_V6);
+  int found = 0;
+#pragma unroll
+  for (int second = 0; second < 2; second++) {
+    __u32 index = second ? place.other : place.bucket;
+    CT_BUCKET* bucket = bpf_map_lookup_elem(&CT_MAP, &index);
+    if (!bucket) {
+      return found;
+    }
+    bpf_spin_lock(&bucket->lock);
+#pragma unroll
+    for (int way = 0; way < KL_CT_WAYS; way++) {
+      if (bucket->tag[way] == place.tag && CT(is_of)(&bucket->row[way], flow)) {
+        bucket->tag[way] = 0;
+        found++;
+      }
+    }
+    bpf_spin_unlock(&bucket->lock);
+  }
+  return found;
+}
+
 #undef CT
 #undef CT_BUCKET
 #undef CT_ROW
