@@ -332,7 +332,8 @@ Result<> Programs::configure(const NodeSettings& settings) {
       (settings.tcp_sockets ? KL_CONFIG_TCP_SOCKET : 0u) | (settings.udp_sockets ? KL_CONFIG_UDP_SOCKET : 0u) |
       (settings.drop_events ? KL_CONFIG_DROP_EVENTS : 0u) | (settings.flow_events ? KL_CONFIG_FLOW_EVENTS : 0u) |
       (settings.node_sockets_only ? KL_CONFIG_NODE_SOCKETS_ONLY : 0u) |
-      (settings.left_netns.empty() ? 0u : KL_CONFIG_SOME_NETNS_LEFT);
+      (settings.left_netns.empty() ? 0u : KL_CONFIG_SOME_NETNS_LEFT) |
+      (settings.new_flows ? 0u : KL_CONFIG_NO_NEW_FLOWS) | (settings.leave_strangers ? KL_CONFIG_LEAVE_STRANGERS : 0u);
   config.tunnel_port = htons(settings.tunnel_port);
   config.events_per_second = settings.events_per_second;
   config.hash_seed = state_->object.hash_seed();

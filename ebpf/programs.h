@@ -69,6 +69,10 @@ struct NodeSettings {
   /// or those of some: cookies of the network namespaces of pods that redirect connections themselves (service meshes)
   /// or run a kernel of their own.
   std::vector<uint64_t> left_netns;
+  /// Beside another proxy. False: flows that are known go on, new ones are left to the stack and its rules.
+  bool new_flows = true;
+  /// TCP packets that neither begin a flow nor belong to a known one are left to the stack, which may know them.
+  bool leave_strangers = false;
   bool drop_events = false;           ///< Tell FlowEvents of what is dropped or rejected,
   bool flow_events = false;           ///< and of flows that begin;
   uint32_t events_per_second = 1000;  ///< no more than so many on each CPU.

@@ -6,9 +6,13 @@
 #include "common/log.h"
 #include "common/task_group.h"
 #include "network/admin_api.h"
+#include "network/shadow.h"
 
 namespace keelson::network {
 namespace {
+
+constexpr auto kCompareEach = std::chrono::seconds(10);
+constexpr size_t kMostTold = 10;  // `keelson compare` has all
 
 class Role : public NetworkRole {
  public:
@@ -43,6 +47,9 @@ class Role : public NetworkRole {
       tasks_.spawn("admin API", api_->run());
       tasks_.spawn("flow events", api_->watch());
       tasks_.spawn("source", source_->run([this](ObjectBatch batch) { take(std::move(batch)); }));
+      if (options_.router.mode == ServiceMode::shadow) {
+        tasks_.spawn("compare", compare());
+      }
       loop_.run();
     });
     return {};
@@ -71,6 +78,33 @@ class Role : public NetworkRole {
   void take(ObjectBatch batch) {
     servers_->received(batch);
     router_->take(std::move(batch));
+  }
+
+  /// Again and again, and tells what has changed. Blocks the loop while rules are read: nothing waits for it, since
+  /// nothing is routed.
+  Task<> compare() {
+    std::optional<std::vector<Difference>> told;
+    for (;;) {
+      KEELSON_CO_DO(co_await loop_.sleep(kCompareEach));
+      if (!router_->synced()) {
+        continue;
+      }
+      auto found = compare_with_kube_proxy(router_->translator().model(), router_->nodes(), options_.router.node_name);
+      if (!found) {
+        log::warning("not compared with kube-proxy: {}", found.error().message());
+      } else if (told != *found) {
+        tell(*found);
+        told = *std::move(found);
+      }
+    }
+  }
+
+  static void tell(const std::vector<Difference>& differences) {
+    log::info("kube-proxy's rules differ from what would be routed in {} places", differences.size());
+    for (size_t i = 0; i < differences.size() && i < kMostTold; i++) {
+      const auto& one = differences[i];
+      log::warning("{} {} from {}: {}; kube-proxy: {}", one.service, one.destination, one.from, one.ours, one.theirs);
+    }
   }
 
   Task<> end() {

@@ -13,14 +13,16 @@ namespace {
 constexpr auto kRetry = std::chrono::seconds(10);
 constexpr auto kGather = std::chrono::milliseconds(20);
 
-dataplane::TranslateOptions translate_options(const RouterOptions& options) {
-  return {.node_name = options.node_name,
-          .zone = options.zone,
-          .node_port_addresses = {},
-          .nodes = {},
-          .forwarding = options.forwarding,
-          .algorithm = options.algorithm,
-          .masquerade_all = options.masquerade_all};
+/// Of all nodes, where flows are forwarded to them.
+std::map<std::string, std::vector<dataplane::Address>> node_addresses(const RouterOptions& options,
+                                                                      const NodeTable& nodes) {
+  std::map<std::string, std::vector<dataplane::Address>> addresses;
+  if (options.forwarding == dataplane::Forwarding::dsr) {
+    for (const auto& [name, row] : nodes.rows) {
+      addresses[name] = row.addresses;
+    }
+  }
+  return addresses;
 }
 
 class KernelRouter : public Router {
@@ -33,7 +35,7 @@ class KernelRouter : public Router {
         tables_(std::move(tables)),
         netlink_(std::move(netlink)),
         watch_(std::move(watch)),
-        translator_(translate_options(options_)) {}
+        translator_(translate_options(options_, {}, {})) {}
 
   void take(ObjectBatch batch) override {
     auto started = loop_.clock().steady();
@@ -47,7 +49,7 @@ class KernelRouter : public Router {
         log::error("{}", told.error().message());
       }
     }
-    auto delta = translator_.set_options(with_nodes(translator_.options()));
+    auto delta = translator_.set_options(translate_options(options_, nodes_, own_));
     synced_ ? write(std::move(delta), started, moved) : adopt(started);
   }
 
@@ -77,9 +79,7 @@ class KernelRouter : public Router {
     KEELSON_TRY(netns_cookie_, ebpf::netns_cookie());
     own_ = host_addresses();
     KEELSON_DO(programs_.configure(settings()));
-    auto next = translator_.options();
-    next.node_port_addresses = node_port_addresses(options_.node_ports, own_);
-    return translator_.set_options(with_nodes(std::move(next)));
+    return translator_.set_options(translate_options(options_, nodes_, own_));
   }
 
   ebpf::NodeSettings settings() const override {
@@ -91,13 +91,15 @@ class KernelRouter : public Router {
     }
     settings.drop_events = events_.drops;
     settings.flow_events = events_.flows;
+    settings.new_flows = options_.mode != ServiceMode::hand_back;
+    settings.leave_strangers = options_.mode == ServiceMode::take_over;
     for (const auto& text : own_) {
       if (auto address = dataplane::Address::parse(text)) {
         auto& masquerade = address->is_v4() ? settings.masquerade4 : settings.masquerade6;
         masquerade = masquerade.is_unspecified() ? *address : masquerade;
       }
     }
-    for (const auto& [name, addresses] : node_addresses()) {
+    for (const auto& [name, addresses] : node_addresses(options_, nodes_)) {
       if (name != options_.node_name) {
         settings.nodes.insert(settings.nodes.end(), addresses.begin(), addresses.end());
       }
@@ -106,39 +108,26 @@ class KernelRouter : public Router {
   }
 
  private:
-  /// Of all nodes, where flows are forwarded to them.
-  std::map<std::string, std::vector<dataplane::Address>> node_addresses() const {
-    std::map<std::string, std::vector<dataplane::Address>> addresses;
-    if (options_.forwarding == dataplane::Forwarding::dsr) {
-      for (const auto& [name, row] : nodes_.rows) {
-        addresses[name] = row.addresses;
-      }
-    }
-    return addresses;
-  }
-
-  /// What Nodes tell; what the configuration says stands above it.
-  dataplane::TranslateOptions with_nodes(dataplane::TranslateOptions next) const {
-    const auto* own = nodes_.find(options_.node_name);
-    next.zone = !options_.zone.empty() || !own ? options_.zone : own->zone;
-    next.nodes = node_addresses();
-    return next;
-  }
-
   /// The first time: everything, over what a daemon before has left.
   void adopt(SteadyTime started) {
     auto errors = tables_.adopt(translator_.model(), started);
     // Only now that the tables are right: programs without tables would let services fall through.
-    if (auto sockets = programs_.attach_sockets(options_.socket_cgroup); !sockets) {
-      log::error("sockets are not translated, packets are: {}", sockets.error().message());
+    if (options_.mode != ServiceMode::shadow) {
+      attach();
     }
-    sync_links();
     synced_ = true;
     finish({.full = true, .changed = translator_.model().services.size()}, errors, started);
     // The text of the first lists, and the code that loads programs.
     if (auto released = release_startup_memory(); !released) {
       log::warning("memory of the start is kept: {}", released.error().message());
     }
+  }
+
+  void attach() {
+    if (auto sockets = programs_.attach_sockets(options_.socket_cgroup); !sockets) {
+      log::error("sockets are not translated, packets are: {}", sockets.error().message());
+    }
+    sync_links();
   }
 
   void write(dataplane::Delta delta, SteadyTime started, bool full) {
@@ -165,8 +154,9 @@ class KernelRouter : public Router {
     bool again = !failed_ && !errors.empty();
     failed_ = !errors.empty();
     auto all = translator_.model().services.size();
-    log::info("{} services are routed, {} could not be ({} changed, {:.1f} ms)", all - std::min(all, report.failed),
-              report.failed, report.changed, std::chrono::duration<double, std::milli>(report.duration).count());
+    log::info("{} services are {}, {} could not be ({} changed, {:.1f} ms)", all - std::min(all, report.failed),
+              options_.mode == ServiceMode::shadow ? "in the tables, not routed" : "routed", report.failed,
+              report.changed, std::chrono::duration<double, std::milli>(report.duration).count());
     listener_(report);
     if (again) {
       tasks_.spawn("try again", try_again());
@@ -196,6 +186,9 @@ class KernelRouter : public Router {
   }
 
   void sync_links() {
+    if (options_.mode == ServiceMode::shadow) {
+      return;
+    }
     if (auto links = ebpf::sync_links(programs_, netlink_, options_.links); !links) {
       log::error("{}", links.error().message());
     }
@@ -221,11 +214,28 @@ class KernelRouter : public Router {
 
 }  // namespace
 
+dataplane::TranslateOptions translate_options(const RouterOptions& options, const NodeTable& nodes,
+                                              const std::vector<std::string>& own_addresses) {
+  const auto* own = nodes.find(options.node_name);
+  return {.node_name = options.node_name,
+          .zone = !options.zone.empty() || !own ? options.zone : own->zone,
+          .node_port_addresses = node_port_addresses(options.node_ports, own_addresses),
+          .nodes = node_addresses(options, nodes),
+          .forwarding = options.forwarding,
+          .algorithm = options.algorithm,
+          .masquerade_all = options.masquerade_all};
+}
+
 Result<std::unique_ptr<Router>> Router::open(Loop& loop, RouterOptions options) {
   if (options.socket_cgroup.empty()) {
     KEELSON_TRY(options.socket_cgroup, ebpf::cgroup2_root());
   }
   KEELSON_TRY(auto programs, ebpf::Programs::load({.pin_folder = options.bpf_dir, .sizes = options.sizes}));
+  if (options.mode == ServiceMode::shadow && !programs.attached_links().empty()) {
+    return fail(Kind::conflict,
+                "serviceMode shadow: programs of a daemon before route services; run it with hand-back until their "
+                "connections have ended, then `keelson uninstall`");
+  }
   KEELSON_TRY(auto tables, ebpf::Tables::open(programs.table_maps()));
   KEELSON_TRY(auto netlink, Netlink::open());
   KEELSON_TRY(auto watch, LinkWatch::open(loop));

@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/loop.h"
 #include "dataplane/translate/translator.h"
@@ -23,7 +24,16 @@
 
 namespace keelson::network {
 
+/// Who routes the services of this node: we, or another proxy, whose rules the kernel's stack follows. Going from one
+/// to the other without a lost connection takes both for a while, in a mode between (deploy/kubernetes/README.md).
+enum class ServiceMode {
+  route,      ///< We, all flows.
+  shadow,     ///< The other: tables are filled, and nothing is attached.
+  take_over,  ///< We, but for TCP connections that began before us: the stack's conntrack has them.
+  hand_back   ///< The other, but for flows that we know already.
+};
 struct RouterOptions {
+  ServiceMode mode = ServiceMode::route;
   std::string node_name;
   std::string bpf_dir;        ///< Where programs and tables are pinned.
   std::string socket_cgroup;  ///< Sockets of processes in it are translated; empty: the root of cgroup v2.
@@ -39,6 +49,10 @@ struct RouterOptions {
   ebpf::FlowTimes flow_times;
   ebpf::ProgramSizes sizes;
 };
+
+/// What translation is told of this node: by the configuration, by Nodes, and by its own addresses.
+dataplane::TranslateOptions translate_options(const RouterOptions& options, const NodeTable& nodes,
+                                              const std::vector<std::string>& own_addresses);
 
 /// What one change came to.
 struct SyncReport {
@@ -59,7 +73,8 @@ struct EventChoice {
 class Router {
  public:
   /// Loads the programs, or takes over those of a daemon before, in this thread's network namespace. Kind::unsupported:
-  /// this kernel refuses a program, and what runs is left as it is.
+  /// this kernel refuses a program, and what runs is left as it is. Kind::conflict: ServiceMode::shadow, and programs
+  /// of a daemon before route.
   static Result<std::unique_ptr<Router>> open(Loop& loop, RouterOptions options);
   virtual ~Router() = default;  ///< What is programmed goes on.
 

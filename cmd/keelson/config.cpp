@@ -83,6 +83,9 @@ const Setting kSettings[] = {
      "Role network: which endpoint a new flow gets: random, or maglev (all nodes choose the same for the same flow)"},
     {"masqueradeAll", "--masquerade-all", &NodeConfig::masquerade_all,
      "Role network: masquerade whatever is sent to a cluster IP"},
+    {"serviceMode", "--service-mode", &NodeConfig::service_mode,
+     "Role network: route services, or beside another proxy: shadow (fill tables, route nothing, compare), take-over "
+     "(route, but leave connections that began before), hand-back (route known flows alone)"},
     {"removeServicesOnExit", "--remove-services-on-exit", &NodeConfig::remove_services_on_exit,
      "Role network: on SIGTERM remove programs and tables; otherwise services go on without the daemon"},
     {"healthzBindAddress", "--healthz-bind-address", &NodeConfig::healthz_bind_address,

@@ -59,6 +59,7 @@ struct NodeConfig {
   bool localhost_node_ports = true;
   std::string service_forwarding = "snat";
   std::string service_algorithm = "random";
+  std::string service_mode = "route";  ///< network::ServiceMode
   bool remove_services_on_exit = false;
   std::string healthz_bind_address = "0.0.0.0:10256";  ///< empty: not served
   std::string metrics_bind_address = "127.0.0.1:10249";

@@ -41,6 +41,7 @@ int run(int argc, char** argv) {
   add_flows(app, session);
   add_why(app, session);
   add_image(app, session);
+  add_compare(app, session);
   add_check(app, session);
   add_uninstall(app, session);
   try {

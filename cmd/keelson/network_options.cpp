@@ -2,6 +2,7 @@
 #include "cmd/keelson/network_options.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "common/duration.h"
 
@@ -51,6 +52,14 @@ Result<> flow_table(const NodeConfig& config, network::RouterOptions& router) {
 
 }  // namespace
 
+std::string node_name(const NodeConfig& config) {
+  char name[256] = "";
+  if (config.node_name.empty()) {
+    ::gethostname(name, sizeof name - 1);
+  }
+  return config.node_name.empty() ? name : config.node_name;
+}
+
 std::string api_servers_file(const NodeConfig& config) {
   return config.root + "/api-servers.json";
 }
@@ -81,6 +90,12 @@ Result<network::NetworkOptions> network_options(const NodeConfig& config, const 
                                                     {{"snat", Forwarding::snat}, {"dsr", Forwarding::dsr}}));
   KEELSON_TRY(router.algorithm, one_of<Algorithm>("serviceAlgorithm", config.service_algorithm,
                                                   {{"random", Algorithm::random}, {"maglev", Algorithm::maglev}}));
+  using network::ServiceMode;
+  KEELSON_TRY(router.mode, one_of<ServiceMode>("serviceMode", config.service_mode,
+                                               {{"route", ServiceMode::route},
+                                                {"shadow", ServiceMode::shadow},
+                                                {"take-over", ServiceMode::take_over},
+                                                {"hand-back", ServiceMode::hand_back}}));
   KEELSON_TRY(router.node_ports,
               network::NodePortRules::parse(config.node_port_addresses, config.localhost_node_ports));
   auto& servers = options.servers;

@@ -9,6 +9,8 @@
 
 namespace keelson::cli {
 
+/// As configured, or the host's.
+std::string node_name(const NodeConfig& config);
 /// Where the addresses of all API servers are remembered.
 std::string api_servers_file(const NodeConfig& config);
 

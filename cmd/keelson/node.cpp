@@ -49,12 +49,6 @@ std::string cri_socket(const NodeConfig& config) {
   return config.cri_socket.empty() ? config.run + "/cri.sock" : config.cri_socket;
 }
 
-std::string host_name() {
-  char name[256] = "";
-  ::gethostname(name, sizeof name - 1);
-  return name;
-}
-
 /// One of each family, as a pod's status shows them.
 std::vector<std::string> primary_addresses() {
   std::vector<std::string> out;
@@ -105,7 +99,7 @@ agent::PodConfigOptions pod_config_options(const NodeConfig& config, const std::
   options.cgroup_root = config.cgroup_root;
   options.systemd_cgroups = driver_of(config) == cgroup::Driver::systemd;
   options.dns = {config.cluster_dns, config.cluster_domain};
-  options.node.name = config.node_name.empty() ? host_name() : config.node_name;
+  options.node.name = node_name(config);
   options.node.ips = addresses;
   options.node.allocatable_cpu_milli = int64_t{1000} * ::get_nprocs();
   struct sysinfo info{};
@@ -198,7 +192,7 @@ class AgentRole {
   static agent::AgentOptions agent_options(const NodeConfig& config, const std::vector<std::string>& addresses) {
     agent::AgentOptions options;
     options.manifest_dir = config.manifest_dir;
-    options.node_name = config.node_name.empty() ? host_name() : config.node_name;
+    options.node_name = node_name(config);
     options.node.ips = addresses;
     options.probe_folder = config.run + "/probes";
     return options;
@@ -288,8 +282,7 @@ Result<int> run_node(const NodeConfig& given) {
   // Before pods: services are in force when their first process runs.
   std::unique_ptr<network::NetworkRole> network;
   if (has_role(config, "network")) {
-    auto node_name = config.node_name.empty() ? host_name() : config.node_name;
-    KEELSON_TRY(auto options, network_options(config, node_name));
+    KEELSON_TRY(auto options, network_options(config, node_name(config)));
     KEELSON_TRY(network, network::NetworkRole::start(std::move(options)).context("start the network"));
   }
   std::unique_ptr<AgentRole> agent;

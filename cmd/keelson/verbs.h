@@ -49,6 +49,7 @@ void add_ct(CLI::App& app, Session& session);
 void add_flows(CLI::App& app, Session& session);
 void add_why(CLI::App& app, Session& session);
 void add_image(CLI::App& app, Session& session);
+void add_compare(CLI::App& app, Session& session);
 void add_check(CLI::App& app, Session& session);
 void add_uninstall(CLI::App& app, Session& session);
 

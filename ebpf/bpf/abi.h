@@ -135,7 +135,10 @@ enum kl_config_flags {
   KL_CONFIG_SOME_NETNS_LEFT = 32,   /* some pods' are: look into left_netns */
   /* A packet's source says whether it is from a pod, not the link it came by; by family. */
   KL_CONFIG_LOCAL_SOURCES4 = 64,
-  KL_CONFIG_LOCAL_SOURCES6 = 128
+  KL_CONFIG_LOCAL_SOURCES6 = 128,
+  /* Beside another proxy, whose rules the stack follows: */
+  KL_CONFIG_NO_NEW_FLOWS = 256,   /* known flows go on, new ones are left to the stack */
+  KL_CONFIG_LEAVE_STRANGERS = 512 /* TCP packets that neither begin a flow nor belong to one are left to the stack */
 };
 
 /* Time: CLOCK_MONOTONIC_COARSE in ns >> 20, 1.05 ms, modulo 2^32. */

@@ -13,8 +13,9 @@ enum choice_result {
   CHOICE_LEAVE /* at a socket: the packet hooks decide */
 };
 
-/* Which of the two sees a flow; AT_SOCKET_ONLY: take what no packet hook sees, leave all else to them. */
-enum { AT_PACKET, AT_SOCKET, AT_SOCKET_ONLY };
+/* Which of the two sees a flow; AT_SOCKET_ONLY: take what no packet hook sees, leave all else to them. AT_LATER_PACKET:
+ * one that cannot be the first of its flow. */
+enum { AT_LATER_PACKET = -1, AT_PACKET, AT_SOCKET, AT_SOCKET_ONLY };
 
 struct choice {
   struct kl_addr address;
@@ -105,20 +106,30 @@ __noinline __u32 remembered(const struct kl_affinity_key* key, __u32 seconds, __
   return known->backend;
 }
 
+/* Another proxy's, while services change hands. */
+KL_INLINE int left_to_others(int part) {
+  const struct kl_config* settings = bpf_map_lookup_elem(&config, &zero_row);
+  __u32 flags = settings ? settings->flags : 0;
+  return (flags & KL_CONFIG_NO_NEW_FLOWS) || (part == AT_LATER_PACKET && (flags & KL_CONFIG_LEAVE_STRANGERS));
+}
+
 /* `hash`: of the flow, with the tables' seed; at a socket, whose own address is not known yet, any number. */
 KL_INLINE int choose(const struct kl_flow* flow, const struct kl_addr* client, enum kl_from from, __u32 hash, __u32 now,
-                     int at_socket, int v6, struct choice* choice) {
+                     int part, int v6, struct choice* choice) {
   const struct kl_frontend* frontend = frontend_of(&flow->dst, flow->dport, flow->protocol);
   if (!frontend) {
     return CHOICE_NOT_OURS;
   }
-  if (at_socket && (frontend->flags & (KL_FRONTEND_NO_SOCKET | KL_FRONTEND_SOURCE_RANGES))) {
+  if (__builtin_expect(left_to_others(part), 0)) {
+    return CHOICE_NOT_OURS;
+  }
+  if (part > AT_PACKET && (frontend->flags & (KL_FRONTEND_NO_SOCKET | KL_FRONTEND_SOURCE_RANGES))) {
     return CHOICE_LEAVE;
   }
-  if (at_socket == AT_SOCKET_ONLY && !(frontend->flags & KL_FRONTEND_NODE_ADDRESS)) {
+  if (part == AT_SOCKET_ONLY && !(frontend->flags & KL_FRONTEND_NODE_ADDRESS)) {
     return CHOICE_LEAVE;
   }
-  if (!at_socket && from != KL_FROM_NODE && frontend->use[KL_FROM_POD] != frontend->use[KL_FROM_OUTSIDE]) {
+  if (part <= AT_PACKET && from != KL_FROM_NODE && frontend->use[KL_FROM_POD] != frontend->use[KL_FROM_OUTSIDE]) {
     from = sent_by(&flow->src, from, v6);
   }
   __u32 sender = from;
@@ -167,7 +178,7 @@ KL_INLINE int choose(const struct kl_flow* flow, const struct kl_addr* client, e
   choice->flags = backend->flags;
   choice->backend = name;
   choice->masquerade = use & KL_USE_MASQUERADE;
-  if (!at_socket) {
+  if (part <= AT_PACKET) {
     int wrapped = (service->flags & KL_SERVICE_DSR) && from == KL_FROM_OUTSIDE && choice->masquerade &&
                   !(backend->flags & KL_BACKEND_ON_NODE);
     choice->node = wrapped ? backend->node : (struct kl_addr){};

@@ -41,6 +41,11 @@ KL_INLINE __u8 state_from(const struct kl_packet* packet) {
   return packet->tcp_flags & KL_TCP_ACK ? KL_CT_ESTABLISHED : KL_CT_NEW;
 }
 
+/* Of a protocol without a beginning every packet may be the first. */
+KL_INLINE int begins_flow(const struct kl_packet* packet) {
+  return packet->flow.protocol != IPPROTO_TCP || (packet->tcp_flags & (KL_TCP_SYN | KL_TCP_ACK)) == KL_TCP_SYN;
+}
+
 /* The flow that the other side sends, once translated flows are taken into account; and what happens with it. */
 KL_INLINE void twin_of(const struct kl_flow* flow, const struct row* row, struct kl_flow* twin, struct row* twin_row) {
   twin->src = row->to_dst;
@@ -85,6 +90,32 @@ __noinline int keep_twin6(const struct kl_flow* flow, const struct row* row, __u
   return 0;
 }
 
+/* The ports of a flow that has ended begin one that is another proxy's: nothing of the old one may touch it. */
+KL_INLINE void give_up_flow(const struct kl_flow* flow, const struct row* row, __u32 now, int v6) {
+  const struct kl_config* settings = bpf_map_lookup_elem(&config, &zero_row);
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_of_cpu, &zero_row);
+  if (!settings || !scratch || !(settings->flags & KL_CONFIG_NO_NEW_FLOWS)) {
+    return;
+  }
+  twin_of(flow, row, &scratch->twin, &scratch->twin_row);
+  scratch->found = *row;
+  scratch->found.rest.seen = scratch->twin_row.rest.seen = now - KL_LONG_AGO;
+  connection_store(flow, &scratch->found, 0, now, v6);
+  connection_store(&scratch->twin, &scratch->twin_row, 0, now, v6);
+}
+__noinline int give_up_flow4(const struct kl_flow* flow, const struct row* row, __u32 now) {
+  if (flow && row) {
+    give_up_flow(flow, row, now, 0);
+  }
+  return 0;
+}
+__noinline int give_up_flow6(const struct kl_flow* flow, const struct row* row, __u32 now) {
+  if (flow && row) {
+    give_up_flow(flow, row, now, 1);
+  }
+  return 0;
+}
+
 /* 1 and its row, if the packet belongs to a known flow that goes on. */
 KL_INLINE int known_flow(const struct kl_packet* packet, __u32 now, int v6, struct row* row) {
   if (!connection_find(&packet->flow, state_from(packet), now, v6, row)) {
@@ -93,8 +124,12 @@ KL_INLINE int known_flow(const struct kl_packet* packet, __u32 now, int v6, stru
   if (!(row->flags & KL_CT_REPLY)) {
     if (packet->flow.protocol == IPPROTO_TCP) {
       /* The ports are used again. */
-      int opens = (packet->tcp_flags & (KL_TCP_SYN | KL_TCP_ACK)) == KL_TCP_SYN;
-      if (__builtin_expect(opens && row->state == KL_CT_CLOSING, 0)) {
+      if (__builtin_expect(begins_flow(packet) && row->state == KL_CT_CLOSING, 0)) {
+        if (v6) {
+          give_up_flow6(&packet->flow, row, now);
+        } else {
+          give_up_flow4(&packet->flow, row, now);
+        }
         return 0;
       }
     } else if (!may_take_flows(row->rest.backend)) {
@@ -177,7 +212,8 @@ KL_INLINE int start_flow(void* ctx, const struct kl_packet* packet, enum kl_from
   struct choice* choice = &scratch->choice;
   choice->service = 0;
   __u32 hash = kl_flow_hash(flow, hash_seed, v6).first;
-  int result = choose(flow, &flow->src, from, hash, now, 0, v6, choice);
+  int part = begins_flow(packet) ? AT_PACKET : AT_LATER_PACKET;
+  int result = choose(flow, &flow->src, from, hash, now, part, v6, choice);
   row->rest.backend = choice->counter;
   row->rest.service = choice->service;
   /* Where it comes in: on its way out a service's flow looks the same. */

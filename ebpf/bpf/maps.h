@@ -165,5 +165,6 @@ KL_INLINE __u32 time_now(void) {
   return (__u32)(ns >> KL_TIME_SHIFT);
 }
 #define KL_ONE_SECOND (1000000000u >> KL_TIME_SHIFT)
+#define KL_LONG_AGO (1u << 30) /* longer than any row lives, and not yet the future */
 
 #endif

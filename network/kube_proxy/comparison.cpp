@@ -69,22 +69,12 @@ class Comparison {
   void one(const std::string& name, const dataplane::Service* service, const dataplane::Frontend& frontend,
            dataplane::Protocol protocol) {
     for (auto from : kSenders) {
-      const auto& source = sender(senders_, from);
-      if (source.is_unspecified()) {
-        continue;
+      if (!sender(senders_, from).is_unspecified()) {
+        one_sender(name, service, frontend, protocol, from, sender(senders_, from));
       }
-      Packet packet{protocol, source, frontend.address, frontend.port, from == From::node, is_own(frontend.address)};
-      auto ours = service ? our_fate(*service, frontend, from, source) : Fate();
-      auto other = theirs_.fate(packet);
-      if (from == From::node) {
-        ours.masquerade = other.masquerade = false;
-      }
-      if (ours != other) {
-        found_.push_back(
-            {name,
-             fmt::format("{}/{}", to_text(Endpoint(frontend.address, frontend.port)), dataplane::to_string(protocol)),
-             std::string(name_of(from)), to_text(ours), to_text(other)});
-      }
+    }
+    for (const auto& range : frontend.source_ranges) {
+      one_sender(name, service, frontend, protocol, From::outside, range.address);
     }
   }
   bool is_own(const Address& address) const {
@@ -93,6 +83,22 @@ class Comparison {
   std::vector<Difference> take() { return std::move(found_); }
 
  private:
+  void one_sender(const std::string& name, const dataplane::Service* service, const dataplane::Frontend& frontend,
+                  dataplane::Protocol protocol, From from, const Address& source) {
+    Packet packet{protocol, source, frontend.address, frontend.port, from == From::node, is_own(frontend.address)};
+    auto ours = service ? our_fate(*service, frontend, from, source) : Fate();
+    auto other = theirs_.fate(packet);
+    if (from == From::node) {
+      ours.masquerade = other.masquerade = false;
+    }
+    if (ours != other) {
+      found_.push_back(
+          {name,
+           fmt::format("{}/{}", to_text(Endpoint(frontend.address, frontend.port)), dataplane::to_string(protocol)),
+           std::string(name_of(from)), to_text(ours), to_text(other)});
+    }
+  }
+
   const Ruleset& theirs_;
   const Senders& senders_;
   const NodeView& node_;

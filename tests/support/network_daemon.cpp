@@ -46,13 +46,14 @@ std::vector<std::string> NetworkDaemon::command(std::vector<std::string> verb, s
   return words;
 }
 
-void NetworkDaemon::start(const std::vector<std::string>& flags, const std::vector<std::string>& before) {
+void NetworkDaemon::start(const std::vector<std::string>& flags, const std::vector<std::string>& before,
+                          const std::string& ready) {
   std::vector<std::string> verb = {"node", "--roles", "network"};
   verb.insert(verb.end(), flags.begin(), flags.end());
   std::error_code ignored;
   fs::remove(home_ / "log", ignored);
   daemon_ = Background(command(verb, before), home_ / "log");
-  wait_for("services are routed");
+  wait_for(ready);
 }
 
 void NetworkDaemon::wait_for(const std::string& text, int count) {
@@ -64,7 +65,7 @@ void NetworkDaemon::wait_for(const std::string& text, int count) {
     }
     return times;
   };
-  for (int i = 0; i < 1000 && found() < count; i++) {
+  for (int i = 0; i < 2000 && found() < count; i++) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   ASSERT_GE(found(), count) << "'" << text << "' in:\n" << log();

@@ -23,8 +23,9 @@ class NetworkDaemon {
   /// A verb of the CLI with the flags that this daemon has: {"node", "--roles", "network"}, {"check"}. `before`: a
   /// program that runs it, with its arguments.
   std::vector<std::string> command(std::vector<std::string> verb, std::vector<std::string> before = {}) const;
-  /// Returns once services are routed; fails the test if they are not within 10 s.
-  void start(const std::vector<std::string>& flags = {}, const std::vector<std::string>& before = {});
+  /// Returns once the log says `ready`; fails the test if it does not within 20 s.
+  void start(const std::vector<std::string>& flags = {}, const std::vector<std::string>& before = {},
+             const std::string& ready = "services are routed");
   /// Until its log has `text` so often.
   void wait_for(const std::string& text, int count = 1);
   /// Writes a manifest (atomically).
