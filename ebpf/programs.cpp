@@ -175,10 +175,10 @@ Result<> Programs::State::move_connections(const std::vector<Source>& sources) {
   KEELSON_TRY(auto mover, ConnectionMover::open(object.map("transition"), object.map("moved"), forms.at("moved").value,
                                                 object.program("store_moved")));
   auto move_all = [&]() -> Result<> {
-    for (const auto& source : sources) {
-      for (const char* table : kConnections) {
-        KEELSON_TRY([[maybe_unused]] auto stored, mover.move(source, table));
-      }
+    for (const char* table : kConnections) {
+      // That of the newest may be ours, too.
+      auto others = std::span(sources).subspan(object.reuses(table) ? 1 : 0);
+      KEELSON_TRY([[maybe_unused]] auto stored, mover.move(others, table));
     }
     return {};
   };

@@ -93,11 +93,20 @@ Result<> ConnectionMover::set_phase(kl_phase phase) {
   return {};
 }
 
-Result<uint64_t> ConnectionMover::move(const Source& source, const std::string& table) {
+Result<uint64_t> ConnectionMover::move(std::span<const Source> sources, const std::string& table) {
+  stored_ = 0;
+  for (nth_ = 0; nth_ < sources.size(); nth_++) {
+    oldest_ = nth_ + 1 == sources.size();
+    KEELSON_DO(move_from(sources[nth_], table));
+  }
+  return stored_;
+}
+
+Result<> ConnectionMover::move_from(const Source& source, const std::string& table) {
   auto form = source.layout.maps.find(table);
   Fd map = source.generation.map(table);
   if (form == source.layout.maps.end() || !map) {
-    return 0;
+    return {};
   }
   if (!form->second.bucket) {
     return fail(Kind::unsupported, "the rows of {} are not in buckets", table);
@@ -107,7 +116,6 @@ Result<uint64_t> ConnectionMover::move(const Source& source, const std::string& 
   std::vector<std::byte> buckets(size_t{kBucketsAtOnce} * size);
   std::vector<uint32_t> keys(kBucketsAtOnce);
   LIBBPF_OPTS(bpf_map_batch_opts, options, .elem_flags = form->second.has_lock ? BPF_F_LOCK : 0u);
-  stored_ = 0;
   other_clock_ = source.layout.time_shift != KL_TIME_SHIFT;
   uint32_t position = 0, next = 0;
   for (bool first = true, last = false; !last; first = false) {
@@ -134,8 +142,15 @@ Result<uint64_t> ConnectionMover::move(const Source& source, const std::string& 
       }
     }
   }
-  KEELSON_DO(flush());
-  return stored_;
+  return flush();
+}
+
+// Odd: what the nth source made itself; even: what it had carried over, when it was killed, from one before, which has
+// this row, too, maybe newer.
+uint16_t ConnectionMover::sureness(uint16_t flags) const {
+  size_t copy = flags >> KL_CT_COPY_SHIFT;
+  size_t result = oldest_ || copy == 0 ? 2 * nth_ + 1 : 2 * (nth_ + 1 + (copy - 1) / 2) + 2;
+  return static_cast<uint16_t>(std::min<size_t>(result, 0xffffu >> KL_CT_COPY_SHIFT));
 }
 
 void ConnectionMover::take(const MapForm& form, const std::byte* bucket) {
@@ -149,9 +164,12 @@ void ConnectionMover::take(const MapForm& form, const std::byte* bucket) {
     if (read_number(row_form, row, "protocol") == 0) {
       continue;
     }
-    convert(row_form, row, moved_form_, reinterpret_cast<std::byte*>(&moved_[waiting_]));
+    auto& moved = moved_[waiting_];
+    convert(row_form, row, moved_form_, reinterpret_cast<std::byte*>(&moved));
+    moved.flags = static_cast<uint16_t>((moved.flags & ((1u << KL_CT_COPY_SHIFT) - 1)) | sureness(moved.flags)
+                                                                                             << KL_CT_COPY_SHIFT);
     if (other_clock_) {
-      moved_[waiting_].rest.seen = kl_time_now();
+      moved.rest.seen = kl_time_now();
     }
     waiting_++;
   }

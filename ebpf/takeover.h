@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,15 +29,17 @@ class ConnectionMover {
   /// `moved_form`: of kl_moved. `store`: the program store_moved. Descriptors outlive the mover.
   static Result<ConnectionMover> open(int transition, int moved, const Form& moved_form, int store);
 
-  /// Stores what has changed in this source since the last time, or all. A row that is known already stays as it is.
-  /// How many were stored.
-  Result<uint64_t> move(const Source& source, const std::string& table);
+  /// Stores what has changed in these sources, the newest first, since the last time, or all. A row that packets have
+  /// made meanwhile stays as it is; a copy gives way to what its flow has become. How many were stored.
+  Result<uint64_t> move(std::span<const Source> sources, const std::string& table);
   Result<> set_phase(kl_phase phase);
 
  private:
   ConnectionMover(MappedArray<kl_transition> transition, MappedArray<kl_moved> moved, const Form& moved_form, int store)
       : transition_(std::move(transition)), moved_(std::move(moved)), moved_form_(moved_form), store_(store) {}
+  Result<> move_from(const Source& source, const std::string& table);
   void take(const MapForm& form, const std::byte* bucket);
+  uint16_t sureness(uint16_t flags) const;
   Result<> flush();
 
   MappedArray<kl_transition> transition_;
@@ -46,6 +49,8 @@ class ConnectionMover {
   uint32_t waiting_ = 0;
   uint64_t stored_ = 0;
   bool other_clock_ = false;  // the source tells time in another unit: its rows count as seen now
+  size_t nth_ = 0;            // source, counted from the newest
+  bool oldest_ = true;
   std::map<std::pair<uint32_t, std::string>, std::vector<uint64_t>> known_;  // of each bucket what it was, as a hash
 };
 

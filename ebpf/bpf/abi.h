@@ -155,6 +155,9 @@ enum kl_ct_flags {
   KL_CT_NODE = 8,   /* one end is this node itself: leave the rest to its stack */
   KL_CT_TUNNEL = 16 /* to the endpoint `to_dst` by its node, which is `to_src`; nothing is rewritten, and no twin */
 };
+/* Above the flags: 0 in a row that these programs made. In one that was carried over from the programs before, how sure
+ * it is, the less the surer (ConnectionMover): while those still decide, it may be behind what they have. */
+#define KL_CT_COPY_SHIFT 8
 
 struct kl_ct_rest {
   __u32 backend; /* name */

@@ -3,9 +3,9 @@
  *
  * Links change their program one after the other, and a flow passes more than one of them. So these are put on the
  * links first, and do nothing but call the program that was there (KL_PHASE_FOLLOW). When they are everywhere one store
- * makes them lead: a flow they know is theirs, so is one that begins; any other packet goes to the program before,
- * which knows it or not. Once all that the other table has was copied (store_moved) nothing is called any more, and the
- * plain programs take their place. The loader's part: takeover.h.
+ * makes them lead: a flow that begins is theirs; any other packet goes to the program before, which knows it or not.
+ * Once all that the other table has was copied (store_moved) nothing is called any more, and the plain programs take
+ * their place. The loader's part: takeover.h.
  */
 #ifndef KEELSON_EBPF_TRANSITION_H
 #define KEELSON_EBPF_TRANSITION_H
@@ -48,7 +48,8 @@ KL_INLINE __u32 transition_phase(void) {
   return now ? *(volatile const __u32*)&now->phase : KL_PHASE_ALONE;
 }
 
-/* Of a packet that has been read: whether it is this program's. */
+/* Of a packet that has been read: whether it is this program's. Not where the row is a copy: its flow may have ended
+ * since and its ports begun another, which the programs before know. That the copy was seen is marked all the same. */
 KL_INLINE int is_led(struct scratch* scratch, int v6) {
   struct kl_packet* packet = &scratch->packet;
   __u8 protocol = packet->flow.protocol;
@@ -59,13 +60,13 @@ KL_INLINE int is_led(struct scratch* scratch, int v6) {
     return 0;
   }
   /* What is wrapped says itself where it goes. */
-  if (tc_is_wrapped(packet, v6) || connection_find(&packet->flow, KL_CT_NEW, time_now(), v6, &scratch->found)) {
+  if (tc_is_wrapped(packet, v6) || (protocol == IPPROTO_TCP && begins_flow(packet))) {
     return 1;
   }
-  if (protocol == IPPROTO_TCP) {
-    return (packet->tcp_flags & (KL_TCP_SYN | KL_TCP_ACK)) == KL_TCP_SYN;
+  if (connection_find(&packet->flow, state_from(packet), time_now(), v6, &scratch->found)) {
+    return !(scratch->found.flags >> KL_CT_COPY_SHIFT);
   }
-  return frontend_of(&packet->flow.dst, packet->flow.dport, protocol) != NULL;
+  return protocol != IPPROTO_TCP && frontend_of(&packet->flow.dst, packet->flow.dport, protocol) != NULL;
 }
 
 KL_INLINE int tc_is_led_of(struct __sk_buff* skb, int v6) {
@@ -142,7 +143,22 @@ int uplink_xdp_after(struct xdp_md* ctx) {
   return xdp_any(ctx);
 }
 
-/* A row that is here already is newer: only its state may be behind. */
+/* Over a copy that is less sure, or as sure and older; never over a row that was made here. */
+KL_INLINE __u32 store_copy(const struct kl_flow* flow, struct row* row, struct row* known, __u32 now, int v6) {
+  if (!connection_find(flow, KL_CT_NEW, now, v6, known)) {
+    return connection_store(flow, row, CT_IF_FREE, now, v6) ? KL_MOVED_STORED : KL_MOVED_TAKEN;
+  }
+  if (known->flags >> KL_CT_COPY_SHIFT < row->flags >> KL_CT_COPY_SHIFT) {
+    return KL_MOVED_KNOWN;
+  }
+  int same = kl_same_addr(&known->to_src, &row->to_src) && kl_same_addr(&known->to_dst, &row->to_dst) &&
+             known->to_sport == row->to_sport && known->to_dport == row->to_dport;
+  if (same && known->state > row->state) {
+    row->state = known->state;
+  }
+  return connection_store(flow, row, 0, now, v6) ? KL_MOVED_STORED : KL_MOVED_TAKEN;
+}
+
 __noinline int store_one(struct kl_moved* from, __u32 now) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_of_cpu, &zero_row);
   if (!from || !scratch) {
@@ -164,16 +180,8 @@ __noinline int store_one(struct kl_moved* from, __u32 now) {
   row->aged = 0;
   row->flags = from->flags;
   row->rest = from->rest;
-  if (flow->src.word[2] == KL_MAPPED_WORD) {
-    if (connection_find(flow, row->state, now, 0, &scratch->found)) {
-      return KL_MOVED_KNOWN;
-    }
-    return connection_store(flow, row, 1, now, 0) ? KL_MOVED_STORED : KL_MOVED_TAKEN;
-  }
-  if (connection_find(flow, row->state, now, 1, &scratch->found)) {
-    return KL_MOVED_KNOWN;
-  }
-  return connection_store(flow, row, 1, now, 1) ? KL_MOVED_STORED : KL_MOVED_TAKEN;
+  return flow->src.word[2] == KL_MAPPED_WORD ? store_copy(flow, row, &scratch->found, now, 0)
+                                             : store_copy(flow, row, &scratch->found, now, 1);
 }
 
 /* Run by the loader (BPF_PROG_TEST_RUN). */

@@ -2,10 +2,12 @@
 // connection-load serve ADDRESS PORT
 // connection-load drive OPEN RATE ADDRESS PORT
 // The client keeps OPEN connections, each of which exchanges bytes once a second, and opens RATE others a second, which
-// exchange bytes and end. It says "ready" once all are open. SIGTERM ends both; the client then prints what went wrong:
+// wait a little, so that there are always some at their beginning, exchange bytes and end. It says "ready" once all are
+// open. SIGTERM ends both; the client, once all that it has open has answered again, prints what went wrong:
 //   opened N failed N resets N silent N slow N longest_ms N
 // failed: could not be opened in 10 s; resets: an open one ended; silent: an open one without an answer for 10 s;
-// slow: opened in more than 900 ms, so that something had to be sent twice.
+// slow: opened in more than 900 ms, so that something had to be sent twice. Each of these but the slow ones has a line
+// of its own, when it happens: time of day, what, ports, how old it was, and why.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -23,7 +25,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <deque>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -33,6 +37,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
+constexpr std::chrono::milliseconds kPatience = 10s, kPause = 200ms;
 constexpr char kKeep = 'k', kEnd = 'e';  // what the server does after its answer
 
 sockaddr_in6 address_of(const char* text, const char* port) {
@@ -73,7 +78,7 @@ class Poll {
     epoll_event event{.events = events, .data = {.fd = fd}};
     epoll_ctl(fd_, EPOLL_CTL_MOD, fd, &event);
   }
-  // False: the process is to end.
+  // False once: the process is to end.
   template <class Handle>
   bool run_once(Handle&& handle) {
     epoll_event events[256];
@@ -81,7 +86,8 @@ class Poll {
     bool goes_on = true;
     for (int i = 0; i < count; i++) {
       if (events[i].data.fd == signals_) {
-        goes_on = false;
+        signalfd_siginfo signal{};
+        goes_on = read(signals_, &signal, sizeof signal) != sizeof signal;
       } else {
         handle(events[i].data.fd, events[i].events);
       }
@@ -134,15 +140,19 @@ class Driver {
     timerfd_settime(timer, 0, &every, nullptr);
     poll_.add(timer, EPOLLIN);
     uint64_t due = 0;
-    while (poll_.run_once([&](int fd, uint32_t events) {
-      if (fd == timer) {
-        due = read(timer, &due, sizeof due) == sizeof due ? due : 0;
-      } else {
-        handle(fd, events);
-      }
-    })) {
+    while (!ends_ || !all_have_answered()) {
+      bool goes_on = poll_.run_once([&](int fd, uint32_t events) {
+        if (fd == timer) {
+          due = read(timer, &due, sizeof due) == sizeof due ? due : 0;
+        } else {
+          handle(fd, events);
+        }
+      });
       // After the events, for what begins here may have the descriptor of one of those.
       tick(std::exchange(due, 0));
+      if (!goes_on) {
+        ends_ = Clock::now();
+      }
     }
     std::printf("opened %zu failed %zu resets %zu silent %zu slow %zu longest_ms %lld\n", opened_, failed_, resets_,
                 silent_, slow_, static_cast<long long>(longest_.count()));
@@ -155,11 +165,15 @@ class Driver {
     Clock::time_point since;
   };
 
-  void tick(uint64_t ticks) {
-    if (ticks == 0) {
-      return;
-    }
-    auto now = Clock::now();
+  // Since the process is to end: of the others it is not known yet whether they are whole.
+  bool all_have_answered() const {
+    return std::ranges::all_of(connections_, [&](const auto& entry) {
+      const auto& connection = entry.second;
+      return connection.keep && !connection.waits && connection.since >= *ends_;
+    });
+  }
+
+  void begin_due(uint64_t ticks, Clock::time_point now) {
     size_t start = std::min<size_t>(wanted_ - kept_, ready_ ? wanted_ : 50);
     for (size_t i = 0; i < start; i++) {
       begin(true, now);
@@ -173,6 +187,16 @@ class Driver {
       std::puts("ready");
       std::fflush(stdout);
     }
+  }
+
+  void tick(uint64_t ticks) {
+    if (ticks == 0) {
+      return;
+    }
+    auto now = Clock::now();
+    if (!ends_) {
+      begin_due(ticks, now);
+    }
     // A hundredth of them each time: every one has its turn once a second.
     for (size_t i = 0; i < wanted_ / 100 + 1 && !turn_.empty(); i++) {
       int fd = turn_.front();
@@ -184,20 +208,50 @@ class Driver {
       turn_.push_back(fd);
       if (known->second.established && !known->second.waits) {
         ask(fd, known->second, now);
-      } else if (now - known->second.since > 10s) {
-        (known->second.established ? silent_ : failed_)++;
-        end(fd);
+      } else if (now - known->second.since > kPatience) {
+        give_up(fd, known->second, now);
       }
     }
-    while (!short_.empty() && now - short_.front().second > 10s) {
-      auto [fd, since] = short_.front();
-      short_.pop_front();
-      auto known = connections_.find(fd);
-      if (known != connections_.end() && known->second.since == since) {
-        failed_++;
-        end(fd);
+    for_due(paused_, now, [&](int fd, Connection& connection) { ask(fd, connection, now); });
+    for_due(short_, now, [&](int fd, Connection& connection) { give_up(fd, connection, now); });
+  }
+
+  // A connection's turn; by then another may have its descriptor.
+  struct Due {
+    int fd;
+    Clock::time_point since, at;
+  };
+  template <class Handle>
+  void for_due(std::deque<Due>& all, Clock::time_point now, Handle&& handle) {
+    while (!all.empty() && all.front().at <= now) {
+      auto due = all.front();
+      all.pop_front();
+      auto known = connections_.find(due.fd);
+      if (known != connections_.end() && known->second.since == due.since) {
+        handle(due.fd, known->second);
       }
     }
+  }
+
+  void give_up(int fd, const Connection& connection, Clock::time_point now) {
+    (connection.established ? silent_ : failed_)++;
+    tell(connection.established ? "silent" : "failed", fd, connection.since, now, ETIMEDOUT);
+    end(fd);
+  }
+
+  void tell(const char* what, int fd, Clock::time_point since, Clock::time_point now, int error) const {
+    timespec at{};
+    clock_gettime(CLOCK_REALTIME, &at);
+    tm day{};
+    localtime_r(&at.tv_sec, &day);
+    sockaddr_in6 own{};
+    socklen_t size = sizeof own;
+    getsockname(fd, reinterpret_cast<sockaddr*>(&own), &size);
+    std::printf("%02d:%02d:%02d.%03ld %s: port %u to %u after %lld ms: %s\n", day.tm_hour, day.tm_min, day.tm_sec,
+                at.tv_nsec / 1'000'000, what, ntohs(own.sin6_port), ntohs(to_.sin6_port),
+                static_cast<long long>(std::chrono::duration_cast<std::chrono::milliseconds>(now - since).count()),
+                error ? strerror(error) : "ended by the other side");
+    std::fflush(stdout);
   }
 
   void begin(bool keep, Clock::time_point now) {
@@ -206,6 +260,7 @@ class Driver {
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     kept_ += keep;
     if (connect(fd, reinterpret_cast<const sockaddr*>(&to_), sizeof to_) != 0 && errno != EINPROGRESS) {
+      tell("failed", fd, now, now, errno);
       failed_++;
       kept_ -= keep;
       close(fd);
@@ -215,7 +270,7 @@ class Driver {
     if (keep) {
       turn_.push_back(fd);
     } else {
-      short_.emplace_back(fd, now);
+      short_.push_back({fd, now, now + kPatience});
     }
     poll_.add(fd, EPOLLOUT);
   }
@@ -229,6 +284,7 @@ class Driver {
       getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
       if (error) {
         failed_++;
+        tell("failed", fd, connection.since, now, error);
         return end(fd);
       }
       opened_++;
@@ -238,7 +294,11 @@ class Driver {
       connection.established = true;
       established_ += connection.keep;
       poll_.change(fd, EPOLLIN);
-      return ask(fd, connection, now);
+      if (connection.keep) {
+        return ask(fd, connection, now);
+      }
+      paused_.push_back({fd, connection.since, now + kPause});
+      return;
     }
     char bytes[64];
     auto length = read(fd, bytes, sizeof bytes);
@@ -247,7 +307,10 @@ class Driver {
     }
     if (length <= 0 || (events & EPOLLERR)) {
       bool expected = !connection.keep && !connection.waits && length == 0;
-      resets_ += !expected;
+      if (!expected) {
+        resets_++;
+        tell("reset", fd, connection.since, now, length < 0 ? errno : 0);
+      }
       return end(fd);
     }
     connection.waits = false;
@@ -262,6 +325,7 @@ class Driver {
     connection.waits = true;
     if (write(fd, text, sizeof text) != sizeof text) {
       resets_++;
+      tell("reset", fd, connection.since, now, errno);
       end(fd);
     }
   }
@@ -281,9 +345,10 @@ class Driver {
   Poll poll_;
   std::unordered_map<int, Connection> connections_;
   std::deque<int> turn_;
-  std::deque<std::pair<int, Clock::time_point>> short_;
+  std::deque<Due> short_, paused_;
   double owed_ = 0;
   bool ready_ = false;
+  std::optional<Clock::time_point> ends_;
   size_t kept_ = 0, established_ = 0, opened_ = 0, failed_ = 0, resets_ = 0, silent_ = 0, slow_ = 0;
   std::chrono::milliseconds longest_{0};
 };
