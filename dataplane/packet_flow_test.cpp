@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // How evenly flows are shared by their hash: clients take ports in turn, and few bits of a flow differ from the next.
+// And which flows no router takes.
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <vector>
 
+#include "dataplane/address.h"
 #include "dataplane/packet/flow.h"
 
 namespace keelson::dataplane {
@@ -54,6 +57,30 @@ TEST(PacketFlowTest, EveryChoiceIsReachedAndNoneBeyond) {
   EXPECT_EQ(kl_hash_choice(0, 3), 0u);
   EXPECT_EQ(kl_hash_choice(0xffffffff, 3), 2u);
   EXPECT_EQ(kl_hash_choice(0xffffffff, 1), 0u);
+}
+
+TEST(PacketFlowTest, MartiansAreKnownByEitherEnd) {
+  auto martian = [](const char* src, const char* dst) {
+    auto from = *Address::parse(src), to = *Address::parse(dst);
+    kl_addr a, b;
+    std::memcpy(&a, from.bytes.data(), sizeof a);
+    std::memcpy(&b, to.bytes.data(), sizeof b);
+    return kl_is_martian(&a, &b, std::strchr(src, ':') ? 1 : 0) != 0;
+  };
+  EXPECT_FALSE(martian("10.1.0.3", "10.96.0.1"));
+  EXPECT_FALSE(martian("250.1.0.3", "10.96.0.1"));
+  for (const char* src : {"0.0.0.0", "127.0.0.1", "224.0.0.1", "239.255.255.255", "255.255.255.255"}) {
+    EXPECT_TRUE(martian(src, "10.96.0.1")) << src;
+  }
+  EXPECT_TRUE(martian("10.1.0.3", "127.0.0.1"));
+  EXPECT_FALSE(martian("fd01::3", "fd96::1"));
+  EXPECT_FALSE(martian("::2", "fd96::1"));
+  for (const char* src : {"::", "::1", "ff02::1", "::ffff:10.1.0.3"}) {
+    EXPECT_TRUE(martian(src, "fd96::1")) << src;
+  }
+  for (const char* dst : {"::1", "::ffff:10.96.0.1"}) {
+    EXPECT_TRUE(martian("fd01::3", dst)) << dst;
+  }
 }
 
 }  // namespace

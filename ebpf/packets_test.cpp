@@ -188,6 +188,28 @@ TEST_F(PacketsTest, WhatIsRewrittenIsRight) {
   EXPECT_GT(passed, 10'000);
 }
 
+// The stack drops it, and counts it as a martian.
+TEST_F(PacketsTest, FromNobodyTheyAreLeftToTheStack) {
+  const std::vector<std::string> nobody = {"127.0.0.1", "0.0.0.0", "0.1.2.3", "224.0.0.1",       "239.1.1.1",
+                                           "::1",       "::",      "ff02::1", "::ffff:10.1.0.3", "255.255.255.255"};
+  const std::vector<std::string> somebody = {"240.0.0.1", "1.2.3.4", "223.1.1.1", "fe80::1", "::2", "fd01::ffff:0:1"};
+  std::mt19937 random(23);
+  for (bool martian : {true, false}) {
+    for (const auto& source : martian ? nobody : somebody) {
+      bool v6 = source.find(':') != source.npos;
+      Layout at;
+      Bytes before;
+      do {
+        before = make_packet(random, at);
+      } while (at.v6 != v6 || before[at.l4 + 3] != 80 || before[v6 ? 53 : 33] != 1);
+      inet_pton(v6 ? AF_INET6 : AF_INET, source.c_str(), &before[v6 ? 22 : 26]);
+      auto after = before;
+      int verdict = run(after);
+      EXPECT_EQ(after == before && verdict == -1, martian) << source << ": " << verdict;
+    }
+  }
+}
+
 TEST_F(PacketsTest, BrokenOnesAreNeverMadeLonger) {
   std::mt19937 random(22);
   for (int i = 0; i < 100'000; i++) {

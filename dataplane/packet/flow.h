@@ -34,6 +34,22 @@ KL_INLINE int kl_no_addr(const struct kl_addr* a) {
   return !(a->word[0] | a->word[1] | a->word[2] | a->word[3]);
 }
 
+/* Whether no router would take a packet from `src` to `dst` off a link (Linux: martians; RFC 1812 5.3.7, RFC 4291 2.5):
+ * from nobody, from or to a loopback address, from a group or from everybody. IPv4 addresses have no business in an
+ * IPv6 header: here they would be taken for those of IPv4. */
+KL_INLINE int kl_is_martian(const struct kl_addr* src, const struct kl_addr* dst, int v6) {
+  if (v6) {
+    const __u32 but_one = ~__builtin_bswap32(1);
+    int from_low = !(src->word[0] | src->word[1]), to_low = !(dst->word[0] | dst->word[1]);
+    return (src->word[0] & 0xff) == 0xff || (from_low && src->word[2] == KL_MAPPED_WORD) ||
+           (from_low && !src->word[2] && !(src->word[3] & but_one)) || (to_low && dst->word[2] == KL_MAPPED_WORD) ||
+           (to_low && !dst->word[2] && !(dst->word[3] & but_one));
+  }
+  __u8 first = (__u8)src->word[3];
+  return first == 0 || first == 127 || (first >= 224 && first < 240) || src->word[3] == 0xffffffffu ||
+         (__u8)dst->word[3] == 127;
+}
+
 /* What the other side's packets look like. */
 KL_INLINE void kl_reverse(const struct kl_flow* flow, struct kl_flow* reverse) {
   reverse->src = flow->dst;

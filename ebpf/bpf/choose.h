@@ -120,6 +120,10 @@ KL_INLINE int choose(const struct kl_flow* flow, const struct kl_addr* client, e
   if (!frontend) {
     return CHOICE_NOT_OURS;
   }
+  /* The stack drops it, and counts it. */
+  if (part <= AT_PACKET && from != KL_FROM_NODE && __builtin_expect(kl_is_martian(&flow->src, &flow->dst, v6), 0)) {
+    return CHOICE_NOT_OURS;
+  }
   if (__builtin_expect(left_to_others(part), 0)) {
     return CHOICE_NOT_OURS;
   }

@@ -164,6 +164,10 @@ std::string Reference::check_new(Hook hook, const Frame& before, const Parsed& p
   const auto& use = rule.frontend->use(from);
   const auto& ranges = rule.frontend->source_ranges;
   auto inside = [&](const auto& range) { return range.contains(parsed.flow.src); };
+  if (sender(hook) != From::node && is_martian(parsed)) {
+    count(Seen::untouched);
+    return untouched(before, outcome) ? "" : "a martian, and not left to the stack";
+  }
   if (!ranges.empty() && parsed.flow.src != parsed.flow.dst && std::ranges::none_of(ranges, inside)) {
     count(Seen::dropped);
     return outcome.verdict == Verdict::drop ? "" : "not dropped, though outside of the source ranges";

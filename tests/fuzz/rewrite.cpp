@@ -78,6 +78,17 @@ bool is_one_host(const Address& address) {
   return address.bytes[12] != 0 && address.bytes[12] < 224;
 }
 
+bool is_martian(const Parsed& parsed) {
+  const Address &src = parsed.flow.src, &dst = parsed.flow.dst;
+  if (parsed.v6) {
+    return !is_one_host(src) || src.is_v4() || src.is_loopback() || dst.is_v4() || dst.is_loopback() ||
+           dst.is_unspecified();
+  }
+  bool everybody = std::all_of(src.bytes.begin() + 12, src.bytes.end(), [](uint8_t byte) { return byte == 255; });
+  bool group = src.bytes[12] >= 224 && src.bytes[12] < 240;
+  return src.bytes[12] == 0 || src.is_loopback() || group || everybody || dst.is_loopback();
+}
+
 bool may_be_answered(const Parsed& parsed) {
   return parsed.plain && parsed.part == Part::whole && is_one_host(parsed.flow.src);
 }

@@ -13,6 +13,8 @@ bool may_be_too_big(const Parsed& parsed);
 /// Addresses that no ICMP error is sent to, and packets that none answers (RFC 1122 3.2.2, RFC 4443 2.4).
 bool is_one_host(const Address& address);
 bool may_be_answered(const Parsed& parsed);
+/// What the kernel takes from no link: RFC 1812 5.3.7, and IPv4 addresses in an IPv6 header.
+bool is_martian(const Parsed& parsed);
 
 /// How far the packet's way goes: only what leaves at once has its TTL decremented and other MAC addresses.
 struct Hop {
