@@ -222,6 +222,25 @@ TEST_P(ServicesTest, AffinityKeepsTheBackendUntilItLeaves) {
   EXPECT_EQ(who(), 1 - chosen);
 }
 
+// One that terminates still serves, and is in no pool while others are ready. Maglev's pools are the large ones.
+TEST_P(ServicesTest, AffinityLeavesAnEndpointThatTerminates) {
+  auto first = server("pod2", at().pod2), second = server("other", at().other);
+  auto sticky = service(Protocol::tcp, at().vip, {at().pod2, at().other});
+  sticky.affinity_seconds = 100;
+  sticky.algorithm = dataplane::Algorithm::maglev;
+  program({{"s", sticky}});
+  auto who = [&] {
+    auto client = Socket::tcp(*net_, "pod1", v6());
+    EXPECT_EQ(client.connect(at().vip, 80), 0);
+    return first.accept() ? at().pod2 : second.accept() ? at().other : "nobody";
+  };
+  auto chosen = who();
+  EXPECT_EQ(who(), chosen);
+  std::erase_if(sticky.cluster, [&](auto place) { return sticky.backends[place].address.to_string() == chosen; });
+  program({{"s", sticky}});
+  EXPECT_EQ(who(), chosen == at().pod2 ? at().other : at().pod2);
+}
+
 TEST_P(ServicesTest, DatagramsLeaveAnEndpointThatIsGone) {
   auto first = server("pod2", at().pod2, Protocol::udp), second = server("other", at().other, Protocol::udp);
   program({{"s", service(Protocol::udp, at().vip, {at().pod2})}});

@@ -48,10 +48,6 @@ bool holds(const std::vector<uint32_t>& all, uint32_t one) {
   return std::ranges::find(all, one) != all.end();
 }
 
-uint16_t flags_of(const dataplane::Backend& backend) {
-  return static_cast<uint16_t>((backend.serving ? KL_BACKEND_SERVING : 0) | (backend.local ? KL_BACKEND_ON_NODE : 0));
-}
-
 // Zero where it cannot be wrapped for: the outer packet is of the family of the inner.
 kl_addr node_of(const dataplane::Backend& backend) {
   bool usable = !backend.node.is_unspecified() && backend.node.family() == backend.address.family();
@@ -76,6 +72,14 @@ dataplane::Address from_kl(const kl_addr& address) {
   dataplane::Address result;
   std::memcpy(result.bytes.data(), &address, sizeof address);
   return result;
+}
+
+uint16_t Tables::flags_of(const Service& service, size_t place) {
+  const auto& backend = service.backends[place];
+  auto is_in = [place](const std::vector<uint32_t>& pool) { return std::ranges::binary_search(pool, place); };
+  return static_cast<uint16_t>((backend.serving ? KL_BACKEND_SERVING : 0) | (backend.local ? KL_BACKEND_ON_NODE : 0) |
+                               (is_in(service.cluster) ? KL_BACKEND_IN_CLUSTER : 0) |
+                               (is_in(service.local) ? KL_BACKEND_IN_LOCAL : 0));
 }
 
 Result<Tables> Tables::open(const TableMaps& maps) {
@@ -115,12 +119,13 @@ std::vector<Error> Tables::apply(const dataplane::Delta& change, TimePoint now) 
 }
 
 Result<> Tables::take_backends(Record& next, const OldNames& old, std::vector<uint32_t>& fresh, TimePoint now) {
-  for (const auto& backend : next.service.backends) {
+  for (size_t place = 0; place < next.service.backends.size(); place++) {
+    const auto& backend = next.service.backends[place];
     if (auto known = old.find({backend.address, backend.port}); known != old.end()) {
       next.names.push_back(known->second);
       auto& row = backends_[KL_BACKEND_ROW(known->second)];
       store<__u32>(row.service, next.row);
-      store(row.flags, flags_of(backend));
+      store(row.flags, flags_of(next.service, place));
       row.node = node_of(backend);
       continue;
     }
@@ -132,7 +137,7 @@ Result<> Tables::take_backends(Record& next, const OldNames& old, std::vector<ui
     auto& row = backends_[*free];
     row.address = ebpf::to_kl(backend.address);
     row.port = htons(backend.port);
-    row.flags = flags_of(backend);
+    row.flags = flags_of(next.service, place);
     row.service = next.row;
     row.node = node_of(backend);
     // A name is never 0, not even of row 0; generation 0 is skipped so that a fresh map's rows differ from it, too.

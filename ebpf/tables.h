@@ -102,6 +102,7 @@ class Tables {
   Result<> write_frontends(const Batch& batch);
   void free_rows(const Batch& batch, TimePoint now);
   bool pool_is_written(const Record& record, int pool) const;
+  static uint16_t flags_of(const dataplane::Service& service, size_t place);  // kl_backend_flags of one of its backends
   kl_frontend frontend_row(const Record& record, size_t index) const;
   std::map<dataplane::FrontendKey, kl_frontend> read_frontends() const;
   /// The rows of services that were in use.

@@ -201,7 +201,8 @@ std::vector<std::string> Tables::differences() const {
     for (size_t i = 0; i < record.names.size(); i++) {
       const auto& wanted = record.service.backends[i];
       const auto& row = backends_[KL_BACKEND_ROW(record.names[i])];
-      if (row.name != record.names[i] || from_kl(row.address) != wanted.address || ntohs(row.port) != wanted.port) {
+      if (row.name != record.names[i] || from_kl(row.address) != wanted.address || ntohs(row.port) != wanted.port ||
+          row.flags != flags_of(record.service, i)) {
         lines.push_back(fmt::format("differs: {} endpoint {}:{}", key.name, wanted.address.to_string(), wanted.port));
       }
     }

@@ -77,7 +77,10 @@ struct kl_service {
 /* -- backends: ARRAY, mapped; row 0 is nobody -------------------------------------------------------------------- */
 enum kl_backend_flags {
   KL_BACKEND_SERVING = 1, /* takes flows; without it UDP flows leave at once, TCP flows may end in peace */
-  KL_BACKEND_ON_NODE = 2  /* runs on this node */
+  KL_BACKEND_ON_NODE = 2, /* runs on this node */
+  /* The pools of its service that it is in: without one it takes no new flow, though it may serve. */
+  KL_BACKEND_IN_CLUSTER = 4,
+  KL_BACKEND_IN_LOCAL = 8
 };
 
 struct kl_backend {

@@ -77,8 +77,8 @@ KL_INLINE __u32 pick(const struct kl_service* service, __u64 pool, const struct 
 }
 
 /* The backend a client had, if the pool still has it: a backend that left the pool must not be kept by affinity.
- * `flags`: kl_backend_flags that all of the pool have. */
-__noinline __u32 remembered(const struct kl_affinity_key* key, __u32 seconds, __u64 pool, __u32 flags, __u32 now) {
+ * `pool`: the kl_backend_flags of its pool. */
+__noinline __u32 remembered(const struct kl_affinity_key* key, __u32 seconds, __u32 pool, __u32 now) {
   if (!key) {
     return 0;
   }
@@ -87,20 +87,8 @@ __noinline __u32 remembered(const struct kl_affinity_key* key, __u32 seconds, __
     return 0;
   }
   const struct kl_backend* backend = backend_of(known->backend);
-  if (!backend || (backend->flags & flags) != flags) {
+  if (!backend || backend->service != key->service || !(backend->flags & pool)) {
     return 0;
-  }
-  __u32 base = KL_POOL_BASE(pool), many = KL_POOL_COUNT(pool);
-  /* Nearly all pools are small; in a large one a backend with these flags is taken for one of the pool's. */
-  for (__u32 i = 0; i < 64; i++) {
-    if (i >= many) {
-      return 0;
-    }
-    __u32 slot = base + i;
-    const __u32* name = bpf_map_lookup_elem(&slots, &slot);
-    if (name && *name == known->backend) {
-      break;
-    }
   }
   known->seen = now;
   return known->backend;
@@ -163,8 +151,8 @@ KL_INLINE int choose(const struct kl_flow* flow, const struct kl_addr* client, e
   __u64 pool = *(volatile __u64*)&service->pool[verdict == KL_LOCAL];
   struct kl_affinity_key affine = {*client, choice->service, 0};
   __u32 seconds = service->affinity_seconds;
-  __u32 flags = KL_BACKEND_SERVING | (verdict == KL_LOCAL ? KL_BACKEND_ON_NODE : 0);
-  __u32 name = seconds ? remembered(&affine, seconds, pool, flags, now) : 0;
+  __u32 of_pool = verdict == KL_LOCAL ? KL_BACKEND_IN_LOCAL : KL_BACKEND_IN_CLUSTER;
+  __u32 name = seconds ? remembered(&affine, seconds, of_pool, now) : 0;
   if (!name) {
     name = pick(service, pool, flow, hash, v6);
     if (name && seconds) {
