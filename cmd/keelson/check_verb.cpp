@@ -54,18 +54,8 @@ Result<int> check(const NodeConfig& config, Format format) {
 }  // namespace
 
 void add_check(CLI::App& app, Session& session) {
-  auto* verb = app.add_subcommand(
-      "check", "Whether this node can route services, tried for real; takes the flags of `node`. Changes nothing");
-  auto node = NodeFlags::add(*verb);
-  auto output = std::make_shared<std::string>();
-  verb->add_option("-o,--output", *output, "Output format: json");
-  verb->callback([&session, node, output] {
-    session.chosen = [&session, node, output]() -> Result<int> {
-      KEELSON_TRY(auto format, parse_format(*output));
-      KEELSON_TRY(auto config, node->load(session));
-      return check(config, format);
-    };
-  });
+  add_node_verb(app, session,
+                {.name = "check", .help = "Whether this node can route services, tried for real.", .run = check});
 }
 
 }  // namespace keelson::cli

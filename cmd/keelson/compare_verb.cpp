@@ -55,20 +55,11 @@ Result<int> compare(const NodeConfig& config, Format format) {
 }  // namespace
 
 void add_compare(CLI::App& app, Session& session) {
-  auto* verb = app.add_subcommand("compare",
-                                  "What this node's services would do, beside what kube-proxy's rules do; exit 1 if "
-                                  "they differ. Takes the flags of "
-                                  "`node`. Changes nothing");
-  auto node = NodeFlags::add(*verb);
-  auto output = std::make_shared<std::string>();
-  verb->add_option("-o,--output", *output, "Output format: json");
-  verb->callback([&session, node, output] {
-    session.chosen = [&session, node, output]() -> Result<int> {
-      KEELSON_TRY(auto format, parse_format(*output));
-      KEELSON_TRY(auto config, node->load(session));
-      return compare(config, format);
-    };
-  });
+  add_node_verb(app, session,
+                {.name = "compare",
+                 .help = "What this node's services would do, beside what kube-proxy's rules do; exit 1 if they "
+                         "differ.",
+                 .run = compare});
 }
 
 }  // namespace keelson::cli

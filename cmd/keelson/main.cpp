@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // keelson: the node daemon and its command line. Exit codes: 0 done, 1 failed, 2 wrong usage.
+#include <algorithm>
 #include <cstdio>
 
+#include "cmd/keelson/arguments.h"
 #include "cmd/keelson/verbs.h"
 
 namespace keelson::cli {
@@ -44,8 +46,13 @@ int run(int argc, char** argv) {
   add_compare(app, session);
   add_check(app, session);
   add_uninstall(app, session);
+  auto words = arguments({argv + std::min(argc, 1), static_cast<size_t>(std::max(argc - 1, 0))}, app);
+  if (!words) {
+    std::fprintf(stderr, "%s\nRun with --help for more information.\n", words.error().message().c_str());
+    return 2;
+  }
   try {
-    app.parse(argc, argv);
+    parse(app, *std::move(words));
   } catch (const CLI::ParseError& error) {
     int code = app.exit(error);
     return code == 0 ? 0 : 2;

@@ -21,6 +21,9 @@ Result<NodeConfig> NodeFlags::load(const Session& session) const {
   for (const auto& [option, setting] : options) {
     if (option->count() > 0) {
       std::visit([&](auto field) { config.*field = flags.*field; }, setting->field);
+      if (const auto* list = std::get_if<std::vector<std::string> NodeConfig::*>(&setting->field)) {
+        std::erase(config.*(*list), "");  // `--flag=` is the empty list
+      }
     }
   }
   if (!proxy_file.empty() && config.kubeconfig.empty() && config.manifest_dir.empty()) {
@@ -50,11 +53,26 @@ std::shared_ptr<NodeFlags> NodeFlags::add(CLI::App& verb) {
       option =
           verb.add_option(setting.flag, node->flags.*std::get<std::vector<std::string> NodeConfig::*>(setting.field),
                           setting.help)
-              ->delimiter(',');
+              ->delimiter(',')
+              ->allow_extra_args(false);
     }
     node->options.emplace_back(option, &setting);
   }
   return node;
+}
+
+void add_node_verb(CLI::App& app, Session& session, const NodeVerb& verb) {
+  auto* added = app.add_subcommand(verb.name, verb.help + " Takes the flags of `node`. Changes nothing");
+  auto node = NodeFlags::add(*added);
+  auto output = std::make_shared<std::string>();
+  added->add_option("-o,--output", *output, "Output format: json");
+  added->callback([&session, node, output, run = verb.run] {
+    session.chosen = [&session, node, output, run]() -> Result<int> {
+      KEELSON_TRY(auto format, parse_format(*output));
+      KEELSON_TRY(auto config, node->load(session));
+      return run(config, format);
+    };
+  });
 }
 
 }  // namespace keelson::cli

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cmd/keelson/config.h"
+#include "cmd/keelson/output.h"
 #include "cmd/keelson/verbs.h"
 
 namespace keelson::cli {
@@ -24,5 +25,13 @@ struct NodeFlags {
   /// flags that every verb has. Checked.
   Result<NodeConfig> load(const Session& session) const;
 };
+
+/// A verb that looks at a node as its daemon would be configured, and changes nothing: the flags of `node`, and -o.
+struct NodeVerb {
+  std::string name;
+  std::string help;  ///< Whole sentences.
+  Result<int> (*run)(const NodeConfig& config, Format format);
+};
+void add_node_verb(CLI::App& app, Session& session, const NodeVerb& verb);
 
 }  // namespace keelson::cli
