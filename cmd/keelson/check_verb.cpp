@@ -2,6 +2,8 @@
 // keelson check: would the role `network` work here? Before anything is installed.
 #include <algorithm>
 #include <cstdio>
+#include <utility>
+#include <vector>
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -40,10 +42,19 @@ void print_table(const std::vector<network::Finding>& findings) {
 }
 
 Result<int> check(const NodeConfig& config, Format format) {
+  std::vector<network::ListeningPort> ports;
+  KEELSON_TRY(auto healthz, bind_address(config.healthz_bind_address, kHealthzPort));
+  KEELSON_TRY(auto metrics, bind_address(config.metrics_bind_address, kMetricsPort));
+  if (healthz) {
+    ports.push_back({*healthz, "health checks"});
+  }
+  if (metrics) {
+    ports.push_back({*metrics, "metrics"});
+  }
   auto findings = network::preflight({.bpf_dir = config.bpf_dir,
                                       .socket_cgroup = config.socket_cgroup,
                                       .links = {.uplinks = config.uplinks, .xdp = config.xdp},
-                                      .ports = {{kHealthzPort, "health checks"}, {kMetricsPort, "metrics"}},
+                                      .ports = std::move(ports),
                                       .kubeconfig = config.kubeconfig});
   bool good =
       std::ranges::none_of(findings, [](const auto& finding) { return finding.outcome == network::Outcome::failed; });

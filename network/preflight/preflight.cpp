@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "network/preflight/preflight.h"
 
+#include <arpa/inet.h>
 #include <linux/magic.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -141,23 +142,40 @@ Finding check_links(const ebpf::LinkRules& rules) {
   return ok("links", fmt::format("uplink {}, {} pod links", uplinks, pods));
 }
 
-Finding check_port(const ListeningPort& wanted) {
-  auto subject = fmt::format("port {}", wanted.port);
-  Fd socket(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in6 address{};
-  address.sin6_family = AF_INET6;
-  address.sin6_port = htons(wanted.port);
-  if (!socket || bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
-      listen(socket.get(), 1) != 0) {
-    if (errno != EADDRINUSE) {
-      return {subject, Outcome::warning, errno_text(errno), ""};
+/// As the servers listen: 0.0.0.0 and :: both mean every address.
+Result<> try_listening(const http::BindAddress& where) {
+  auto host = where.host == "0.0.0.0" ? "::" : where.host;
+  sockaddr_in v4{.sin_family = AF_INET, .sin_port = htons(where.port), .sin_addr = {}, .sin_zero = {}};
+  sockaddr_in6 v6{};
+  v6.sin6_family = AF_INET6;
+  v6.sin6_port = htons(where.port);
+  bool is_v4 = inet_pton(AF_INET, host.c_str(), &v4.sin_addr) == 1;
+  inet_pton(AF_INET6, host.c_str(), &v6.sin6_addr);
+  const auto* address = is_v4 ? reinterpret_cast<const sockaddr*>(&v4) : reinterpret_cast<const sockaddr*>(&v6);
+  Fd socket(::socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!socket || bind(socket.get(), address, is_v4 ? sizeof v4 : sizeof v6) != 0 || listen(socket.get(), 1) != 0) {
+    if (errno == EADDRINUSE) {
+      return fail(Kind::exists, "{} is taken", where.to_string());
     }
-    return {
-        subject, Outcome::warning,
-        fmt::format("taken ({}): another service proxy's, such as kube-proxy's, or our own daemon's", wanted.purpose),
-        "give one of the two another address; until then ours is not served, and asks for it again and again"};
+    return fail_errno(errno, "{}", where.to_string());
   }
-  return ok(subject, fmt::format("free ({})", wanted.purpose));
+  return {};
+}
+
+Finding check_port(const ListeningPort& wanted) {
+  auto subject = fmt::format("port {}", wanted.where.port);
+  auto listened = try_listening(wanted.where);
+  if (listened) {
+    return ok(subject, fmt::format("free ({} at {})", wanted.purpose, wanted.where.to_string()));
+  }
+  if (listened.error().kind() != Kind::exists) {
+    return {subject, Outcome::warning, listened.error().message(),
+            fmt::format("give the server of {} an address of this node", wanted.purpose)};
+  }
+  return {subject, Outcome::warning,
+          fmt::format("taken ({} at {}): another service proxy's, such as kube-proxy's, or our own daemon's",
+                      wanted.purpose, wanted.where.to_string()),
+          "give one of the two another address; until then ours is not served, and asks for it again and again"};
 }
 
 Finding check_other_proxies() {

@@ -3,12 +3,12 @@
 // notices.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "ebpf/node_links.h"
+#include "http/bind_address.h"
 
 namespace keelson::network {
 
@@ -28,7 +28,7 @@ struct Finding {
 };
 
 struct ListeningPort {
-  uint16_t port = 0;
+  http::BindAddress where;
   std::string purpose;  ///< "health checks", for people.
 };
 

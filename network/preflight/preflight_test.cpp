@@ -35,7 +35,7 @@ class PreflightTest : public ::testing::Test {
     net_.emplace();
     options_.bpf_dir = "/sys/fs/bpf/kl-preflight-" + std::to_string(getpid());
     options_.links.uplinks = {"eth0"};
-    options_.ports = {{10256, "health checks"}};
+    options_.ports = {{{"0.0.0.0", 10256}, "health checks"}};
   }
   std::vector<Finding> look() {
     auto guard = net_->enter("node");
@@ -73,6 +73,18 @@ TEST_F(PreflightTest, AGoodNodeIsFoundGoodAndLeftAsItWas) {
   EXPECT_TRUE(mine(cgroup).empty());
 }
 
+TEST_F(PreflightTest, APortIsTriedAtTheAddressThatWouldServe) {
+  auto taken = Socket::tcp(*net_, "node");
+  taken.bind("10.1.0.1", 11256);
+  taken.listen();
+  options_.ports = {
+      {{"10.1.0.1", 11256}, "health checks"}, {{"fd01::1", 11256}, "metrics"}, {{"10.9.9.9", 1}, "flags"}};
+  outcomes();
+  EXPECT_THAT(told_, ::testing::HasSubstr("taken (health checks at 10.1.0.1:11256)"));
+  EXPECT_THAT(told_, ::testing::HasSubstr("free (metrics at [fd01::1]:11256)"));
+  EXPECT_THAT(told_, ::testing::HasSubstr("10.9.9.9:1: Cannot assign"));
+}
+
 TEST_F(PreflightTest, WhatIsWrongIsNamed) {
   options_.bpf_dir = "/tmp/keelson";
   options_.socket_cgroup = "/tmp";
@@ -88,7 +100,7 @@ TEST_F(PreflightTest, WhatIsWrongIsNamed) {
   EXPECT_THAT(told_, ::testing::HasSubstr("/tmp/keelson is on no bpffs"));
   EXPECT_THAT(told_, ::testing::HasSubstr("socketCgroup /tmp is no cgroup of version 2"));
   EXPECT_THAT(told_, ::testing::HasSubstr("no link eth7"));
-  EXPECT_THAT(told_, ::testing::HasSubstr("taken (health checks)"));
+  EXPECT_THAT(told_, ::testing::HasSubstr("taken (health checks at 0.0.0.0:10256)"));
   EXPECT_THAT(told_, ::testing::HasSubstr("kube-proxy (iptables): chain KUBE-SERVICES with 1 rules"));
   EXPECT_THAT(told_, ::testing::HasSubstr("/nowhere/kubeconfig"));
   EXPECT_FALSE(fs::exists("/tmp/keelson"));
