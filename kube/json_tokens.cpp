@@ -4,7 +4,7 @@
 
 #include <boost/json/basic_parser_impl.hpp>
 
-#include "kube/codec.h"
+#include "kube/json_events.h"
 
 namespace keelson::kube {
 
@@ -15,18 +15,10 @@ using Code = json::error_code;
 using Text = json::string_view;
 using Type = Value::Type;
 
-/// The names and signatures are Boost.JSON's (basic_parser handler requirements).
-class Events {
+class Events : public JsonEvents {
  public:
-  static constexpr size_t max_object_size = static_cast<size_t>(-1);
-  static constexpr size_t max_array_size = static_cast<size_t>(-1);
-  static constexpr size_t max_key_size = kMaxTextSize;
-  static constexpr size_t max_string_size = kMaxTextSize;
-
   explicit Events(TokenFilter filter) : filter_(std::move(filter)) {}
 
-  bool on_document_begin(Code&) { return true; }
-  bool on_document_end(Code&) { return true; }
   bool on_object_begin(Code& code) { return open(Type::map, code); }
   bool on_object_end(size_t, Code&) { return close(); }
   bool on_array_begin(Code& code) { return open(Type::list, code); }
@@ -77,8 +69,6 @@ class Events {
     return token != nullptr;
   }
   bool on_null(Code& code) { return skips() || add(Type::null, code) != nullptr; }
-  bool on_comment_part(Text, Code&) { return true; }
-  bool on_comment(Text, Code&) { return true; }
 
   const Tokens& tokens() const { return tokens_; }
   void clear() {
@@ -189,12 +179,6 @@ class Events {
   bool skip_value_ = false;    // the next value is unwanted
 };
 
-json::parse_options options() {
-  json::parse_options options;
-  options.max_depth = kMaxDepth;
-  return options;
-}
-
 }  // namespace
 
 uint32_t Tokens::find(uint32_t map, std::string_view name) const {
@@ -208,7 +192,7 @@ uint32_t Tokens::find(uint32_t map, std::string_view name) const {
 }
 
 struct Tokenizer::Parser {
-  explicit Parser(TokenFilter filter) : json(options(), std::move(filter)) {}
+  explicit Parser(TokenFilter filter) : json(json_options(), std::move(filter)) {}
   json::basic_parser<Events> json;
 };
 

@@ -5,6 +5,7 @@
 #include <boost/json/basic_parser_impl.hpp>
 
 #include "kube/codec.h"
+#include "kube/json_events.h"
 #include "kube/tree_builder.h"
 #include "kube/value.h"
 
@@ -16,18 +17,10 @@ namespace json = boost::json;
 using Code = json::error_code;
 using Text = json::string_view;
 
-/// The names and signatures are Boost.JSON's (basic_parser handler requirements).
-class Events {
+class Events : public JsonEvents {
  public:
-  static constexpr size_t max_object_size = static_cast<size_t>(-1);
-  static constexpr size_t max_array_size = static_cast<size_t>(-1);
-  static constexpr size_t max_key_size = kMaxTextSize;
-  static constexpr size_t max_string_size = kMaxTextSize;
-
   explicit Events(Budget& budget) : tree_(budget) {}
 
-  bool on_document_begin(Code&) { return true; }
-  bool on_document_end(Code&) { return true; }
   bool on_object_begin(Code& code) { return checked(tree_.open(Value::Type::map, {line_, 0}), code); }
   bool on_object_end(size_t, Code& code) { return checked(tree_.close(), code); }
   bool on_array_begin(Code& code) { return checked(tree_.open(Value::Type::list, {line_, 0}), code); }
@@ -45,8 +38,6 @@ class Events {
   bool on_double(double, Text part, Code& code) { return real(part, code); }
   bool on_bool(bool flag, Code& code) { return scalar(Value::of_boolean(flag), code); }
   bool on_null(Code& code) { return scalar({}, code); }
-  bool on_comment_part(Text, Code&) { return true; }
-  bool on_comment(Text, Code&) { return true; }
 
   TreeBuilder& tree() { return tree_; }
   void set_line(int line) { line_ = line; }
@@ -87,9 +78,7 @@ Tree read_json(std::string_view text) {
 }
 
 Tree read_json(std::string_view text, int first_line, Budget& budget) {
-  json::parse_options options;
-  options.max_depth = kMaxDepth;
-  json::basic_parser<Events> parser(options, budget);
+  json::basic_parser<Events> parser(json_options(), budget);
   Events& events = parser.handler();
   Code code;
   int line = first_line;
