@@ -31,6 +31,7 @@ class Explainer {
   }
 
   Explanation run() {
+    result_.from = flow_.from;
     find();
     if (!frontend_) {
       result_.reason = nobody_here();
@@ -38,6 +39,7 @@ class Explainer {
     }
     result_.kind = frontend_->kind;
     result_.decider = at_socket() ? Decider::socket : Decider::tc;
+    count_by_source();
     if (!in_ranges()) {
       result_.outcome = Outcome::drop;
       result_.reason = fmt::format("{} is not in loadBalancerSourceRanges ({})", flow_.source->to_string(), ranges());
@@ -91,6 +93,18 @@ class Explainer {
     return flow_.protocol == Protocol::tcp && facts_.tcp_sockets;
   }
 
+  // A socket's network namespace tells pods; there is no source yet.
+  void count_by_source() {
+    auto of_family = [&](const auto& range) { return range.address.family() == flow_.destination.family(); };
+    if (result_.decider == Decider::socket || flow_.from == From::node || !flow_.source ||
+        std::ranges::none_of(facts_.local_sources, of_family)) {
+      return;
+    }
+    bool local =
+        std::ranges::any_of(facts_.local_sources, [&](const auto& range) { return range.contains(*flow_.source); });
+    result_.from = local ? From::pod : From::outside;
+  }
+
   bool in_ranges() const {
     return frontend_->source_ranges.empty() || !flow_.source || *flow_.source == frontend_->address ||
            std::ranges::any_of(frontend_->source_ranges,
@@ -105,7 +119,7 @@ class Explainer {
   }
 
   void decide() {
-    const auto& use = frontend_->use(flow_.from);
+    const auto& use = frontend_->use(result_.from);
     switch (use.verdict) {
       case Verdict::reject:
         result_.outcome = Outcome::reject;
@@ -133,10 +147,14 @@ class Explainer {
 
   void choose() {
     auto many = result_.pool.size();
-    auto where = frontend_->use(flow_.from).verdict == Verdict::local ? " of this node" : "";
+    auto where = frontend_->use(result_.from).verdict == Verdict::local ? " of this node" : "";
     if (many == 1) {
       result_.chosen = result_.pool[0];
       result_.reason = fmt::format("it has one endpoint{}", where);
+    } else if (auto place = remembered()) {
+      result_.chosen = place;
+      result_.reason = fmt::format("to the endpoint{} that the client had in the last {} s (session affinity)", where,
+                                   service_->affinity_seconds);
     } else if (service_->affinity_seconds) {
       result_.reason = fmt::format("to the endpoint{} that the client had in the last {} s, else to one of {}", where,
                                    service_->affinity_seconds, many);
@@ -149,6 +167,16 @@ class Explainer {
       result_.reason = fmt::format(
           "to one of {} endpoints{}, by the hash of the flow; with a source port it is certain", many, where);
     }
+  }
+
+  // If it is still one of those that take new flows.
+  std::optional<uint32_t> remembered() const {
+    auto is_it = [&](uint32_t place) {
+      const auto& backend = service_->backends[place];
+      return facts_.remembered == std::pair(backend.address, backend.port);
+    };
+    auto place = std::ranges::find_if(result_.pool, is_it);
+    return service_->affinity_seconds && place != result_.pool.end() ? std::optional(*place) : std::nullopt;
   }
 
   uint32_t by_hash() const {
@@ -177,7 +205,7 @@ class Explainer {
     }
     auto all = result_.chosen ? std::vector{*result_.chosen} : result_.pool;
     bool elsewhere = std::ranges::none_of(all, [&](auto place) { return service_->backends[place].local; });
-    if (flow_.from == From::outside && facts_.xdp && elsewhere) {
+    if (result_.from == From::outside && facts_.xdp && elsewhere) {
       result_.decider = Decider::xdp;
     }
     const auto* chosen = result_.chosen ? &service_->backends[*result_.chosen] : nullptr;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "dataplane/model.h"
@@ -30,6 +31,10 @@ struct EngineFacts {
   std::array<Address, 2> masquerade{};     ///< By family, IPv4 first; unspecified: none.
   std::vector<Address> node_addresses{};   ///< This node's own.
   std::optional<uint32_t> hash_seed = {};  ///< That flows are spread by.
+  /// Not empty for a family: whose packets are pods' by their source (detectLocalMode ClusterCIDR, NodeCIDR).
+  std::vector<Prefix> local_sources{};
+  /// The endpoint that affinity keeps this client with, if any.
+  std::optional<std::pair<Address, uint16_t>> remembered = {};
 };
 
 /// Who decides.
@@ -41,7 +46,8 @@ std::string_view to_string(Outcome outcome);  ///< "NO SERVICE", "FORWARD", "REJ
 
 struct Explanation {
   Outcome outcome = Outcome::no_service;
-  std::string reason;  ///< A sentence without its stop.
+  std::string reason;         ///< A sentence without its stop.
+  From from = From::outside;  ///< As whom the sender counts: as NewFlow::from, but for packets with local_sources.
   ServiceKey service;
   FrontendKind kind = FrontendKind::cluster_ip;
   Decider decider = Decider::tc;

@@ -93,6 +93,36 @@ TEST_F(ExplainTest, TheHashSaysWhoIfTheSourcePortIsKnown) {
   EXPECT_FALSE(explain(From::outside, "10.1.0.3", 1000).chosen);
 }
 
+TEST_F(ExplainTest, AffinitySaysWhoTheClientHad) {
+  web().affinity_seconds = 60;
+  EXPECT_EQ(explain(From::outside, "10.1.0.3", 1000).reason,
+            "to the endpoint that the client had in the last 60 s, else to one of 2");
+  facts_.remembered = {at("10.3.0.1"), 8080};
+  auto why = explain(From::outside, "10.1.0.3", 1000);
+  EXPECT_EQ(why.chosen, 1u);
+  EXPECT_EQ(why.reason, "to the endpoint that the client had in the last 60 s (session affinity)");
+  facts_.remembered = {at("10.3.0.2"), 8080};
+  EXPECT_FALSE(explain(From::outside, "10.1.0.3", 1000).chosen) << "it has left the pool";
+}
+
+TEST_F(ExplainTest, ByLocalSourcesPacketsAreOfPods) {
+  web().frontends[0].uses = {Use{Verdict::cluster}, Use{Verdict::cluster}, Use{Verdict::local, true}};
+  facts_.tcp_sockets = false;
+  facts_.local_sources = {*Prefix::parse("10.2.0.0/16")};
+  auto pod = explain(From::outside, "10.2.7.7"), other = explain(From::pod, "10.1.0.3"), node = explain(From::node);
+  EXPECT_EQ(pod.from, From::pod);
+  EXPECT_EQ(pod.pool.size(), 2u);
+  EXPECT_FALSE(pod.masquerade_as);
+  EXPECT_EQ(other.from, From::outside);
+  EXPECT_EQ(other.pool.size(), 1u);
+  EXPECT_TRUE(other.masquerade_as);
+  EXPECT_EQ(node.from, From::node);
+  facts_.tcp_sockets = true;
+  EXPECT_EQ(explain(From::pod, "10.1.0.3").from, From::pod) << "at its socket";
+  facts_.local_sources = {*Prefix::parse("fd02::/16")};
+  EXPECT_EQ(explain(From::outside, "10.2.7.7").from, From::outside) << "of the other family";
+}
+
 TEST_F(ExplainTest, WhichAddressTheEndpointSees) {
   EXPECT_FALSE(explain(From::outside).masquerade_as);
   auto balanced = explain(From::outside, "198.51.100.4", 0, "203.0.113.9");

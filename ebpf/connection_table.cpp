@@ -180,4 +180,19 @@ Result<size_t> ConnectionTable::forget(std::span<const Connection> connections) 
   return forgotten;
 }
 
+std::optional<SocketAddress> affine_endpoint(const Programs& programs, uint32_t service,
+                                             const dataplane::Address& client, Duration time) {
+  kl_affinity_key key{.client = to_kl(client), .service = service, .zero = 0};
+  kl_affinity known{};
+  if (bpf_map_lookup_elem(programs.map("affinity"), &key, &known) != 0 || duration_of(time_now() - known.seen) > time) {
+    return std::nullopt;
+  }
+  uint32_t row = KL_BACKEND_ROW(known.backend);
+  kl_backend backend{};
+  if (bpf_map_lookup_elem(programs.map("backends"), &row, &backend) != 0 || backend.name != known.backend) {
+    return std::nullopt;
+  }
+  return SocketAddress{from_kl(backend.address), ntohs(backend.port)};
+}
+
 }  // namespace keelson::ebpf

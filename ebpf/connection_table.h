@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -70,12 +71,19 @@ class ConnectionTable {
   };
   ConnectionTable() = default;
   Result<bool> forget_row(const Connection& connection, bool reply) const;
+  static Result<bool> run(const Fd& program, const kl_flow& flow, uint8_t state);
   template <class Bucket>
   Result<bool> read_family(Position& position, std::vector<Connection>& rows) const;
 
   std::array<Family, 2> families_;  // IPv4, IPv6
-  Fd program_;
+  Fd forget_, keep_;
   kl_config config_{};
 };
+
+/// The endpoint that session affinity keeps a client's packets with, of the service in this row
+/// (Tables::service_of_row()), where flows are kept for so long: none, or it has not been seen since, or its row is
+/// another's now.
+std::optional<SocketAddress> affine_endpoint(const Programs& programs, uint32_t service,
+                                             const dataplane::Address& client, Duration time);
 
 }  // namespace keelson::ebpf

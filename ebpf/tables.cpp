@@ -369,6 +369,11 @@ uint64_t Tables::new_flows(const ServiceKey& service) const {
   return known == records_.end() ? 0 : __atomic_load_n(&services_[known->second.row].new_flows, __ATOMIC_RELAXED);
 }
 
+std::optional<uint32_t> Tables::row_of(const ServiceKey& service) const {
+  auto known = records_.find(service);
+  return known == records_.end() ? std::nullopt : std::optional(known->second.row);
+}
+
 const ServiceKey* Tables::service_of_row(uint32_t row) const {
   auto known = by_row_.find(row);
   return known == by_row_.end() ? nullptr : known->second;

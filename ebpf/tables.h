@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -59,6 +60,7 @@ class Tables {
   /// What a service had since its row was made: new flows. 0 if it is not programmed.
   uint64_t new_flows(const dataplane::ServiceKey& service) const;
   bool is_programmed(const dataplane::ServiceKey& service) const { return records_.contains(service); }
+  std::optional<uint32_t> row_of(const dataplane::ServiceKey& service) const;
   /// The service that has this row, or nullptr.
   const dataplane::ServiceKey* service_of_row(uint32_t row) const;
   std::vector<TableUsage> usage() const;

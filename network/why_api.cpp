@@ -105,6 +105,7 @@ dataplane::EngineFacts facts_of(const Router& router) {
   facts.tcp_sockets = settings.tcp_sockets;
   facts.udp_sockets = settings.udp_sockets;
   facts.masquerade = {settings.masquerade4, settings.masquerade6};
+  facts.local_sources = settings.local_sources;
   for (const auto& text : host_addresses()) {
     if (auto address = dataplane::Address::parse(text)) {
       facts.node_addresses.push_back(*address);
@@ -136,9 +137,29 @@ json::array endpoints(const dataplane::Service& service, const dataplane::Explan
   return result;
 }
 
+/// Once more where the service keeps clients with their endpoints: which service it is, the first one says.
+dataplane::Explanation explain(const Router& router, const NewFlow& flow) {
+  const auto& model = router.translator().model();
+  auto facts = facts_of(router);
+  auto why = dataplane::explain(model, flow, facts);
+  auto service = model.services.find(why.service);
+  auto row = router.tables().row_of(why.service);
+  if (service == model.services.end() || service->second.affinity_seconds == 0 || !row || !flow.source ||
+      why.decider == dataplane::Decider::socket) {
+    return why;
+  }
+  auto endpoint = ebpf::affine_endpoint(router.programs(), *row, *flow.source,
+                                        std::chrono::seconds(service->second.affinity_seconds));
+  if (!endpoint) {
+    return why;
+  }
+  facts.remembered = std::pair(endpoint->address, endpoint->port);
+  return dataplane::explain(model, flow, facts);
+}
+
 json::object answer(const Router& router, const NewFlow& flow, const dataplane::Explanation& why) {
   PodNames pods(router);
-  json::object result{{"from", to_string(flow.from)},
+  json::object result{{"from", to_string(why.from)},
                       {"to", ebpf::SocketAddress{flow.destination, flow.port}.to_string()},
                       {"protocol", dataplane::to_string(flow.protocol)},
                       {"outcome", dataplane::to_string(why.outcome)},
@@ -177,7 +198,7 @@ bool is_of(const ebpf::Connection& row, const NewFlow& flow) {
 
 Task<http::Response> answer_why(const Router* router, http::Request request) {
   KEELSON_CO_TRY(auto flow, parse(*router, request.target));
-  auto result = answer(*router, flow, dataplane::explain(router->translator().model(), flow, facts_of(*router)));
+  auto result = answer(*router, flow, explain(*router, flow));
   KEELSON_CO_TRY(auto table, ebpf::ConnectionTable::open(router->programs()));
   ebpf::ConnectionTable::Position position;
   json::array connections;
