@@ -38,6 +38,7 @@ class Api : public ObjectSource {
     co_return std::visit([](auto& result) { return std::move(result); }, ended);
   }
 
+  void collect(Stats& stats) const override { client_.collect(stats); }
   std::string trouble() const override {
     return services_.healthy() && slices_.healthy() && nodes_.healthy() ? "" : trouble_;
   }

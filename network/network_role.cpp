@@ -33,6 +33,7 @@ class Role : public NetworkRole {
       source_ = std::move(local);
     }
     options_.servers.node_expected = options_.api.has_value();
+    options_.servers.more_stats = [this](Stats& stats) { source_->collect(stats); };
     servers_ = std::make_unique<ProxyServers>(loop_, options_.servers, options_.router, *router_);
     KEELSON_DO(servers_->start());
     router_->on_sync([this](const SyncReport& report) { servers_->synced(report); });
@@ -92,7 +93,10 @@ class Role : public NetworkRole {
       auto found = compare_with_kube_proxy(router_->translator().model(), router_->nodes(), options_.router.node_name);
       if (!found) {
         log::warning("not compared with kube-proxy: {}", found.error().message());
-      } else if (told != *found) {
+        continue;
+      }
+      servers_->compared(found->size());
+      if (told != *found) {
         tell(*found);
         told = *std::move(found);
       }

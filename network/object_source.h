@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/loop.h"
+#include "common/stats.h"
 #include "dataplane/translate/translator.h"
 #include "kube/node.h"
 #include "kube/pod.h"
@@ -38,6 +39,8 @@ class ObjectSource {
   virtual Task<> run(std::function<void(ObjectBatch)> take) = 0;
   /// "" while the source answers; else since when and why not, for people.
   virtual std::string trouble() const { return ""; }
+  /// Numbers of how the source was asked, if it is asked.
+  virtual void collect([[maybe_unused]] Stats& stats) const {}
 };
 
 /// A source without a control plane: what the pods of this node are is told by who runs them.

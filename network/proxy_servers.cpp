@@ -118,10 +118,16 @@ http::Response ProxyServers::metrics_page() const {
   metrics_.collect(stats);
   health_.collect(stats);
   collect_no_local_endpoints(router_.translator().model(), stats);
+  options_.more_stats(stats);
   stats.gauge("keelson_network_kubernetes_services", "Services that the source has told.",
               static_cast<double>(router_.translator().service_count()));
   stats.gauge("keelson_network_endpoint_slices", "EndpointSlices that the source has told.",
               static_cast<double>(router_.translator().slice_count()));
+  if (differences_) {
+    stats.gauge("keelson_network_shadow_differences",
+                "Places in which kube-proxy's rules do something else than would be done here, when last compared.",
+                static_cast<double>(*differences_));
+  }
   for (const auto& collected :
        {ebpf::collect_kernel(router_.programs(), router_.tables(), stats), metrics::collect_process(stats)}) {
     if (!collected) {

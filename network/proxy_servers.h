@@ -8,6 +8,7 @@
 // to know whether they may look for iptables' counters, and tools that know no "ebpf" should not go and look for rules.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,7 +31,8 @@ struct ProxyServerOptions {
   std::optional<http::BindAddress> metrics;
   bool bind_hard_fail = false;  ///< start() fails when an address cannot be had; otherwise it is tried again each 5 s.
   std::string configz = "{}";   ///< JSON: the configuration that runs.
-  bool node_expected = false;   ///< While this node's Node is not known, load balancers shall send it nothing.
+  std::function<void(Stats&)> more_stats = [](Stats&) {};  ///< Of others, for /metrics.
+  bool node_expected = false;  ///< While this node's Node is not known, load balancers shall send it nothing.
 };
 
 /// Belongs to one loop, and so does the router, which outlives it. close() must have ended before it is destroyed,
@@ -45,6 +47,8 @@ class ProxyServers {
   void received(const ObjectBatch& batch);
   /// After each change.
   void synced(const SyncReport& report);
+  /// In how many places another proxy's rules do something else (ServiceMode::shadow).
+  void compared(size_t differences) { differences_ = differences; }
   Task<> close();
 
  private:
@@ -64,6 +68,7 @@ class ProxyServers {
   ProxyHealth health_;
   ProxyMetrics metrics_;
   ServiceHealthPorts service_ports_;
+  std::optional<size_t> differences_;
   TaskGroup tasks_;
 };
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "common/task_group.h"
+#include "kube/client/request_stats.h"
 #include "kube/client/transport.h"
 
 namespace keelson::kube {
@@ -120,11 +121,17 @@ struct Client::State {
     for (size_t tried = 0;;) {
       const Server server = servers[current % servers.size()];
       KEELSON_CO_TRY(auto transfer, co_await try_once(request, server));
+      const SteadyTime asked = loop.clock().steady();
       auto answered = co_await transfer->headers();
+      if (!answered && answered.error().kind() == Kind::cancelled) {
+        co_return std::unexpected(std::move(answered).error());
+      }
+      stats.count({.method = request.method,
+                   .host = to_string(server.name),
+                   .status = answered ? transfer->status() : 0,
+                   .time = loop.clock().steady() - asked,
+                   .watch = request.path.find("watch=") != std::string::npos});
       if (!answered) {
-        if (answered.error().kind() == Kind::cancelled) {
-          co_return std::unexpected(std::move(answered).error());
-        }
         move_on(server);
         refusals += (refusals.empty() ? "" : "; ") + answered.error().message();
         if (!transfer->no_connection() || ++tried >= servers.size()) {
@@ -170,6 +177,7 @@ struct Client::State {
   std::vector<Server> servers;
   size_t current = 0;
   std::optional<Server> answered_by;
+  RequestStats stats;
   Transport transport;
   TaskGroup tasks;
   asio::thread_pool secrets{1};
@@ -212,6 +220,10 @@ std::optional<ServerAddress> Client::server() const {
     return std::nullopt;
   }
   return state_->answered_by->address.value_or(state_->answered_by->name);
+}
+
+void Client::collect(Stats& stats) const {
+  state_->stats.collect(stats);
 }
 
 Loop& Client::loop() const {

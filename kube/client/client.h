@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "common/loop.h"
+#include "common/stats.h"
 #include "kube/client/kubeconfig.h"
 
 namespace keelson::kube {
@@ -76,6 +77,9 @@ class Client {
   void set_other_servers(const std::vector<ServerAddress>& servers);
   /// The server that answered last; not given before the first answer.
   std::optional<ServerAddress> server() const;
+
+  /// How requests went: client-go's metrics (rest_client_...).
+  void collect(Stats& stats) const;
 
   Loop& loop() const;
   /// A thread for work that would hold up the loop, such as decoding; ends with the client.

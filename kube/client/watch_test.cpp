@@ -137,6 +137,12 @@ TEST_F(WatchTest, ListsInPagesThenFollows) {
   EXPECT_EQ(synced_, 1);
   EXPECT_TRUE(failures_.empty()) << failures_[0];
   EXPECT_EQ(client_->server(), server_->address());
+  Stats stats;
+  client_->collect(stats);
+  const auto& sent = stats.families().at("rest_client_requests_total").samples;
+  ASSERT_EQ(sent.size(), 1U);
+  EXPECT_EQ(sent[0].value, 5) << "four lists and a watch";
+  EXPECT_EQ(stats.families().at("rest_client_request_duration_seconds").samples[0].histogram[0].count(), 4U);
 }
 
 TEST_F(WatchTest, ABrokenWatchGoesOnFromTheLastVersion) {
