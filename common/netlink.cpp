@@ -6,6 +6,7 @@
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
+#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
@@ -254,6 +255,21 @@ Result<std::vector<Link>> Netlink::list_links() {
       socket_->handle, RTM_GETLINK, ifinfomsg{}, [&] { links.clear(); },
       [&](nlmsghdr* header) { links.push_back(read_link(header)); }, "list links"));
   return links;
+}
+
+Result<bool> Netlink::has_filters(Ifindex link) {
+  bool any = false;
+  for (uint32_t side : {TC_H_MIN_INGRESS, TC_H_MIN_EGRESS}) {
+    tcmsg where{};
+    where.tcm_ifindex = link.value;
+    where.tcm_parent = TC_H_MAKE(TC_H_CLSACT, side);
+    auto dumped =
+        dump(socket_->handle, RTM_GETTFILTER, where, [] {}, [&](nlmsghdr*) { any = true; }, "list tc filters");
+    if (!dumped && dumped.error().code() != EINVAL) {  // EINVAL: no clsact
+      return std::unexpected(std::move(dumped).error());
+    }
+  }
+  return any;
 }
 
 Result<> Netlink::set_up(Ifindex link) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Links, addresses, routes and neighbours of one network namespace: a narrow, typed face of rtnetlink(7).
+// Links, addresses, routes, neighbours and tc filters of one network namespace: a narrow, typed face of rtnetlink(7).
 #pragma once
 
 #include <memory>
@@ -48,6 +48,8 @@ class Netlink {
   Result<Link> find_link(const std::string& name);
   Result<Link> find_link(Ifindex index);
   Result<std::vector<Link>> list_links();
+  /// Whether a filter of classic tc is on the link's qdisc clsact; false without that.
+  Result<bool> has_filters(Ifindex link);
   Result<> set_up(Ifindex link);
   Result<> remove_link(Ifindex link);
 

@@ -8,6 +8,10 @@
 #include <net/if.h>
 
 #include <algorithm>
+#include <filesystem>
+
+#include "ebpf/pinned_links.h"
+#include "ebpf/tc_filters.h"
 
 namespace keelson::ebpf {
 namespace {
@@ -32,6 +36,12 @@ bool runs(int target, int attach_type, uint32_t id) {
   return std::find(ids, ids + std::min(count, kMostPrograms), id) != ids + std::min(count, kMostPrograms);
 }
 
+// By tcx, or by a filter.
+bool runs_on(int ifindex, TcSide side, uint32_t id) {
+  return runs(ifindex, side == TcSide::ingress ? kTcxIngress : kTcxEgress, id) ||
+         (id != 0 && filter_program(ifindex, side) == id);
+}
+
 }  // namespace
 
 std::vector<LinkHooks> link_hooks(const Programs& programs) {
@@ -48,10 +58,10 @@ std::vector<LinkHooks> link_hooks(const Programs& programs) {
       link.kind = static_cast<LinkKind>(kind);
     }
     const char* ingress = link.kind == LinkKind::pod ? "pod_ingress" : "uplink_ingress";
-    if (runs(ifindex, kTcxIngress, id_of(programs.program(ingress)))) {
+    if (runs_on(ifindex, TcSide::ingress, id_of(programs.program(ingress)))) {
       link.hooks.push_back("tc-ingress");
     }
-    if (runs(ifindex, kTcxEgress, id_of(programs.program("node_egress")))) {
+    if (runs_on(ifindex, TcSide::egress, id_of(programs.program("node_egress")))) {
       link.hooks.push_back("tc-egress");
     }
     uint32_t xdp = 0;
@@ -61,6 +71,16 @@ std::vector<LinkHooks> link_hooks(const Programs& programs) {
     result.push_back(std::move(link));
   }
   return result;
+}
+
+Result<> remove_pins(const std::string& folder) {
+  KEELSON_DO(PinnedLinks(folder + "/links").remove());
+  std::error_code error;
+  std::filesystem::remove_all(folder, error);
+  if (error) {
+    return fail_errno(error.value(), "remove the pins in {}", folder);
+  }
+  return {};
 }
 
 Result<std::vector<std::string>> socket_hooks(const Programs& programs, const std::string& cgroup) {

@@ -20,6 +20,10 @@ struct LinkHooks {
 /// Links that should have programs, by number.
 std::vector<LinkHooks> link_hooks(const Programs& programs);
 
+/// Takes away what a version of the loader has pinned in its folder (<bpf-dir>/services), the hooks first: no program
+/// may be without its tables. Absent is success.
+Result<> remove_pins(const std::string& folder);
+
 /// The socket hooks of this cgroup (v2) that run a program of ours, of all: "connect4", "sendmsg6" ... Kind::not_found:
 /// no such cgroup.
 Result<std::vector<std::string>> socket_hooks(const Programs& programs, const std::string& cgroup);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The links that hold programs on their hooks. They outlive programs and maps, whose successors they are given in one
 // step each.
+//
+// Where the kernel has no tcx a filter of classic tc holds the program (tc_filters.h). It outlives us by itself; in the
+// place of a link its program is pinned, as the record that it is there.
 #pragma once
 
 #include <functional>
@@ -15,7 +18,9 @@ namespace keelson::ebpf {
 /// "ingress", "egress" or "xdp". A plain value.
 class PinnedLinks {
  public:
-  explicit PinnedLinks(std::string folder) : folder_(std::move(folder)) {}
+  /// `classic_tc`: filters, though the kernel may have tcx.
+  explicit PinnedLinks(std::string folder, bool classic_tc = false)
+      : folder_(std::move(folder)), classic_tc_(classic_tc) {}
 
   struct Hook {
     int target = 0;  ///< ifindex, or descriptor of a cgroup.
@@ -29,6 +34,8 @@ class PinnedLinks {
   Result<> replace(const std::function<int(const std::string& name)>& program_of) const;
   /// Absent is success.
   Result<> detach(const std::string& name) const;
+  /// All of them, and the folder.
+  Result<> remove() const;
   std::vector<std::string> names() const;
   /// The interface in a link's name; 0: it is none of an interface.
   static int ifindex_of(const std::string& name);
@@ -36,7 +43,11 @@ class PinnedLinks {
   const std::string& folder() const { return folder_; }
 
  private:
+  Result<bool> give(const std::string& name, int program) const;
+  Result<> set_filter(const std::string& name, int program) const;
+
   std::string folder_;
+  bool classic_tc_;
 };
 
 }  // namespace keelson::ebpf

@@ -15,6 +15,7 @@
 
 #include "common/log.h"
 #include "ebpf/batch.h"
+#include "ebpf/hooks.h"
 #include "ebpf/local_sources.h"
 #include "ebpf/object.h"
 #include "ebpf/pinned_links.h"
@@ -56,8 +57,11 @@ Result<Fd> lock(const std::string& pins) {
 }  // namespace
 
 struct Programs::State {
-  State(const std::string& pin_folder, ServicesObject loaded)
-      : pins(pin_folder + "/services"), links(pins + "/links"), object(std::move(loaded)), generation(pins, 1) {}
+  State(const ProgramOptions& options, ServicesObject loaded)
+      : pins(options.pin_folder + "/services"),
+        links(pins + "/links", options.classic_tc),
+        object(std::move(loaded)),
+        generation(pins, 1) {}
 
   std::string pins;
   Fd locked;
@@ -275,7 +279,7 @@ Programs::~Programs() = default;
 
 Result<Programs> Programs::load(const ProgramOptions& options) {
   KEELSON_TRY(auto object, ServicesObject::open());
-  auto state = std::make_unique<State>(options.pin_folder, std::move(object));
+  auto state = std::make_unique<State>(options, std::move(object));
   KEELSON_DO(state->links.make());
   KEELSON_TRY(state->locked, lock(state->pins));
   KEELSON_TRY(auto sources, state->find_sources());
@@ -440,16 +444,7 @@ int Programs::map(const std::string& name) const {
 }
 
 Result<> Programs::remove(const std::string& pin_folder) {
-  std::error_code error;
-  // Links first: no program may be without its tables.
-  fs::remove_all(pin_folder + "/services/links", error);
-  if (!error) {
-    fs::remove_all(pin_folder + "/services", error);
-  }
-  if (error) {
-    return fail_errno(error.value(), "remove the pins in {}", pin_folder);
-  }
-  return {};
+  return remove_pins(pin_folder + "/services");
 }
 
 }  // namespace keelson::ebpf

@@ -35,6 +35,7 @@ struct ProgramSizes {
 struct ProgramOptions {
   std::string pin_folder;  ///< On a bpffs; made if it is absent.
   ProgramSizes sizes;
+  bool classic_tc = false;  ///< Programs on links by filters of clsact, as where the kernel has no tcx (before 6.6).
 };
 
 /// How long a flow is known without a packet: as nf_conntrack with kube-proxy's settings. At most 20 days each.

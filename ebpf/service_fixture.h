@@ -43,6 +43,7 @@ class ServiceFixture : public ::testing::TestWithParam<bool> {
     tables_.reset();
     programs_.reset();
     if (!pins_.empty()) {
+      auto guard = net_->enter("node");
       EXPECT_TRUE(Programs::remove(pins_));
       std::filesystem::remove(pins_);
     }
@@ -51,7 +52,7 @@ class ServiceFixture : public ::testing::TestWithParam<bool> {
   void load() {
     ProgramSizes small{1024, 256, 4096, 1024, 4096, 1024};
     auto guard = net_->enter("node");
-    auto programs = Programs::load({pins_, small});
+    auto programs = Programs::load({.pin_folder = pins_, .sizes = small, .classic_tc = classic_tc_});
     ASSERT_TRUE(programs) << programs.error().message();
     programs_.emplace(std::move(*programs));
     NodeSettings& settings = settings_;
@@ -131,6 +132,7 @@ class ServiceFixture : public ::testing::TestWithParam<bool> {
   }
   std::string host(const std::string& address) const { return v6() ? "[" + address + "]" : address; }
 
+  bool classic_tc_ = false;
   std::optional<SmallNet> net_;
   NodeSettings settings_;
   std::string pins_;

@@ -12,6 +12,7 @@
 #include <filesystem>
 
 #include "common/fd.h"
+#include "ebpf/hooks.h"
 
 namespace keelson::network {
 namespace {
@@ -70,18 +71,6 @@ Result<std::vector<std::string>> pin_folders(const std::string& bpf_dir) {
   return found;
 }
 
-Result<> remove_pins(const std::string& folder) {
-  std::error_code error;
-  fs::remove_all(folder + "/links", error);
-  if (!error) {
-    fs::remove_all(folder, error);
-  }
-  if (error) {
-    return fail_errno(error.value(), "remove the pins in {}", folder);
-  }
-  return {};
-}
-
 }  // namespace
 
 Result<std::vector<Leftover>> find_leftovers(const Places& places) {
@@ -122,7 +111,7 @@ Result<> check_no_daemon(const Places& places) {
 Result<> remove_leftovers(const Places& places, const std::vector<Leftover>& found) {
   for (const auto& leftover : found) {
     if (leftover.path.starts_with(places.bpf_dir + "/")) {
-      KEELSON_DO(remove_pins(leftover.path));
+      KEELSON_DO(ebpf::remove_pins(leftover.path));
     } else {
       KEELSON_DO(remove_tree(leftover.path));
     }
