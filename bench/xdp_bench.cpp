@@ -135,9 +135,9 @@ void find_rows(Bench& bench, const Case& c, bench_control& control) {
     if (bpf_map_lookup_elem(map, &i, bucket.data()) != 0) {
       die("the connection table's rows");
     }
-    uint64_t tags;
-    std::memcpy(&tags, bucket.data() + offsetof(kl_ct4_bucket, tag), sizeof tags);
-    if (tags != 0 && found < 2) {
+    const auto* tags = bucket.data() + offsetof(kl_ct4_bucket, tag);
+    bool used = std::any_of(tags, tags + sizeof kl_ct4_bucket::tag, [](unsigned char byte) { return byte != 0; });
+    if (used && found < 2) {
       control.buckets[found++] = i;
     }
   }

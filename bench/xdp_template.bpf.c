@@ -37,7 +37,9 @@ struct {
 static __always_inline void forget(__u32 index) {
   struct kl_ct4_bucket* bucket = bpf_map_lookup_elem(&connections, &index);
   if (bucket) {
-    *(volatile __u64*)bucket->tag = 0;
+    for (int way = 0; way < KL_CT_WAYS; way++) {
+      *(volatile __u16*)&bucket->tag[way] = 0;
+    }
   }
 }
 

@@ -17,6 +17,8 @@ namespace {
 
 // Filled by sockets as they are used, and read by them alone. Their form never changes.
 const std::set<std::string> kOfSockets{"sockets", "peers"};
+// Their rows name rows of next_hops.
+const std::set<std::string> kOfNextHops{"connections4", "connections6", "routes"};
 // Only while connections are moved.
 const std::set<std::string> kOfTransition{"transition", "moved", "predecessors_tc", "predecessors_xdp"};
 
@@ -43,14 +45,17 @@ std::string last_lines(const std::string& text) {
   return text.substr(start);
 }
 
+uint32_t buckets_for(uint32_t rows) {
+  return std::bit_ceil(std::max((rows + KL_CT_WAYS - 1) / KL_CT_WAYS, 1u));
+}
+
 // Rows of a map by its name; 0: as in the source.
 uint32_t wanted_rows(const ProgramSizes& sizes, const std::string& map) {
-  auto buckets = [](uint32_t rows) { return std::max(std::bit_ceil(rows) / KL_CT_WAYS, 1u); };
   if (map == "connections4") {
-    return buckets(sizes.connections4);
+    return buckets_for(sizes.connections4);
   }
   if (map == "connections6") {
-    return buckets(sizes.connections6);
+    return buckets_for(sizes.connections6);
   }
   const std::pair<const char*, uint32_t> tables[] = {{"frontends", sizes.frontends},
                                                      {"services", sizes.services},
@@ -138,10 +143,11 @@ Result<bool> ServicesObject::reuse(bpf_map* map, const Source& source, const Pro
 }
 
 Result<> ServicesObject::reuse(const Source& source, const ProgramSizes* sizes) {
+  KEELSON_TRY(bool next_hops, reuse(skeleton_->maps.next_hops, source, sizes));
   bpf_map* map;
   bpf_object__for_each_map(map, skeleton_->obj) {
     std::string name = bpf_map__name(map);
-    if (bpf_map__is_internal(map) || kOfTransition.contains(name)) {
+    if (bpf_map__is_internal(map) || kOfTransition.contains(name) || (!next_hops && kOfNextHops.contains(name))) {
       continue;
     }
     KEELSON_TRY(bool known, reuse(map, source, sizes));
@@ -171,7 +177,7 @@ Result<> ServicesObject::set_sizes(const ProgramSizes& sizes, const Source* sour
       const auto& form = source->layout.maps.at(name);
       uint32_t have = info.max_entries;
       if (form.bucket) {
-        have = std::bit_ceil(have * form.bucket->where.count) / KL_CT_WAYS;
+        have = buckets_for(have * form.bucket->where.count);
       }
       rows = std::max(rows, have);
     }
@@ -188,6 +194,9 @@ Result<> ServicesObject::load(uint32_t hash_seed) {
     return fail_errno(errno, "random seed");
   }
   constants.hash_seed = hash_seed | 1;
+#ifdef __x86_64__
+  constants.loads_in_order = 1;
+#endif
   constants.have_coarse_clock =
       libbpf_probe_bpf_helper(BPF_PROG_TYPE_SCHED_CLS, BPF_FUNC_ktime_get_coarse_ns, nullptr) == 1;
   constants.have_set_retval =

@@ -36,8 +36,9 @@ uint32_t kl_time(Duration duration) {
 }
 
 const char* const kConnections[] = {"connections4", "connections6"};
-// Connections are moved; a fragment waits for milliseconds.
-const char* const kNotCopied[] = {"connections4", "connections6", "fragments", "transition", "moved"};
+constexpr Duration kMostSeenStep = std::chrono::seconds(4);
+// Connections are moved, and ask for their next hops anew; a fragment waits for milliseconds.
+const char* const kNotCopied[] = {"connections4", "connections6", "fragments", "next_hops", "transition", "moved"};
 // Programs that may be taken over from, by their row in predecessors_tc.
 const char* const kTcHooks[KL_AFTER_COUNT] = {"pod_ingress", "uplink_ingress", "node_egress"};
 const char* const kPacketHooks[] = {"pod_ingress", "uplink_ingress", "node_egress", "uplink_xdp"};
@@ -348,6 +349,11 @@ Result<> Programs::configure(const NodeSettings& settings) {
     config.timeout[0][state] = kl_time(datagram[state]);
     config.timeout[1][state] = kl_time(stream[state]);
   }
+  // It costs as much as ten packets; but rows must not seem to have ended.
+  config.seen_step = std::min(
+      kl_time(kMostSeenStep),
+      kl_time(std::min({times.udp, times.udp_stream, times.tcp_opening, times.tcp_established, times.tcp_closing})) /
+          8);
   for (const auto& source : settings.local_sources) {
     config.flags |= source.address.is_v4() ? KL_CONFIG_LOCAL_SOURCES4 : KL_CONFIG_LOCAL_SOURCES6;
   }

@@ -28,8 +28,8 @@ struct ProgramSizes {
   uint32_t services = 1 << 16;      ///< 32 bytes each.
   uint32_t slots = 1 << 18;         ///< 8 bytes each.
   uint32_t backends = 1 << 17;      ///< 32 bytes each.
-  uint32_t connections4 = 1 << 17;  ///< Rows, two for a connection, 64 bytes each. Powers of two.
-  uint32_t connections6 = 1 << 14;  ///< 112 bytes each.
+  uint32_t connections4 = 1 << 17;  ///< Rows, two for a connection, 52 bytes each; rounded up.
+  uint32_t connections6 = 1 << 14;  ///< 100 bytes each.
 };
 
 struct ProgramOptions {

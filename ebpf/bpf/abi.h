@@ -124,7 +124,8 @@ struct kl_config {
   __u32 hash_seed;         /* that rows of the connection tables are placed by, and backends chosen */
   __u32 events_per_second; /* told by each CPU at most */
   __be16 tunnel_port;      /* of Geneve, both ends */
-  __u16 zero[3];
+  __u16 zero;
+  __u32 seen_step; /* kl_time: a row is marked as seen again after so long, its twin too */
   /* Idle time after which a row is no longer there, in kl_time: by protocol (0: UDP and SCTP, 1: TCP), then
    * kl_ct_state. */
   __u32 timeout[2][4];
@@ -154,7 +155,6 @@ enum kl_ct_state { KL_CT_NEW, KL_CT_ESTABLISHED, KL_CT_CLOSING };
 enum kl_ct_flags {
   KL_CT_REPLY = 1, /* from the backend to the client */
   KL_CT_MASQUERADED = 2,
-  KL_CT_PEER = 4,   /* oif is the node's end of a pod's link: hand the packet to its peer */
   KL_CT_NODE = 8,   /* one end is this node itself: leave the rest to its stack */
   KL_CT_TUNNEL = 16 /* to the endpoint `to_dst` by its node, which is `to_src`; nothing is rewritten, and no twin */
 };
@@ -165,12 +165,10 @@ enum kl_ct_flags {
 struct kl_ct_rest {
   __u32 backend; /* name */
   __u32 service;
-  __u32 seen; /* kl_time of the last packet, to 1 s */
-  __u32 oif;  /* 0: ask the routes */
-  __u8 dmac[6];
-  __u8 smac[6];
-  __u16 mtu;
-  __u16 routed; /* kl_time >> 8 when the routes were asked */
+  __u32 seen;     /* kl_time of the last packet, to kl_config.seen_step */
+  __u32 next_hop; /* id of a row of next_hops; 0: ask the routes */
+  __u16 routed;   /* kl_time >> 8 when the routes were asked */
+  __u16 zero;
 };
 
 struct kl_ct4 {
@@ -196,18 +194,39 @@ struct kl_ct6 {
 /* Where the packet that forget_flow is run with has the kl_flow of the row to forget. */
 #define KL_FORGET_AT 14
 
-#define KL_CT_WAYS 4
+#define KL_CT_WAYS 5
+#define KL_CT_SPILLED 0x8000 /* in changes: a row may be in its second bucket */
+/* `changes` goes up by one before and after a row is written: rows are read without the lock. */
 struct kl_ct4_bucket {
   struct bpf_spin_lock lock;
+  __u16 changes;
   __u16 tag[KL_CT_WAYS];
-  __u32 spilled;
-  struct kl_ct4 row[KL_CT_WAYS];
+  struct kl_ct4 row[KL_CT_WAYS]; /* the first in the bucket's first cache line */
 };
 struct kl_ct6_bucket {
   struct bpf_spin_lock lock;
+  __u16 changes;
   __u16 tag[KL_CT_WAYS];
-  __u32 spilled;
   struct kl_ct6 row[KL_CT_WAYS];
+};
+
+/* -- next_hops: ARRAY: where packets of flows go next. Few, so in the cache when the flows are not ------------------
+ */
+#define KL_NEXT_HOPS 4096
+enum kl_way_flags { KL_WAY_PEER = 1 /* oif is the node's end of a pod's link: hand the packet to its peer */ };
+
+struct kl_way {
+  __u32 oif;
+  __u16 mtu;
+  __u16 flags;
+  __u8 dmac[6], smac[6];
+};
+
+struct kl_next_hop {
+  struct bpf_spin_lock lock;
+  __u32 id;    /* its row, and KL_NEXT_HOPS times a number that changes with `way`; 0: nothing, or being written */
+  __u32 asked; /* kl_time when the routes last said so */
+  struct kl_way way;
 };
 
 /* -- fragments: LRU_HASH: the ports of a datagram, from its first fragment ----------------------------------------- */
@@ -282,9 +301,9 @@ enum kl_predecessor { KL_AFTER_POD_INGRESS, KL_AFTER_UPLINK_INGRESS, KL_AFTER_NO
 #ifdef __cplusplus
 static_assert(sizeof(kl_frontend_key) == 20 && sizeof(kl_frontend) == 16 && sizeof(kl_service) == 32 &&
               sizeof(kl_backend) == 48);
-static_assert(sizeof(kl_ct_rest) == 32 && sizeof(kl_ct4) == 60 && sizeof(kl_ct6) == 108);
+static_assert(sizeof(kl_ct_rest) == 20 && sizeof(kl_ct4) == 48 && sizeof(kl_ct6) == 96 && sizeof(kl_next_hop) == 32);
 static_assert(sizeof(kl_event) == 112 && offsetof(kl_event, counter) == 88);
-static_assert(sizeof(kl_ct4_bucket) == 256 && sizeof(kl_ct6_bucket) == 448);
+static_assert(sizeof(kl_ct4_bucket) == 256 && sizeof(kl_ct6_bucket) == 496);
 #endif
 #endif
 

@@ -27,7 +27,7 @@ KL_INLINE int CT(is_of)(const CT_ROW* row, const struct kl_flow* flow) {
 KL_INLINE int CT(take)(CT_ROW* from, __u8 state, __u32 now, const struct kl_config* settings, struct row* row) {
   __u32 idle = now - from->rest.seen;
   row->aged = 0;
-  if (idle > KL_ONE_SECOND) {
+  if (idle > settings->seen_step) {
     if ((__s32)idle > 0 && idle > time_to_live(settings, from->protocol, from->state)) {
       return 0;
     }
@@ -48,21 +48,36 @@ KL_INLINE int CT(take)(CT_ROW* from, __u8 state, __u32 now, const struct kl_conf
   return 1;
 }
 
-KL_INLINE int CT(find_in)(__u32 index, __u16 tag, const struct kl_flow* flow, __u8 state, __u32 now,
-                          const struct kl_config* settings, struct row* row, __u32* spilled) {
-  CT_BUCKET* bucket = bpf_map_lookup_elem(&CT_MAP, &index);
-  if (!bucket) {
+/* Copies the row out as `take` does, without the lock. 0: it has to be changed, or its time may be over. */
+KL_INLINE int CT(peek)(const CT_ROW* from, __u8 state, __u32 now, struct row* row) {
+  const struct kl_config* settings = bpf_map_lookup_elem(&config, &zero_row);
+  row->state = from->state;
+  if (!settings || now - from->rest.seen > settings->seen_step || state > row->state) {
     return 0;
   }
-  /* Most packets that are looked up here are of no service: they need no lock to be told so. */
-  *spilled = bucket->spilled;
-  if (bucket->tag[0] != tag && bucket->tag[1] != tag && bucket->tag[2] != tag && bucket->tag[3] != tag) {
+  row->aged = 0;
+  CT_GET(row->to_src, from->to_src);
+  CT_GET(row->to_dst, from->to_dst);
+  row->to_sport = from->to_sport;
+  row->to_dport = from->to_dport;
+  row->flags = from->flags;
+  row->rest = from->rest;
+  return 1;
+}
+
+/* `where`: bucket, and the tag above it. */
+__noinline int CT(find_locked)(__u64 where, const struct kl_flow* flow, __u8 state, __u32 now, struct row* row) {
+  __u32 index = (__u32)where;
+  __u16 tag = (__u16)(where >> 32);
+  const struct kl_config* settings = bpf_map_lookup_elem(&config, &zero_row);
+  CT_BUCKET* bucket = bpf_map_lookup_elem(&CT_MAP, &index);
+  if (!flow || !row || !settings || !bucket) {
     return 0;
   }
   int found = 0;
   bpf_spin_lock(&bucket->lock);
 #pragma unroll
-  for (int way = 0; way < KL_CT_WAYS; way++) {
+  for (__u32 way = 0; way < KL_CT_WAYS; way++) {
     if (bucket->tag[way] == tag && CT(is_of)(&bucket->row[way], flow)) {
       found = CT(take)(&bucket->row[way], state, now, settings, row);
       if (!found) {
@@ -75,20 +90,47 @@ KL_INLINE int CT(find_in)(__u32 index, __u16 tag, const struct kl_flow* flow, __
   return found;
 }
 
-KL_INLINE int CT(find)(const struct kl_flow* flow, __u8 state, __u32 now, struct row* row) {
-  const struct kl_config* settings = bpf_map_lookup_elem(&config, &zero_row);
-  if (!settings) {
+KL_INLINE int CT(find_in)(__u32 index, __u16 tag, const struct kl_flow* flow, __u8 state, __u32 now, struct row* row,
+                          __u32* spilled) {
+  CT_BUCKET* bucket = bpf_map_lookup_elem(&CT_MAP, &index);
+  if (!bucket) {
     return 0;
   }
+  __u16 changes = KL_READ_ONCE(bucket->changes);
+  KL_BARRIER();
+  *spilled = changes & KL_CT_SPILLED;
+  if (bucket->tag[0] != tag && bucket->tag[1] != tag && bucket->tag[2] != tag && bucket->tag[3] != tag &&
+      bucket->tag[4] != tag) {
+    return 0;
+  }
+  if (loads_in_order) {
+    int there = 0, taken = 0;
+#pragma unroll
+    for (__u32 way = 0; way < KL_CT_WAYS; way++) {
+      if (bucket->tag[way] == tag && CT(is_of)(&bucket->row[way], flow)) {
+        there = 1;
+        taken = CT(peek)(&bucket->row[way], state, now, row);
+        break;
+      }
+    }
+    KL_BARRIER();
+    if (!(changes & 1) && KL_READ_ONCE(bucket->changes) == changes && there == taken) {
+      return taken;
+    }
+  }
+  return CT(find_locked)((__u64)tag << 32 | index, flow, state, now, row);
+}
+
+KL_INLINE int CT(find)(const struct kl_flow* flow, __u8 state, __u32 now, struct row* row) {
   struct place place = place_of(flow, CT_V6);
   __u32 spilled = 0;
-  if (CT(find_in)(place.bucket, place.tag, flow, state, now, settings, row, &spilled)) {
+  if (CT(find_in)(place.bucket, place.tag, flow, state, now, row, &spilled)) {
     return 1;
   }
   if (__builtin_expect(!spilled, 1)) {
     return 0;
   }
-  return CT(find_in)(place.other, place.tag, flow, state, now, settings, row, &spilled);
+  return CT(find_in)(place.other, place.tag, flow, state, now, row, &spilled);
 }
 
 /* Under the lock. How much a row is worth keeping: 1 if its time is over, else the later seen the more. */
@@ -149,10 +191,9 @@ __noinline int CT(store_in)(__u64 where, const struct kl_flow* flow, const struc
   int result = CT_FULL;
   __u32 counter = KL_COUNTERS;
   bpf_spin_lock(&bucket->lock);
-  __u32 least = 0xffffffffu;
-  int chosen = 0;
+  __u32 least = 0xffffffffu, chosen = 0;
 #pragma unroll
-  for (int way = 0; way < KL_CT_WAYS; way++) {
+  for (__u32 way = 0; way < KL_CT_WAYS; way++) {
     if (bucket->tag[way] == tag && CT(is_of)(&bucket->row[way], flow)) {
       if (if_free && CT(contradicts)(&bucket->row[way], row, how, now, settings)) {
         result = CT_TAKEN;
@@ -169,7 +210,7 @@ __noinline int CT(store_in)(__u64 where, const struct kl_flow* flow, const struc
   }
   if (least) {
 #pragma unroll
-    for (int way = 0; way < KL_CT_WAYS; way++) {
+    for (__u32 way = 0; way < KL_CT_WAYS; way++) {
       __u32 worth = CT(worth)(&bucket->row[way], now, settings);
       if (worth < least) {
         least = worth;
@@ -177,12 +218,17 @@ __noinline int CT(store_in)(__u64 where, const struct kl_flow* flow, const struc
       }
     }
   }
-  if (result != CT_TAKEN && least <= may_go) {
+  KL_OPAQUE(chosen);
+  if (result != CT_TAKEN && least <= may_go && chosen < KL_CT_WAYS) {
     if (least > 1) {
       counter = KL_FLOWS_EVICTED;
     }
-    bucket->tag[chosen & (KL_CT_WAYS - 1)] = tag;
-    CT(write)(&bucket->row[chosen & (KL_CT_WAYS - 1)], flow, row);
+    KL_WRITE_ONCE(bucket->changes, changes_after(bucket->changes));
+    KL_BARRIER();
+    bucket->tag[chosen] = tag;
+    CT(write)(&bucket->row[chosen], flow, row);
+    KL_BARRIER();
+    KL_WRITE_ONCE(bucket->changes, changes_after(bucket->changes));
     result = CT_STORED;
   }
   bpf_spin_unlock(&bucket->lock);
@@ -195,7 +241,9 @@ __noinline int CT(store_in)(__u64 where, const struct kl_flow* flow, const struc
 KL_INLINE void CT(mark_spilled)(__u32 index) {
   CT_BUCKET* bucket = bpf_map_lookup_elem(&CT_MAP, &index);
   if (bucket) {
-    bucket->spilled = 1;
+    bpf_spin_lock(&bucket->lock);
+    bucket->changes |= KL_CT_SPILLED;
+    bpf_spin_unlock(&bucket->lock);
   }
 }
 
@@ -207,7 +255,7 @@ __noinline int CT(contradicted_elsewhere)(const struct place* place, const struc
   }
   __u32 index = place->bucket;
   CT_BUCKET* bucket = bpf_map_lookup_elem(&CT_MAP, &index);
-  if (!bucket || __builtin_expect(!bucket->spilled, 1)) {
+  if (!bucket || __builtin_expect(!(bucket->changes & KL_CT_SPILLED), 1)) {
     return 0;
   }
   index = place->other;
@@ -219,7 +267,7 @@ __noinline int CT(contradicted_elsewhere)(const struct place* place, const struc
   int taken = 0;
   bpf_spin_lock(&bucket->lock);
 #pragma unroll
-  for (int way = 0; way < KL_CT_WAYS; way++) {
+  for (__u32 way = 0; way < KL_CT_WAYS; way++) {
     if (bucket->tag[way] == place->tag && CT(is_of)(&bucket->row[way], flow)) {
       taken = CT(contradicts)(&bucket->row[way], row, how, now, settings);
     }
@@ -276,7 +324,7 @@ __noinline int CT(forget)(const struct kl_flow* flow) {
     }
     bpf_spin_lock(&bucket->lock);
 #pragma unroll
-    for (int way = 0; way < KL_CT_WAYS; way++) {
+    for (__u32 way = 0; way < KL_CT_WAYS; way++) {
       if (bucket->tag[way] == place.tag && CT(is_of)(&bucket->row[way], flow)) {
         bucket->tag[way] = 0;
         found++;

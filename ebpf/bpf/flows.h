@@ -54,16 +54,18 @@ KL_INLINE void twin_of(const struct kl_flow* flow, const struct row* row, struct
   twin->dport = row->to_sport;
   twin->protocol = flow->protocol;
   twin->zero[0] = twin->zero[1] = twin->zero[2] = 0;
-  *twin_row = *row;
+  twin_row->state = row->state;
+  twin_row->aged = 0;
+  twin_row->rest = row->rest;
   twin_row->to_src = flow->dst;
   twin_row->to_dst = flow->src;
   twin_row->to_sport = flow->dport;
   twin_row->to_dport = flow->sport;
-  twin_row->flags = (row->flags & ~(KL_CT_PEER | KL_CT_NODE)) ^ KL_CT_REPLY;
-  twin_row->rest.oif = 0;
+  twin_row->flags = (row->flags & ~KL_CT_NODE) ^ KL_CT_REPLY;
+  twin_row->rest.next_hop = 0;
 }
 
-/* A flow of one direction only (a download's acknowledgements) must not lose its other row. Once a second. */
+/* A flow of one direction only (a download's acknowledgements) must not lose its other row. Once a seen_step. */
 KL_INLINE void keep_twin(const struct kl_flow* flow, const struct row* row, __u32 now, int v6) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_of_cpu, &zero_row);
   if (!scratch) {
@@ -249,7 +251,7 @@ KL_INLINE int start_flow(void* ctx, const struct kl_packet* packet, enum kl_from
   onward->dst = wrapped ? choice->node : choice->address;
   onward->protocol = flow->protocol;
   enum route_kind way = route_find(ctx, onward, in, same_link ? packet->length : 0, now, v6, &scratch->fib, row);
-  if (same_link && (way != ROUTE_KNOWN || row->rest.oif != in)) {
+  if (same_link && (way != ROUTE_KNOWN || row->way.oif != in)) {
     return CHOICE_LEAVE;
   }
 

@@ -80,6 +80,13 @@ struct {
 } connections6 KL_MAP;
 
 struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, KL_NEXT_HOPS);
+  __type(key, __u32);
+  __type(value, struct kl_next_hop);
+} next_hops KL_MAP;
+
+struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
   __uint(max_entries, 4096);
   __type(key, struct kl_fragment_key);
@@ -147,6 +154,8 @@ struct {
 const volatile __u32 hash_seed = 0;
 const volatile __u32 connections4_mask = 0; /* buckets - 1: a power of two */
 const volatile __u32 connections6_mask = 0;
+/* The machine's loads come one after the other, so rows may be read without their lock. */
+const volatile __u8 loads_in_order = 0;
 const volatile __u8 have_coarse_clock = 1; /* bpf_ktime_get_coarse_ns: Linux 5.11 */
 const volatile __u8 have_set_retval = 1;   /* bpf_set_retval in sock_addr programs: Linux 5.18 */
 

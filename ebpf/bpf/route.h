@@ -40,26 +40,95 @@ KL_INLINE enum route_kind route_lookup(void* ctx, const struct kl_flow* flow, __
   return result == BPF_FIB_LKUP_RET_NOT_FWDED ? ROUTE_NODE : ROUTE_STACK;
 }
 
+/* The way in a row of next_hops, if it still has that name. */
+KL_INLINE int way_of(__u32 id, struct kl_way* way) {
+  __u32 nth = id & (KL_NEXT_HOPS - 1);
+  struct kl_next_hop* hop = bpf_map_lookup_elem(&next_hops, &nth);
+  if (!hop || !id) {
+    return 0;
+  }
+  if (!loads_in_order) {
+    bpf_spin_lock(&hop->lock);
+  }
+  __u32 before = KL_READ_ONCE(hop->id);
+  KL_BARRIER();
+  *way = hop->way;
+  KL_BARRIER();
+  __u32 after = KL_READ_ONCE(hop->id);
+  if (!loads_in_order) {
+    bpf_spin_unlock(&hop->lock);
+  }
+  return before == id && after == id;
+}
+
+KL_INLINE int same_way(const struct kl_way* a, const struct kl_way* b) {
+  const __u32 *x = (const void*)a, *y = (const void*)b;
+  return x[0] == y[0] && x[1] == y[1] && x[2] == y[2] && x[3] == y[3] && x[4] == y[4];
+}
+
+#define KL_NEXT_HOP_TRIES 4
+
+/* The id of this way. If it has none it takes the place of one that was not asked for longer than its neighbours. */
+__noinline __u32 next_hop_of(const struct kl_way* way, __u32 now) {
+  if (!way) {
+    return 0;
+  }
+  __u32 mac = *(const __u32*)(way->dmac + 2), first = (way->oif ^ mac) * 0x9e3779b1u >> 20, place = 0, longest = 0;
+  for (__u32 i = 0; i < KL_NEXT_HOP_TRIES; i++) {
+    __u32 nth = (first + i) & (KL_NEXT_HOPS - 1);
+    struct kl_next_hop* hop = bpf_map_lookup_elem(&next_hops, &nth);
+    if (!hop) {
+      return 0;
+    }
+    struct kl_way there;
+    __u32 id = KL_READ_ONCE(hop->id);
+    if (way_of(id, &there) && same_way(&there, way)) {
+      hop->asked = now;
+      return id;
+    }
+    __s32 idle = now - hop->asked;
+    __u32 age = !id ? ~0u : idle > 0 ? idle + 1 : 1;
+    if (age > longest) {
+      longest = age;
+      place = nth;
+    }
+  }
+  struct kl_next_hop* hop = bpf_map_lookup_elem(&next_hops, &place);
+  if (!hop) {
+    return 0;
+  }
+  bpf_spin_lock(&hop->lock);
+  __u32 id = hop->id + KL_NEXT_HOPS;
+  id = id < KL_NEXT_HOPS ? KL_NEXT_HOPS | place : id | place;
+  KL_WRITE_ONCE(hop->id, 0);
+  KL_BARRIER();
+  hop->way = *way;
+  hop->asked = now;
+  KL_BARRIER();
+  KL_WRITE_ONCE(hop->id, id);
+  bpf_spin_unlock(&hop->lock);
+  return id;
+}
+
 /* Writes the way into a row, for ROUTE_KNOWN and ROUTE_NODE; other ways are asked for again with each packet. */
 KL_INLINE void route_keep(enum route_kind kind, const struct bpf_fib_lookup* fib, __u32 now, struct row* row) {
   row->rest.routed = (__u16)(now >> 8);
-  row->flags &= ~(KL_CT_PEER | KL_CT_NODE);
-  row->rest.oif = 0;
+  row->rest.next_hop = 0;
+  row->flags &= ~KL_CT_NODE;
   if (kind == ROUTE_NODE) {
     row->flags |= KL_CT_NODE;
   }
   if (kind != ROUTE_KNOWN) {
     return;
   }
-  row->rest.oif = fib->ifindex;
-  row->rest.mtu = fib->mtu_result;
-  __builtin_memcpy(row->rest.dmac, fib->dmac, 6);
-  __builtin_memcpy(row->rest.smac, fib->smac, 6);
+  row->way.oif = fib->ifindex;
+  row->way.mtu = fib->mtu_result;
+  __builtin_memcpy(row->way.dmac, fib->dmac, 6);
+  __builtin_memcpy(row->way.smac, fib->smac, 6);
   __u32 oif = fib->ifindex;
   const __u32* link = bpf_map_lookup_elem(&links, &oif);
-  if (link && *link == KL_LINK_POD) {
-    row->flags |= KL_CT_PEER;
-  }
+  row->way.flags = link && *link == KL_LINK_POD ? KL_WAY_PEER : 0;
+  row->rest.next_hop = next_hop_of(&row->way, now);
 }
 
 /* The latest answers of this CPU. Clients come again, to the same endpoints: asking costs a sixth of a new flow. */
@@ -67,11 +136,9 @@ KL_INLINE void route_keep(enum route_kind kind, const struct bpf_fib_lookup* fib
 struct kept_route {
   struct kl_addr src, dst;
   __u32 in, protocol;
-  __u32 oif; /* 0: none is kept here */
-  __u32 peer;
-  __u32 asked; /* kl_time */
-  __u8 dmac[6], smac[6];
-  __u16 mtu, routed;
+  __u32 next_hop; /* 0: none is kept here */
+  __u32 asked;    /* kl_time */
+  struct kl_way way;
 };
 
 struct {
@@ -88,16 +155,14 @@ KL_INLINE struct kept_route* kept_route_of(const struct kl_flow* flow) {
 
 KL_INLINE int route_kept(const struct kept_route* kept, const struct kl_flow* flow, __u32 in, __u32 now,
                          struct row* row) {
-  if (!kept->oif || kept->in != in || kept->protocol != flow->protocol || !kl_same_addr(&kept->dst, &flow->dst) ||
+  if (!kept->next_hop || kept->in != in || kept->protocol != flow->protocol || !kl_same_addr(&kept->dst, &flow->dst) ||
       !kl_same_addr(&kept->src, &flow->src) || now - kept->asked > KL_ONE_SECOND) {
     return 0;
   }
-  row->flags = (row->flags & ~(KL_CT_PEER | KL_CT_NODE)) | (kept->peer ? KL_CT_PEER : 0);
-  row->rest.oif = kept->oif;
-  row->rest.mtu = kept->mtu;
-  row->rest.routed = kept->routed;
-  __builtin_memcpy(row->rest.dmac, kept->dmac, 6);
-  __builtin_memcpy(row->rest.smac, kept->smac, 6);
+  row->flags &= ~KL_CT_NODE;
+  row->rest.next_hop = kept->next_hop;
+  row->rest.routed = (__u16)(kept->asked >> 8);
+  row->way = kept->way;
   return 1;
 }
 
@@ -107,13 +172,9 @@ KL_INLINE void keep_route(struct kept_route* kept, const struct kl_flow* flow, _
   kept->dst = flow->dst;
   kept->in = in;
   kept->protocol = flow->protocol;
-  kept->oif = row->rest.oif;
+  kept->next_hop = row->rest.next_hop;
   kept->asked = now;
-  kept->peer = row->flags & KL_CT_PEER;
-  kept->mtu = row->rest.mtu;
-  kept->routed = row->rest.routed;
-  __builtin_memcpy(kept->dmac, row->rest.dmac, 6);
-  __builtin_memcpy(kept->smac, row->rest.smac, 6);
+  kept->way = row->way;
 }
 
 /* Finds the way and writes it into the row, unless it is one to be asked for with each packet. `fib` is the answer for
@@ -147,9 +208,16 @@ KL_INLINE void route_ends(const struct row* row, int v6, struct kl_flow* onward)
   }
 }
 
-KL_INLINE int route_is_fresh(const struct row* row, __u32 now) {
-  return (row->rest.oif || (row->flags & KL_CT_NODE)) &&
-         (__u16)((__u16)(now >> 8) - row->rest.routed) <= KL_ONE_SECOND >> 8;
+/* 1 if the row's way need not be asked for: it is in row->way. */
+KL_INLINE int route_is_fresh(struct row* row, __u32 now) {
+  if ((__u16)((__u16)(now >> 8) - row->rest.routed) > KL_ONE_SECOND >> 8) {
+    return 0;
+  }
+  if (row->flags & KL_CT_NODE) {
+    row->way.oif = 0;
+    return 1;
+  }
+  return way_of(row->rest.next_hop, &row->way);
 }
 
 #endif

@@ -112,14 +112,14 @@ KL_INLINE int tc_leave(struct __sk_buff* skb, const struct kl_packet* packet, co
     return TC_NEXT; /* the stack tells the sender */
   }
   tc_decrement_ttl(skb, v6);
-  if (!egress && (row->flags & KL_CT_PEER)) {
-    return bpf_redirect_peer(row->rest.oif, 0);
+  if (!egress && (row->way.flags & KL_WAY_PEER)) {
+    return bpf_redirect_peer(row->way.oif, 0);
   }
-  tc_set_macs(skb, row->rest.dmac, row->rest.smac);
-  if (egress && row->rest.oif == skb->ifindex) {
+  tc_set_macs(skb, row->way.dmac, row->way.smac);
+  if (egress && row->way.oif == skb->ifindex) {
     return TC_NEXT;
   }
-  return bpf_redirect(row->rest.oif, 0);
+  return bpf_redirect(row->way.oif, 0);
 }
 
 /* To a neighbour whose MAC address is not known yet: the kernel asks for it and holds the packet. */
@@ -141,7 +141,8 @@ KL_INLINE int tc_forward(struct __sk_buff* skb, struct kl_packet* packet, struct
   enum route_kind way = row->flags & KL_CT_NODE ? ROUTE_NODE : ROUTE_KNOWN;
   struct bpf_fib_lookup* fib = NULL;
   /* What the node itself sends is on its way already, unless its destination changes. */
-  int reroute = !egress || !kl_same_addr(&packet->flow.dst, &row->to_dst);
+  int wrapped = row->flags & KL_CT_TUNNEL;
+  int reroute = !egress || wrapped || !kl_same_addr(&packet->flow.dst, &row->to_dst);
   if (reroute && !route_is_fresh(row, now)) {
     struct scratch* scratch = bpf_map_lookup_elem(&scratch_of_cpu, &zero_row);
     if (!scratch) {
@@ -156,11 +157,10 @@ KL_INLINE int tc_forward(struct __sk_buff* skb, struct kl_packet* packet, struct
       connection_store(&packet->flow, row, 0, now, v6);
     }
   }
-  int wrapped = row->flags & KL_CT_TUNNEL;
   __u32 room = wrapped ? KL_OUTER(v6) : 0;
-  if (reroute && way == ROUTE_KNOWN && row->rest.mtu && tc_length_out(skb, packet) + room > row->rest.mtu) {
+  if (reroute && way == ROUTE_KNOWN && row->way.mtu && tc_length_out(skb, packet) + room > row->way.mtu) {
     (void)tc_drop(skb, packet, KL_TOO_BIG, row->rest.service, egress);
-    return tc_error(skb, packet, ERROR_TOO_BIG, row->rest.mtu - room, egress, v6);
+    return tc_error(skb, packet, ERROR_TOO_BIG, row->way.mtu - room, egress, v6);
   }
   if (wrapped) {
     return tc_leave_wrapped(skb, packet, row, way, fib, v6);

@@ -53,8 +53,8 @@ KL_INLINE int tc_leave_wrapped(struct __sk_buff* skb, const struct kl_packet* pa
     return tc_drop(skb, packet, KL_DROP_TUNNEL, row->rest.service, 0);
   }
   if (way == ROUTE_KNOWN) {
-    tc_set_macs(skb, row->rest.dmac, row->rest.smac);
-    return bpf_redirect(row->rest.oif, 0);
+    tc_set_macs(skb, row->way.dmac, row->way.smac);
+    return bpf_redirect(row->way.oif, 0);
   }
   /* Without a way of its own it goes as the stack sends it. */
   return way == ROUTE_NO_NEIGHBOUR && fib ? tc_leave_by_neighbour(fib, v6) : TC_NEXT;

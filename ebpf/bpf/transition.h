@@ -180,6 +180,7 @@ __noinline int store_one(struct kl_moved* from, __u32 now) {
   row->aged = 0;
   row->flags = from->flags;
   row->rest = from->rest;
+  row->rest.next_hop = 0; /* of other next hops */
   return flow->src.word[2] == KL_MAPPED_WORD ? store_copy(flow, row, &scratch->found, now, 0)
                                              : store_copy(flow, row, &scratch->found, now, 1);
 }

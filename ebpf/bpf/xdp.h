@@ -67,8 +67,8 @@ KL_INLINE int xdp_forward(struct xdp_md* ctx, const struct kl_packet* packet, co
     ip->saddr = row->to_src.word[3];
     ip->daddr = row->to_dst.word[3];
   }
-  __builtin_memcpy(eth->h_dest, row->rest.dmac, 6);
-  __builtin_memcpy(eth->h_source, row->rest.smac, 6);
+  __builtin_memcpy(eth->h_dest, row->way.dmac, 6);
+  __builtin_memcpy(eth->h_source, row->way.smac, 6);
   return XDP_TX;
 }
 
@@ -126,7 +126,7 @@ KL_INLINE int xdp_packet(struct xdp_md* ctx, int v6) {
   }
   int wrapped = row->flags & KL_CT_TUNNEL;
   __u32 length = packet->length + (wrapped ? KL_OUTER(v6) : 0);
-  if (row->rest.oif != in || length > row->rest.mtu) {
+  if (row->way.oif != in || length > row->way.mtu) {
     return XDP_PASS;
   }
   if (wrapped) {

@@ -45,8 +45,8 @@ KL_INLINE int xdp_wrap(struct xdp_md* ctx, const struct kl_packet* packet, const
     return XDP_DROP; /* cannot be: it has been parsed */
   }
   eth->h_proto = v6 ? __builtin_bswap16(ETH_P_IPV6) : __builtin_bswap16(ETH_P_IP);
-  __builtin_memcpy(eth->h_dest, row->rest.dmac, 6);
-  __builtin_memcpy(eth->h_source, row->rest.smac, 6);
+  __builtin_memcpy(eth->h_dest, row->way.dmac, 6);
+  __builtin_memcpy(eth->h_source, row->way.smac, 6);
   if (v6) {
     if (inside + sizeof(struct ipv6hdr) > end) {
       return XDP_DROP;

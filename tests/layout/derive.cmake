@@ -15,7 +15,7 @@ foreach(name kl_frontend kl_service kl_backend kl_affinity kl_config kl_ct_rest 
   list(FILTER fields EXCLUDE REGEX "^$")
   list(REVERSE fields)
   list(PREPEND fields "__u64 added")
-  list(TRANSFORM fields REPLACE "__u16 mtu" "__u32 mtu")
+  list(TRANSFORM fields REPLACE "__u16 routed" "__u32 routed")
   list(TRANSFORM fields REPLACE "__u32 affinity_seconds" "__u64 affinity_seconds")
   list(JOIN fields "\;\n  " joined)
   string(REPLACE "${whole}" "struct ${name} {\n  ${joined}\;\n}" text "${text}")
