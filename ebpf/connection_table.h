@@ -71,12 +71,11 @@ class ConnectionTable {
   };
   ConnectionTable() = default;
   Result<bool> forget_row(const Connection& connection, bool reply) const;
-  static Result<bool> run(const Fd& program, const kl_flow& flow, uint8_t state);
   template <class Bucket>
   Result<bool> read_family(Position& position, std::vector<Connection>& rows) const;
 
   std::array<Family, 2> families_;  // IPv4, IPv6
-  Fd forget_, keep_;
+  Fd program_;
   kl_config config_{};
 };
 
