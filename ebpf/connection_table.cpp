@@ -48,6 +48,16 @@ ConnectionState state_of(uint8_t protocol, uint8_t state) {
                                     : ConnectionState::opening;
 }
 
+kl_flow flow_of(dataplane::Protocol protocol, const SocketAddress& from, const SocketAddress& to) {
+  kl_flow flow{};
+  flow.src = to_kl(from.address);
+  flow.dst = to_kl(to.address);
+  flow.sport = htons(from.port);
+  flow.dport = htons(to.port);
+  flow.protocol = static_cast<uint8_t>(protocol);
+  return flow;
+}
+
 template <class Row>
 Connection connection_of(const Row& row, uint32_t idle, uint32_t lifetime) {
   Connection result{.protocol = static_cast<dataplane::Protocol>(row.protocol)};
@@ -89,7 +99,8 @@ std::string_view to_string(ConnectionState state) {
 
 Result<ConnectionTable> ConnectionTable::open(const Programs& programs) {
   ConnectionTable table;
-  KEELSON_TRY(table.program_, own(programs.program("forget_flow")));
+  KEELSON_TRY(table.forget_, own(programs.program("forget_flow")));
+  KEELSON_TRY(table.keep_, own(programs.program("keep_flow")));
   for (size_t i = 0; i < 2; i++) {
     auto& family = table.families_[i];
     KEELSON_TRY(family.map, own(programs.map(i ? "connections6" : "connections4")));
@@ -154,19 +165,24 @@ Result<bool> ConnectionTable::read(Position& position, std::vector<Connection>& 
 Result<bool> ConnectionTable::forget_row(const Connection& connection, bool reply) const {
   const auto& from = reply ? connection.backend : connection.client;
   const auto& to = reply ? connection.source : connection.frontend;
-  kl_flow flow{};
-  flow.src = to_kl(from.address);
-  flow.dst = to_kl(to.address);
-  flow.sport = htons(from.port);
-  flow.dport = htons(to.port);
-  flow.protocol = static_cast<uint8_t>(connection.protocol);
-  char packet[KL_FORGET_AT + sizeof flow] = {};
-  std::memcpy(packet + KL_FORGET_AT, &flow, sizeof flow);
+  return run(forget_, flow_of(connection.protocol, from, to), 0);
+}
+
+Result<bool> ConnectionTable::run(const Fd& program, const kl_flow& flow, uint8_t state) {
+  char packet[KL_FLOW_AT + sizeof flow + sizeof state] = {};
+  std::memcpy(packet + KL_FLOW_AT, &flow, sizeof flow);
+  std::memcpy(packet + KL_FLOW_AT + sizeof flow, &state, sizeof state);
   LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = packet, .data_size_in = sizeof packet, .repeat = 1);
-  if (bpf_prog_test_run_opts(program_.get(), &run) != 0) {
-    return fail_errno(errno, "forget a connection");
+  if (bpf_prog_test_run_opts(program.get(), &run) != 0) {
+    return fail_errno(errno, "change the table of connections");
   }
   return run.retval != 0;
+}
+
+Result<bool> ConnectionTable::keep_port(dataplane::Protocol protocol, const SocketAddress& endpoint,
+                                        const SocketAddress& node, ConnectionState state) const {
+  const uint8_t kStates[] = {KL_CT_NEW, KL_CT_ESTABLISHED, KL_CT_CLOSING, KL_CT_ESTABLISHED};
+  return run(keep_, flow_of(protocol, endpoint, node), kStates[static_cast<size_t>(state)]);
 }
 
 Result<size_t> ConnectionTable::forget(std::span<const Connection> connections) const {

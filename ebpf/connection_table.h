@@ -61,6 +61,11 @@ class ConnectionTable {
   /// there were.
   Result<size_t> forget(std::span<const Connection> connections) const;
 
+  /// No flow of a service gets this port of the node's towards this endpoint while packets of the flow that has it go
+  /// on, or `state` lasts: the stack translates it, and goes on to. False: a flow of ours has the port already.
+  Result<bool> keep_port(dataplane::Protocol protocol, const SocketAddress& endpoint, const SocketAddress& node,
+                         ConnectionState state) const;
+
   uint32_t hash_seed() const { return config_.hash_seed; }  ///< That flows are spread over endpoints by.
   uint64_t rows() const;                                    ///< Room for so many, of both families.
 
@@ -71,11 +76,12 @@ class ConnectionTable {
   };
   ConnectionTable() = default;
   Result<bool> forget_row(const Connection& connection, bool reply) const;
+  static Result<bool> run(const Fd& program, const kl_flow& flow, uint8_t state);
   template <class Bucket>
   Result<bool> read_family(Position& position, std::vector<Connection>& rows) const;
 
   std::array<Family, 2> families_;  // IPv4, IPv6
-  Fd program_;
+  Fd forget_, keep_;
   kl_config config_{};
 };
 

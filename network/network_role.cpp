@@ -6,6 +6,8 @@
 #include "common/log.h"
 #include "common/task_group.h"
 #include "network/admin_api.h"
+#include "network/hand_over.h"
+#include "network/kube_proxy/presence.h"
 #include "network/shadow.h"
 
 namespace keelson::network {
@@ -51,6 +53,9 @@ class Role : public NetworkRole {
       if (options_.router.mode == ServiceMode::shadow) {
         tasks_.spawn("compare", compare());
       }
+      if (options_.router.mode == ServiceMode::hand_back) {
+        tasks_.spawn("hand back", hand_back());
+      }
       loop_.run();
     });
     return {};
@@ -65,7 +70,7 @@ class Role : public NetworkRole {
   bool stop() override {
     loop_.post([this] { stopping_.spawn("stop", end()); });
     thread_.join();
-    if (!options_.remove_on_exit) {
+    if (!options_.remove_on_exit && !handed_back_) {
       return true;
     }
     auto removed = ebpf::Programs::remove(options_.router.bpf_dir);
@@ -111,6 +116,21 @@ class Role : public NetworkRole {
     }
   }
 
+  Task<> hand_back() {
+    if (auto others = find_other_proxies(); others.found.empty()) {
+      log::warning("hand-back: no other service proxy has rules here: new flows of services go nowhere");
+    }
+    KEELSON_CO_TRY(auto left, co_await wait_for_last_flow(&loop_, &router_->programs(), options_.hand_back_limit));
+    if (left > 0) {
+      log::warning("hand-back: time is up, {} flows are cut", left);
+    } else {
+      log::info("hand-back: no flow is ours any more");
+    }
+    handed_back_ = true;
+    options_.handed_back();
+    co_return Result<>();
+  }
+
   Task<> end() {
     KEELSON_CO_DO(co_await servers_->close());
     KEELSON_CO_DO(co_await tasks_.close());
@@ -127,6 +147,7 @@ class Role : public NetworkRole {
   std::unique_ptr<AdminApi> api_;
   TaskGroup tasks_{loop_};
   TaskGroup stopping_{loop_};
+  bool handed_back_ = false;  // of the thread
   std::jthread thread_;
 };
 

@@ -2,6 +2,7 @@
 // The role `network` whole: a source, a router, what it shows to machines, on a thread of their own.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,6 +20,10 @@ struct NetworkOptions {
   ProxyServerOptions servers;
   std::string admin_socket;  ///< Where the role answers (admin_api.h).
   bool remove_on_exit = false;
+  /// With ServiceMode::hand_back, after which time the flows that are still ours are cut; 0: they are waited for.
+  Duration hand_back_limit{0};
+  /// No flow is ours any more: the role has nothing left to do, and stop() takes all away. On the role's thread.
+  std::function<void()> handed_back = [] {};
 };
 
 class NetworkRole {

@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/task_group.h"
+#include "network/hand_over.h"
 
 namespace keelson::network {
 namespace {
@@ -67,6 +68,7 @@ class KernelRouter : public Router {
     events_ = choice;
     return programs_.configure(settings());
   }
+  ServiceMode mode() const override { return options_.mode; }
   bool synced() const override { return synced_; }
   const dataplane::Translator& translator() const override { return translator_; }
   const ebpf::Tables& tables() const override { return tables_; }
@@ -112,14 +114,34 @@ class KernelRouter : public Router {
   void adopt(SteadyTime started) {
     auto errors = tables_.adopt(translator_.model(), started);
     // Only now that the tables are right: programs without tables would let services fall through.
-    if (options_.mode != ServiceMode::shadow) {
+    if (attaches()) {
+      // Once more for what the stack has begun meanwhile.
+      keep_ports();
       attach();
+      keep_ports();
     }
     synced_ = true;
     finish({.full = true, .changed = translator_.model().services.size()}, errors, started);
     // The text of the first lists, and the code that loads programs.
     if (auto released = release_startup_memory(); !released) {
       log::warning("memory of the start is kept: {}", released.error().message());
+    }
+  }
+
+  /// Handing back, what is attached is enough: what comes later has no flow of ours.
+  bool attaches() const { return options_.mode == ServiceMode::route || options_.mode == ServiceMode::take_over; }
+
+  void keep_ports() {
+    if (options_.mode != ServiceMode::take_over) {
+      return;
+    }
+    auto told = settings();
+    auto kept = keep_stack_ports(programs_, translator_.model(), {told.masquerade4, told.masquerade6});
+    if (!kept) {
+      log::warning("take-over: flows may be masqueraded with ports that the stack has given out: {}",
+                   kept.error().message());
+    } else if (*kept > 0) {
+      log::info("take-over: {} ports of masqueraded flows are the stack's", *kept);
     }
   }
 
@@ -186,7 +208,7 @@ class KernelRouter : public Router {
   }
 
   void sync_links() {
-    if (options_.mode == ServiceMode::shadow) {
+    if (!attaches()) {
       return;
     }
     if (auto links = ebpf::sync_links(programs_, netlink_, options_.links); !links) {
@@ -214,6 +236,11 @@ class KernelRouter : public Router {
 
 }  // namespace
 
+std::string_view to_string(ServiceMode mode) {
+  constexpr std::string_view kNames[] = {"route", "shadow", "take-over", "hand-back"};
+  return kNames[static_cast<size_t>(mode)];
+}
+
 dataplane::TranslateOptions translate_options(const RouterOptions& options, const NodeTable& nodes,
                                               const std::vector<std::string>& own_addresses) {
   const auto* own = nodes.find(options.node_name);
@@ -235,6 +262,13 @@ Result<std::unique_ptr<Router>> Router::open(Loop& loop, RouterOptions options) 
     return fail(Kind::conflict,
                 "serviceMode shadow: programs of a daemon before route services; run it with hand-back until their "
                 "connections have ended, then `keelson uninstall`");
+  }
+  if (options.mode == ServiceMode::hand_back) {
+    // Before the other proxy's next flow; and again by who waits for the last of ours.
+    KEELSON_TRY(auto flows, open_flows(programs));
+    if (auto held = hold_ports(flows); !held) {
+      log::warning("{}", held.error().message());
+    }
   }
   KEELSON_TRY(auto tables, ebpf::Tables::open(programs.table_maps()));
   KEELSON_TRY(auto netlink, Netlink::open());

@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/loop.h"
@@ -30,8 +31,10 @@ enum class ServiceMode {
   route,      ///< We, all flows.
   shadow,     ///< The other: tables are filled, and nothing is attached.
   take_over,  ///< We, but for TCP connections that began before us: the stack's conntrack has them.
-  hand_back   ///< The other, but for flows that we know already.
+  hand_back   ///< The other, but for flows that we know already; nothing new is attached.
 };
+std::string_view to_string(ServiceMode mode);  ///< "route", "shadow", "take-over", "hand-back".
+
 struct RouterOptions {
   ServiceMode mode = ServiceMode::route;
   std::string node_name;
@@ -91,6 +94,7 @@ class Router {
   /// Nothing is told before.
   virtual Result<> tell_events(EventChoice choice) = 0;
 
+  virtual ServiceMode mode() const = 0;
   virtual bool synced() const = 0;  ///< All that the source holds is in the tables, but for what failed.
   virtual const dataplane::Translator& translator() const = 0;
   virtual const ebpf::Tables& tables() const = 0;

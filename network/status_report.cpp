@@ -51,6 +51,7 @@ json::value status_json(const Router& router, const SourceState& source, const s
   const auto& translator = router.translator();
   json::object status{{"node", translator.options().node_name},
                       {"zone", translator.options().zone},
+                      {"mode", to_string(router.mode())},
                       {"synced", router.synced()},
                       {"source",
                        {{"from", source.from},

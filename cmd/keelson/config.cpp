@@ -85,7 +85,10 @@ const Setting kSettings[] = {
      "Role network: masquerade whatever is sent to a cluster IP"},
     {"serviceMode", "--service-mode", &NodeConfig::service_mode,
      "Role network: route services, or beside another proxy: shadow (fill tables, route nothing, compare), take-over "
-     "(route, but leave connections that began before), hand-back (route known flows alone)"},
+     "(route, but leave connections that began before), hand-back (route known flows alone; with the last one "
+     "everything is removed, and the daemon ends)"},
+    {"handBackTimeout", "--hand-back-timeout", &NodeConfig::hand_back_timeout,
+     "Role network: with hand-back, after which time the flows that are still open are cut (default: none is)"},
     {"removeServicesOnExit", "--remove-services-on-exit", &NodeConfig::remove_services_on_exit,
      "Role network: on SIGTERM remove programs and tables; otherwise services go on without the daemon"},
     {"healthzBindAddress", "--healthz-bind-address", &NodeConfig::healthz_bind_address,
@@ -191,6 +194,9 @@ Result<> check_network(const NodeConfig& config) {
   KEELSON_DO(check_flow_time("udpTimeout", config.udp_timeout));
   KEELSON_DO(check_flow_time("udpStreamTimeout", config.udp_stream_timeout));
   KEELSON_DO(parse_connections(config.max_connections).context("maxConnections"));
+  if (!config.hand_back_timeout.empty()) {
+    KEELSON_DO(parse_duration(config.hand_back_timeout).context("handBackTimeout"));
+  }
   KEELSON_DO(bind_address(config.healthz_bind_address, kHealthzPort).context("healthzBindAddress"));
   KEELSON_DO(bind_address(config.metrics_bind_address, kMetricsPort).context("metricsBindAddress"));
   return {};

@@ -60,6 +60,7 @@ struct NodeConfig {
   std::string service_forwarding = "snat";
   std::string service_algorithm = "random";
   std::string service_mode = "route";  ///< network::ServiceMode
+  std::string hand_back_timeout;       ///< With hand-back; empty: none
   bool remove_services_on_exit = false;
   std::string healthz_bind_address = "0.0.0.0:10256";  ///< empty: not served
   std::string metrics_bind_address = "127.0.0.1:10249";

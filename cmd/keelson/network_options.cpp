@@ -96,6 +96,9 @@ Result<network::NetworkOptions> network_options(const NodeConfig& config, const 
                                                 {"shadow", ServiceMode::shadow},
                                                 {"take-over", ServiceMode::take_over},
                                                 {"hand-back", ServiceMode::hand_back}}));
+  if (!config.hand_back_timeout.empty()) {
+    KEELSON_TRY(options.hand_back_limit, parse_duration(config.hand_back_timeout));
+  }
   KEELSON_TRY(router.node_ports,
               network::NodePortRules::parse(config.node_port_addresses, config.localhost_node_ports));
   auto& servers = options.servers;

@@ -49,6 +49,9 @@ std::string format_network_status(const json::value& status) {
       {"Last sync:", last_sync(status)},
       {"Sockets:",
        fmt::format("{} hooks in {}", sockets, text_at(status, {"programs", "sockets", "cgroup"}, "<none>"))}};
+  if (auto mode = text_at(status, {"mode"}, "route"); mode != "route") {
+    about.insert(about.begin() + 1, {"Mode:", mode});
+  }
   std::vector<std::vector<std::string>> links{{"LINK", "KIND", "HOOKS"}};
   for (const auto& link : list_at(status, {"programs", "links"})) {
     auto name = text_at(link, {"name"});

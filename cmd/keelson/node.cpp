@@ -283,6 +283,9 @@ Result<int> run_node(const NodeConfig& given) {
   std::unique_ptr<network::NetworkRole> network;
   if (has_role(config, "network")) {
     KEELSON_TRY(auto options, network_options(config, node_name(config)));
+    if (config.roles.size() == 1) {
+      options.handed_back = [] { ::kill(::getpid(), SIGTERM); };
+    }
     KEELSON_TRY(network, network::NetworkRole::start(std::move(options)).context("start the network"));
   }
   std::unique_ptr<AgentRole> agent;

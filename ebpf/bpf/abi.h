@@ -191,8 +191,8 @@ struct kl_ct6 {
   struct kl_ct_rest rest;
 };
 
-/* Where the packet that forget_flow is run with has the kl_flow of the row to forget. */
-#define KL_FORGET_AT 14
+/* Where the packet that forget_flow and keep_flow are run with has the kl_flow of the row. */
+#define KL_FLOW_AT 14
 
 #define KL_CT_WAYS 5
 #define KL_CT_SPILLED 0x8000 /* in changes: a row may be in its second bucket */

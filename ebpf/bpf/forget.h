@@ -12,7 +12,7 @@
 SEC("tc")
 int forget_flow(struct __sk_buff* skb) {
   struct kl_flow flow = {};
-  if (bpf_skb_load_bytes(skb, KL_FORGET_AT, &flow, sizeof flow) != 0) {
+  if (bpf_skb_load_bytes(skb, KL_FLOW_AT, &flow, sizeof flow) != 0) {
     return 0;
   }
   int v4 = flow.src.word[2] == KL_MAPPED_WORD && !flow.src.word[0] && !flow.src.word[1];

@@ -3,6 +3,7 @@
 
 #include "ebpf/bpf/forget.h"
 #include "ebpf/bpf/helpers.h"
+#include "ebpf/bpf/keep.h"
 #include "ebpf/bpf/socket.h"
 #include "ebpf/bpf/tc.h"
 #include "ebpf/bpf/transition.h"

@@ -143,21 +143,27 @@ class TakeOverTest : public ::testing::TestWithParam<ProxyMode> {
                   .iptables = ""});
   }
   // kube-proxy has its own addresses of health and metrics.
-  void start(const std::string& mode, const std::string& ready = "services are routed") {
-    daemon_->start({"--service-mode", mode, "--kubeconfig", control_->admin_kubeconfig(), "--healthz-bind-address",
-                    "127.0.0.1:11256", "--metrics-bind-address", "127.0.0.1:11249"},
-                   {}, ready);
+  void start(const std::string& mode, const std::string& ready = "services are routed",
+             std::vector<std::string> flags = {}) {
+    flags.insert(flags.end(),
+                 {"--service-mode", mode, "--kubeconfig", control_->admin_kubeconfig(), "--healthz-bind-address",
+                  "127.0.0.1:11256", "--metrics-bind-address", "127.0.0.1:11249"});
+    daemon_->start(flags, {}, ready);
   }
   Output keelson(std::vector<std::string> verb) {
     verb.insert(verb.end(), {"--kubeconfig", control_->admin_kubeconfig()});
     return run(daemon_->command(verb));
   }
 
-  // One more connection: from a pod by a cluster IP to one of two backends, or from outside by a node port that keeps
-  // the source. (Masqueraded flows are left out: neither proxy knows which ports the other has given out.)
-  std::optional<Conversation> open(bool from_pod) {
-    auto client = Socket::tcp(*net_, from_pod ? "pod1" : "client");
-    if (client.connect(from_pod ? "10.96.0.11" : "10.1.0.1", from_pod ? 80 : 30443, 3000) != 0) {
+  // One more connection, each kind in turn: from a pod by a cluster IP to one of two backends, from outside by a node
+  // port that keeps the source, and by one that masquerades.
+  std::optional<Conversation> open(int turn) {
+    auto client = Socket::tcp(*net_, turn % 3 == 0 ? "pod1" : "client");
+    if (client.connect(turn % 3 == 0 ? "10.96.0.11" : "10.1.0.1",
+                       turn % 3 == 0   ? 80
+                       : turn % 3 == 1 ? 30443
+                                       : 30080,
+                       3000) != 0) {
       return std::nullopt;
     }
     pollfd waiting[] = {{servers_[0].fd(), POLLIN, 0}, {servers_[1].fd(), POLLIN, 0}};
@@ -170,7 +176,7 @@ class TakeOverTest : public ::testing::TestWithParam<ProxyMode> {
   std::vector<Conversation> open_many() {
     std::vector<Conversation> all;
     for (int i = 0; i < kOpen; i++) {
-      auto one = open(i % 2);
+      auto one = open(i);
       EXPECT_TRUE(one && one->goes_on()) << i;
       if (one) {
         all.push_back(std::move(*one));
@@ -219,7 +225,7 @@ class TakeOverTest : public ::testing::TestWithParam<ProxyMode> {
     int failed = 0, opened = 0;
     std::jthread opener([&] {
       while (!stop || opened < 20) {
-        auto one = open(++opened % 2);
+        auto one = open(++opened);
         failed += !(one && one->goes_on());
       }
     });
@@ -265,7 +271,7 @@ TEST_P(TakeOverTest, ShadowRoutesNothingAndTells) {
   start("shadow", "in the tables, not routed");
   daemon_->wait_for("kube-proxy's rules differ from what would be routed in 0 places");
   EXPECT_EQ(run({"bpftool", "net", "list"}).out.find("node_egress"), std::string::npos);
-  auto one = open(true);
+  auto one = open(0);
   EXPECT_TRUE(one && one->goes_on());
   EXPECT_EQ(daemon_->stop(), 0);
 }
@@ -287,12 +293,14 @@ TEST_P(TakeOverTest, NoConnectionIsLostThereAndBack) {
   EXPECT_EQ(ended(by_us), 0) << "of those that we opened";
   EXPECT_EQ(ended(by_kube_proxy), 0);
   auto back = open_many();
-  daemon_->kill();
-  auto gone = run(daemon_->command({"uninstall"}));
-  EXPECT_EQ(gone.code, 0) << gone.error;
+  EXPECT_EQ(ended(by_us), 0) << "beside those of kube-proxy";
+  EXPECT_EQ(daemon_->stop(), 0);
+  start("hand-back", "hand-back: time is up", {"--hand-back-timeout=1s"});
+  EXPECT_EQ(daemon_->wait(), 0);
+  EXPECT_FALSE(fs::exists(daemon_->pins() + "/services"));
   EXPECT_EQ(ended(back), 0) << "new ones are kube-proxy's";
   EXPECT_EQ(ended(by_kube_proxy), 0);
-  auto again = open(false);
+  auto again = open(1);
   EXPECT_TRUE(again && again->goes_on());
 }
 

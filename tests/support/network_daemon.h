@@ -32,6 +32,7 @@ class NetworkDaemon {
   void apply(const std::string& file, const std::string& yaml);
 
   int stop() { return daemon_.stop(); }
+  int wait() { return daemon_.wait(); }  ///< Until it ends by itself: its exit code.
   void kill() { daemon_.kill(); }
   std::string log() const { return read_text(home_ / "log"); }
   std::string pins() const { return "/sys/fs/bpf/" + name_; }

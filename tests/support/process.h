@@ -43,9 +43,10 @@ class Background {
   void kill();
   /// SIGTERM, and its end: as Output::code.
   int stop();
+  /// Until it ends by itself: as Output::code.
+  int wait();
 
  private:
-  int wait();
   pid_t pid_ = -1;
 };
 
