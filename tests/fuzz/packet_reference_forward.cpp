@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "tests/fuzz/packet_reference.h"
 #include "tests/fuzz/rewrite.h"
@@ -23,6 +24,19 @@ std::vector<Hop> hops(Hook hook, const Parsed& parsed, const Outcome& outcome) {
     return {{}, {.mac_may_change = true, .ttl_less = 1}};
   }
   return {{}};
+}
+
+// Whom a packet is wrapped for, by what was put in front of it.
+std::optional<Mapping> wrapped_for(const Frame& after, bool v6) {
+  const size_t option = kEthernet + (v6 ? 40 : 20) + 20;
+  auto outer = parse(after);
+  if (!outer || after.size() < option + (v6 ? 20 : 8)) {
+    return std::nullopt;
+  }
+  return Mapping{.to_dst = get_address(after, option, v6),
+                 .to_dport = get16(after, option + (v6 ? 16 : 4)),
+                 .tunnel = true,
+                 .node = outer->flow.dst};
 }
 
 }  // namespace
@@ -111,16 +125,12 @@ std::string Reference::check_ambiguous(Hook hook, const Frame& before, const Par
            });
   };
   Mapping mapping;
-  size_t option = kEthernet + (v6 ? 40 : 20) + 20;
   if (after.size() > before.size()) {
-    auto outer = parse(after);
-    if (!outer || after.size() < option + (v6 ? 20 : 8)) {
+    auto wrapped = wrapped_for(after, v6);
+    if (!wrapped) {
       return "another length came out";
     }
-    mapping = {.to_dst = get_address(after, option, v6),
-               .to_dport = get16(after, option + (v6 ? 16 : 4)),
-               .tunnel = true,
-               .node = outer->flow.dst};
+    mapping = *wrapped;
   } else if (after.size() == before.size()) {
     mapping = {.to_src = get_address(after, v6 ? 22 : 26, v6), .to_dst = get_address(after, v6 ? 38 : 30, v6)};
     if (parsed.part != Part::later) {
@@ -166,7 +176,8 @@ std::string Reference::check_icmp(Hook hook, const Frame& before, const Parsed& 
   // Whose row it is now was not seen: what it came to is judged by its checksums alone.
   if (is_ambiguous(quote->flow.reversed())) {
     count(Seen::ambiguous);
-    return check_sums(before, parsed, outcome.frame);
+    auto wrapped = outcome.frame.size() > before.size() ? wrapped_for(outcome.frame, parsed.v6) : std::nullopt;
+    return wrapped ? check_wrapped(before, parsed, outcome.frame, *wrapped) : check_sums(before, parsed, outcome.frame);
   }
   return "an error about a known flow: " + wrong;
 }
