@@ -118,6 +118,18 @@ class ServiceFixture : public ::testing::TestWithParam<bool> {
     }
     return host_of(from);
   }
+  // So many bytes from one end to the other; each that is sent arrives.
+  static void send_many(Socket& from, Socket& to, size_t bytes) {
+    const std::string chunk(60000, 'y');
+    for (size_t received = 0, sent = 0; received < bytes;) {
+      if (sent < bytes && from.send(chunk) == 0) {
+        sent += chunk.size();
+      }
+      auto part = to.receive();
+      ASSERT_TRUE(part) << received << " of " << sent;
+      received += part->size();
+    }
+  }
   // As if the table of connections had been too small.
   void forget_connections() {
     for (const char* name : {"connections4", "connections6"}) {

@@ -401,16 +401,7 @@ TEST_P(ServicesTest, ManyBytesBothWays) {
   ASSERT_EQ(client.connect(at().vip, 80), 0);
   auto accepted = listener.accept();
   ASSERT_TRUE(accepted);
-  std::string chunk(60000, 'y');
-  size_t received = 0, sent = 0;
-  while (received < 3'000'000) {
-    if (sent < 3'000'000 && client.send(chunk) == 0) {
-      sent += chunk.size();
-    }
-    auto part = accepted->receive();
-    ASSERT_TRUE(part) << received << " of " << sent;
-    received += part->size();
-  }
+  send_many(client, *accepted, 3'000'000);
 }
 
 TEST_P(ServicesTest, AtXdpToAnotherNodeAndBack) {

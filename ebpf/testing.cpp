@@ -19,48 +19,15 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+
+#include "ebpf/node_links.h"
 
 namespace keelson::ebpf::testing {
 namespace {
 
 constexpr int kPatience = 500;
 constexpr long kBpffs = 0xcafe4a11;
-
-struct Endpoint {
-  sockaddr_storage storage{};
-  socklen_t size = 0;
-  sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
-};
-
-Endpoint endpoint(const std::string& address, uint16_t port) {
-  Endpoint result;
-  if (address.find(':') == address.npos) {
-    auto& v4 = reinterpret_cast<sockaddr_in&>(result.storage);
-    v4.sin_family = AF_INET;
-    v4.sin_port = htons(port);
-    inet_pton(AF_INET, address.c_str(), &v4.sin_addr);
-    result.size = sizeof v4;
-  } else {
-    auto& v6 = reinterpret_cast<sockaddr_in6&>(result.storage);
-    v6.sin6_family = AF_INET6;
-    v6.sin6_port = htons(port);
-    inet_pton(AF_INET6, address.c_str(), &v6.sin6_addr);
-    result.size = sizeof v6;
-  }
-  return result;
-}
-
-std::string text(const sockaddr_storage& storage) {
-  char host[INET6_ADDRSTRLEN] = "";
-  if (storage.ss_family == AF_INET) {
-    auto& v4 = reinterpret_cast<const sockaddr_in&>(storage);
-    inet_ntop(AF_INET, &v4.sin_addr, host, sizeof host);
-    return std::string(host) + ":" + std::to_string(ntohs(v4.sin_port));
-  }
-  auto& v6 = reinterpret_cast<const sockaddr_in6&>(storage);
-  inet_ntop(AF_INET6, &v6.sin6_addr, host, sizeof host);
-  return "[" + std::string(host) + "]:" + std::to_string(ntohs(v6.sin6_port));
-}
 
 bool wait_for(int fd, short events, int patience = kPatience) {
   pollfd one{fd, events, 0};
@@ -197,6 +164,71 @@ void SmallNet::make_uplink_a_wire() const {
   ASSERT_EQ(bpf_xdp_attach(static_cast<int>(if_nametoindex("node")), program.get(), XDP_FLAGS_DRV_MODE, nullptr), 0);
 }
 
+namespace {
+
+void move_to_cgroup(const std::string& cgroup) {
+  std::ofstream file(cgroup + "/cgroup.procs");
+  file << getpid() << std::flush;
+  EXPECT_TRUE(file) << cgroup;
+}
+
+// Below the root of cgroup v2; "0::" is the line of that.
+std::string own_cgroup() {
+  std::ifstream file("/proc/self/cgroup");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("0::")) {
+      return line.substr(3);
+    }
+  }
+  return "/";
+}
+
+}  // namespace
+
+CgroupGuard::CgroupGuard(const std::string& cgroup) : home_(cgroup2_root().value() + own_cgroup()) {
+  move_to_cgroup(cgroup);
+}
+CgroupGuard::~CgroupGuard() {
+  move_to_cgroup(home_);
+}
+
+Sockaddr Sockaddr::of(const std::string& address, uint16_t port) {
+  Sockaddr result;
+  if (is_v6(address)) {
+    auto& v6 = reinterpret_cast<sockaddr_in6&>(result.storage);
+    v6.sin6_family = AF_INET6;
+    v6.sin6_port = htons(port);
+    inet_pton(AF_INET6, address.c_str(), &v6.sin6_addr);
+    result.size = sizeof v6;
+  } else {
+    auto& v4 = reinterpret_cast<sockaddr_in&>(result.storage);
+    v4.sin_family = AF_INET;
+    v4.sin_port = htons(port);
+    inet_pton(AF_INET, address.c_str(), &v4.sin_addr);
+    result.size = sizeof v4;
+  }
+  return result;
+}
+
+std::string Sockaddr::host() const {
+  char text[INET6_ADDRSTRLEN] = "";
+  if (storage.ss_family == AF_INET) {
+    inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(storage).sin_addr, text, sizeof text);
+  } else if (storage.ss_family == AF_INET6) {
+    inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6&>(storage).sin6_addr, text, sizeof text);
+  }
+  return text;
+}
+
+uint16_t Sockaddr::port() const {
+  return ntohs(storage.ss_family == AF_INET ? reinterpret_cast<const sockaddr_in&>(storage).sin_port
+                                            : reinterpret_cast<const sockaddr_in6&>(storage).sin6_port);
+}
+
+std::string Sockaddr::to_string() const {
+  return (storage.ss_family == AF_INET6 ? "[" + host() + "]" : host()) + ":" + std::to_string(port());
+}
+
 std::string host_of(const std::string& endpoint) {
   return endpoint.substr(0, endpoint.rfind(':'));
 }
@@ -209,7 +241,7 @@ Socket Socket::udp(const SmallNet& net, const std::string& ns, bool v6) {
 }
 
 int Socket::connect(const std::string& address, uint16_t port, int patience) {
-  auto to = endpoint(address, port);
+  auto to = Sockaddr::of(address, port);
   if (::connect(fd(), to.get(), to.size) == 0) {
     return 0;
   }
@@ -226,7 +258,7 @@ int Socket::connect(const std::string& address, uint16_t port, int patience) {
 }
 
 void Socket::bind(const std::string& address, uint16_t port) {
-  auto at = endpoint(address, port);
+  auto at = Sockaddr::of(address, port);
   ASSERT_EQ(::bind(fd(), at.get(), at.size), 0) << address << " " << strerror(errno);
 }
 
@@ -238,14 +270,13 @@ std::optional<Socket> Socket::accept(std::string* from) {
   if (!wait_for(fd(), POLLIN)) {
     return std::nullopt;
   }
-  sockaddr_storage storage;
-  socklen_t size = sizeof storage;
-  Fd accepted(accept4(fd(), reinterpret_cast<sockaddr*>(&storage), &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  Sockaddr peer;
+  Fd accepted(accept4(fd(), peer.get(), &peer.size, SOCK_NONBLOCK | SOCK_CLOEXEC));
   if (!accepted) {
     return std::nullopt;
   }
   if (from) {
-    *from = text(storage);
+    *from = peer.to_string();
   }
   return Socket(std::move(accepted));
 }
@@ -255,7 +286,7 @@ int Socket::send(const std::string& message) {
 }
 
 int Socket::send_to(const std::string& message, const std::string& address, uint16_t port) {
-  auto to = endpoint(address, port);
+  auto to = Sockaddr::of(address, port);
   return sendto(fd(), message.data(), message.size(), MSG_NOSIGNAL, to.get(), to.size) < 0 ? errno : 0;
 }
 
@@ -264,23 +295,21 @@ std::optional<std::string> Socket::receive(std::string* from) {
     return std::nullopt;
   }
   std::string buffer(65536, 0);
-  sockaddr_storage storage{};
-  socklen_t size = sizeof storage;
-  auto length = recvfrom(fd(), buffer.data(), buffer.size(), 0, reinterpret_cast<sockaddr*>(&storage), &size);
+  Sockaddr peer;
+  auto length = recvfrom(fd(), buffer.data(), buffer.size(), 0, peer.get(), &peer.size);
   if (length < 0) {
     return std::nullopt;
   }
   if (from) {
-    *from = text(storage);
+    *from = peer.to_string();
   }
   buffer.resize(length);
   return buffer;
 }
 
 std::string Socket::peer() const {
-  sockaddr_storage storage{};
-  socklen_t size = sizeof storage;
-  return getpeername(fd(), reinterpret_cast<sockaddr*>(&storage), &size) == 0 ? text(storage) : "";
+  Sockaddr peer;
+  return getpeername(fd(), peer.get(), &peer.size) == 0 ? peer.to_string() : "";
 }
 
 dataplane::Service service(dataplane::Protocol protocol, const std::string& address,

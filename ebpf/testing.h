@@ -3,6 +3,8 @@
 // sockets that talk across them. Nothing leaves the namespaces.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -42,7 +44,38 @@ class SmallNet {
   std::string prefix_;
 };
 
-/// A socket address as text: "10.1.0.3:4711", "[fd01::3]:4711"; without its port by host_of().
+/// This process in a cgroup while the guard lives: sockets belong to the cgroup that they are made in.
+class CgroupGuard {
+ public:
+  explicit CgroupGuard(const std::string& cgroup);
+  ~CgroupGuard();
+  CgroupGuard(const CgroupGuard&) = delete;
+  CgroupGuard& operator=(const CgroupGuard&) = delete;
+
+ private:
+  std::string home_;
+};
+
+/// As the kernel takes and gives it.
+struct Sockaddr {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+
+  /// The family is that of the text. An unreadable text gives the unspecified address.
+  static Sockaddr of(const std::string& address, uint16_t port);
+  sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
+  std::string host() const;
+  uint16_t port() const;
+  /// "10.1.0.3:4711", "[fd01::3]:4711"
+  std::string to_string() const;
+};
+
+inline bool is_v6(const std::string& address) {
+  return address.find(':') != address.npos;
+}
+
+/// The text of a Sockaddr without its port.
 std::string host_of(const std::string& endpoint);
 
 /// A socket in a namespace. Calls wait 500 ms at most.

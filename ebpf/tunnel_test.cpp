@@ -105,16 +105,7 @@ TEST_P(TunnelTest, RequestsLargerThanTheWay) {
   ASSERT_EQ(client.connect(at().vip, 80), 0);
   auto accepted = listener.accept();
   ASSERT_TRUE(accepted);
-  std::string chunk(60000, 'y');
-  size_t received = 0, sent = 0;
-  while (received < 1'000'000) {
-    if (sent < 1'000'000 && client.send(chunk) == 0) {
-      sent += chunk.size();
-    }
-    auto part = accepted->receive();
-    ASSERT_TRUE(part) << received << " of " << sent;
-    received += part->size();
-  }
+  send_many(client, *accepted, 1'000'000);
   EXPECT_GE(counted(*programs_, KL_TOO_BIG), 1u);
   int mtu = 0;
   socklen_t size = sizeof mtu;

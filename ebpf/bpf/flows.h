@@ -199,6 +199,25 @@ KL_INLINE int start_direct(const struct kl_packet* packet, struct scratch* scrat
   return store_flow(flow, row, scratch, hash, now, v6) ? CHOICE_FORWARD : CHOICE_NOT_OURS;
 }
 
+/* What a connected datagram socket of the node sends to an endpoint is meant for the service that it was connected to:
+ * the endpoint may have left since. */
+KL_INLINE const struct kl_flow* meant_by(struct __sk_buff* skb, const struct kl_flow* flow, struct kl_flow* meant) {
+  struct bpf_sock* sk = skb->sk;
+  if (flow->protocol != IPPROTO_UDP || !sk) {
+    return flow;
+  }
+  sk = bpf_sk_fullsock(sk);
+  const struct kl_socket* known = sk ? bpf_sk_storage_get(&sockets, sk, NULL, 0) : NULL;
+  if (!known || known->backend_port != flow->dport || !kl_same_addr(&known->backend, &flow->dst)) {
+    return flow;
+  }
+  *meant = *flow;
+  meant->dst = known->frontend;
+  meant->dport = known->frontend_port;
+  canonical_loopback(&meant->dst);
+  return meant;
+}
+
 /* A new flow of a service: chooses, finds the way, stores. `where`: the hook, and the link it came in by. Returns a
  * choice_result; for CHOICE_FORWARD the row is ready, for CHOICE_DROP row->rest.backend is the counter that says why.
  * At XDP only if it leaves by the link it came from, else CHOICE_LEAVE and nothing is stored. */
@@ -213,13 +232,10 @@ KL_INLINE int start_flow(void* ctx, const struct kl_packet* packet, enum kl_from
   const struct kl_flow* flow = &packet->flow;
   struct choice* choice = &scratch->choice;
   choice->service = 0;
-  const struct kl_frontend* frontend = frontend_of_packet(flow, now);
-  int part = begins_flow(packet) ? AT_PACKET : AT_LATER_PACKET;
-  if (__builtin_expect(!frontend && part == AT_LATER_PACKET, 1)) {
-    return CHOICE_NOT_OURS;
-  }
   __u32 hash = kl_flow_hash(flow, hash_seed, v6).first;
-  int result = frontend ? choose(frontend, flow, &flow->src, from, hash, now, part, v6, choice) : CHOICE_NOT_OURS;
+  int part = begins_flow(packet) ? AT_PACKET : AT_LATER_PACKET;
+  const struct kl_flow* meant = where >> 32 == KL_AT_EGRESS ? meant_by(ctx, flow, &scratch->onward) : flow;
+  int result = choose(meant, &flow->src, from, hash, now, part, v6, choice);
   row->rest.backend = choice->counter;
   row->rest.service = choice->service;
   /* Where it comes in: on its way out a service's flow looks the same. */

@@ -33,21 +33,12 @@ KL_INLINE void socket_set(struct bpf_sock_addr* ctx, const struct kl_addr* addre
   ctx->user_ip6[3] = address->word[3];
 }
 
-/* A node port answers on all of 127.0.0.0/8; the tables know 127.0.0.1. Returns whether the address is one of them. */
-KL_INLINE int canonical_loopback(struct kl_addr* address) {
-  if (address->word[2] == KL_MAPPED_WORD && !address->word[0] && !address->word[1] &&
-      (address->word[3] & 0xff) == 127) {
-    address->word[3] = __builtin_bswap32(0x7f000001);
-    return 1;
-  }
-  return 0;
-}
-
 /* AT_SOCKET, AT_SOCKET_ONLY, or AT_PACKET: not at all.
  *
  * A datagram socket is connected once and sends for ever: translated here it would go on sending to an endpoint that
  * has left. The packet hooks look at each datagram, so theirs is all that they see: what pods send, and what the node
- * sends to others. */
+ * sends to others. What it sends to itself they see only with an endpoint as the destination: that is given here, and
+ * they choose again (meant_by). */
 KL_INLINE int socket_part(const struct bpf_sock_addr* ctx, const struct kl_config* settings, __u64 cookie) {
   int of_node = cookie == settings->netns_cookie;
   __u32 flags = settings->flags;
@@ -88,8 +79,7 @@ KL_INLINE int socket_choose(struct bpf_sock_addr* ctx, const struct kl_addr* add
   if (canonical_loopback(&flow.dst) && from == KL_FROM_POD) {
     return CHOICE_NOT_OURS; /* A pod's loopback is its own. */
   }
-  const struct kl_frontend* frontend = frontend_of(&flow.dst, flow.dport, flow.protocol);
-  return frontend ? choose(frontend, &flow, &client, from, hash, time_now(), part, 0, choice) : CHOICE_NOT_OURS;
+  return choose(&flow, &client, from, hash, time_now(), part, 0, choice);
 }
 
 /* Told without the socket's own address, which is not known yet. */

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -16,9 +15,8 @@
 
 #include "common/clock.h"
 #include "ebpf/bpf/counters.h"
-#include "ebpf/node_links.h"
 #include "ebpf/testing.h"
-#include "tests/support/process.h"
+#include "tests/support/network_daemon.h"
 
 namespace keelson::testing {
 namespace {
@@ -58,66 +56,37 @@ endpoints: [{{addresses: [10.2.0.2], nodeName: {}}}]
 class ProxyServersTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (auto reason = ebpf::testing::why_not(); !reason.empty()) {
+    if (auto reason = NetworkDaemon::why_not(); !reason.empty()) {
       GTEST_SKIP() << reason;
     }
-    auto root = ebpf::cgroup2_root();
-    if (!root) {
-      GTEST_SKIP() << root.error().message();
-    }
-    name_ = "kl-servers-" + std::to_string(getpid());
-    cgroup_ = *root + "/" + name_;  // nobody is in it: sockets are another test's matter
-    fs::create_directories(cgroup_);
-    folder_ = fs::temp_directory_path() / name_;
-    fs::create_directories(folder_ / "manifests");
     net_.emplace();
-    write("service.yaml", kService);
-    write("slice.yaml", slice("here"));
+    daemon_.emplace(*net_);
+    daemon_->apply("service.yaml", kService);
+    daemon_->apply("slice.yaml", slice("here"));
   }
   void TearDown() override {
-    if (name_.empty()) {
+    if (!daemon_) {
       return;
     }
-    if (daemon_.alive()) {
-      EXPECT_EQ(daemon_.stop(), 0);
+    if (daemon_->alive()) {
+      EXPECT_EQ(daemon_->stop(), 0);
     }
     if (HasFailure()) {
-      std::fputs(read_text(log()).c_str(), stderr);
+      std::fputs(daemon_->log().c_str(), stderr);
     }
-    fs::remove("/sys/fs/bpf/" + name_);
-    net_.reset();
-    fs::remove(cgroup_);
-    fs::remove_all(folder_);
+    fs::remove(daemon_->pins());
   }
 
-  std::string log() const { return (folder_ / "log").string(); }
-  void write(const std::string& file, const std::string& text) {
-    std::ofstream(folder_ / ("." + file)) << text;
-    fs::rename(folder_ / ("." + file), folder_ / "manifests" / file);
+  // Not until it routes: when it answers is the matter of these tests.
+  void start(std::vector<std::string> flags = {}) {
+    flags.emplace_back("--remove-services-on-exit");
+    daemon_->launch(flags);
   }
-  void start(const std::vector<std::string>& flags = {}) {
-    std::string home = folder_.string();
-    std::vector<std::string> command = {"nsenter",
-                                        "--net=" + net_->path("node"),
-                                        std::string(getenv("KEELSON_BIN")) + "/keelson",
-                                        "--run",
-                                        home + "/run",
-                                        "node",
-                                        "--roles",
-                                        "network",
-                                        "--node-name",
-                                        "here",
-                                        "--root",
-                                        home + "/root",
-                                        "--manifests",
-                                        home + "/manifests",
-                                        "--bpf-dir",
-                                        "/sys/fs/bpf/" + name_,
-                                        "--socket-cgroup",
-                                        cgroup_,
-                                        "--remove-services-on-exit"};
-    command.insert(command.end(), flags.begin(), flags.end());
-    daemon_ = Background(command, log());
+  void wait_for_its_end() {
+    for (int i = 0; i < 500 && daemon_->alive(); i++) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    EXPECT_FALSE(daemon_->alive());
   }
   // Head and body, as the node's processes get it; what curl says if it gets none.
   std::string get(const std::string& url, const std::string& from = "node") {
@@ -147,10 +116,8 @@ class ProxyServersTest : public ::testing::Test {
     return listener.accept(&source) ? ebpf::testing::host_of(source) : "nobody came";
   }
 
-  std::string name_, cgroup_;
-  fs::path folder_;
   std::optional<SmallNet> net_;
-  Background daemon_;
+  std::optional<NetworkDaemon> daemon_;
 };
 
 TEST_F(ProxyServersTest, HealthIsToldAsKubeProxyDoes) {
@@ -178,20 +145,20 @@ std::string node(const std::string& taints) {
 }
 
 TEST_F(ProxyServersTest, ANodeThatGoesIsNotEligible) {
-  write("node.yaml", node(""));
+  daemon_->apply("node.yaml", node(""));
   start();
   EXPECT_THAT(wait_for("10.1.0.1:10256/healthz", "\"status\""), HasSubstr("\"nodeEligible\":true"));
-  write("node.yaml", node(", taints: [{key: ToBeDeletedByClusterAutoscaler, effect: NoSchedule}]"));
+  daemon_->apply("node.yaml", node(", taints: [{key: ToBeDeletedByClusterAutoscaler, effect: NoSchedule}]"));
   auto answer = wait_for("10.1.0.1:10256/healthz", "\"nodeEligible\":false");
   EXPECT_THAT(answer, HasSubstr("HTTP/1.1 503 Service Unavailable"));
   EXPECT_THAT(answer, HasSubstr("\"healthy\":true"));
   EXPECT_THAT(get("10.1.0.1:10256/livez"), HasSubstr("HTTP/1.1 200 OK"));
-  write("node.yaml", node(""));
+  daemon_->apply("node.yaml", node(""));
   EXPECT_THAT(wait_for("10.1.0.1:10256/healthz", "HTTP/1.1 200"), HasSubstr("\"nodeEligible\":true"));
 }
 
 TEST_F(ProxyServersTest, PodsAreToldByTheNodesCidr) {
-  write("node.yaml", node(""));
+  daemon_->apply("node.yaml", node(""));
   start({"--detect-local-mode", "NodeCIDR"});
   wait_for("10.1.0.1:10256/healthz", "\"status\"");
   EXPECT_EQ(source_seen("client"), "10.1.0.3") << "10.1.0.0/24 is the pods'";
@@ -199,25 +166,22 @@ TEST_F(ProxyServersTest, PodsAreToldByTheNodesCidr) {
 
 TEST_F(ProxyServersTest, AKubeProxyConfigurationIsTaken) {
   auto config = [&](const std::string& more) {
-    std::ofstream(folder_ / "proxy.yaml") << "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: "
-                                             "KubeProxyConfiguration\nmode: ipvs\nhealthzBindAddress: "
-                                             "127.0.0.1:10300\n"
-                                          << more;
-    return (folder_ / "proxy.yaml").string();
+    std::ofstream(daemon_->home() / "proxy.yaml") << "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: "
+                                                     "KubeProxyConfiguration\nmode: ipvs\nhealthzBindAddress: "
+                                                     "127.0.0.1:10300\n"
+                                                  << more;
+    return (daemon_->home() / "proxy.yaml").string();
   };
   start({"--proxy-config", config("clusterCIDR: 10.1.0.0/24\n"), "--metrics-bind-address", "127.0.0.1:10301"});
   EXPECT_THAT(wait_for("127.0.0.1:10300/healthz", "\"status\""), HasSubstr("HTTP/1.1 200 OK"));
   EXPECT_THAT(get("127.0.0.1:10301/configz"), HasSubstr("\"clusterCIDR\":[\"10.1.0.0/24\"]")) << "flags stand above";
   EXPECT_EQ(source_seen("client"), "10.1.0.3");
-  EXPECT_THAT(read_text(log()), HasSubstr("mode: ipvs is not applied: services are done by eBPF"));
-  EXPECT_EQ(daemon_.stop(), 0);
+  EXPECT_THAT(daemon_->log(), HasSubstr("mode: ipvs is not applied: services are done by eBPF"));
+  EXPECT_EQ(daemon_->stop(), 0);
 
   start({"--proxy-config", config("clusterCIDRs: 10.1.0.0/24\n")});
-  for (int i = 0; i < 500 && daemon_.alive(); i++) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  EXPECT_FALSE(daemon_.alive());
-  EXPECT_THAT(read_text(log()), HasSubstr("proxy.yaml:5: clusterCIDRs: unknown key; did you mean clusterCIDR?"));
+  wait_for_its_end();
+  EXPECT_THAT(daemon_->log(), HasSubstr("proxy.yaml:5: clusterCIDRs: unknown key; did you mean clusterCIDR?"));
 }
 
 TEST_F(ProxyServersTest, ALoadBalancerIsToldWhereEndpointsAre) {
@@ -226,11 +190,11 @@ TEST_F(ProxyServersTest, ALoadBalancerIsToldWhereEndpointsAre) {
   EXPECT_THAT(answer, HasSubstr("HTTP/1.1 200 OK"));
   EXPECT_THAT(answer, HasSubstr("X-Load-Balancing-Endpoint-Weight: 1"));
   EXPECT_THAT(answer, HasSubstr("{\n\t\"service\": {\n\t\t\"namespace\": \"default\",\n\t\t\"name\": \"web\"\n\t},"));
-  write("slice.yaml", slice("elsewhere"));
+  daemon_->apply("slice.yaml", slice("elsewhere"));
   answer = wait_for("10.1.0.1:31000/", "\"localEndpoints\": 0");
   EXPECT_THAT(answer, HasSubstr("HTTP/1.1 503 Service Unavailable"));
   EXPECT_THAT(answer, HasSubstr("X-Load-Balancing-Endpoint-Weight: 0"));
-  fs::remove(folder_ / "manifests" / "service.yaml");
+  daemon_->remove("service.yaml");
   EXPECT_THAT(wait_for("10.1.0.1:31000/", "onnect"), HasSubstr("Failed to connect"));
 }
 
@@ -309,7 +273,7 @@ TEST_F(ProxyServersTest, MetricsHaveTheNamesOfKubeProxyAndOurOwn) {
   EXPECT_THAT(answer, HasSubstr("no_local_endpoints_total{traffic_policy=\"external\",ip_family=\"IPv4\"} 0\n"));
   EXPECT_THAT(answer, HasSubstr("keelson_network_drops_total{reason=\"no_local_endpoint\"} 0\n"));
 
-  write("slice.yaml", slice("elsewhere"));
+  daemon_->apply("slice.yaml", slice("elsewhere"));
   answer = wait_for("127.0.0.1:10249/metrics",
                     "no_local_endpoints_total{traffic_policy=\"external\",ip_family=\"IPv4\"} 1\n");
   EXPECT_THAT(answer, HasSubstr("kubeproxy_sync_proxy_rules_endpoint_changes_total 2\n"));
@@ -336,14 +300,11 @@ TEST_F(ProxyServersTest, AnAddressThatIsTaken) {
   holder.bind("127.0.0.1", 10249);
   holder.listen();
   start({"--bind-address-hard-fail"});
-  for (int i = 0; i < 500 && daemon_.alive(); i++) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  EXPECT_FALSE(daemon_.alive());
-  EXPECT_THAT(read_text(log()), HasSubstr("metricsBindAddress: something else listens on 127.0.0.1:10249"));
+  wait_for_its_end();
+  EXPECT_THAT(daemon_->log(), HasSubstr("metricsBindAddress: something else listens on 127.0.0.1:10249"));
   start();
   EXPECT_THAT(wait_for("10.1.0.1:10256/healthz", "\"status\""), HasSubstr("HTTP/1.1 200 OK"));
-  EXPECT_THAT(read_text(log()), HasSubstr("127.0.0.1:10249; trying again each 5 s"));
+  EXPECT_THAT(daemon_->log(), HasSubstr("127.0.0.1:10249; trying again each 5 s"));
 }
 
 }  // namespace

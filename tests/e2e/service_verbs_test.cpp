@@ -43,7 +43,7 @@ TEST_F(ServiceVerbsTest, WhatTheKernelHasOtherwiseIsTold) {
   auto equal = ask({"get", "svc", "--diff"});
   EXPECT_EQ(equal.code, 0) << equal.out << equal.error;
   EXPECT_EQ(equal.out, "");
-  auto table = "/sys/fs/bpf/" + name_;
+  auto table = daemon_->pins();
   for (const auto& entry : fs::recursive_directory_iterator(table)) {
     if (entry.path().filename() == "frontends") {
       table = entry.path();
@@ -105,8 +105,8 @@ TEST_F(ServiceVerbsTest, WhySaysWhatThePacketsDo) {
 TEST_F(ServiceVerbsTest, TheHashIsTheKernels) {
   auto more = slice("10.2.0.2", "here");
   more.insert(more.rfind(']'), ", {addresses: [10.3.0.1], nodeName: there}");
-  write("slice.yaml", more);
-  wait_for(2);
+  daemon_->apply("slice.yaml", more);
+  daemon_->wait_for(NetworkDaemon::kRouted, 2);
   auto here = server("pod2", "10.2.0.2"), there = server("other", "10.3.0.1");
   for (uint16_t port = 40000; port < 40006; port++) {
     auto client = Socket::tcp(*net_, "client");
@@ -130,10 +130,8 @@ TEST_F(ServiceVerbsTest, DropsAndRejectsAreKeptAndFlowsFollowed) {
   EXPECT_NE(last.find("REJECTED  TCP  10.2.0.1:"), last.npos) << last;
   EXPECT_NE(last.find(" -> 10.96.0.9:80 default/nobody (the service has no endpoint)\n"), last.npos) << last;
 
-  auto output = (folder_ / "flows").string();
-  Background follower({std::string(getenv("KEELSON_BIN")) + "/keelson", "--run", (folder_ / "run").string(), "flows",
-                       "-f", "-o", "json"},
-                      output);
+  auto output = (daemon_->home() / "flows").string();
+  Background follower(command_line({"flows", "-f", "-o", "json"}), output);
   std::string text;
   // Until it follows.
   for (int i = 0; i < 500 && text.find("flows_new") == text.npos; i++) {
@@ -147,7 +145,7 @@ TEST_F(ServiceVerbsTest, DropsAndRejectsAreKeptAndFlowsFollowed) {
   EXPECT_EQ(event.at("service"), "default/web:http");
   EXPECT_EQ(event.at("backend"), "10.2.0.2:8080");
   follower.kill();
-  EXPECT_TRUE(daemon_.alive());
+  EXPECT_TRUE(daemon_->alive());
   EXPECT_EQ(ask({"get", "svc"}).code, 0) << "the node goes on without its follower";
 }
 
@@ -163,7 +161,7 @@ TEST_F(ServiceVerbsTest, StatusTellsOfProgramsAndTables) {
 }
 
 TEST_F(ServiceVerbsTest, WithoutANodeTheErrorSaysWhatToDo) {
-  EXPECT_EQ(daemon_.stop(), 0);
+  EXPECT_EQ(daemon_->stop(), 0);
   auto nobody = ask({"get", "svc"});
   EXPECT_EQ(nobody.code, 1);
   EXPECT_NE(nobody.error.find("keelson node --roles network"), nobody.error.npos) << nobody.error;

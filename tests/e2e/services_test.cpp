@@ -17,7 +17,7 @@ TEST_F(ServicesTest, PacketsFromPodsAndFromOutside) {
 
 TEST_F(ServicesTest, SocketsOfTheNodeAndOfPods) {
   auto listener = server("pod2", "10.2.0.2");
-  enter_cgroup(cgroup_);
+  CgroupGuard inside(daemon_->cgroup());
   std::string peer;
   EXPECT_EQ(source_seen("node", "10.96.0.1", 80, listener, &peer),
             "169.254.1.1");  // The node's address on the pod's link.
@@ -45,11 +45,11 @@ TEST_F(ServicesTest, SocketsOfTheNodeAndOfPods) {
 TEST_F(ServicesTest, AChangedManifestIsRouted) {
   auto old_one = server("pod2", "10.2.0.2"), new_one = server("other", "10.3.0.1");
   EXPECT_EQ(source_seen("pod1", "10.96.0.1", 80, old_one), "10.2.0.1");
-  write("slice.yaml", slice("10.3.0.1", "elsewhere"));
-  wait_for(2);
+  daemon_->apply("slice.yaml", slice("10.3.0.1", "elsewhere"));
+  daemon_->wait_for(NetworkDaemon::kRouted, 2);
   EXPECT_EQ(source_seen("pod1", "10.96.0.1", 80, new_one), "10.2.0.1");
   // What cannot be read changes nothing.
-  write("slice.yaml", "kind: [");
+  daemon_->apply("slice.yaml", "kind: [");
   std::this_thread::sleep_for(std::chrono::milliseconds(200));
   EXPECT_EQ(source_seen("pod1", "10.96.0.1", 80, new_one), "10.2.0.1");
 }
@@ -60,11 +60,10 @@ TEST_F(ServicesTest, KilledAndStartedAgain) {
   ASSERT_EQ(client.connect("10.96.0.1", 80), 0);
   auto open = listener.accept();
   ASSERT_TRUE(open);
-  daemon_.kill();
+  daemon_->kill();
   EXPECT_EQ(source_seen("pod1", "10.96.0.1", 80, listener), "10.2.0.1") << "with no daemon";
-  write("slice.yaml", slice("10.3.0.1", "elsewhere"));
+  daemon_->apply("slice.yaml", slice("10.3.0.1", "elsewhere"));
   start();
-  wait_for(2);
   EXPECT_EQ(source_seen("pod1", "10.96.0.1", 80, other), "10.2.0.1");
   ASSERT_EQ(client.send("still here"), 0);
   EXPECT_EQ(open->receive(), "still here");

@@ -1,214 +1,154 @@
 // SPDX-License-Identifier: Apache-2.0
 // Connections through services while the daemon is killed, restarted, and replaced by another version and back. Short
 // here; `./dev upgrade` runs it with 10,000 open connections and 1,000 new ones a second for 20 rounds.
+#include <bpf/bpf.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <iostream>
-#include <sstream>
+#include <functional>
+#include <optional>
 #include <thread>
+#include <vector>
 
-#include "ebpf/node_links.h"
+#include "common/fd.h"
+#include "ebpf/bpf/abi.h"
 #include "ebpf/programs.h"
-#include "ebpf/testing.h"
-#include "tests/support/process.h"
+#include "tests/e2e/service_node.h"
+#include "tests/support/connection_load.h"
 
 namespace keelson::testing {
 namespace {
-
-namespace fs = std::filesystem;
-using ebpf::testing::SmallNet;
-using ebpf::testing::Socket;
 
 size_t number(const char* variable, size_t otherwise) {
   const char* text = std::getenv(variable);
   return text ? std::strtoul(text, nullptr, 10) : otherwise;
 }
 
-constexpr const char* kServices = R"(
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec:
-  type: NodePort
-  clusterIPs: [10.96.0.1]
-  ports: [{name: http, port: 80, nodePort: 30080}, {name: dns, port: 53, protocol: UDP}]
-)";
+/// How far one daemon has come with what another has left (ebpf/LAYOUT.md).
+enum class Step { none, made, complete, leads, done };
 
-std::string slice(const std::string& endpoints) {
-  return R"(
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}
-addressType: IPv4
-ports: [{name: http, port: 8080}, {name: dns, port: 8080, protocol: UDP}]
-endpoints: )" +
-         endpoints;
-}
-const std::string kPod2 = "{addresses: [10.2.0.2], nodeName: here}";
-const std::string kOther = "{addresses: [10.3.0.1], nodeName: elsewhere}";
-
-class UpgradeTest : public ::testing::Test {
+class UpgradeTest : public ServiceNode {
  protected:
   void SetUp() override {
-    if (auto reason = ebpf::testing::why_not(); !reason.empty()) {
-      GTEST_SKIP() << reason;
-    }
-    auto root = ebpf::cgroup2_root();
-    if (!root) {
-      GTEST_SKIP() << root.error().message();
-    }
-    name_ = "kl-upgrade-" + std::to_string(getpid());
-    cgroup_ = *root + "/" + name_;
-    fs::create_directories(cgroup_);
-    folder_ = fs::temp_directory_path() / name_;
-    fs::create_directories(folder_ / "manifests");
-    net_.emplace();
-    bin_ = std::getenv("KEELSON_BIN");
-    programs_ = fs::path(bin_).parent_path() / "test";
-    write("service.yaml", kServices);
-    write("slice.yaml", slice("[" + kPod2 + ", " + kOther + "]"));
-  }
-  void TearDown() override {
-    if (name_.empty()) {
+    ServiceNode::SetUp();
+    if (!daemon_) {
       return;
     }
-    daemon_.kill();
-    if (HasFailure()) {
-      std::cerr << read_text(log());
+    auto both = slice("10.2.0.2", "here");
+    both.insert(both.rfind(']'), ", {addresses: [10.3.0.1], nodeName: elsewhere}");
+    daemon_->apply("slice.yaml", both);
+    daemon_->wait_for(NetworkDaemon::kRouted, 2);
+    local_.emplace(*net_, "pod2", "10.2.0.2", 8080, daemon_->home());
+    remote_.emplace(*net_, "other", "10.3.0.1", 8080, daemon_->home());
+  }
+  void TearDown() override {
+    if (daemon_) {
+      daemon_->kill();
+      EXPECT_TRUE(ebpf::Programs::remove(daemon_->pins()));
     }
-    EXPECT_TRUE(ebpf::Programs::remove(pins()));
-    fs::remove(pins());
-    net_.reset();
-    std::error_code ignored;
-    fs::remove(cgroup_, ignored);
-    fs::remove_all(folder_);
+    ServiceNode::TearDown();
   }
 
-  std::string pins() const { return "/sys/fs/bpf/" + name_; }
-  std::string log() const { return (folder_ / ("log" + std::to_string(starts_))).string(); }
-  void write(const std::string& file, const std::string& text) {
-    std::ofstream(folder_ / ("." + file)) << text;
-    fs::rename(folder_ / ("." + file), folder_ / "manifests" / file);
+  /// `percent` of all connections.
+  ConnectionLoad load(const std::string& ns, size_t percent, const std::string& to, const std::string& cgroup = "") {
+    LoadSize size{number("KEELSON_UPGRADE_OPEN", 1000) * percent / 100,
+                  number("KEELSON_UPGRADE_RATE", 100) * percent / 100};
+    // So few ports that those of an ended connection are soon used again, and enough for a machine that is busy.
+    net_->in(ns,
+             fmt::format("echo 32000 {} > /proc/sys/net/ipv4/ip_local_port_range", 32200 + size.open + 10 * size.rate));
+    return {*net_, ns, size, to, daemon_->home(), cgroup};
   }
-
-  // Until a file has so many lines with this text.
-  static void wait_for(const std::string& file, const std::string& text, int times = 1) {
-    auto found = [&] {
-      std::istringstream stream(read_text(file));
-      int count = 0;
-      for (std::string line; std::getline(stream, line);) {
-        count += line.find(text) != line.npos;
-      }
-      return count;
-    };
-    for (int i = 0; i < 6000 && found() < times; i++) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    ASSERT_GE(found(), times) << "no \"" << text << "\" in " << file << ":\n" << read_text(file);
-  }
-
   void start(const std::string& binary) {
-    starts_++;
-    std::string home = folder_.string();
-    daemon_ = Background({"nsenter", "--net=" + net_->path("node"), binary, "--run", home + "/run", "node", "--roles",
-                          "network", "--node-name", "here", "--root", home + "/root", "--manifests",
-                          home + "/manifests", "--bpf-dir", pins(), "--socket-cgroup", cgroup_},
-                         log());
-    wait_for(log(), "services are routed");
-  }
-  std::string ours() const { return bin_ + "/keelson"; }
-  std::string theirs() const { return programs_ / "keelson-next"; }
-
-  Background serve(const std::string& ns, const std::string& address) {
-    auto file = (folder_ / ("serve-" + ns)).string();
-    Background server({"nsenter", "--net=" + net_->path(ns), programs_ / "connection-load", "serve", address, "8080"},
-                      file);
-    wait_for(file, "ready");
-    return server;
+    daemon_->use(binary);
+    daemon_->start();
   }
 
-  struct Load {
-    Background process;
-    std::string file;
-  };
-  Load drive(const std::string& ns, const std::string& cgroup, size_t part, const std::string& to) {
-    Load load{{}, (folder_ / ("drive-" + ns + std::to_string(drives_++))).string()};
-    auto share = [&](const char* variable, size_t otherwise) {
-      return std::to_string(number(variable, otherwise) * part / 100);
-    };
-    std::string enter = cgroup.empty() ? "" : "echo $$ > " + cgroup + "/cgroup.procs; ";
-    load.process =
-        Background({"nsenter", "--net=" + net_->path(ns), "sh", "-c",
-                    enter + "exec " + (programs_ / "connection-load").string() + " drive " +
-                        share("KEELSON_UPGRADE_OPEN", 1000) + " " + share("KEELSON_UPGRADE_RATE", 100) + " " + to},
-                   load.file);
-    wait_for(load.file, "ready");
-    return load;
+  /// Generations that are pinned, newest first.
+  std::vector<uint32_t> generations() const {
+    std::vector<uint32_t> result;
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(daemon_->pins() + "/services", ignored)) {
+      if (auto number = std::strtoul(entry.path().filename().c_str(), nullptr, 10)) {
+        result.push_back(static_cast<uint32_t>(number));
+      }
+    }
+    std::ranges::sort(result, std::greater<>());
+    return result;
   }
-  void expect_whole(Load& load) {
-    EXPECT_EQ(load.process.stop(), 0);
-    auto text = read_text(load.file);
-    EXPECT_NE(text.find("failed 0 resets 0 silent 0 "), text.npos) << text;
-    std::cout << load.file.substr(load.file.rfind('/') + 1) << ": " << text.substr(text.find("opened"));
+  Step step_after(uint32_t generation) const {
+    auto all = generations();
+    if (all.empty() || all[0] <= generation) {
+      return Step::none;
+    }
+    auto newest = daemon_->pins() + "/services/" + std::to_string(all[0]);
+    if (!fs::exists(newest + "/layout")) {
+      return Step::made;
+    }
+    Fd map(bpf_obj_get((newest + "/maps/transition").c_str()));
+    kl_transition row{};
+    uint32_t key = 0;
+    if (!map || bpf_map_lookup_elem(map.get(), &key, &row) != 0 || row.phase == KL_PHASE_ALONE) {
+      return Step::done;
+    }
+    return row.phase == KL_PHASE_LEAD ? Step::leads : Step::complete;
+  }
+  /// Starts a daemon of this build and kills it when it has come so far. False: it was quicker.
+  bool killed_at(Step wanted, const std::string& binary) {
+    auto before = generations().at(0);
+    daemon_->use(binary);
+    daemon_->launch();
+    while (daemon_->alive() && step_after(before) < wanted) {
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
+    }
+    daemon_->kill();
+    return step_after(before) == wanted;
   }
 
-  std::string name_, cgroup_, bin_;
-  fs::path folder_, programs_;
-  std::optional<SmallNet> net_;
-  Background daemon_;
-  int starts_ = 0, drives_ = 0;
+  const std::string ours_ = std::string(std::getenv("KEELSON_BIN")) + "/keelson";
+  const std::string theirs_ = fs::path(std::getenv("KEELSON_BIN")).parent_path() / "test" / "keelson-next";
+  std::optional<ConnectionServer> local_, remote_;
 };
 
 TEST_F(UpgradeTest, NoConnectionIsLost) {
-  start(ours());
-  auto local = serve("pod2", "10.2.0.2"), remote = serve("other", "10.3.0.1");
-  auto pod = drive("pod1", "", 40, "10.96.0.1 80");
-  auto outside = drive("client", "", 40, "10.1.0.1 30080");
+  auto pod = load("pod1", 40, "10.96.0.1 80");
+  auto outside = load("client", 40, "10.1.0.1 30080");
   // Not of the pod that the first is of: at the endpoint two of its connections could have the same ports, one
   // translated at the socket and the other on its way.
-  auto sockets = drive("node", cgroup_, 20, "10.96.0.1 80");
+  auto sockets = load("node", 20, "10.96.0.1 80", daemon_->cgroup());
   const auto rounds = number("KEELSON_UPGRADE_ROUNDS", 2);
   for (size_t round = 0; round < rounds && !HasFatalFailure(); round++) {
-    daemon_.kill();
-    start(ours());
-    daemon_.stop();
-    start(theirs());
-    daemon_.kill();
-    start(theirs());
-    daemon_.stop();
-    start(ours());
+    daemon_->kill();
+    start(ours_);
+    daemon_->stop();
+    start(theirs_);
+    daemon_->kill();
+    start(theirs_);
+    daemon_->stop();
+    start(ours_);
   }
-  expect_whole(pod);
-  expect_whole(outside);
-  expect_whole(sockets);
+  EXPECT_EQ(pod.end(), "");
+  EXPECT_EQ(outside.end(), "");
+  EXPECT_EQ(sockets.end(), "");
 }
 
-// In the middle of taking over, many times: each start is killed after another while.
+// At each step of taking over, by the other version and, with what it has left there, by its own.
 TEST_F(UpgradeTest, KilledWhileItTakesOver) {
-  start(ours());
-  auto local = serve("pod2", "10.2.0.2"), remote = serve("other", "10.3.0.1");
-  auto pod = drive("pod1", "", 50, "10.96.0.1 80");
-  auto outside = drive("client", "", 50, "10.1.0.1 30080");
-  for (int i = 0; i < 12; i++) {
-    daemon_.kill();
-    starts_++;
-    daemon_ = Background(
-        {"nsenter", "--net=" + net_->path("node"), i % 3 == 2 ? ours() : theirs(), "--run", folder_.string() + "/run",
-         "node", "--roles", "network", "--node-name", "here", "--root", folder_.string() + "/root", "--manifests",
-         folder_.string() + "/manifests", "--bpf-dir", pins(), "--socket-cgroup", cgroup_},
-        log());
-    std::this_thread::sleep_for(std::chrono::milliseconds(100 + 170 * i));
+  auto pod = load("pod1", 50, "10.96.0.1 80");
+  auto outside = load("client", 50, "10.1.0.1 30080");
+  for (auto step : {Step::made, Step::complete, Step::leads, Step::leads}) {
+    bool hit = false;
+    for (int i = 0; i < 20 && !hit; i++) {
+      hit = killed_at(step, i % 2 ? ours_ : theirs_);
+    }
+    EXPECT_TRUE(hit) << static_cast<int>(step);
   }
-  daemon_.kill();
-  start(ours());
-  expect_whole(pod);
-  expect_whole(outside);
+  start(ours_);
+  EXPECT_EQ(generations().size(), 1U);
+  EXPECT_EQ(pod.end(), "");
+  EXPECT_EQ(outside.end(), "");
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <linux/errqueue.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 
@@ -13,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-#include "tests/services/addresses.h"
+#include "ebpf/testing.h"
 #include "tests/services/stray_segment.h"
 
 namespace keelson::services {
@@ -48,7 +49,7 @@ bool wait_for(int fd, short events, int patience) {
   return poll(&one, 1, patience) == 1;
 }
 
-int connect_to(int fd, const SocketAddress& to) {
+int connect_to(int fd, const ebpf::testing::Sockaddr& to) {
   if (::connect(fd, to.get(), to.size) == 0) {
     return 0;
   }
@@ -79,7 +80,7 @@ void forget_errors(int fd) {
 
 struct Received {
   std::string text;
-  SocketAddress from;
+  ebpf::testing::Sockaddr from;
   int error = 0;  ///< With no text.
 };
 
@@ -149,7 +150,7 @@ Flows::Seen Flows::answered(const Send& send, int fd, const std::string& text, c
   Seen seen;
   words >> seen.server >> seen.source >> seen.source_port;
   seen.rest = World::name_of(seen.source);
-  if (from != SocketAddress::of(send.address, 0).host() || port != send.port) {
+  if (from != ebpf::testing::Sockaddr::of(send.address, 0).host() || port != send.port) {
     seen.rest += fmt::format(", answer from {}:{}", World::name_of(from), port);
   }
   if (send.size > 0 && text.size() != static_cast<size_t>(send.size)) {
@@ -161,7 +162,7 @@ Flows::Seen Flows::answered(const Send& send, int fd, const std::string& text, c
 
 Flows::Seen Flows::ask_stream(const Send& send, int fd, bool connect) {
   if (connect) {
-    if (int error = connect_to(fd, SocketAddress::of(send.address, send.port))) {
+    if (int error = connect_to(fd, ebpf::testing::Sockaddr::of(send.address, send.port))) {
       return {.server = "", .source = "", .rest = words_of(error)};
     }
   } else if (::send(fd, "again\n", 6, MSG_NOSIGNAL) < 0) {
@@ -171,13 +172,13 @@ Flows::Seen Flows::ask_stream(const Send& send, int fd, bool connect) {
   if (received.text.empty()) {
     return {.server = "", .source = "", .rest = words_of(received.error)};
   }
-  SocketAddress peer;
+  ebpf::testing::Sockaddr peer;
   getpeername(fd, peer.get(), &peer.size);
   return answered(send, fd, received.text, peer.host(), peer.port());
 }
 
 Flows::Seen Flows::ask_datagram(const Send& send, int fd) {
-  auto to = SocketAddress::of(send.address, send.port);
+  auto to = ebpf::testing::Sockaddr::of(send.address, send.port);
   int family = to.storage.ss_family;
   std::string question(std::max(send.size, 8), 'q');
   bool connected = send.protocol == "connected";
@@ -204,7 +205,7 @@ Flows::Seen Flows::ask_datagram(const Send& send, int fd) {
 }
 
 Flows::Seen Flows::once(const Send& send, int turn, Fd* kept) {
-  int family = is_v6(send.address) ? AF_INET6 : AF_INET;
+  int family = ebpf::testing::is_v6(send.address) ? AF_INET6 : AF_INET;
   bool stream = send.protocol == "tcp";
   auto socket = world_.socket(send.who, family, stream ? SOCK_STREAM : SOCK_DGRAM, turn);
   int fd = socket.get();
@@ -216,7 +217,7 @@ Flows::Seen Flows::once(const Send& send, int turn, Fd* kept) {
       never_cut(fd, family);
     }
     ask_for_errors(fd, family);
-    auto to = SocketAddress::of(send.address, send.port);
+    auto to = ebpf::testing::Sockaddr::of(send.address, send.port);
     if (send.protocol == "connected" && ::connect(fd, to.get(), to.size) != 0) {
       return {.server = "", .source = "", .rest = words_of(errno)};
     }
@@ -279,13 +280,13 @@ void Flows::stray(const std::string& name) {
   const auto& seen = found->second.seen;
   auto local = ebpf::testing::host_of(seen.source);
   auto place = seen.server == "otherpod" ? std::string("other") : seen.server;
-  send_stray_segment(world_.netns(place), SocketAddress::of(seen.source, seen.source_port), 8080);
+  send_stray_segment(world_.netns(place), ebpf::testing::Sockaddr::of(seen.source, seen.source_port), 8080);
 }
 
 std::string Flows::http(const Send& send) {
-  int family = is_v6(send.address) ? AF_INET6 : AF_INET;
+  int family = ebpf::testing::is_v6(send.address) ? AF_INET6 : AF_INET;
   auto socket = world_.socket(send.who, family, SOCK_STREAM);
-  if (int error = connect_to(socket.get(), SocketAddress::of(send.address, send.port))) {
+  if (int error = connect_to(socket.get(), ebpf::testing::Sockaddr::of(send.address, send.port))) {
     return words_of(error);
   }
   auto request = fmt::format("GET {} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n", send.path);

@@ -11,7 +11,7 @@
 
 #include <boost/json/serialize.hpp>
 
-#include "tests/services/addresses.h"
+#include "ebpf/testing.h"
 #include "tests/services/objects.h"
 #include "tests/services/proxy.h"
 #include "tests/services/sync_turns.h"
@@ -133,7 +133,7 @@ class Ours : public Proxy {
   }
   bool answers(uint16_t port) {
     auto socket = world_.socket("node", AF_INET, SOCK_STREAM);
-    auto to = SocketAddress::of(kMarker, port);
+    auto to = ebpf::testing::Sockaddr::of(kMarker, port);
     if (::connect(socket.get(), to.get(), to.size) != 0 && errno != EINPROGRESS) {
       return false;
     }

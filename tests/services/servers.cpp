@@ -8,16 +8,16 @@
 
 #include <cstring>
 
-#include "tests/services/addresses.h"
+#include "ebpf/testing.h"
 
 namespace keelson::services {
 namespace {
 
-std::string greeting(const std::string& name, const SocketAddress& peer) {
+std::string greeting(const std::string& name, const ebpf::testing::Sockaddr& peer) {
   return fmt::format("{} {} {}\n", name, peer.host(), peer.port());
 }
 
-Fd bound(int type, const SocketAddress& at) {
+Fd bound(int type, const ebpf::testing::Sockaddr& at) {
   Fd fd(::socket(at.storage.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   int one = 1;
   setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
@@ -47,7 +47,7 @@ void Servers::add(Socket socket) {
 }
 
 void Servers::listen(const std::string& name, const std::string& address, uint16_t port) {
-  auto at = SocketAddress::of(address, port);
+  auto at = ebpf::testing::Sockaddr::of(address, port);
   auto listener = bound(SOCK_STREAM, at);
   EXPECT_EQ(::listen(listener.get(), 256), 0);
   add({name, std::move(listener), Socket::Kind::listener});
@@ -73,7 +73,7 @@ void Servers::run() {
 
 void Servers::serve(Socket& socket) {
   int fd = socket.fd.get();
-  SocketAddress peer;
+  ebpf::testing::Sockaddr peer;
   if (socket.kind == Socket::Kind::listener) {
     Fd accepted(accept4(fd, peer.get(), &peer.size, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (accepted) {

@@ -29,7 +29,7 @@ void append(std::vector<uint8_t>& bytes, const void* data, size_t size) {
   bytes.insert(bytes.end(), from, from + size);
 }
 
-void append_address(std::vector<uint8_t>& bytes, const SocketAddress& address) {
+void append_address(std::vector<uint8_t>& bytes, const ebpf::testing::Sockaddr& address) {
   if (address.storage.ss_family == AF_INET) {
     append(bytes, &reinterpret_cast<const sockaddr_in&>(address.storage).sin_addr, 4);
   } else {
@@ -39,7 +39,7 @@ void append_address(std::vector<uint8_t>& bytes, const SocketAddress& address) {
 
 }  // namespace
 
-void send_stray_segment(const std::string& netns, const SocketAddress& to, uint16_t port) {
+void send_stray_segment(const std::string& netns, const ebpf::testing::Sockaddr& to, uint16_t port) {
   auto guard = NetnsGuard::enter(netns);
   ASSERT_TRUE(guard) << guard.error().message();
   auto at = to;
@@ -48,7 +48,7 @@ void send_stray_segment(const std::string& netns, const SocketAddress& to, uint1
       0;
   Fd raw(socket(at.storage.ss_family, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_TCP));
   ASSERT_EQ(connect(raw.get(), at.get(), at.size), 0) << strerror(errno);
-  SocketAddress from;
+  ebpf::testing::Sockaddr from;
   getsockname(raw.get(), from.get(), &from.size);
 
   tcphdr header{};

@@ -4,12 +4,12 @@
 
 #include <string>
 
-#include "tests/services/addresses.h"
+#include "ebpf/testing.h"
 
 namespace keelson::services {
 
 /// From `port` in that network namespace to `to`: an ACK with data whose sequence number is far outside any window.
 /// conntrack takes it for invalid. Fails the test if it cannot be sent.
-void send_stray_segment(const std::string& netns, const SocketAddress& to, uint16_t port);
+void send_stray_segment(const std::string& netns, const ebpf::testing::Sockaddr& to, uint16_t port);
 
 }  // namespace keelson::services

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "ebpf/node_links.h"
-#include "tests/services/addresses.h"
+#include "ebpf/testing.h"
 
 namespace keelson::services {
 namespace {
@@ -100,7 +100,7 @@ Fd World::socket(const std::string& who, int family, int type, int turn) {
     made.reset(::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   }
   if (auto from = source(who, family, turn); !from.empty()) {
-    auto at = SocketAddress::of(from, 0);
+    auto at = ebpf::testing::Sockaddr::of(from, 0);
     EXPECT_EQ(::bind(made.get(), at.get(), at.size), 0) << from;
   }
   return made;
