@@ -163,7 +163,7 @@ std::set<Family> families(const kube::Service& service) {
 }
 
 std::string port_name(const kube::Service& service, const kube::ServicePort& port) {
-  auto name = service.metadata.ns + "/" + service.metadata.name;
+  auto name = key_of(service.metadata);
   return port.name.empty() ? name : name + ":" + port.name;
 }
 
@@ -209,6 +209,10 @@ uint16_t health_check_port(const kube::Service& service) {
 HealthCheck health_check(const kube::Service& service, const std::vector<const kube::EndpointSlice*>& slices,
                          const TranslateOptions& options) {
   return {service.metadata.ns, service.metadata.name, local_endpoints(slices, options.node_name)};
+}
+
+std::string key_of(const kube::ObjectMeta& meta) {
+  return meta.ns + "/" + meta.name;
 }
 
 bool is_routed(const kube::EndpointSlice& slice) {

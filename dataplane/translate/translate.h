@@ -38,7 +38,10 @@ struct TranslateOptions {
   bool operator==(const TranslateOptions&) const = default;
 };
 
-/// Keys are "namespace/name".
+/// "namespace/name".
+std::string key_of(const kube::ObjectMeta& meta);
+
+/// By their keys.
 struct ServiceObjects {
   std::map<std::string, kube::Service> services;
   std::map<std::string, kube::EndpointSlice> slices;

@@ -21,10 +21,10 @@ ServiceObjects objects_of(const std::string& yaml) {
       continue;
     }
     if (const auto* service = std::get_if<kube::Service>(&*document.object)) {
-      objects.services[service->metadata.ns + "/" + service->metadata.name] = *service;
+      objects.services[key_of(service->metadata)] = *service;
     }
     if (const auto* slice = std::get_if<kube::EndpointSlice>(&*document.object)) {
-      objects.slices[slice->metadata.ns + "/" + slice->metadata.name] = *slice;
+      objects.slices[key_of(slice->metadata)] = *slice;
     }
   }
   return objects;

@@ -8,10 +8,6 @@
 namespace keelson::dataplane {
 namespace {
 
-std::string key_of(const kube::ObjectMeta& meta) {
-  return meta.ns + "/" + meta.name;
-}
-
 // Nobody reads the rest again; at 50,000 services it would be most of the memory.
 void keep_names(kube::ObjectMeta& meta, std::initializer_list<std::string_view> labels) {
   kube::StringMap kept;
@@ -27,6 +23,27 @@ void keep_names(kube::ObjectMeta& meta, std::initializer_list<std::string_view> 
 }
 
 }  // namespace
+
+void carry_out(ServiceObjects& objects, const ObjectChange& change) {
+  if (change.all_services) {
+    objects.services.clear();
+  }
+  if (change.all_slices) {
+    objects.slices.clear();
+  }
+  for (const auto& key : change.removed_services) {
+    objects.services.erase(key);
+  }
+  for (const auto& key : change.removed_slices) {
+    objects.slices.erase(key);
+  }
+  for (const auto& service : change.services) {
+    objects.services[key_of(service.metadata)] = service;
+  }
+  for (const auto& slice : change.slices) {
+    objects.slices[key_of(slice.metadata)] = slice;
+  }
+}
 
 Translator::Translator(TranslateOptions options) : options_(std::move(options)) {}
 

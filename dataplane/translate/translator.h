@@ -28,6 +28,9 @@ struct ObjectChange {
   bool all_slices = false;
 };
 
+/// The same change among the objects themselves: what there is afterwards.
+void carry_out(ServiceObjects& objects, const ObjectChange& change);
+
 /// A Service and what belongs to it, as far as it is kept: metadata has name, namespace, creationTimestamp and the
 /// labels that decide who serves it; the selector is dropped. Valid until the next change.
 struct KnownService {

@@ -71,41 +71,15 @@ class RandomObjects {
   std::mt19937 random_;
 };
 
-std::string name_of(const kube::ObjectMeta& meta) {
-  return meta.ns + "/" + meta.name;
-}
-
-// The same change for the objects themselves: what the API server holds afterwards.
-void carry_out(ServiceObjects& objects, const ObjectChange& change) {
-  if (change.all_services) {
-    objects.services.clear();
-  }
-  if (change.all_slices) {
-    objects.slices.clear();
-  }
-  for (const auto& key : change.removed_services) {
-    objects.services.erase(key);
-  }
-  for (const auto& key : change.removed_slices) {
-    objects.slices.erase(key);
-  }
-  for (const auto& service : change.services) {
-    objects.services[name_of(service.metadata)] = service;
-  }
-  for (const auto& slice : change.slices) {
-    objects.slices[name_of(slice.metadata)] = slice;
-  }
-}
-
 ObjectChange random_change(RandomObjects& random, const ServiceObjects& objects) {
   ObjectChange change;
   std::map<std::string, kube::Service> services;
   std::map<std::string, kube::EndpointSlice> slices;
   for (auto count = random.below(3); count > 0; count--) {
     auto service = random.service();
-    services[name_of(service.metadata)] = service;
+    services[key_of(service.metadata)] = service;
     auto slice = random.slice();
-    slices[name_of(slice.metadata)] = slice;
+    slices[key_of(slice.metadata)] = slice;
   }
   for (auto& [key, service] : services) {
     change.services.push_back(service);

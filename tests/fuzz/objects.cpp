@@ -10,10 +10,6 @@ constexpr uint32_t kServices = 24, kSlices = 40;
 constexpr kube::Protocol kProtocols[] = {kube::Protocol::tcp, kube::Protocol::tcp, kube::Protocol::udp,
                                          kube::Protocol::sctp};
 
-std::string name_of(const kube::ObjectMeta& meta) {
-  return meta.ns + "/" + meta.name;
-}
-
 template <class Map>
 std::string any_key(const Map& map, uint32_t nth) {
   return map.empty() ? "n/never-was" : std::next(map.begin(), nth % map.size())->first;
@@ -102,10 +98,10 @@ dataplane::ObjectChange RandomObjects::change(const dataplane::ServiceObjects& o
     auto kind = below(10);
     if (kind < 3) {
       auto one = service();
-      services[name_of(one.metadata)] = one;
+      services[dataplane::key_of(one.metadata)] = one;
     } else if (kind < 8) {
       auto one = slice();
-      slices[name_of(one.metadata)] = one;
+      slices[dataplane::key_of(one.metadata)] = one;
     } else if (kind == 8) {
       change.removed_services.push_back(any_key(objects.services, below(1000)));
     } else {
@@ -146,27 +142,6 @@ dataplane::TranslateOptions RandomObjects::options() {
   options.algorithm = one_in(3) ? dataplane::Algorithm::maglev : dataplane::Algorithm::random;
   options.masquerade_all = one_in(4);
   return options;
-}
-
-void carry_out(dataplane::ServiceObjects& objects, const dataplane::ObjectChange& change) {
-  if (change.all_services) {
-    objects.services.clear();
-  }
-  if (change.all_slices) {
-    objects.slices.clear();
-  }
-  for (const auto& key : change.removed_services) {
-    objects.services.erase(key);
-  }
-  for (const auto& key : change.removed_slices) {
-    objects.slices.erase(key);
-  }
-  for (const auto& service : change.services) {
-    objects.services[name_of(service.metadata)] = service;
-  }
-  for (const auto& slice : change.slices) {
-    objects.slices[name_of(slice.metadata)] = slice;
-  }
 }
 
 size_t size_of(const dataplane::ObjectChange& change) {

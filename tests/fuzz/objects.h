@@ -26,8 +26,6 @@ class RandomObjects {
   std::mt19937_64 random_;
 };
 
-/// The objects after a change, as an API server would hold them.
-void carry_out(dataplane::ServiceObjects& objects, const dataplane::ObjectChange& change);
 /// How many objects it names.
 size_t size_of(const dataplane::ObjectChange& change);
 
