@@ -129,9 +129,12 @@ class PacketsTest : public ::testing::Test {
       }
     }
     auto tables = Tables::open(programs_->table_maps());
-    ASSERT_TRUE(tables->adopt(model, std::chrono::steady_clock::now()).empty());
+    ASSERT_TRUE(tables);
+    tables_.emplace(std::move(*tables));
+    ASSERT_TRUE(tables_->adopt(model, std::chrono::steady_clock::now()).empty());
   }
   void TearDown() override {
+    tables_.reset();
     programs_.reset();
     if (!pins_.empty()) {
       EXPECT_TRUE(Programs::remove(pins_));
@@ -159,6 +162,7 @@ class PacketsTest : public ::testing::Test {
   std::optional<NetnsGuard> inside_;
   std::string pins_;
   std::optional<Programs> programs_;
+  std::optional<Tables> tables_;
 };
 
 TEST_F(PacketsTest, WhatIsRewrittenIsRight) {
@@ -211,6 +215,27 @@ TEST_F(PacketsTest, FromNobodyTheyAreLeftToTheStack) {
       EXPECT_EQ(after == before && verdict == -1, martian) << source << ": " << verdict;
     }
   }
+}
+
+TEST_F(PacketsTest, AServiceThatComesIsFoundAtOnce) {
+  std::mt19937 random(25);
+  Layout at;
+  Bytes before;
+  do {
+    before = make_packet(random, at);
+  } while (at.v6 || at.protocol != 17 || before[at.l4 + 3] != 80 || before[33] != 2);
+  auto is_translated = [&] {
+    auto after = before;
+    run(after);
+    return after != before;
+  };
+  EXPECT_FALSE(is_translated());
+  dataplane::Delta change;
+  change.changed[{"late"}] = service(dataplane::Protocol::udp, "10.96.0.2", {"10.2.0.2"});
+  ASSERT_TRUE(tables_->apply(change, std::chrono::steady_clock::now()).empty());
+  EXPECT_TRUE(is_translated());
+  ASSERT_TRUE(tables_->apply({.removed = {{"late"}}}, std::chrono::steady_clock::now()).empty());
+  EXPECT_FALSE(is_translated());
 }
 
 TEST_F(PacketsTest, BrokenOnesAreNeverMadeLonger) {

@@ -339,6 +339,9 @@ Result<> Tables::write_frontends(const Batch& batch) {
     rows.push_back(frontend_row(record, frontend - record.service.frontends.begin()));
   }
   KEELSON_DO(update_batch(maps_.frontends, keys.data(), rows.data(), keys.size()).context("frontends"));
+  if (!keys.empty()) {
+    store(services_[0].new_flows, services_[0].new_flows + 1);
+  }
   return delete_batch(maps_.frontends, gone.data(), sizeof(kl_frontend_key), gone.size()).context("frontends");
 }
 

@@ -64,7 +64,9 @@ struct kl_service {
   __u64 pool[2];          /* by KL_CLUSTER, KL_LOCAL; count 0: nobody */
   __u32 affinity_seconds; /* 0: none */
   __u32 flags;
-  __u64 new_flows; /* counted by the programs; not exact, two CPUs may lose one */
+  /* Counted by the programs; not exact, two CPUs may lose one. Of row 0, which is no service: how often frontends were
+   * put in, by the daemon, so that programs know what they have seen from what is there. */
+  __u64 new_flows;
 };
 
 /* -- slots: ARRAY of __u32, mapped: which backend ---------------------------------------------------------------- */

@@ -232,10 +232,14 @@ KL_INLINE int start_flow(void* ctx, const struct kl_packet* packet, enum kl_from
   const struct kl_flow* flow = &packet->flow;
   struct choice* choice = &scratch->choice;
   choice->service = 0;
-  __u32 hash = kl_flow_hash(flow, hash_seed, v6).first;
-  int part = begins_flow(packet) ? AT_PACKET : AT_LATER_PACKET;
   const struct kl_flow* meant = where >> 32 == KL_AT_EGRESS ? meant_by(ctx, flow, &scratch->onward) : flow;
-  int result = choose(meant, &flow->src, from, hash, now, part, v6, choice);
+  const struct kl_frontend* frontend = frontend_of_packet(meant, now);
+  int part = begins_flow(packet) ? AT_PACKET : AT_LATER_PACKET;
+  if (__builtin_expect(!frontend && part == AT_LATER_PACKET, 1)) {
+    return CHOICE_NOT_OURS;
+  }
+  __u32 hash = kl_flow_hash(flow, hash_seed, v6).first;
+  int result = frontend ? choose(frontend, meant, &flow->src, from, hash, now, part, v6, choice) : CHOICE_NOT_OURS;
   row->rest.backend = choice->counter;
   row->rest.service = choice->service;
   /* Where it comes in: on its way out a service's flow looks the same. */

@@ -79,7 +79,8 @@ KL_INLINE int socket_choose(struct bpf_sock_addr* ctx, const struct kl_addr* add
   if (canonical_loopback(&flow.dst) && from == KL_FROM_POD) {
     return CHOICE_NOT_OURS; /* A pod's loopback is its own. */
   }
-  return choose(&flow, &client, from, hash, time_now(), part, 0, choice);
+  const struct kl_frontend* frontend = frontend_of(&flow.dst, flow.dport, flow.protocol);
+  return frontend ? choose(frontend, &flow, &client, from, hash, time_now(), part, 0, choice) : CHOICE_NOT_OURS;
 }
 
 /* Told without the socket's own address, which is not known yet. */

@@ -225,6 +225,10 @@ KL_INLINE int tc_wrapped(struct __sk_buff* skb, struct kl_packet* packet, __u32 
   return tc_forward(skb, packet, &scratch->row, now, 0, v6);
 }
 
+/* In tc_index: on its way in this packet was found to be of no service, so it need not be looked at on its way out. Of
+ * TCP alone: nothing that is taken out of a TCP packet keeps its sk_buff, as what is taken out of a tunnel's does. */
+#define TC_STRANGER 0x6b6c
+
 /* Nobody but the stack knows what to do with a broken packet; it drops and counts it. */
 KL_INLINE int tc_packet(struct __sk_buff* skb, enum kl_from from, int egress, int v6) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_of_cpu, &zero_row);
@@ -262,6 +266,9 @@ KL_INLINE int tc_packet(struct __sk_buff* skb, enum kl_from from, int egress, in
       case CHOICE_DROP:
         return tc_drop(skb, packet, row->rest.backend, row->rest.service, egress);
       default:
+        if (!egress && protocol == IPPROTO_TCP) {
+          skb->tc_index = TC_STRANGER;
+        }
         return TC_NEXT;
     }
   }
@@ -269,6 +276,12 @@ KL_INLINE int tc_packet(struct __sk_buff* skb, enum kl_from from, int egress, in
 }
 
 KL_INLINE int tc_any(struct __sk_buff* skb, enum kl_from from, int egress) {
+  if (skb->tc_index == TC_STRANGER) {
+    if (egress) {
+      return TC_NEXT;
+    }
+    skb->tc_index = 0;
+  }
   if (skb->protocol == __builtin_bswap16(ETH_P_IP)) {
     return tc_packet(skb, from, egress, 0);
   }
