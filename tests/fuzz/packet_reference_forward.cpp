@@ -115,6 +115,10 @@ std::string Reference::check_ambiguous(Hook hook, const Frame& before, const Par
     return {};
   }
   auto rule = rules_.find({parsed.flow.dst, parsed.flow.dport, parsed.flow.protocol});
+  if (rule != rules_.end()) {
+    // It may have been chosen for anew, from another sender's pool.
+    clients_.erase({parsed.flow.src, rule->second.number});
+  }
   auto serves = [&](const Mapping& mapping) {
     if (named_.contains({parsed.flow, mapping.to_dst, mapping.to_dport})) {
       return true;
