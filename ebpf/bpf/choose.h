@@ -136,7 +136,8 @@ __noinline __u32 remembered(const struct kl_affinity_key* key, __u32 seconds, __
   if (!key) {
     return 0;
   }
-  struct kl_affinity* known = bpf_map_lookup_elem(&affinity, key);
+  struct kl_affinity_key own = *key; /* before Linux 6.3 a key must be the function's own */
+  struct kl_affinity* known = bpf_map_lookup_elem(&affinity, &own);
   if (!known || (__u64)(now - known->seen) > (__u64)seconds * KL_ONE_SECOND) {
     return 0;
   }

@@ -70,7 +70,8 @@ KL_INLINE int tc_is_wrapped(const struct kl_packet* packet, int v6) {
 /* Takes the headers off. 0: what is in front is not of a known node, or not what it should be. */
 KL_INLINE int tc_unwrap_any(struct __sk_buff* skb, struct kl_packet* packet, int v6) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_of_cpu, &zero_row);
-  if (!scratch || !bpf_map_lookup_elem(&nodes, &packet->flow.src) || packet->l4 != ETH_HLEN + (v6 ? 40 : 20)) {
+  struct kl_addr sender = packet->flow.src; /* before Linux 6.3 a key must be the function's own */
+  if (!scratch || !bpf_map_lookup_elem(&nodes, &sender) || packet->l4 != ETH_HLEN + (v6 ? 40 : 20)) {
     return 0;
   }
   struct kl_geneve geneve;

@@ -103,8 +103,9 @@ Finding check_kernel(const PreflightOptions& options, const std::string& cgroup)
     return ok("kernel",
               fmt::format("{} takes the programs; attaching was not tried ({})", version, attached.error().message()));
   }
-  return {"kernel", Outcome::failed, fmt::format("{}: {}", version, attached.error().message()),
-          "programs are attached to links by tcx, which is Linux 6.6"};
+  return {
+      "kernel", Outcome::failed, fmt::format("{}: {}", version, attached.error().message()),
+      "programs are attached to links by tcx (Linux 6.6), or by clsact: CONFIG_NET_SCH_INGRESS, CONFIG_NET_CLS_BPF"};
 }
 
 Finding check_links(const ebpf::LinkRules& rules) {
