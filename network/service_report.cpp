@@ -28,11 +28,11 @@ struct Conditions {
 
 json::object endpoint_counts(const dataplane::KnownService& known, std::string_view node_name) {
   std::set<std::string> all, ready, serving, terminating, local;
-  for (const auto* slice : known.slices) {
-    if (!counts(*slice)) {
+  for (const auto& slice : known.slices) {
+    if (!counts(slice)) {
       continue;
     }
-    for (const auto& endpoint : slice->endpoints) {
+    for (const auto& endpoint : slice.endpoints) {
       if (endpoint.addresses.empty()) {
         continue;
       }
@@ -142,9 +142,9 @@ std::string endpoints_json(const dataplane::KnownService& known, std::string_vie
     metadata["creationTimestamp"] = format_rfc3339(*meta.creation_timestamp);
   }
   json::array subsets;
-  for (const auto* slice : known.slices) {
-    if (counts(*slice)) {
-      subsets.push_back(subset(*slice, node_name));
+  for (const auto& slice : known.slices) {
+    if (counts(slice)) {
+      subsets.push_back(subset(slice, node_name));
     }
   }
   return json::serialize(json::object{

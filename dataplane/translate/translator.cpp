@@ -5,6 +5,8 @@
 #include <unordered_set>
 #include <utility>
 
+#include "kube/pack.h"
+
 namespace keelson::dataplane {
 namespace {
 
@@ -47,22 +49,31 @@ void carry_out(ServiceObjects& objects, const ObjectChange& change) {
 
 Translator::Translator(TranslateOptions options) : options_(std::move(options)) {}
 
-Translator::Entry& Translator::touch(const std::string& key) {
-  auto& entry = entries_[key];
-  if (!entry.dirty) {
-    entry.dirty = true;
+std::vector<kube::EndpointSlice> Translator::Entry::unpack_slices() const {
+  std::vector<kube::EndpointSlice> all;
+  all.reserve(slices.size());
+  for (const auto& slice : slices) {
+    all.push_back(kube::unpack_endpoint_slice(slice.packed));
+  }
+  return all;
+}
+
+Translator::Entries::value_type& Translator::touch(const std::string& key) {
+  auto& place = *entries_.try_emplace(key).first;
+  if (!place.second.dirty) {
+    place.second.dirty = true;
     dirty_.push_back(key);
   }
-  return entry;
+  return place;
 }
 
 void Translator::put_service(kube::Service service) {
-  auto& entry = touch(key_of(service.metadata));
+  auto& entry = touch(key_of(service.metadata)).second;
   keep_names(service.metadata, {kOtherProxyLabel, kHeadlessLabel});
   service.selector.clear();
   service_count_ += entry.known ? 0 : 1;
   entry.known = true;
-  entry.service = std::move(service);
+  entry.service = kube::pack(service);
 }
 
 void Translator::put_slice(kube::EndpointSlice slice) {
@@ -73,12 +84,17 @@ void Translator::put_slice(kube::EndpointSlice slice) {
     return;
   }
   auto owner = slice.metadata.ns + "/" + label->second;
-  if (auto known = slice_service_.find(key); known != slice_service_.end() && known->second != owner) {
+  if (auto known = slice_service_.find(key); known != slice_service_.end() && *known->second != owner) {
     remove_slice(key);
   }
-  slice_service_[key] = owner;
   keep_names(slice.metadata, {kOtherProxyLabel, kHeadlessLabel});
-  touch(owner).slices.insert_or_assign(key, std::move(slice));
+  auto& [name, entry] = touch(owner);
+  slice_service_[key] = &name;
+  auto place = std::ranges::lower_bound(entry.slices, key, {}, &Slice::key);
+  if (place == entry.slices.end() || place->key != key) {
+    place = entry.slices.insert(place, {key, {}});
+  }
+  place->packed = kube::pack(slice);
 }
 
 void Translator::remove_service(const std::string& key) {
@@ -86,9 +102,9 @@ void Translator::remove_service(const std::string& key) {
   if (known == entries_.end() || !known->second.known) {
     return;
   }
-  auto& entry = touch(key);
+  auto& entry = touch(key).second;
   entry.known = false;
-  entry.service = {};
+  entry.service.clear();
   service_count_--;
 }
 
@@ -97,7 +113,7 @@ void Translator::remove_slice(const std::string& key) {
   if (known == slice_service_.end()) {
     return;
   }
-  touch(known->second).slices.erase(key);
+  std::erase_if(touch(*known->second).second.slices, [&](const Slice& slice) { return slice.key == key; });
   slice_service_.erase(known);
 }
 
@@ -169,16 +185,13 @@ std::optional<KnownService> Translator::find(const std::string& name) const {
   if (known == entries_.end() || !known->second.known) {
     return std::nullopt;
   }
-  KnownService found{known->second.service, {}, known->second.keys};
-  for (const auto& [key, slice] : known->second.slices) {
-    found.slices.push_back(&slice);
-  }
-  return found;
+  const auto& entry = known->second;
+  return KnownService{kube::unpack_service(entry.service), entry.unpack_slices(), entry.keys};
 }
 
 void Translator::for_each_slice(const std::function<void(const kube::EndpointSlice&)>& visit) const {
   for (const auto& [key, entry] : entries_) {
-    for (const auto& [name, slice] : entry.slices) {
+    for (const auto& slice : entry.unpack_slices()) {
       visit(slice);
     }
   }
@@ -229,19 +242,22 @@ void Translator::claim_health_port(const std::string& key, Entry& entry, uint16_
 }
 
 void Translator::translate_entry(const std::string& key, Entry& entry, Delta& delta) {
+  const auto all_slices = entry.unpack_slices();
   std::vector<const kube::EndpointSlice*> slices;
-  for (const auto& [name, slice] : entry.slices) {
+  for (const auto& slice : all_slices) {
     if (is_routed(slice)) {
       slices.push_back(&slice);
     }
   }
   std::map<ServiceKey, Service> wanted;
   uint16_t health_port = 0;
+  kube::Service service;
   if (entry.known) {
-    wanted = translate(entry.service, slices, options_);
-    health_port = health_check_port(entry.service);
+    service = kube::unpack_service(entry.service);
+    wanted = translate(service, slices, options_);
+    health_port = health_check_port(service);
   }
-  claim_health_port(key, entry, health_port, health_check(entry.service, slices, options_));
+  claim_health_port(key, entry, health_port, health_check(service, slices, options_));
   for (const auto& routed : entry.keys) {
     if (!wanted.contains(routed)) {
       model_.services.erase(routed);
@@ -249,12 +265,12 @@ void Translator::translate_entry(const std::string& key, Entry& entry, Delta& de
     }
   }
   entry.keys.clear();
-  for (auto& [routed, service] : wanted) {
+  for (auto& [routed, value] : wanted) {
     entry.keys.push_back(routed);
     auto [place, fresh] = model_.services.try_emplace(routed);
-    if (fresh || place->second != service) {
-      place->second = service;
-      delta.changed.emplace(routed, std::move(service));
+    if (fresh || place->second != value) {
+      place->second = value;
+      delta.changed.emplace(routed, std::move(value));
     }
   }
 }

@@ -32,11 +32,11 @@ struct ObjectChange {
 void carry_out(ServiceObjects& objects, const ObjectChange& change);
 
 /// A Service and what belongs to it, as far as it is kept: metadata has name, namespace, creationTimestamp and the
-/// labels that decide who serves it; the selector is dropped. Valid until the next change.
+/// labels that decide who serves it; the selector is dropped.
 struct KnownService {
-  const kube::Service& service;
-  std::vector<const kube::EndpointSlice*> slices;
-  const std::vector<ServiceKey>& routed;  ///< Its services in the model.
+  kube::Service service;
+  std::vector<kube::EndpointSlice> slices;  ///< By name.
+  std::vector<ServiceKey> routed;           ///< Its services in the model.
 };
 
 /// One thread at a time.
@@ -64,16 +64,26 @@ class Translator {
   size_t slice_count() const { return slice_service_.size(); }
 
  private:
+  // An object is read when something of its entry changes, which is seldom, and kept all the time: packed
+  // (kube/pack.h).
+  struct Slice {
+    std::string key;
+    std::string packed;
+  };
   struct Entry {
     bool known = false;  // the Service itself has come
     bool dirty = false;
-    kube::Service service;
-    std::map<std::string, kube::EndpointSlice> slices;
-    std::vector<ServiceKey> keys;  // of the model
     uint16_t health_port = 0;
+    std::string service;           // packed
+    std::vector<Slice> slices;     // by key
+    std::vector<ServiceKey> keys;  // of the model
+
+    std::vector<kube::EndpointSlice> unpack_slices() const;
   };
 
-  Entry& touch(const std::string& key);
+  using Entries = std::unordered_map<std::string, Entry>;
+
+  Entries::value_type& touch(const std::string& key);
   void put_service(kube::Service service);
   void put_slice(kube::EndpointSlice slice);
   void remove_service(const std::string& key);
@@ -84,9 +94,9 @@ class Translator {
   void claim_health_port(const std::string& key, Entry& entry, uint16_t port, const HealthCheck& check);
 
   TranslateOptions options_;
-  std::vector<std::string> dirty_;                              // services to be translated again
-  std::unordered_map<std::string, Entry> entries_;              // by the service's key
-  std::unordered_map<std::string, std::string> slice_service_;  // slice -> service
+  std::vector<std::string> dirty_;                                     // services to be translated again
+  Entries entries_;                                                    // by the service's key
+  std::unordered_map<std::string, const std::string*> slice_service_;  // slice -> service, as entries_ has it
   // Two services may name one port until the API server has told them apart: the first by name has it.
   std::map<uint16_t, std::map<std::string, HealthCheck>> health_claims_;
   Model model_;
