@@ -72,6 +72,11 @@ bool RangeAllocator::claim(uint32_t base, uint32_t size) {
   return true;
 }
 
+void RangeAllocator::extend(uint32_t end) {
+  insert(end_, end - end_);
+  end_ = end;
+}
+
 void RangeAllocator::give_back(uint32_t base, uint32_t size, TimePoint now) {
   if (size == 0) {
     return;

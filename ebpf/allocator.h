@@ -19,7 +19,7 @@ inline constexpr std::chrono::seconds kGracePeriod{1};
 /// O(log ranges). One thread at a time.
 class RangeAllocator {
  public:
-  RangeAllocator(uint32_t first, uint32_t end) { insert(first, end - first); }
+  RangeAllocator(uint32_t first, uint32_t end) : end_(end) { insert(first, end - first); }
 
   /// Nothing: no range of that size is free at `now`.
   std::optional<uint32_t> take(uint32_t size, TimePoint now);
@@ -28,6 +28,8 @@ class RangeAllocator {
   bool claim(uint32_t base, uint32_t size);
   /// `size` 0: nothing happens.
   void give_back(uint32_t base, uint32_t size, TimePoint now);
+  /// There are rows up to this one now, which is no less than it was.
+  void extend(uint32_t end);
   uint32_t used() const { return used_; }
 
  private:
@@ -43,6 +45,7 @@ class RangeAllocator {
   std::map<uint32_t, uint32_t> free_;                // base -> size
   std::set<std::pair<uint32_t, uint32_t>> by_size_;  // size, base
   std::deque<Waiting> waiting_;
+  uint32_t end_;
   uint32_t used_ = 0;
 };
 

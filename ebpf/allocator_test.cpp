@@ -32,6 +32,17 @@ TEST(RangeAllocatorTest, ClaimsWhatAFormerDaemonHas) {
   EXPECT_EQ(rows.take(2, kStart), 7u);
 }
 
+TEST(RangeAllocatorTest, NewRowsJoinTheOldOnes) {
+  RangeAllocator rows(0, 4);
+  EXPECT_EQ(rows.take(2, kStart), 0u);
+  EXPECT_EQ(rows.take(6, kStart), std::nullopt);
+  rows.extend(8);
+  EXPECT_EQ(rows.take(6, kStart), 2u);
+  EXPECT_EQ(rows.take(1, kStart), std::nullopt);
+  rows.extend(8);
+  EXPECT_EQ(rows.take(1, kStart), std::nullopt);
+}
+
 // Against a map of each row: no row is given out twice, and in the end all are one range again.
 TEST(RangeAllocatorTest, RandomUse) {
   constexpr uint32_t kRows = 500;

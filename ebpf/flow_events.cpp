@@ -29,12 +29,13 @@ void FlowEvents::Free::operator()(ring_buffer* buffer) const {
 }
 
 Result<FlowEvents> FlowEvents::open(int map, Listener listener) {
+  KEELSON_TRY(auto own, duplicate(map));
   auto kept = std::make_unique<Listener>(std::move(listener));
-  std::unique_ptr<ring_buffer, Free> buffer(ring_buffer__new(map, hand_over, kept.get(), nullptr));
+  std::unique_ptr<ring_buffer, Free> buffer(ring_buffer__new(own.get(), hand_over, kept.get(), nullptr));
   if (!buffer) {
     return fail_errno(errno, "open the buffer of events");
   }
-  return FlowEvents(std::move(kept), std::move(buffer));
+  return FlowEvents(std::move(own), std::move(kept), std::move(buffer));
 }
 
 int FlowEvents::fd() const {

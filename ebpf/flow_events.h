@@ -10,6 +10,7 @@
 #include <memory>
 #include <string_view>
 
+#include "common/fd.h"
 #include "common/result.h"
 #include "ebpf/bpf/abi.h"
 
@@ -31,7 +32,7 @@ class FlowEvents {
  public:
   using Listener = std::function<void(const kl_event&)>;
 
-  /// `map`: Programs::map("events"); not kept.
+  /// `map`: Programs::map("events"). Keeps a descriptor of its own: the map stays when others grow.
   static Result<FlowEvents> open(int map, Listener listener);
 
   /// Readable when there are events.
@@ -43,8 +44,9 @@ class FlowEvents {
   struct Free {
     void operator()(ring_buffer* buffer) const;
   };
-  FlowEvents(std::unique_ptr<Listener> listener, std::unique_ptr<ring_buffer, Free> buffer)
-      : listener_(std::move(listener)), buffer_(std::move(buffer)) {}
+  FlowEvents(Fd map, std::unique_ptr<Listener> listener, std::unique_ptr<ring_buffer, Free> buffer)
+      : map_(std::move(map)), listener_(std::move(listener)), buffer_(std::move(buffer)) {}
+  Fd map_;
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<ring_buffer, Free> buffer_;
 };

@@ -10,6 +10,7 @@
 #include <bit>
 #include <set>
 
+#include "ebpf/features.h"
 #include "ebpf/services.skel.h"
 
 namespace keelson::ebpf {
@@ -17,8 +18,8 @@ namespace {
 
 // Filled by sockets as they are used, and read by them alone. Their form never changes.
 const std::set<std::string> kOfSockets{"sockets", "peers"};
-// Their rows name rows of next_hops.
-const std::set<std::string> kOfNextHops{"connections4", "connections6", "routes"};
+// Their rows name rows of next_hops, as those of routes do.
+const std::set<std::string> kConnections{"connections4", "connections6"};
 // Only while connections are moved.
 const std::set<std::string> kOfTransition{"transition", "moved", "predecessors_tc", "predecessors_xdp"};
 
@@ -63,7 +64,8 @@ uint32_t wanted_rows(const ProgramSizes& sizes, const std::string& map) {
                                                      {"backends", sizes.backends}};
   for (auto [name, rows] : tables) {
     if (map == name) {
-      return std::max(rows, 1u);
+      // The name of a backend has no more bits for its row.
+      return std::clamp(rows, 1u, map == "backends" ? 1u << KL_BACKEND_ROW_BITS : UINT32_MAX);
     }
   }
   return 0;
@@ -87,7 +89,8 @@ bool is_transitional(const std::string& program) {
 Result<ServicesObject> ServicesObject::open() {
   libbpf_set_print(keep_log);
   load_log.clear();
-  ServicesObject object(services_bpf__open());
+  ServicesObject object;
+  object.skeleton_.reset(services_bpf__open());
   if (!object.skeleton_) {
     return fail_errno(errno, "open the BPF object");
   }
@@ -95,22 +98,13 @@ Result<ServicesObject> ServicesObject::open() {
   return object;
 }
 
-ServicesObject::ServicesObject(ServicesObject&& other) noexcept
-    : skeleton_(std::exchange(other.skeleton_, nullptr)),
-      layout_(std::move(other.layout_)),
-      reused_(std::move(other.reused_)),
-      moves_connections_(other.moves_connections_) {}
-ServicesObject& ServicesObject::operator=(ServicesObject&& other) noexcept {
-  std::swap(skeleton_, other.skeleton_);
-  std::swap(layout_, other.layout_);
-  std::swap(reused_, other.reused_);
-  std::swap(moves_connections_, other.moves_connections_);
-  return *this;
+void ServicesObject::Destroy::operator()(services_bpf* skeleton) const {
+  services_bpf__destroy(skeleton);
 }
-ServicesObject::~ServicesObject() {
-  if (skeleton_) {
-    services_bpf__destroy(skeleton_);
-  }
+
+void ServicesObject::forget_code() {
+  skeleton_.reset();
+  layout_ = {};
 }
 
 std::vector<std::byte> ServicesObject::encoded_layout() const {
@@ -143,20 +137,29 @@ Result<bool> ServicesObject::reuse(bpf_map* map, const Source& source, const Pro
 }
 
 Result<> ServicesObject::reuse(const Source& source, const ProgramSizes* sizes) {
-  KEELSON_TRY(bool next_hops, reuse(skeleton_->maps.next_hops, source, sizes));
-  bpf_map* map;
-  bpf_object__for_each_map(map, skeleton_->obj) {
-    std::string name = bpf_map__name(map);
-    if (bpf_map__is_internal(map) || kOfTransition.contains(name) || (!next_hops && kOfNextHops.contains(name))) {
-      continue;
+  auto reuse_all = [&](auto&& wanted) -> Result<> {
+    bpf_map* map;
+    bpf_object__for_each_map(map, skeleton_->obj) {
+      std::string name = bpf_map__name(map);
+      if (bpf_map__is_internal(map) || kOfTransition.contains(name) || !wanted(name)) {
+        continue;
+      }
+      KEELSON_TRY(bool known, reuse(map, source, sizes));
+      if (known) {
+        reused_.push_back(name);
+      }
     }
-    KEELSON_TRY(bool known, reuse(map, source, sizes));
-    if (known) {
-      reused_.push_back(name);
-    }
-  }
-  moves_connections_ = !reuses("connections4") || !reuses("connections6");
-  return {};
+    return {};
+  };
+  KEELSON_DO(reuse_all([](const std::string& name) { return name == "next_hops"; }));
+  bool next_hops = reuses("next_hops");
+  KEELSON_DO(reuse_all([&](const std::string& name) { return next_hops && kConnections.contains(name); }));
+  moves_connections_ |= !reuses("connections4") || !reuses("connections6");
+  // Programs before and after give out other ports while connections move, so each have a configuration of their own.
+  return reuse_all([&](const std::string& name) {
+    return name != "next_hops" && !kConnections.contains(name) && (next_hops || name != "routes") &&
+           !(moves_connections_ && name == "config");
+  });
 }
 
 bool ServicesObject::reuses(const std::string& map) const {
@@ -197,10 +200,8 @@ Result<> ServicesObject::load(uint32_t hash_seed) {
 #ifdef __x86_64__
   constants.loads_in_order = 1;
 #endif
-  constants.have_coarse_clock =
-      libbpf_probe_bpf_helper(BPF_PROG_TYPE_SCHED_CLS, BPF_FUNC_ktime_get_coarse_ns, nullptr) == 1;
-  constants.have_set_retval =
-      libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_set_retval, nullptr) == 1;
+  constants.have_coarse_clock = has_coarse_clock();
+  constants.have_set_retval = has_set_retval();
   for (bpf_program* program = nullptr; (program = bpf_object__next_program(skeleton_->obj, program));) {
     bpf_program__set_autoattach(program, false);
     bpf_program__set_autoload(program, moves_connections_ || !is_transitional(bpf_program__name(program)));
@@ -211,44 +212,55 @@ Result<> ServicesObject::load(uint32_t hash_seed) {
       bpf_map__set_autocreate(map, moves_connections_);
     }
   }
-  if (services_bpf__load(skeleton_) != 0) {
+  if (services_bpf__load(skeleton_.get()) != 0) {
     int error = errno;
-    return fail_errno(error, "this kernel refuses the BPF programs; what runs already is left as it is. {}",
-                      last_lines(load_log));
+    auto log = last_lines(std::exchange(load_log, ""));  // probing adds to it
+    auto missing = missing_features(probe_features());
+    return fail_errno(error, "this kernel refuses the BPF programs; what runs already is left as it is. {}{}",
+                      missing.empty() ? "" : fmt::format("It has no {}. ", missing), log);
   }
+  return keep_descriptors();
+}
+
+Result<> ServicesObject::keep_descriptors() {
+  bpf_map* map;
+  bpf_object__for_each_map(map, skeleton_->obj) {
+    if (bpf_map__is_internal(map) || bpf_map__fd(map) < 0) {
+      continue;
+    }
+    auto type = bpf_map__type(map);
+    bool has_rows = type == BPF_MAP_TYPE_HASH || type == BPF_MAP_TYPE_ARRAY || type == BPF_MAP_TYPE_LRU_HASH ||
+                    type == BPF_MAP_TYPE_LPM_TRIE;
+    KEELSON_TRY(auto descriptor, duplicate(bpf_map__fd(map)));
+    maps_.push_back({bpf_map__name(map), descriptor.get(), has_rows});
+    descriptors_.push_back(std::move(descriptor));
+  }
+  for (bpf_program* program = nullptr; (program = bpf_object__next_program(skeleton_->obj, program));) {
+    if (bpf_program__fd(program) >= 0) {
+      KEELSON_TRY(auto descriptor, duplicate(bpf_program__fd(program)));
+      programs_[bpf_program__name(program)] = descriptor.get();
+      descriptors_.push_back(std::move(descriptor));
+    }
+  }
+  const auto& sized = skeleton_->maps;
+  sizes_ = {.frontends = bpf_map__max_entries(sized.frontends),
+            .services = bpf_map__max_entries(sized.services),
+            .slots = bpf_map__max_entries(sized.slots),
+            .backends = bpf_map__max_entries(sized.backends),
+            .connections4 = bpf_map__max_entries(sized.connections4) * KL_CT_WAYS,
+            .connections6 = bpf_map__max_entries(sized.connections6) * KL_CT_WAYS};
+  hash_seed_ = skeleton_->rodata->hash_seed;
   return {};
 }
 
-std::vector<ServicesObject::Map> ServicesObject::maps() const {
-  std::vector<Map> result;
-  bpf_map* map;
-  bpf_object__for_each_map(map, skeleton_->obj) {
-    if (!bpf_map__is_internal(map) && bpf_map__fd(map) >= 0) {
-      auto type = bpf_map__type(map);
-      bool has_rows = type == BPF_MAP_TYPE_HASH || type == BPF_MAP_TYPE_ARRAY || type == BPF_MAP_TYPE_LRU_HASH ||
-                      type == BPF_MAP_TYPE_LPM_TRIE;
-      result.push_back({bpf_map__name(map), bpf_map__fd(map), has_rows});
-    }
-  }
-  return result;
-}
-
 int ServicesObject::map(const std::string& name) const {
-  return bpf_object__find_map_fd_by_name(skeleton_->obj, name.c_str());
-}
-
-uint32_t ServicesObject::rows(const std::string& name) const {
-  auto* found = bpf_object__find_map_by_name(skeleton_->obj, name.c_str());
-  return found ? bpf_map__max_entries(found) : 0;
+  auto found = std::ranges::find(maps_, name, &Map::name);
+  return found == maps_.end() ? -1 : found->fd;
 }
 
 int ServicesObject::program(const std::string& name) const {
-  auto* found = bpf_object__find_program_by_name(skeleton_->obj, name.c_str());
-  return found ? bpf_program__fd(found) : -1;
-}
-
-uint32_t ServicesObject::hash_seed() const {
-  return skeleton_->rodata->hash_seed;
+  auto found = programs_.find(name);
+  return found == programs_.end() ? -1 : found->second;
 }
 
 }  // namespace keelson::ebpf

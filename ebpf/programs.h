@@ -22,19 +22,20 @@
 
 namespace keelson::ebpf {
 
-/// How many rows the maps get when they are made. They never become smaller.
+/// How many rows the maps have. They never become smaller.
 struct ProgramSizes {
-  uint32_t frontends = 1 << 20;     ///< A bound; rows take memory when they are used.
+  uint32_t frontends = 1 << 17;     ///< 16 bytes each, and 96 when it is used.
   uint32_t services = 1 << 16;      ///< 32 bytes each.
-  uint32_t slots = 1 << 18;         ///< 8 bytes each.
-  uint32_t backends = 1 << 17;      ///< 32 bytes each.
-  uint32_t connections4 = 1 << 17;  ///< Rows, two for a connection, 52 bytes each; rounded up.
-  uint32_t connections6 = 1 << 14;  ///< 100 bytes each.
+  uint32_t slots = 1 << 17;         ///< 8 bytes each.
+  uint32_t backends = 1 << 17;      ///< 48 bytes each.
+  uint32_t connections4 = 1 << 15;  ///< Rows, two for a connection, 52 bytes each; rounded up.
+  uint32_t connections6 = 1 << 12;  ///< 100 bytes each.
+  bool operator==(const ProgramSizes&) const = default;
 };
 
 struct ProgramOptions {
-  std::string pin_folder;  ///< On a bpffs; made if it is absent.
-  ProgramSizes sizes;
+  std::string pin_folder;   ///< On a bpffs; made if it is absent.
+  ProgramSizes sizes;       ///< To begin with; what is pinned may be larger.
   bool classic_tc = false;  ///< Programs on links by filters of clsact, as where the kernel has no tcx (before 6.6).
 };
 
@@ -81,6 +82,26 @@ struct NodeSettings {
 
 enum class LinkKind : uint32_t { uplink = KL_LINK_UPLINK, pod = KL_LINK_POD };
 
+class Succession;
+
+/// Larger maps, and programs that use them, made beside those that run.
+class Grower {
+ public:
+  Grower(Grower&&) noexcept;
+  Grower& operator=(Grower&&) noexcept;
+  ~Grower();
+  /// What takes long (the verifier): on any thread, while Programs go on being used. Errors as Programs::load();
+  /// Kind::exhausted: the kernel has no memory for maps of these sizes.
+  Result<> prepare();
+
+ private:
+  friend class Programs;
+  Grower(std::string pins, const ProgramSizes& sizes);
+  std::string pins_;
+  ProgramSizes sizes_;
+  std::unique_ptr<Succession> next_;
+};
+
 /// One thread at a time.
 class Programs {
  public:
@@ -94,6 +115,17 @@ class Programs {
   const TableMaps& table_maps() const;
   /// True if the maps were there already: Tables::adopt() is due.
   bool adopted() const;
+
+  ProgramSizes sizes() const;
+  /// Maps of at least these sizes; those that have them are used as they are.
+  Grower grower(const ProgramSizes& sizes) const;
+  /// Puts what is prepared in the place of what runs, while packets go on; takes milliseconds, more with many
+  /// connections. Whatever comes of it: table_maps() may be others now, which Tables::grow() is due for before anything
+  /// is written, and so are program() and map(). On error all goes on as before, or the new ones lead and the next
+  /// growth or load ends what was begun. Kind::conflict: not prepared, or they have grown since grower().
+  Result<> grow(Grower prepared);
+  /// Another one after each growth.
+  uint32_t generation() const;
 
   Result<> configure(const NodeSettings& settings);
   /// Sockets of processes in this cgroup (v2) and below.
@@ -110,6 +142,8 @@ class Programs {
   /// Descriptors for tests and benches: a program or map by its name in the object; -1: none.
   int program(const std::string& name) const;
   int map(const std::string& name) const;
+  /// All that are pinned, with their names.
+  std::vector<std::pair<std::string, int>> maps() const;
 
   /// Takes every pin away, of whatever version, and with the last descriptor every program and map. Absent is success.
   static Result<> remove(const std::string& pin_folder);
@@ -117,6 +151,7 @@ class Programs {
  private:
   struct State;
   explicit Programs(std::unique_ptr<State> state);
+  uint32_t hash_seed() const;
   template <class Key>
   Result<> write_set(const char* map, const std::vector<Key>& keys);
   std::unique_ptr<State> state_;

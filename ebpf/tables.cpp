@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <ranges>
 
 #include "dataplane/maglev.h"
 #include "ebpf/batch.h"
@@ -98,15 +99,19 @@ Tables::Tables(MappedArray<kl_service> services, MappedArray<uint32_t> slots, Ma
       backends_(std::move(backends)),
       service_rows_(1, maps.service_rows),
       slot_rows_(0, maps.slot_rows),
-      backend_rows_(1, std::min(maps.backend_rows, 1u << KL_BACKEND_ROW_BITS)) {}
+      backend_rows_(1, maps.backend_rows) {}
 
 std::vector<Error> Tables::apply(const dataplane::Delta& change, TimePoint now) {
+  return apply(change.changed, change.removed, now);
+}
+
+std::vector<Error> Tables::apply(const Services& changed, const std::vector<ServiceKey>& removed, TimePoint now) {
   std::vector<Error> errors;
   Batch batch;
-  for (const auto& key : change.removed) {
+  for (const auto& key : removed) {
     remove(key, batch);
   }
-  for (const auto& [key, service] : change.changed) {
+  for (const auto& [key, service] : changed) {
     if (auto done = upsert(key, service, batch, now).context("service {}", key.name); !done) {
       errors.push_back(done.error());
     }
@@ -150,7 +155,8 @@ Result<> Tables::take_backends(Record& next, const OldNames& old, std::vector<ui
   return {};
 }
 
-Result<uint64_t> Tables::write_pool(const Record& next, const std::vector<uint32_t>& places, TimePoint now) {
+Result<uint64_t> Tables::write_pool(const Record& next, const std::vector<uint32_t>& places, uint64_t old,
+                                    TimePoint now) {
   if (places.empty()) {
     return 0;
   }
@@ -166,6 +172,10 @@ Result<uint64_t> Tables::write_pool(const Record& next, const std::vector<uint32
     }
   }
   auto size = static_cast<uint32_t>(table.size());
+  auto is_written = [&](uint32_t i) { return slots_[KL_POOL_BASE(old) + i] == next.names[table[i]]; };
+  if (KL_POOL_COUNT(old) == size && std::ranges::all_of(std::views::iota(0u, size), is_written)) {
+    return old;
+  }
   auto base = slot_rows_.take(size, now);
   if (!base) {
     return fail(Kind::exhausted, "no room for {} slots: {} of {} are in use", size, slot_rows_.used(), maps_.slot_rows);
@@ -203,6 +213,14 @@ Result<> Tables::take_ranges(Record& next, const Record* old) {
   return {};
 }
 
+void Tables::give_up_pools(const Record& record, const Record* successor, Batch& batch) {
+  for (size_t i = 0; i < std::size(record.pools); i++) {
+    if (!successor || successor->pools[i] != record.pools[i]) {
+      batch.pools.push_back(record.pools[i]);
+    }
+  }
+}
+
 void Tables::give_up_ranges(const Record& record, const Record* successor, Batch& batch) {
   for (size_t i = 0; i < record.ranges.size(); i++) {
     auto id = record.ranges[i];
@@ -234,9 +252,7 @@ Result<> Tables::upsert(const ServiceKey& key, const Service& service, Batch& ba
     for (auto name : fresh) {
       batch.names.push_back(name);
     }
-    for (auto pool : next.pools) {
-      batch.pools.push_back(pool);
-    }
+    give_up_pools(next, old, batch);
     if (!old) {
       batch.service_rows.push_back(next.row);
     }
@@ -246,7 +262,8 @@ Result<> Tables::upsert(const ServiceKey& key, const Service& service, Batch& ba
     return undo(taken.error());
   }
   for (int pool : {KL_CLUSTER, KL_LOCAL}) {
-    auto written = write_pool(next, pool == KL_CLUSTER ? service.cluster : service.local, now);
+    const auto& places = pool == KL_CLUSTER ? service.cluster : service.local;
+    auto written = write_pool(next, places, old ? old->pools[pool] : 0, now);
     if (!written) {
       return undo(written.error());
     }
@@ -274,9 +291,7 @@ Result<> Tables::upsert(const ServiceKey& key, const Service& service, Batch& ba
         batch.names.push_back(name);
       }
     }
-    for (auto pool : old->pools) {
-      batch.pools.push_back(pool);
-    }
+    give_up_pools(*old, &next, batch);
     give_up_ranges(*old, &next, batch);
   }
   for (const auto& frontend : service.frontends) {
@@ -301,9 +316,7 @@ void Tables::remove(const ServiceKey& key, Batch& batch) {
   for (auto name : record.names) {
     batch.names.push_back(name);
   }
-  for (auto pool : record.pools) {
-    batch.pools.push_back(pool);
-  }
+  give_up_pools(record, nullptr, batch);
   batch.service_rows.push_back(record.row);
   give_up_ranges(record, nullptr, batch);
   by_row_.erase(record.row);
@@ -380,13 +393,6 @@ std::optional<uint32_t> Tables::row_of(const ServiceKey& service) const {
 const ServiceKey* Tables::service_of_row(uint32_t row) const {
   auto known = by_row_.find(row);
   return known == by_row_.end() ? nullptr : known->second;
-}
-
-std::vector<TableUsage> Tables::usage() const {
-  return {{"services", service_rows_.used(), maps_.service_rows - 1},
-          {"slots", slot_rows_.used(), maps_.slot_rows},
-          {"backends", backend_rows_.used(), maps_.backend_rows - 1},
-          {"frontends", claims_.size(), 0}};
 }
 
 }  // namespace keelson::ebpf

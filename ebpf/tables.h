@@ -29,6 +29,7 @@ struct TableMaps {
   int slots = -1;
   int backends = -1;
   int source_ranges = -1;
+  uint32_t frontend_rows = 0;
   uint32_t service_rows = 0;
   uint32_t slot_rows = 0;
   uint32_t backend_rows = 0;
@@ -39,6 +40,18 @@ struct TableUsage {
   uint64_t used = 0;
   uint64_t of = 0;
 };
+
+/// Rows of each table.
+struct TableRows {
+  uint64_t frontends = 0;
+  uint64_t services = 0;
+  uint64_t slots = 0;
+  uint64_t backends = 0;
+  TableRows& operator+=(const TableRows& more);
+};
+/// What a service takes.
+TableRows rows_of(const dataplane::Service& service);
+TableRows rows_of(const dataplane::Model& model);
 
 kl_addr to_kl(const dataplane::Address& address);
 dataplane::Address from_kl(const kl_addr& address);
@@ -56,6 +69,12 @@ class Tables {
   /// Carries a change out. One Error for each service that did not fit or could not be written, naming it: it stays as
   /// it was. Kind::exhausted names the table. Nothing else is touched by it.
   std::vector<Error> apply(const dataplane::Delta& change, TimePoint now);
+
+  /// Rows in use once the change is carried out, at most: what it replaces is given back a second later.
+  TableRows wanted(const dataplane::Delta& change) const;
+  TableRows used() const;
+  /// The maps are others now, with all that was in these, and no smaller (Programs::grow()).
+  Result<> grow(const TableMaps& maps);
 
   /// What a service had since its row was made: new flows. 0 if it is not programmed.
   uint64_t new_flows(const dataplane::ServiceKey& service) const;
@@ -90,16 +109,19 @@ class Tables {
     std::vector<uint32_t> service_rows;
     std::vector<std::pair<uint32_t, std::vector<dataplane::Prefix>>> ranges;
   };
+  using Services = std::map<dataplane::ServiceKey, dataplane::Service>;
   using OldNames = std::map<BackendKey, uint32_t>;
 
   Tables(MappedArray<kl_service> services, MappedArray<uint32_t> slots, MappedArray<kl_backend> backends,
          const TableMaps& maps);
 
+  std::vector<Error> apply(const Services& changed, const std::vector<dataplane::ServiceKey>& removed, TimePoint now);
   Result<> upsert(const dataplane::ServiceKey& key, const dataplane::Service& service, Batch& batch, TimePoint now);
   Result<> take_backends(Record& next, const OldNames& old, std::vector<uint32_t>& fresh, TimePoint now);
-  Result<uint64_t> write_pool(const Record& next, const std::vector<uint32_t>& places, TimePoint now);
+  Result<uint64_t> write_pool(const Record& next, const std::vector<uint32_t>& places, uint64_t old, TimePoint now);
   Result<> take_ranges(Record& next, const Record* old);
   void remove(const dataplane::ServiceKey& key, Batch& batch);
+  void give_up_pools(const Record& record, const Record* successor, Batch& batch);
   void give_up_ranges(const Record& record, const Record* successor, Batch& batch);
   Result<> write_frontends(const Batch& batch);
   void free_rows(const Batch& batch, TimePoint now);

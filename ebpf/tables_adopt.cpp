@@ -118,9 +118,7 @@ void Tables::free_orphans(const std::vector<uint32_t>& service_rows, TimePoint n
 std::vector<Error> Tables::adopt(const dataplane::Model& model, TimePoint now) {
   auto have = read_frontends();
   auto claimed = adopt_rows(model, have);
-  dataplane::Delta change;
-  change.changed = model.services;
-  auto errors = apply(change, now);
+  auto errors = apply(model.services, {}, now);
   std::vector<kl_frontend_key> gone;
   for (const auto& [key, row] : have) {
     if (!claims_.owner(key)) {

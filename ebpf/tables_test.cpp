@@ -38,8 +38,8 @@ struct Maps {
     slots.reset(bpf_map_create(BPF_MAP_TYPE_ARRAY, "t_slots", 4, 4, slot_rows, &mapped));
     backends.reset(bpf_map_create(BPF_MAP_TYPE_ARRAY, "t_backends", 4, sizeof(kl_backend), backend_rows, &mapped));
     ranges.reset(bpf_map_create(BPF_MAP_TYPE_LPM_TRIE, "t_ranges", sizeof(kl_range_key), 4, 10'000, &sparse));
-    tables = {frontends.get(), services.get(), slots.get(), backends.get(),
-              ranges.get(),    service_rows,   slot_rows,   backend_rows};
+    tables = {frontends.get(), services.get(), slots.get(), backends.get(), ranges.get(),
+              100000,          service_rows,   slot_rows,   backend_rows};
   }
 };
 
@@ -230,6 +230,26 @@ TEST_F(TablesTest, ABackendThatStaysKeepsItsName) {
   model.services[{"n/s"}] = two;
   ASSERT_TRUE(tables->adopt(model, now).empty());
   EXPECT_EQ(names(), after);
+}
+
+TEST_F(TablesTest, WantsRowsForWhatComesAndNotForWhatStays) {
+  Maps maps(10, 1000, 100);
+  auto tables = Tables::open(maps.tables);
+  auto now = TimePoint(std::chrono::hours(1));
+  auto wanted = [&](const Service& service) {
+    auto rows = tables->wanted({.changed = {{{"n/a"}, service}}, .removed = {}});
+    return std::array{rows.frontends, rows.services, rows.slots, rows.backends};
+  };
+  auto one = testing::service(dataplane::Protocol::tcp, "10.96.0.1", {"10.1.0.1", "10.1.0.2"});
+  EXPECT_EQ(wanted(one), (std::array<uint64_t, 4>{1, 1, 2, 2}));
+  ASSERT_TRUE(tables->apply({.changed = {{{"n/a"}, one}}, .removed = {}}, now).empty());
+  EXPECT_EQ(wanted(one), (std::array<uint64_t, 4>{1, 1, 2, 2})) << "nothing comes";
+  auto pools = row_of<kl_service>(maps.services, 1).pool[KL_CLUSTER];
+  ASSERT_TRUE(tables->apply({.changed = {{{"n/a"}, one}}, .removed = {}}, now).empty());
+  EXPECT_EQ(row_of<kl_service>(maps.services, 1).pool[KL_CLUSTER], pools) << "written again where it is";
+  auto two = testing::service(dataplane::Protocol::tcp, "10.96.0.1", {"10.1.0.2", "10.1.0.3", "10.1.0.4"});
+  EXPECT_EQ(wanted(two), (std::array<uint64_t, 4>{1, 1, 2 + 3, 2 + 2}))
+      << "a pool beside the one before, two endpoints";
 }
 
 TEST_F(TablesTest, WhatDoesNotFitIsNamedAndTheRestStays) {

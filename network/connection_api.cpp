@@ -71,7 +71,14 @@ Task<http::Response> flush(const Router* router, ConnectionFilter filter) {
   KEELSON_CO_TRY(auto table, ebpf::ConnectionTable::open(router->programs()));
   ebpf::ConnectionTable::Position position;
   uint64_t connections = 0, forgotten = 0;
+  auto generation = router->programs().generation();
   for (bool more = true; more;) {
+    // Larger tables have taken the place of these: what is still to be forgotten is there.
+    if (auto now = router->programs().generation(); now != generation) {
+      generation = now;
+      KEELSON_CO_TRY(table, ebpf::ConnectionTable::open(router->programs()));
+      position = {};
+    }
     std::vector<ebpf::Connection> rows;
     KEELSON_CO_TRY(more, table.read(position, rows));
     std::erase_if(rows, [&](const auto& row) { return !filter.takes(row, service_of(*router, row.service)); });

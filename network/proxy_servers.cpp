@@ -128,6 +128,7 @@ http::Response ProxyServers::metrics_page() const {
                 "Places in which kube-proxy's rules do something else than would be done here, when last compared.",
                 static_cast<double>(*differences_));
   }
+  router_.map_growth().collect(stats);
   for (const auto& collected :
        {ebpf::collect_kernel(router_.programs(), router_.tables(), stats), metrics::collect_process(stats)}) {
     if (!collected) {

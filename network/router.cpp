@@ -12,6 +12,7 @@ namespace keelson::network {
 namespace {
 
 constexpr auto kRetry = std::chrono::seconds(10);
+constexpr auto kLookAtRoom = std::chrono::seconds(1);
 constexpr auto kGather = std::chrono::milliseconds(20);
 
 /// Of all nodes, where flows are forwarded to them.
@@ -34,6 +35,7 @@ class KernelRouter : public Router {
         options_(std::move(options)),
         programs_(std::move(programs)),
         tables_(std::move(tables)),
+        growth_(programs_, tables_, options_.map_budget),
         netlink_(std::move(netlink)),
         watch_(std::move(watch)),
         translator_(translate_options(options_, {}, {})) {}
@@ -50,16 +52,19 @@ class KernelRouter : public Router {
         log::error("{}", told.error().message());
       }
     }
-    auto delta = translator_.set_options(translate_options(options_, nodes_, own_));
-    synced_ ? write(std::move(delta), started, moved) : adopt(started);
+    auto translation = translate_options(options_, nodes_, own_);
+    if (synced_) {
+      write(translator_.set_options(std::move(translation)), started, moved);
+    } else {
+      translator_.settle(std::move(translation));
+      adopt(started);
+    }
   }
 
   Task<> run() override {
-    for (;;) {
-      KEELSON_CO_DO(co_await watch_->next());
-      KEELSON_CO_DO(co_await loop_.sleep(kGather));
-      node_changed();
-    }
+    using namespace asio::experimental::awaitable_operators;
+    auto ended = co_await (follow_node() || keep_room());
+    co_return std::visit([](auto& result) { return std::move(result); }, ended);
   }
 
   void on_sync(std::function<void(const SyncReport&)> listener) override { listener_ = std::move(listener); }
@@ -73,6 +78,7 @@ class KernelRouter : public Router {
   const dataplane::Translator& translator() const override { return translator_; }
   const ebpf::Tables& tables() const override { return tables_; }
   const ebpf::Programs& programs() const override { return programs_; }
+  const ebpf::MapGrowth& map_growth() const override { return growth_; }
   const NodeTable& nodes() const override { return nodes_; }
 
   /// What is known of the node itself: its addresses, and from them what the programs are told. Returns what they
@@ -110,8 +116,52 @@ class KernelRouter : public Router {
   }
 
  private:
+  Task<> follow_node() {
+    for (;;) {
+      KEELSON_CO_DO(co_await watch_->next());
+      KEELSON_CO_DO(co_await loop_.sleep(kGather));
+      node_changed();
+    }
+  }
+
+  /// Larger maps before they are full. The verifier looks at the programs for them on another thread, so that changes
+  /// go on being carried out.
+  Task<> keep_room() {
+    for (;;) {
+      KEELSON_CO_DO(co_await loop_.sleep(kLookAtRoom));
+      auto grown = co_await grow_if_due();
+      if (!grown && grown.error().kind() == Kind::cancelled) {
+        co_return grown;
+      }
+      if (!grown && grown.error().kind() != Kind::conflict) {
+        log::error("maps cannot grow, tried again in {} s: {}", kRetry / std::chrono::seconds(1),
+                   grown.error().message());
+        KEELSON_CO_DO(co_await loop_.sleep(kRetry));
+      }
+    }
+  }
+
+  Task<> grow_if_due() {
+    KEELSON_CO_TRY(auto due, growth_.begin());
+    if (!due) {
+      co_return Result<>();
+    }
+    auto grower = std::make_shared<ebpf::Grower>(*std::move(due));
+    asio::thread_pool thread(1);
+    KEELSON_CO_DO(co_await blocking(thread, [grower] { return grower->prepare(); }));
+    co_return growth_.finish(std::move(*grower));
+  }
+
+  /// At once: what is to be written does not fit otherwise.
+  void make_room(const ebpf::TableRows& rows) {
+    if (auto made = growth_.make_room(rows); !made) {
+      log::error("{}", made.error().message());
+    }
+  }
+
   /// The first time: everything, over what a daemon before has left.
   void adopt(SteadyTime started) {
+    make_room(ebpf::rows_of(translator_.model()));
     auto errors = tables_.adopt(translator_.model(), started);
     // Only now that the tables are right: programs without tables would let services fall through.
     if (attaches()) {
@@ -161,6 +211,7 @@ class KernelRouter : public Router {
       full = true;
       delta.changed = translator_.model().services;
     }
+    make_room(tables_.wanted(delta));
     auto errors = tables_.apply(delta, started);
     finish({.full = full, .changed = delta.changed.size() + delta.removed.size()}, errors, started);
   }
@@ -220,6 +271,7 @@ class KernelRouter : public Router {
   RouterOptions options_;
   ebpf::Programs programs_;
   ebpf::Tables tables_;
+  ebpf::MapGrowth growth_;
   Netlink netlink_;
   std::unique_ptr<LinkWatch> watch_;
   dataplane::Translator translator_;

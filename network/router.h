@@ -17,6 +17,7 @@
 
 #include "common/loop.h"
 #include "dataplane/translate/translator.h"
+#include "ebpf/growth.h"
 #include "ebpf/node_links.h"
 #include "ebpf/programs.h"
 #include "network/node_addresses.h"
@@ -50,7 +51,8 @@ struct RouterOptions {
   std::vector<dataplane::Prefix> local_sources;
   bool node_cidrs = false;  ///< Those of the Node's podCIDRs, too.
   ebpf::FlowTimes flow_times;
-  ebpf::ProgramSizes sizes;
+  ebpf::ProgramSizes sizes;  ///< To begin with.
+  ebpf::MapBudget map_budget;
 };
 
 /// What translation is told of this node: by the configuration, by Nodes, and by its own addresses.
@@ -83,7 +85,7 @@ class Router {
 
   /// Carries a batch out. Never fails: see above.
   virtual void take(ObjectBatch batch) = 0;
-  /// Follows the node's links and addresses until cancelled.
+  /// Follows the node's links and addresses, and makes maps larger in time, until cancelled.
   virtual Task<> run() = 0;
   /// After each batch that was carried out, and each change of the node; also when it changed nothing.
   virtual void on_sync(std::function<void(const SyncReport&)> listener) = 0;
@@ -99,6 +101,7 @@ class Router {
   virtual const dataplane::Translator& translator() const = 0;
   virtual const ebpf::Tables& tables() const = 0;
   virtual const ebpf::Programs& programs() const = 0;
+  virtual const ebpf::MapGrowth& map_growth() const = 0;
   virtual const NodeTable& nodes() const = 0;
 };
 

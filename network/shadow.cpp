@@ -41,7 +41,7 @@ class Listing {
   bool synced() const { return synced_; }
 
   WantedServices wanted(const RouterOptions& options) {
-    translator_.set_options(translate_options(options, nodes_, host_addresses()));
+    translator_.settle(translate_options(options, nodes_, host_addresses()));
     return {translator_.model(), nodes_};
   }
 

@@ -3,6 +3,7 @@
 
 #include "ebpf/flow_events.h"
 #include "ebpf/hooks.h"
+#include "ebpf/map_memory.h"
 
 namespace keelson::network {
 namespace {
@@ -36,13 +37,26 @@ json::object programs(const Router& router, const std::string& socket_cgroup) {
 json::array tables(const Router& router) {
   json::array result;
   for (const auto& table : router.tables().usage()) {
-    json::object one{{"name", table.name}, {"used", table.used}};
-    if (table.of) {
-      one["of"] = table.of;
+    result.push_back({{"name", table.name}, {"used", table.used}, {"of", table.of}});
+  }
+  for (auto [name, family] :
+       {std::pair("connections4", dataplane::Family::ipv4), std::pair("connections6", dataplane::Family::ipv6)}) {
+    if (auto load = ebpf::connection_load(router.programs(), family)) {
+      result.push_back({{"name", name}, {"used", load->live}, {"of", load->rows}});
     }
-    result.push_back(std::move(one));
   }
   return result;
+}
+
+json::object maps(const ebpf::MapGrowth& growth) {
+  json::array refused;
+  for (const auto& [map, rows] : growth.refused()) {
+    refused.push_back({{"map", map}, {"rows", rows}});
+  }
+  return {{"bytes", growth.bytes().value_or(0)},
+          {"budget", growth.budget().bytes},
+          {"growths", growth.growths()},
+          {"refused", std::move(refused)}};
 }
 
 }  // namespace
@@ -60,6 +74,7 @@ json::value status_json(const Router& router, const SourceState& source, const s
                         {"endpointSlices", translator.slice_count()}}},
                       {"routedServices", translator.model().services.size()},
                       {"programs", programs(router, socket_cgroup)},
+                      {"maps", maps(router.map_growth())},
                       {"tables", tables(router)}};
   if (const auto& last = router.last_sync()) {
     status["lastSync"] = {{"time", format_rfc3339(last->at)},

@@ -15,8 +15,8 @@ struct SourceState {
   std::string trouble;  ///< ObjectSource::trouble().
 };
 
-/// node, zone, mode; synced, source, lastSync; programs with their hooks, by the kernel's word; tables; counters of
-/// packets.
+/// node, zone, mode; synced, source, lastSync; programs with their hooks, by the kernel's word; maps: what they take,
+/// of what budget, and rows that it refused; tables, those of connections told from a sample; counters of packets.
 boost::json::value status_json(const Router& router, const SourceState& source, const std::string& socket_cgroup);
 
 }  // namespace keelson::network

@@ -105,7 +105,9 @@ const Setting kSettings[] = {
     {"podInterfaceNamePrefix", "--pod-interface-name-prefix", &NodeConfig::pod_interface_name_prefix,
      "Role network: with InterfaceNamePrefix, how the names of pods' links begin"},
     {"maxConnections", "--max-connections", &NodeConfig::max_connections,
-     "Role network: how many flows of IPv4 the connection table is made for; an eighth of it for IPv6"},
+     "Role network: how many flows the connection table of each family may grow for"},
+    {"bpfMemory", "--bpf-memory", &NodeConfig::bpf_memory,
+     "Role network: MiB that all BPF maps may take together; they begin small and grow up to it"},
     {"tcpEstablishedTimeout", "--conntrack-tcp-timeout-established", &NodeConfig::tcp_established_timeout,
      "Role network: how long an open TCP connection of a service is known without a packet"},
     {"udpTimeout", "--conntrack-udp-timeout", &NodeConfig::udp_timeout,
@@ -197,9 +199,19 @@ Result<> check_network(const NodeConfig& config) {
   if (!config.hand_back_timeout.empty()) {
     KEELSON_DO(parse_duration(config.hand_back_timeout).context("handBackTimeout"));
   }
+  KEELSON_DO(parse_mebibytes(config.bpf_memory).context("bpfMemory"));
   KEELSON_DO(bind_address(config.healthz_bind_address, kHealthzPort).context("healthzBindAddress"));
   KEELSON_DO(bind_address(config.metrics_bind_address, kMetricsPort).context("metricsBindAddress"));
   return {};
+}
+
+Result<uint32_t> parse_number(std::string_view text, uint32_t least, uint32_t most) {
+  uint32_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || number < least || number > most) {
+    return fail(Kind::invalid, "'{}' is not a number from {} to {}", text, least, most);
+  }
+  return number;
 }
 
 }  // namespace
@@ -213,12 +225,12 @@ Result<std::optional<http::BindAddress>> bind_address(const std::string& text, u
 }
 
 Result<uint32_t> parse_connections(std::string_view text) {
-  uint32_t count = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  if (error != std::errc() || end != text.data() + text.size() || count < 1024 || count > 1u << 26) {
-    return fail(Kind::invalid, "'{}' is not a number from 1024 to 67108864", text);
-  }
-  return count;
+  return parse_number(text, 1024, 1 << 26);
+}
+
+Result<uint64_t> parse_mebibytes(std::string_view text) {
+  KEELSON_TRY(const uint64_t mebibytes, parse_number(text, 16, 1 << 20));
+  return mebibytes << 20;
 }
 
 Result<uint16_t> parse_port(std::string_view text) {

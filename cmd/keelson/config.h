@@ -69,7 +69,8 @@ struct NodeConfig {
   std::vector<std::string> cluster_cidr;  ///< with ClusterCIDR
   std::string pod_bridge_interface;       ///< with BridgeInterface
   std::string pod_interface_name_prefix;  ///< with InterfaceNamePrefix
-  std::string max_connections = "65536";
+  std::string max_connections = "262144";
+  std::string bpf_memory = "256";  ///< MiB
   std::string tcp_established_timeout = "24h";
   std::string udp_timeout = "30s";
   std::string udp_stream_timeout = "120s";
@@ -89,8 +90,10 @@ struct Setting {
 /// 0 to 65535. Kind::invalid.
 Result<uint16_t> parse_port(std::string_view text);
 
-/// 1024 to 2^26: how many flows a connection table is made for. Kind::invalid.
+/// 1024 to 2^26: how many flows a connection table may grow for. Kind::invalid.
 Result<uint32_t> parse_connections(std::string_view text);
+/// Bytes; the text is in MiB, 16 to 2^20. Kind::invalid.
+Result<uint64_t> parse_mebibytes(std::string_view text);
 
 /// kube-proxy's ports for its health and its metrics.
 inline constexpr uint16_t kHealthzPort = 10256;

@@ -69,6 +69,7 @@ TEST(Config, ChecksHowPodsAreToldAndFlowsKept) {
   EXPECT_TRUE(check_config({.detect_local_mode = "ClusterCIDR", .cluster_cidr = {"10.0.0.0/8"}}));
   EXPECT_EQ(check_config({.max_connections = "10"}).error().message(),
             "maxConnections: '10' is not a number from 1024 to 67108864");
+  EXPECT_EQ(check_config({.bpf_memory = "8"}).error().message(), "bpfMemory: '8' is not a number from 16 to 1048576");
   EXPECT_EQ(check_config({.tcp_established_timeout = "481h"}).error().message(),
             "tcpEstablishedTimeout: '481h' is not between 1s and 480h");
   EXPECT_EQ(check_config({.udp_timeout = "30"}).error().message(),

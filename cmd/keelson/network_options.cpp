@@ -45,8 +45,8 @@ Result<> flow_table(const NodeConfig& config, network::RouterOptions& router) {
   KEELSON_TRY(router.flow_times.udp, parse_duration(config.udp_timeout));
   KEELSON_TRY(router.flow_times.udp_stream, parse_duration(config.udp_stream_timeout));
   KEELSON_TRY(const auto connections, parse_connections(config.max_connections));
-  router.sizes.connections4 = 2 * connections;
-  router.sizes.connections6 = 2 * connections / 8;
+  router.map_budget.connection_rows = 2 * connections;
+  KEELSON_TRY(router.map_budget.bytes, parse_mebibytes(config.bpf_memory));
   return {};
 }
 

@@ -36,6 +36,17 @@ std::string source(const json::value& status) {
                      number_at(from, {"endpointSlices"}), trouble.empty() ? "" : "; " + trouble);
 }
 
+std::string maps(const json::value& status) {
+  const auto& maps = find(status, {"maps"});
+  auto mib = [&](const char* member) { return static_cast<double>(number_at(maps, {member})) / (1 << 20); };
+  auto text =
+      fmt::format("{:.1f} of {:.0f} MiB, grown {} times", mib("bytes"), mib("budget"), number_at(maps, {"growths"}));
+  for (const auto& one : list_at(maps, {"refused"})) {
+    text += fmt::format("; no room for {} rows of {} (--bpf-memory)", number_at(one, {"rows"}), text_at(one, {"map"}));
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string format_network_status(const json::value& status) {
@@ -48,7 +59,8 @@ std::string format_network_status(const json::value& status) {
       {"Source:", source(status)},
       {"Last sync:", last_sync(status)},
       {"Sockets:",
-       fmt::format("{} hooks in {}", sockets, text_at(status, {"programs", "sockets", "cgroup"}, "<none>"))}};
+       fmt::format("{} hooks in {}", sockets, text_at(status, {"programs", "sockets", "cgroup"}, "<none>"))},
+      {"Maps:", maps(status)}};
   if (auto mode = text_at(status, {"mode"}, "route"); mode != "route") {
     about.insert(about.begin() + 1, {"Mode:", mode});
   }
@@ -60,9 +72,8 @@ std::string format_network_status(const json::value& status) {
   }
   std::vector<std::vector<std::string>> tables{{"TABLE", "USED", "OF"}};
   for (const auto& table : list_at(status, {"tables"})) {
-    auto of = number_at(table, {"of"});
     tables.push_back({text_at(table, {"name"}), std::to_string(number_at(table, {"used"})),
-                      of ? std::to_string(of) : std::string("-")});
+                      std::to_string(number_at(table, {"of"}))});
   }
   return format_table(about) + "\n" + format_table(links) + "\n" + format_table(tables);
 }

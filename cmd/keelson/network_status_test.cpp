@@ -15,12 +15,14 @@ TEST(NetworkStatus, ProgramsLinksTablesSourceAndLastSync) {
     "programs": {"sockets": {"cgroup": "/sys/fs/cgroup", "hooks": ["connect4", "connect6"]},
                  "links": [{"name": "eth0", "index": 2, "kind": "uplink", "hooks": ["tc-ingress", "tc-egress", "xdp"]},
                            {"name": "", "index": 7, "kind": "pod", "hooks": []}]},
-    "tables": [{"name": "services", "used": 3, "of": 65535}, {"name": "frontends", "used": 9}]})");
+    "maps": {"bytes": 19398656, "budget": 268435456, "growths": 2, "refused": [{"map": "slots", "rows": 70000}]},
+    "tables": [{"name": "services", "used": 3, "of": 65535}, {"name": "frontends", "used": 9, "of": 131072}]})");
   EXPECT_EQ(format_network_status(status),
             "Network:     in sync, 3 services routed on here\n"
             "Source:      API servers: 2 services, 4 endpoint slices; no answer since 15:04:05\n"
             "Last sync:   <unknown> ago, 3 changed, 1 failed, 1.2ms\n"
             "Sockets:     2 hooks in /sys/fs/cgroup\n"
+            "Maps:        18.5 of 256 MiB, grown 2 times; no room for 70000 rows of slots (--bpf-memory)\n"
             "\n"
             "LINK        KIND     HOOKS\n"
             "eth0        uplink   tc-ingress,tc-egress,xdp\n"
@@ -28,7 +30,7 @@ TEST(NetworkStatus, ProgramsLinksTablesSourceAndLastSync) {
             "\n"
             "TABLE       USED   OF\n"
             "services    3      65535\n"
-            "frontends   9      -\n");
+            "frontends   9      131072\n");
   EXPECT_TRUE(format_network_status(boost::json::parse(R"({"node": "here", "synced": false})"))
                   .starts_with("Network:     waiting for its source, 0 services routed on here\n"));
 }

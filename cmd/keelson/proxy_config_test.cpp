@@ -133,7 +133,7 @@ TEST(ProxyConfig, WhatMeansSomethingIsApplied) {
   EXPECT_EQ(config.udp_timeout, "10s");
   EXPECT_EQ(config.udp_stream_timeout, "60s");
   EXPECT_TRUE(check_config(config));
-  EXPECT_EQ(parsed(std::string(kHead) + "conntrack: {maxPerCore: 0}\n").max_connections, "65536") << "left as it is";
+  EXPECT_EQ(parsed(std::string(kHead) + "conntrack: {maxPerCore: 0}\n").max_connections, "262144") << "left as it is";
 }
 
 TEST(ProxyConfig, EachModeHasItsWays) {

@@ -149,7 +149,9 @@ void Translator::retain(const ObjectChange& change) {
 
 Delta Translator::apply(ObjectChange change) {
   hold(std::move(change));
-  return translate_dirty();
+  Delta delta;
+  translate_dirty(&delta);
+  return delta;
 }
 
 void Translator::hold(ObjectChange change) {
@@ -198,17 +200,27 @@ void Translator::for_each_slice(const std::function<void(const kube::EndpointSli
 }
 
 Delta Translator::set_options(TranslateOptions options) {
+  take_options(std::move(options));
+  Delta delta;
+  translate_dirty(&delta);
+  return delta;
+}
+
+void Translator::settle(TranslateOptions options) {
+  take_options(std::move(options));
+  translate_dirty(nullptr);
+}
+
+void Translator::take_options(TranslateOptions options) {
   if (options != options_) {
     options_ = std::move(options);
     for (const auto& [key, entry] : entries_) {
       touch(key);
     }
   }
-  return translate_dirty();
 }
 
-Delta Translator::translate_dirty() {
-  Delta delta;
+void Translator::translate_dirty(Delta* delta) {
   for (const auto& key : std::exchange(dirty_, {})) {
     auto known = entries_.find(key);
     known->second.dirty = false;
@@ -217,8 +229,9 @@ Delta Translator::translate_dirty() {
       entries_.erase(known);
     }
   }
-  std::ranges::sort(delta.removed);
-  return delta;
+  if (delta) {
+    std::ranges::sort(delta->removed);
+  }
 }
 
 void Translator::claim_health_port(const std::string& key, Entry& entry, uint16_t port, const HealthCheck& check) {
@@ -241,7 +254,7 @@ void Translator::claim_health_port(const std::string& key, Entry& entry, uint16_
   }
 }
 
-void Translator::translate_entry(const std::string& key, Entry& entry, Delta& delta) {
+void Translator::translate_entry(const std::string& key, Entry& entry, Delta* delta) {
   const auto all_slices = entry.unpack_slices();
   std::vector<const kube::EndpointSlice*> slices;
   for (const auto& slice : all_slices) {
@@ -261,7 +274,9 @@ void Translator::translate_entry(const std::string& key, Entry& entry, Delta& de
   for (const auto& routed : entry.keys) {
     if (!wanted.contains(routed)) {
       model_.services.erase(routed);
-      delta.removed.push_back(routed);
+      if (delta) {
+        delta->removed.push_back(routed);
+      }
     }
   }
   entry.keys.clear();
@@ -269,8 +284,10 @@ void Translator::translate_entry(const std::string& key, Entry& entry, Delta& de
     entry.keys.push_back(routed);
     auto [place, fresh] = model_.services.try_emplace(routed);
     if (fresh || place->second != value) {
-      place->second = value;
-      delta.changed.emplace(routed, std::move(value));
+      if (delta) {
+        delta->changed.emplace(routed, value);
+      }
+      place->second = std::move(value);
     }
   }
 }

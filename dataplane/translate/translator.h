@@ -51,6 +51,8 @@ class Translator {
   void hold(ObjectChange change);
   /// Another node, zone or address: everything is translated again. If they are as they were, what was held alone.
   Delta set_options(TranslateOptions options);
+  /// The same, for who reads the model: at 50,000 services what changed would be as large as the model, once more.
+  void settle(TranslateOptions options);
 
   const TranslateOptions& options() const { return options_; }
   const Model& model() const { return model_; }
@@ -89,8 +91,10 @@ class Translator {
   void remove_service(const std::string& key);
   void remove_slice(const std::string& key);
   void retain(const ObjectChange& change);
-  Delta translate_dirty();
-  void translate_entry(const std::string& key, Entry& entry, Delta& delta);
+  void take_options(TranslateOptions options);
+  /// Adds to `delta`, if it is there.
+  void translate_dirty(Delta* delta);
+  void translate_entry(const std::string& key, Entry& entry, Delta* delta);
   void claim_health_port(const std::string& key, Entry& entry, uint16_t port, const HealthCheck& check);
 
   TranslateOptions options_;

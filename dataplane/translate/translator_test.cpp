@@ -115,7 +115,12 @@ TEST(TranslatorTest, ChangesEndAtTheModelOfTheObjects) {
       if (random.below(30) == 0) {
         options = on_node(random.flip() ? "a" : "b");
         options.zone = random.flip() ? "z1" : "";
-        apply(followed, translator.set_options(options));
+        if (random.flip()) {
+          apply(followed, translator.set_options(options));
+        } else {
+          translator.settle(options);
+          followed = translator.model();
+        }
       }
       auto change = random_change(random, objects);
       carry_out(objects, change);

@@ -13,6 +13,7 @@
 #include <filesystem>
 
 #include "common/netlink.h"
+#include "ebpf/features.h"
 #include "network/kube_proxy/presence.h"
 #include "network/preflight/api_trial.h"
 #include "network/preflight/capabilities.h"
@@ -106,6 +107,27 @@ Finding check_kernel(const PreflightOptions& options, const std::string& cgroup)
   return {
       "kernel", Outcome::failed, fmt::format("{}: {}", version, attached.error().message()),
       "programs are attached to links by tcx (Linux 6.6), or by clsact: CONFIG_NET_SCH_INGRESS, CONFIG_NET_CLS_BPF"};
+}
+
+Finding check_features() {
+  auto features = ebpf::probe_features();
+  std::string present, without;
+  for (const auto& feature : features) {
+    if (feature.present) {
+      present += fmt::format("{}{}", present.empty() ? "" : ", ", feature.name);
+    } else if (!feature.needed) {
+      without +=
+          fmt::format("{}{} (Linux {}): {}", without.empty() ? "" : "; ", feature.name, feature.since, feature.purpose);
+    }
+  }
+  if (auto missing = ebpf::missing_features(features); !missing.empty()) {
+    return {"kernel features", Outcome::failed, "there is no " + missing,
+            "a kernel that has them, or the capabilities above: without these nothing can be tried"};
+  }
+  if (!without.empty()) {
+    return {"kernel features", Outcome::warning, "without " + without, "nothing has to be done: services are routed"};
+  }
+  return ok("kernel features", present);
 }
 
 Finding check_links(const ebpf::LinkRules& rules) {
@@ -233,6 +255,7 @@ std::vector<Finding> preflight(const PreflightOptions& options) {
                             : Finding{"cgroup v2", Outcome::failed, cgroup.error().message(),
                                       "mount -t cgroup2 none /sys/fs/cgroup/unified, or name one in socketCgroup"});
   findings.push_back(check_kernel(options, cgroup.value_or("")));
+  findings.push_back(check_features());
   findings.push_back(check_links(options.links));
   findings.push_back(check_other_proxies());
   for (const auto& port : options.ports) {

@@ -64,8 +64,9 @@ TEST_F(PreflightTest, AGoodNodeIsFoundGoodAndLeftAsItWas) {
     std::erase_if(names, [](const auto& name) { return name.find(std::to_string(getpid())) == name.npos; });
     return names;
   };
-  EXPECT_THAT(outcomes(), ::testing::ElementsAre("capabilities: ok", "bpffs: ok", "cgroup v2: ok", "kernel: ok",
-                                                 "links: ok", "service proxies: ok", "port 10256: ok"))
+  EXPECT_THAT(outcomes(),
+              ::testing::ElementsAre("capabilities: ok", "bpffs: ok", "cgroup v2: ok", "kernel: ok",
+                                     "kernel features: ok", "links: ok", "service proxies: ok", "port 10256: ok"))
       << told_;
   EXPECT_THAT(told_, ::testing::HasSubstr("takes the programs, at links and at sockets"));
   EXPECT_THAT(told_, ::testing::HasSubstr("uplink eth0, 2 pod links"));
@@ -94,9 +95,10 @@ TEST_F(PreflightTest, WhatIsWrongIsNamed) {
   taken.listen();
   options_.kubeconfig = "/nowhere/kubeconfig";
   net_->in("node", "iptables-nft -t nat -N KUBE-SERVICES && iptables-nft -t nat -A KUBE-SERVICES -j RETURN");
-  EXPECT_THAT(outcomes(), ::testing::ElementsAre("capabilities: ok", "bpffs: failed", "cgroup v2: failed",
-                                                 "kernel: failed", "links: failed", "service proxies: warning",
-                                                 "port 10256: warning", "API server: failed"));
+  EXPECT_THAT(outcomes(),
+              ::testing::ElementsAre("capabilities: ok", "bpffs: failed", "cgroup v2: failed", "kernel: failed",
+                                     "kernel features: ok", "links: failed", "service proxies: warning",
+                                     "port 10256: warning", "API server: failed"));
   EXPECT_THAT(told_, ::testing::HasSubstr("/tmp/keelson is on no bpffs"));
   EXPECT_THAT(told_, ::testing::HasSubstr("socketCgroup /tmp is no cgroup of version 2"));
   EXPECT_THAT(told_, ::testing::HasSubstr("no link eth7"));
