@@ -82,13 +82,15 @@ KL_INLINE int is_one_host(const struct kl_addr* address, int v6) {
 }
 
 /* Turns the packet into the error that tells its sender, and sends it back. What no error may answer is dropped: later
- * fragments, senders that are no host (RFC 1122 3.2.2), packets with options, segments that are cut only later. */
+ * fragments, other errors, senders that are no host (RFC 1122 3.2.2, RFC 4443 2.4), packets with options, segments that
+ * are cut only later. */
 KL_INLINE int tc_answer(struct __sk_buff* skb, const struct kl_packet* packet, enum error_kind kind, __u32 info,
                         int egress, int v6) {
   __u32 header = v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
   /* IPv6's fragments have a header more, and no checksum that is still to be computed. */
   __u32 before = header + (v6 && packet->fragment == KL_FIRST_FRAGMENT ? 8 : 0);
-  if (packet->fragment == KL_LATER_FRAGMENT || packet->l4 != ETH_HLEN + before || !is_one_host(&packet->flow.src, v6)) {
+  if (packet->fragment == KL_LATER_FRAGMENT || packet->icmp_type || packet->l4 != ETH_HLEN + before ||
+      !is_one_host(&packet->flow.src, v6)) {
     return TC_DROP;
   }
   __u32 quoted = skb->len - ETH_HLEN, most = v6 ? ERROR_QUOTE6 : ERROR_QUOTE4;

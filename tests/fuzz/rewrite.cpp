@@ -90,7 +90,7 @@ bool is_martian(const Parsed& parsed) {
 }
 
 bool may_be_answered(const Parsed& parsed) {
-  return parsed.plain && parsed.part == Part::whole && is_one_host(parsed.flow.src);
+  return parsed.plain && !parsed.is_icmp() && parsed.part == Part::whole && is_one_host(parsed.flow.src);
 }
 
 std::string check_rewritten(const Frame& before, const Parsed& parsed, const Frame& after, const Mapping& mapping,
