@@ -49,12 +49,41 @@ void tell(const Run& run, uint64_t number, Hook hook, const Frame& frame, const 
              wrong, hex(frame), static_cast<int>(outcome.verdict), outcome.code, hex(outcome.frame));
 }
 
+/// What has happened since flows were forgotten.
+struct Event {
+  uint64_t number;
+  Hook hook;
+  Frame in;
+  Outcome outcome;
+  bool aged;  // after it
+};
+
+bool is_about(const Frame& frame, const Flow& flow) {
+  auto parsed = parse(frame);
+  return parsed && (parsed->flow == flow || parsed->flow == flow.reversed());
+}
+
+// What became of earlier packets of the flow in `frame`, as they came or as they went on.
+void tell_history(const std::vector<Event>& events, const Frame& frame) {
+  auto parsed = parse(frame);
+  for (const auto& event : events) {
+    if (parsed && (is_about(event.in, parsed->flow) || is_about(event.outcome.frame, parsed->flow))) {
+      fmt::print("  before, packet {} through {}: {} ({})\n    {}\n    {}\n", event.number, to_string(event.hook),
+                 static_cast<int>(event.outcome.verdict), event.outcome.code, hex(event.in), hex(event.outcome.frame));
+    }
+    if (event.aged) {
+      fmt::print("  before, after packet {}: all flows were made older\n", event.number);
+    }
+  }
+}
+
 // True if all packets of an epoch came to what they should.
 bool run_epoch(const Run& run, uint64_t from, uint64_t to, World& world, Generator& generator, Totals& totals) {
   auto model = random_model(generator.random());
   world.set_model(model);
   world.forget();
   Reference reference(model);
+  std::vector<Event> events;
   for (uint64_t number = from; number < to; number++) {
     auto hook = static_cast<Hook>(number % kHooks);
     auto frame = generator.next(hook, reference);
@@ -64,9 +93,11 @@ bool run_epoch(const Run& run, uint64_t from, uint64_t to, World& world, Generat
     if (auto wrong = reference.check(hook, frame, outcome); !wrong.empty()) {
       tell(run, number, hook, frame, outcome, wrong);
       fmt::print("  once more it is counted as:{}\n", counted(world, hook, frame));
+      tell_history(events, frame);
       return false;
     }
-    if (generator.random()() % 4000 == 0) {
+    events.push_back({number, hook, std::move(frame), std::move(outcome), generator.random()() % 4000 == 0});
+    if (events.back().aged) {
       world.age();
     }
   }
