@@ -138,7 +138,9 @@ __noinline __u32 remembered(const struct kl_affinity_key* key, __u32 seconds, __
   }
   struct kl_affinity_key own = *key; /* before Linux 6.3 a key must be the function's own */
   struct kl_affinity* known = bpf_map_lookup_elem(&affinity, &own);
-  if (!known || (__u64)(now - known->seen) > (__u64)seconds * KL_ONE_SECOND) {
+  /* Another CPU may have seen it after `now`. */
+  __s32 idle = known ? now - known->seen : 0;
+  if (!known || (idle > 0 && (__u64)idle > (__u64)seconds * KL_ONE_SECOND)) {
     return 0;
   }
   const struct kl_backend* backend = backend_of(known->backend);
