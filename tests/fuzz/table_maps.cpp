@@ -59,17 +59,24 @@ Answers answers_of(const dataplane::Model& model) {
 }
 
 TableFiles::TableFiles() {
-  constexpr uint32_t kServices = 512, kSlots = 1 << 20, kBackends = 4096;
+  constexpr uint32_t kFrontends = 10'000, kServices = 512, kSlots = 1 << 20, kBackends = 4096;
   LIBBPF_OPTS(bpf_map_create_opts, sparse, .map_flags = BPF_F_NO_PREALLOC);
   LIBBPF_OPTS(bpf_map_create_opts, mapped, .map_flags = BPF_F_MMAPABLE);
-  frontends_.reset(
-      bpf_map_create(BPF_MAP_TYPE_HASH, "f_frontends", sizeof(kl_frontend_key), sizeof(kl_frontend), 10'000, &sparse));
+  frontends_.reset(bpf_map_create(BPF_MAP_TYPE_HASH, "f_frontends", sizeof(kl_frontend_key), sizeof(kl_frontend),
+                                  kFrontends, &sparse));
   services_.reset(bpf_map_create(BPF_MAP_TYPE_ARRAY, "f_services", 4, sizeof(kl_service), kServices, &mapped));
   slots_.reset(bpf_map_create(BPF_MAP_TYPE_ARRAY, "f_slots", 4, 4, kSlots, &mapped));
   backends_.reset(bpf_map_create(BPF_MAP_TYPE_ARRAY, "f_backends", 4, sizeof(kl_backend), kBackends, &mapped));
   ranges_.reset(bpf_map_create(BPF_MAP_TYPE_LPM_TRIE, "f_ranges", sizeof(kl_range_key), 4, 10'000, &sparse));
-  maps_ = {frontends_.get(), services_.get(), slots_.get(), backends_.get(),
-           ranges_.get(),    kServices,       kSlots,       kBackends};
+  maps_ = {.frontends = frontends_.get(),
+           .services = services_.get(),
+           .slots = slots_.get(),
+           .backends = backends_.get(),
+           .source_ranges = ranges_.get(),
+           .frontend_rows = kFrontends,
+           .service_rows = kServices,
+           .slot_rows = kSlots,
+           .backend_rows = kBackends};
 }
 
 Answer TableFiles::answer(const kl_frontend& frontend, size_t from) const {
