@@ -55,8 +55,7 @@ KL_INLINE const struct kl_frontend* frontend_of(const struct kl_addr* address, _
   return bpf_map_lookup_elem(&frontends, &key);
 }
 
-/* Most packets are of no service: what each CPU has found to be none is remembered, and costs a fifth of looking it up.
- */
+/* Most packets are of no service: what each CPU has found to be none is remembered. */
 #define KL_STRANGERS 256
 struct stranger {
   struct kl_addr address;

@@ -2,8 +2,8 @@
 /* The connection table: which flows are known, and what is done with their packets.
  *
  * Why not BPF_MAP_TYPE_LRU_HASH: it takes 30 ns to find and 140 to insert, and a flow has two rows. A bucket of five
- * rows in an array, written under one spin lock and read without it, takes 10 and 30; a full bucket gives up its oldest
- * row, so there is nothing to collect, and what a packet of IPv4 has to know is nearly always in one cache line.
+ * rows in an array, written under one spin lock and read without it, takes less; a full bucket gives up its oldest row,
+ * so there is nothing to collect, and what a packet of IPv4 has to know is mostly in one cache line.
  */
 #ifndef KEELSON_EBPF_CONNECTIONS_H
 #define KEELSON_EBPF_CONNECTIONS_H

@@ -23,6 +23,16 @@ KL_INLINE int CT(is_of)(const CT_ROW* row, const struct kl_flow* flow) {
          row->dport == flow->dport && row->protocol == flow->protocol;
 }
 
+KL_INLINE void CT(copy_out)(const CT_ROW* from, struct row* row) {
+  CT_GET(row->to_src, from->to_src);
+  CT_GET(row->to_dst, from->to_dst);
+  row->to_sport = from->to_sport;
+  row->to_dport = from->to_dport;
+  row->state = from->state;
+  row->flags = from->flags;
+  row->rest = from->rest;
+}
+
 /* Under the lock: copies the row out and marks it as seen. 0 if its time is over. */
 KL_INLINE int CT(take)(CT_ROW* from, __u8 state, __u32 now, const struct kl_config* settings, struct row* row) {
   __u32 idle = now - from->rest.seen;
@@ -38,30 +48,18 @@ KL_INLINE int CT(take)(CT_ROW* from, __u8 state, __u32 now, const struct kl_conf
     from->state = state;
     row->aged = 1;
   }
-  CT_GET(row->to_src, from->to_src);
-  CT_GET(row->to_dst, from->to_dst);
-  row->to_sport = from->to_sport;
-  row->to_dport = from->to_dport;
-  row->state = from->state;
-  row->flags = from->flags;
-  row->rest = from->rest;
+  CT(copy_out)(from, row);
   return 1;
 }
 
-/* Copies the row out as `take` does, without the lock. 0: it has to be changed, or its time may be over. */
+/* Copies the row out without the lock. 0: it has to be changed, or its time may be over. */
 KL_INLINE int CT(peek)(const CT_ROW* from, __u8 state, __u32 now, struct row* row) {
   const struct kl_config* settings = bpf_map_lookup_elem(&config, &zero_row);
-  row->state = from->state;
-  if (!settings || now - from->rest.seen > settings->seen_step || state > row->state) {
+  if (!settings || now - from->rest.seen > settings->seen_step || state > from->state) {
     return 0;
   }
   row->aged = 0;
-  CT_GET(row->to_src, from->to_src);
-  CT_GET(row->to_dst, from->to_dst);
-  row->to_sport = from->to_sport;
-  row->to_dport = from->to_dport;
-  row->flags = from->flags;
-  row->rest = from->rest;
+  CT(copy_out)(from, row);
   return 1;
 }
 
