@@ -9,6 +9,7 @@
 #include <random>
 #include <unordered_map>
 
+#include "kube/client/api.h"
 #include "kube/client/backoff.h"
 
 namespace keelson::kube {
@@ -63,30 +64,18 @@ struct Failure {
   bool too_new = false;  ///< The version is not there yet: another server lags behind.
 };
 
-Kind kind_of_status(int status) {
-  return status == 401 || status == 403                   ? Kind::permission
-         : status == 404                                  ? Kind::not_found
-         : status == 410                                  ? Kind::conflict
-         : status >= 400 && status < 500 && status != 429 ? Kind::invalid
-                                                          : Kind::unavailable;
-}
-
 /// What the API server's Status means to us, with what to do about it.
 Failure failure_of(int http_status, const Status& status, const Resource& resource, bool cluster_wide) {
-  const int code = status.code != 0 ? status.code : http_status;
-  auto text = fmt::format("{}: {}", code,
-                          !status.message.empty()  ? status.message
-                          : !status.reason.empty() ? status.reason
-                                                   : "no message");
+  const Error error = error_of(http_status, status);
+  const int code = error.code();
+  std::string text = error.what();
   if (code == 403) {
     text += fmt::format(
         "; it wants a {} with the rule {{apiGroups: [\"{}\"], resources: [\"{}\"], verbs: [\"list\", "
         "\"watch\"]}}, bound to this user",
         cluster_wide ? "ClusterRole" : "Role", resource.group, resource.name);
-  } else if (code == 401) {
-    text += "; the credential of the kubeconfig's user is not, or no longer, valid";
   }
-  Failure failure{Error(kind_of_status(code), std::move(text), code)};
+  Failure failure{Error(error.kind(), std::move(text), code)};
   if (status.retry_after_seconds > 0) {
     failure.retry_after = std::chrono::seconds(status.retry_after_seconds);
   }
