@@ -54,7 +54,22 @@ stop() {
   if [ -n "$keep" ]; then echo "kept: $home"; else rm -rf --one-file-system "$home"; fi
 }
 trap stop EXIT
-wait_for_socket() { for _ in $(seq 150); do [ -S "$1" ] && return; sleep 0.1; done; echo "critest: no $1" >&2; tail -5 "$home"/*.log >&2; return 1; }
+# wait_for_socket SOCKET PID: a minute, as the disk may be busy with what was built just before; not for a process that has ended.
+wait_for_socket() {
+  for _ in $(seq 600); do
+    [ ! -S "$1" ] || return 0
+    kill -0 "$2" 2>/dev/null || break
+    sleep 0.1
+  done
+  if kill -0 "$2" 2>/dev/null; then
+    echo "critest: no $1 after a minute; its threads wait in:" >&2
+    grep -H '' /proc/"$2"/task/*/{comm,wchan} >&2 || true
+  else
+    echo "critest: no $1, its process has ended" >&2
+  fi
+  tail -20 "$home"/*.log >&2
+  return 1
+}
 
 # Images: a registry on loopback under the names that critest has built in.
 "$build/test/test-registry" "$home/images/list" > "$home/registry" &
@@ -86,7 +101,7 @@ start_theirs() {
   "$top/tests/support/containerd.sh" "$home" "$home/cni/theirs" "$home/certs.d" > "$home/theirs.log" 2>&1 &
   pids+=($!)
   socket=$home/containerd.sock
-  wait_for_socket "$socket"
+  wait_for_socket "$socket" $!
   "$top/deploy/examples/make-images.sh" "$build/test/test-server" "$home/examples"
   ctr --address "$socket" -n k8s.io images import "$home/examples/pause.tar" > /dev/null
 }
@@ -94,7 +109,7 @@ start_theirs() {
 measure() {
   local side=$1 socket
   start_"$side"
-  wait_for_socket "$socket"
+  wait_for_socket "$socket" "${pids[-1]}"
   # A fixed seed makes two runs alike.
   timeout "${KEELSON_CRITEST_TIMEOUT:-300}" "$home/critest" --config "$home/none" --runtime-endpoint "unix://$socket" --image-endpoint "unix://$socket" \
     --ginkgo.v --ginkgo.seed 1 --ginkgo.no-color ${focus:+--ginkgo.focus "$focus"} ${handler:+--runtime-handler "$handler"} --ginkgo.junit-report "$home/$side.xml" > "$home/$side.out" 2>&1 || true

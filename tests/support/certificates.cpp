@@ -31,6 +31,10 @@ std::string pem_of(X509* certificate) {
   return text_of([&](BIO* bio) { ::PEM_write_bio_X509(bio, certificate); });
 }
 
+std::string pem_of(EVP_PKEY* key) {
+  return text_of([&](BIO* bio) { ::PEM_write_bio_PrivateKey(bio, key, nullptr, nullptr, 0, nullptr, nullptr); });
+}
+
 void extend(X509* certificate, int nid, const char* value) {
   X509_EXTENSION* extension = ::X509V3_EXT_conf_nid(nullptr, nullptr, nid, value);
   ::X509_add_ext(certificate, extension, -1);
@@ -38,17 +42,23 @@ void extend(X509* certificate, int nid, const char* value) {
 }
 
 // Not signed yet.
-OwnedCertificate make(const std::string& name, EVP_PKEY* key, X509_NAME* issuer) {
+OwnedCertificate make(const std::string& name, const std::string& organization, EVP_PKEY* key, X509_NAME* issuer) {
   static long serial = 0;
   OwnedCertificate made(::X509_new());
   ::X509_set_version(made.get(), 2);
   ::ASN1_INTEGER_set(::X509_get_serialNumber(made.get()), ++serial);
   ::X509_gmtime_adj(::X509_getm_notBefore(made.get()), -60);
-  ::X509_gmtime_adj(::X509_getm_notAfter(made.get()), 3600);
+  ::X509_gmtime_adj(::X509_getm_notAfter(made.get()), 24 * 3600);
   ::X509_set_pubkey(made.get(), key);
   X509_NAME* subject = ::X509_get_subject_name(made.get());
-  ::X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(name.c_str()), -1,
-                               -1, 0);
+  const auto add = [subject](const char* field, const std::string& value) {
+    if (!value.empty()) {
+      ::X509_NAME_add_entry_by_txt(subject, field, MBSTRING_ASC, reinterpret_cast<const unsigned char*>(value.c_str()),
+                                   -1, -1, 0);
+    }
+  };
+  add("O", organization);
+  add("CN", name);
   ::X509_set_issuer_name(made.get(), issuer == nullptr ? subject : issuer);
   return made;
 }
@@ -63,7 +73,7 @@ struct TestAuthority::Key {
 TestAuthority::TestAuthority() : key_(std::make_unique<Key>()) {
   key_->key.reset(::EVP_EC_gen("P-256"));
   static int count = 0;
-  key_->certificate = make("test authority " + std::to_string(++count), key_->key.get(), nullptr);
+  key_->certificate = make("test authority " + std::to_string(++count), "", key_->key.get(), nullptr);
   extend(key_->certificate.get(), NID_basic_constraints, "critical,CA:TRUE");
   ::X509_sign(key_->certificate.get(), key_->key.get(), ::EVP_sha256());
   pem_ = pem_of(key_->certificate.get());
@@ -71,15 +81,18 @@ TestAuthority::TestAuthority() : key_(std::make_unique<Key>()) {
 
 TestAuthority::~TestAuthority() = default;
 
-TestCertificate TestAuthority::issue(const std::string& name) {
+std::string TestAuthority::key() const {
+  return pem_of(key_->key.get());
+}
+
+TestCertificate TestAuthority::issue(const std::string& name, const std::string& organization,
+                                     const std::string& also) {
   const OwnedKey key(::EVP_EC_gen("P-256"));
-  const auto made = make(name, key.get(), ::X509_get_subject_name(key_->certificate.get()));
-  extend(made.get(), NID_subject_alt_name, "DNS:localhost,DNS:kubernetes.default.svc,IP:127.0.0.1,IP:::1");
+  const auto made = make(name, organization, key.get(), ::X509_get_subject_name(key_->certificate.get()));
+  const std::string names = "DNS:localhost,DNS:kubernetes.default.svc,IP:127.0.0.1,IP:::1";
+  extend(made.get(), NID_subject_alt_name, (also.empty() ? names : names + "," + also).c_str());
   ::X509_sign(made.get(), key_->key.get(), ::EVP_sha256());
-  const auto write = [&](BIO* bio) {
-    ::PEM_write_bio_PrivateKey(bio, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
-  };
-  return {.certificate = pem_of(made.get()), .key = text_of(write)};
+  return {.certificate = pem_of(made.get()), .key = pem_of(key.get())};
 }
 
 }  // namespace keelson::testing

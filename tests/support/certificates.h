@@ -21,9 +21,12 @@ class TestAuthority {
 
   /// The authority's own certificate, for those who are to trust it.
   const std::string& certificate() const { return pem_; }
-  /// Good for an hour, for 127.0.0.1, ::1, localhost and kubernetes.default.svc, as server and as client. `name` is its
-  /// common name.
-  TestCertificate issue(const std::string& name);
+  /// Its key, for a program that is to sign in its name.
+  std::string key() const;
+  /// Good for a day, for 127.0.0.1, ::1, localhost and kubernetes.default.svc, as server and as client. `name` is its
+  /// common name, `organization` (a group, to Kubernetes) may be empty, and so may `also`: more that it is good for,
+  /// "IP:10.96.0.1,DNS:web".
+  TestCertificate issue(const std::string& name, const std::string& organization = "", const std::string& also = "");
 
  private:
   struct Key;

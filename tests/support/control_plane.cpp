@@ -48,8 +48,8 @@ void enter_node_network(const std::string& address) {
   }
 }
 
-ControlPlane::ControlPlane(std::string home, std::string node)
-    : home_(std::move(home)), node_(std::move(node)), program_(kubernetes_program()) {
+ControlPlane::ControlPlane(std::string home, std::string node, Parts parts)
+    : home_(std::move(home)), node_(std::move(node)), parts_(parts), program_(kubernetes_program()) {
   fs::create_directories(home_);
 }
 
@@ -57,16 +57,28 @@ std::string ControlPlane::write_kubeconfig(const std::string& name, const std::s
   auto path = home_ + "/" + name;
   std::ofstream(path) << fmt::format(R"(apiVersion: v1
 kind: Config
-clusters: [{{name: cluster, cluster: {{server: "{}", insecure-skip-tls-verify: true}}}}]
+clusters: [{{name: cluster, cluster: {{server: "{}", certificate-authority: "{}"}}}}]
 users: [{{name: user, user: {{token: {}}}}}]
 contexts: [{{name: context, context: {{cluster: cluster, user: user}}}}]
 current-context: context
 )",
-                                     kApiServer, token);
+                                     kApiServer, authority_file(), token);
   return path;
 }
 
+void ControlPlane::write_certificates() {
+  std::ofstream(authority_file()) << authority_.certificate();
+  std::ofstream(home_ + "/ca.key") << authority_.key();
+  auto write = [&](const std::string& name, const TestCertificate& issued) {
+    std::ofstream(home_ + "/" + name + ".crt") << issued.certificate;
+    std::ofstream(home_ + "/" + name + ".key") << issued.key;
+  };
+  write("kube-apiserver", authority_.issue("kube-apiserver", "", "IP:10.96.0.1"));
+  write("kubelet-client", authority_.issue("kube-apiserver-kubelet-client", "system:masters"));
+}
+
 void ControlPlane::start() {
+  write_certificates();
   write_kubeconfig("admin.conf", kAdminToken);
   write_kubeconfig("node.conf", "node-token");
   std::ofstream(home_ + "/tokens.csv") << fmt::format(
@@ -78,6 +90,9 @@ void ControlPlane::start() {
                       "http://127.0.0.1:2380"},
                      home_ + "/etcd.log");
   start_api_server();
+  if (parts_ == Parts::all) {
+    start_controllers();
+  }
 }
 
 void ControlPlane::kill_api_server() {
@@ -86,19 +101,53 @@ void ControlPlane::kill_api_server() {
 
 void ControlPlane::start_api_server() {
   const auto key = home_ + "/service-account.key";
-  api_server_ =
-      Background({program_, "kube-apiserver", "--etcd-servers=http://127.0.0.1:2379",
-                  "--cert-dir=" + home_ + "/certificates", "--service-cluster-ip-range=10.96.0.0/16,fd96::/108",
-                  "--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file=" + key,
-                  "--service-account-signing-key-file=" + key, "--token-auth-file=" + home_ + "/tokens.csv",
-                  "--authorization-mode=Node,RBAC", "--bind-address=127.0.0.1", "--secure-port=6443",
-                  "--disable-admission-plugins=ServiceAccount",  // no controller manager makes the default one
-                  "--endpoint-reconciler-type=none", "--kubelet-preferred-address-types=InternalIP"},
-                 home_ + "/kube-apiserver.log");
+  std::vector<std::string> command = {program_,
+                                      "kube-apiserver",
+                                      "--etcd-servers=http://127.0.0.1:2379",
+                                      "--client-ca-file=" + authority_file(),
+                                      "--tls-cert-file=" + home_ + "/kube-apiserver.crt",
+                                      "--tls-private-key-file=" + home_ + "/kube-apiserver.key",
+                                      "--kubelet-client-certificate=" + kubelet_client_certificate_file(),
+                                      "--kubelet-client-key=" + kubelet_client_key_file(),
+                                      "--service-cluster-ip-range=10.96.0.0/16,fd96::/108",
+                                      "--service-account-issuer=https://kubernetes.default.svc",
+                                      "--service-account-key-file=" + key,
+                                      "--service-account-signing-key-file=" + key,
+                                      "--token-auth-file=" + home_ + "/tokens.csv",
+                                      "--authorization-mode=Node,RBAC",
+                                      "--enable-admission-plugins=NodeRestriction",
+                                      "--secure-port=6443",
+                                      "--kubelet-preferred-address-types=InternalIP"};
+  if (parts_ == Parts::api) {
+    command.insert(command.end(), {"--bind-address=127.0.0.1", "--endpoint-reconciler-type=none",
+                                   "--disable-admission-plugins=ServiceAccount"});
+  }
+  const auto log = home_ + "/kube-apiserver.log";
+  api_server_ = Background(command, log);
+  wait_for({"get", "--raw", "/readyz"}, "ok", api_server_, log);
+}
+
+void ControlPlane::start_controllers() {
+  const auto log = home_ + "/kube-controller-manager.log";
+  controllers_ =
+      Background({program_, "kube-controller-manager", "--kubeconfig=" + admin_kubeconfig(), "--leader-elect=false",
+                  "--use-service-account-credentials", "--bind-address=127.0.0.1",
+                  "--cert-dir=" + home_ + "/kube-controller-manager", "--root-ca-file=" + authority_file(),
+                  "--service-account-private-key-file=" + home_ + "/service-account.key",
+                  "--cluster-signing-cert-file=" + authority_file(), "--cluster-signing-key-file=" + home_ + "/ca.key"},
+                 log);
+  scheduler_ = Background({program_, "kube-scheduler", "--kubeconfig=" + admin_kubeconfig(), "--leader-elect=false",
+                           "--bind-address=127.0.0.1", "--cert-dir=" + home_ + "/kube-scheduler"},
+                          home_ + "/kube-scheduler.log");
+  wait_for({"get", "serviceaccount", "default", "-o", "name"}, "serviceaccount/default\n", controllers_, log);
+}
+
+void ControlPlane::wait_for(const std::vector<std::string>& arguments, const std::string& answer, Background& program,
+                            const std::string& log) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-  while (kubectl({"get", "--raw", "/readyz"}).out != "ok") {
-    ASSERT_TRUE(api_server_.alive() && std::chrono::steady_clock::now() < end)
-        << run({"tail", "-n", "5", home_ + "/kube-apiserver.log", home_ + "/etcd.log"}).out;
+  while (kubectl(arguments).out != answer) {
+    ASSERT_TRUE(program.alive() && std::chrono::steady_clock::now() < end)
+        << run({"tail", "-n", "5", log, home_ + "/etcd.log"}).out;
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
   }
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// A real etcd and kube-apiserver 1.34, with kubectl, in a network namespace of the test's own.
+// A real etcd and kube-apiserver 1.34, with kubectl, in a network namespace of the test's own; and what else makes a
+// cluster, where a test wants it.
 #pragma once
 
 #include <string>
 #include <vector>
 
+#include "tests/support/certificates.h"
 #include "tests/support/process.h"
 
 namespace keelson::testing {
@@ -20,13 +22,18 @@ std::string kubernetes_program();
 void enter_node_network(const std::string& address);
 
 /// Cluster IPs are 10.96.0.0/16 and fd96::/108. Users by static token: "admin" (system:masters), and per node
-/// "system:node:<name>", as the Node authorizer wants.
+/// "system:node:<name>", as the Node authorizer wants; and by certificates of the cluster's authority.
 class ControlPlane {
  public:
+  enum class Parts {
+    api,  ///< Nobody makes service accounts, so pods need none.
+    all   ///< With kube-controller-manager and kube-scheduler; pods reach the API server, too (10.96.0.1).
+  };
   /// Files in `home`, which exists. `node`: the one that may register.
-  ControlPlane(std::string home, std::string node);
+  ControlPlane(std::string home, std::string node, Parts parts = Parts::api);
 
-  /// etcd, then the API server; returns once /readyz says ok (some 3 s). Fails the test if it does not within 60 s.
+  /// etcd, then the API server; returns once /readyz says ok (some 3 s), and once there are service accounts if there
+  /// shall be any. Fails the test if that does not come about within 60 s.
   void start();
   /// The API server alone: SIGKILL and its end; and again, on the same state, until /readyz says ok.
   void kill_api_server();
@@ -39,15 +46,29 @@ class ControlPlane {
   std::string admin_kubeconfig() const { return home_ + "/admin.conf"; }
   std::string node_kubeconfig() const { return home_ + "/node.conf"; }
   const std::string& node() const { return node_; }
+  /// Who signs for the cluster: servers, and users (their name, and their group as the organization). PEM in a file.
+  std::string authority_file() const { return home_ + "/ca.crt"; }
+  TestAuthority& authority() { return authority_; }
+  /// By which the API server proves to kubelets who it is: kube-apiserver-kubelet-client of system:masters.
+  std::string kubelet_client_certificate_file() const { return home_ + "/kubelet-client.crt"; }
+  std::string kubelet_client_key_file() const { return home_ + "/kubelet-client.key"; }
 
  private:
   std::string write_kubeconfig(const std::string& name, const std::string& token) const;
+  void write_certificates();
+  void start_controllers();
+  void wait_for(const std::vector<std::string>& arguments, const std::string& answer, Background& program,
+                const std::string& log);
 
   std::string home_;
   std::string node_;
+  Parts parts_;
   std::string program_;
+  TestAuthority authority_;
   Background etcd_;
   Background api_server_;
+  Background controllers_;
+  Background scheduler_;
 };
 
 }  // namespace keelson::testing
