@@ -69,6 +69,10 @@ uint64_t bytes_of(const ProgramSizes& sizes) {
   return bytes;
 }
 
+uint64_t connection_rows(uint64_t live, uint64_t rows) {
+  return live > rows / 8 * 5 ? rows * 2 : rows;
+}
+
 GrowthPlan plan_growth(const ProgramSizes& have, const ProgramSizes& wanted, uint64_t other_bytes,
                        const MapBudget& budget) {
   GrowthPlan plan{.sizes = have, .refused = {}};
@@ -154,16 +158,15 @@ Result<> MapGrowth::make_room(const TableRows& rows) {
   return {};
 }
 
-// A flow has two buckets: from three quarters on some flow finds both full. A table that had to forget flows does not
-// show how many there were.
+// A table that had to forget flows does not show how many there were.
 Result<> MapGrowth::add_connections(ProgramSizes& wanted) {
   KEELSON_TRY(auto counters, programs_.counters());
   bool evicts = counters[KL_FLOWS_EVICTED] > std::exchange(evicted_, counters[KL_FLOWS_EVICTED]);
   for (auto family : {Family::ipv4, Family::ipv6}) {
     KEELSON_TRY(auto load, connection_load(programs_, family));
     auto& rows = family == Family::ipv4 ? wanted.connections4 : wanted.connections6;
-    if (load.live > load.rows / 8 * 5) {
-      rows = clamp(load.rows * (evicts ? 4 : 2));
+    if (const auto more = connection_rows(load.live, load.rows); more > load.rows) {
+      rows = clamp(evicts ? more * 2 : more);
     }
   }
   return {};

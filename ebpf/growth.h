@@ -26,6 +26,10 @@ struct MapBudget {
 /// What the maps that grow take, all rows in use.
 uint64_t bytes_of(const ProgramSizes& sizes);
 
+/// Rows that a connection table of `rows`, `live` of which are in use, is to have. A flow has two buckets: from three
+/// quarters on some flow finds both full, so there are twice as many from five eighths on.
+uint64_t connection_rows(uint64_t live, uint64_t rows);
+
 struct GrowthPlan {
   ProgramSizes sizes;  ///< None smaller than it was.
   /// By map: rows that were wanted, and that the budget has no room for.

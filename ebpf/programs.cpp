@@ -74,7 +74,7 @@ Result<Programs> Programs::load(const ProgramOptions& options) {
   KEELSON_DO(links.make());
   KEELSON_TRY(auto locked, lock(pins));
   KEELSON_TRY(auto succession, Succession::begin(pins));
-  KEELSON_DO(succession.prepare(options.sizes, false));
+  KEELSON_DO(succession.prepare(options.sizes, false, options.hash_seed));
   KEELSON_DO(succession.complete(links));
   return Programs(std::make_unique<State>(std::move(pins), std::move(links), std::move(locked), std::move(succession)));
 }

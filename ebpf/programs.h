@@ -37,6 +37,7 @@ struct ProgramOptions {
   std::string pin_folder;   ///< On a bpffs; made if it is absent.
   ProgramSizes sizes;       ///< To begin with; what is pinned may be larger.
   bool classic_tc = false;  ///< Programs on links by filters of clsact, as where the kernel has no tcx (before 6.6).
+  uint32_t hash_seed = 0;   ///< What flows are spread by, where nothing is pinned yet; 0: a random one.
 };
 
 /// How long a flow is known without a packet: as nf_conntrack with kube-proxy's settings. At most 20 days each.

@@ -37,10 +37,7 @@ Result<Succession> Succession::begin(std::string pins) {
   return Succession(std::move(pins), std::move(sources), all.empty() ? 1 : all.back().number() + 1);
 }
 
-Result<uint32_t> Succession::seed() const {
-  if (sources_.empty()) {
-    return 0;
-  }
+Result<uint32_t> Succession::pinned_seed() const {
   Fd config = sources_.front().generation.map("config");
   const auto& maps = sources_.front().layout.maps;
   auto form = maps.find("config");
@@ -55,7 +52,7 @@ Result<uint32_t> Succession::seed() const {
   return static_cast<uint32_t>(read_number(form->second.value, row.data(), "hash_seed"));
 }
 
-Result<> Succession::prepare(const ProgramSizes& sizes, bool grows) {
+Result<> Succession::prepare(const ProgramSizes& sizes, bool grows, uint32_t hash_seed) {
   KEELSON_TRY(object_, ServicesObject::open());
   const Source* before = sources_.empty() ? nullptr : &sources_.front();
   if (sources_.size() > 1) {
@@ -65,7 +62,9 @@ Result<> Succession::prepare(const ProgramSizes& sizes, bool grows) {
     KEELSON_DO(object_->reuse(*before, grows ? &sizes : nullptr));
   }
   KEELSON_DO(object_->set_sizes(sizes, before));
-  KEELSON_TRY(auto hash_seed, seed());
+  if (before) {
+    KEELSON_TRY(hash_seed, pinned_seed());
+  }
   return object_->load(hash_seed);
 }
 

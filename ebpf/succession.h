@@ -27,7 +27,7 @@ class Succession {
 
   /// Opens and loads the object. Maps of the newest generation are used as they are where rows have the same form;
   /// `grows`: and only if they have these sizes. None becomes smaller. Errors as ServicesObject::load().
-  Result<> prepare(const ProgramSizes& sizes, bool grows);
+  Result<> prepare(const ProgramSizes& sizes, bool grows, uint32_t hash_seed = 0);
   /// Pins, carries over, replaces the programs behind all links, takes away what was before. An error before leads()
   /// has left what was there; after it this generation is the one that counts, and the rest is made up for by the next.
   Result<> complete(const PinnedLinks& links);
@@ -47,7 +47,7 @@ class Succession {
         predecessor_(sources_.empty() ? 0 : sources_.front().generation.number()),
         generation_(pins_, number) {}
 
-  Result<uint32_t> seed() const;
+  Result<uint32_t> pinned_seed() const;
   Result<> copy_tables();
   Result<> move_connections(const PinnedLinks& links);
   Result<> set_predecessors();

@@ -77,6 +77,7 @@ class Reference {
   std::string check_begun(Hook hook, const Frame& before, const Parsed& parsed, const Outcome& outcome);
   std::string check_parsed(Hook hook, const Frame& before, Parsed parsed, const Outcome& outcome);
   std::string check_icmp(Hook hook, const Frame& before, const Parsed& parsed, const Outcome& outcome);
+  std::string check_ambiguous_icmp(const Frame& before, const Parsed& parsed, const Outcome& outcome);
   std::string check_unwrapped(const Frame& before, const Parsed& parsed, const Outcome& outcome);
   std::string check_new(Hook hook, const Frame& before, const Parsed& parsed, const Outcome& outcome,
                         dataplane::From from, const Rule& rule);

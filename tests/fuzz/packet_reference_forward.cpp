@@ -153,15 +153,21 @@ std::string Reference::check_ambiguous(Hook hook, const Frame& before, const Par
 
 std::string Reference::check_icmp(Hook hook, const Frame& before, const Parsed& parsed, const Outcome& outcome) {
   auto quote = parse_quote(before, parsed);
-  auto known = quote ? known_.find(quote->flow.reversed()) : known_.end();
   bool same = outcome.verdict == Verdict::pass && outcome.frame == before;
   // Who is told must be who has sent what is quoted.
-  if (known == known_.end() || parsed.flow.dst != quote->flow.src) {
-    if (same || (quote && perhaps_.contains(quote->flow.reversed()))) {
+  if (!quote || parsed.flow.dst != quote->flow.src) {
+    count(Seen::untouched);
+    return same ? "" : "an error to another than who has sent what is in it, and not passed as it was";
+  }
+  const Flow quoted = quote->flow.reversed();
+  auto known = known_.find(quoted);
+  if (known == known_.end()) {
+    if (same) {
       count(Seen::untouched);
       return {};
     }
-    return "an error about no known flow, and not passed as it was";
+    return is_ambiguous(quoted) ? check_ambiguous_icmp(before, parsed, outcome)
+                                : "an error about no known flow, and not passed as it was";
   }
   if (known->second.tunnel) {
     return check_mapped(hook, before, parsed, outcome, known->second);
@@ -177,13 +183,14 @@ std::string Reference::check_icmp(Hook hook, const Frame& before, const Parsed& 
       return {};
     }
   }
-  // Whose row it is now was not seen: what it came to is judged by its checksums alone.
-  if (is_ambiguous(quote->flow.reversed())) {
-    count(Seen::ambiguous);
-    auto wrapped = outcome.frame.size() > before.size() ? wrapped_for(outcome.frame, parsed.v6) : std::nullopt;
-    return wrapped ? check_wrapped(before, parsed, outcome.frame, *wrapped) : check_sums(before, parsed, outcome.frame);
-  }
-  return "an error about a known flow: " + wrong;
+  return is_ambiguous(quoted) ? check_ambiguous_icmp(before, parsed, outcome) : "an error about a known flow: " + wrong;
+}
+
+// Whose row it is about was not seen: what it came to is judged by its checksums alone.
+std::string Reference::check_ambiguous_icmp(const Frame& before, const Parsed& parsed, const Outcome& outcome) {
+  count(Seen::ambiguous);
+  auto wrapped = outcome.frame.size() > before.size() ? wrapped_for(outcome.frame, parsed.v6) : std::nullopt;
+  return wrapped ? check_wrapped(before, parsed, outcome.frame, *wrapped) : check_sums(before, parsed, outcome.frame);
 }
 
 // Geneve to this node: from another of the cluster and well formed, or dropped.
