@@ -5,20 +5,14 @@
 #include <fmt/format.h>
 #include <malloc.h>
 #include <pthread.h>
-#include <sys/sysinfo.h>
 
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <thread>
 
-#include "agent/agent.h"
-#include "agent/api_server.h"
-#include "agent/config/node_pod_configs.h"
-#include "agent/container_prober.h"
-#include "agent/cri_pod_runtime.h"
+#include "cmd/keelson/agent_role.h"
 #include "cmd/keelson/network_options.h"
-#include "common/cgroup/unit_name.h"
 #include "common/duration.h"
 #include "common/fd.h"
 #include "common/host_addresses.h"
@@ -39,14 +33,6 @@ constexpr auto kRuntimeDeadline = std::chrono::seconds(30);
 
 bool has_role(const NodeConfig& config, std::string_view role) {
   return std::find(config.roles.begin(), config.roles.end(), role) != config.roles.end();
-}
-
-cgroup::Driver driver_of(const NodeConfig& config) {
-  return config.cgroup_driver == "systemd" ? cgroup::Driver::systemd : cgroup::Driver::cgroupfs;
-}
-
-std::string cri_socket(const NodeConfig& config) {
-  return config.cri_socket.empty() ? config.run + "/cri.sock" : config.cri_socket;
 }
 
 /// One of each family, as a pod's status shows them.
@@ -89,23 +75,6 @@ Result<std::unique_ptr<cri::Server>> start_runtime(const NodeConfig& config) {
   options.systemd_cgroups = driver_of(config) == cgroup::Driver::systemd;
   options.default_cgroup_parent = cgroup::nested_path(driver_of(config), {config.cgroup_root, "keelson"});
   return cri::Server::start(options);
-}
-
-agent::PodConfigOptions pod_config_options(const NodeConfig& config, const std::vector<std::string>& addresses) {
-  agent::PodConfigOptions options;
-  options.root = config.root;
-  options.pod_logs_dir = config.pod_logs_dir;
-  options.container_logs_dir = config.container_logs_dir;
-  options.cgroup_root = config.cgroup_root;
-  options.systemd_cgroups = driver_of(config) == cgroup::Driver::systemd;
-  options.dns = {config.cluster_dns, config.cluster_domain};
-  options.node.name = node_name(config);
-  options.node.ips = addresses;
-  options.node.allocatable_cpu_milli = int64_t{1000} * ::get_nprocs();
-  struct sysinfo info{};
-  ::sysinfo(&info);
-  options.node.allocatable_memory = static_cast<int64_t>(info.totalram) * info.mem_unit;
-  return options;
 }
 
 /// Waits until the runtime answers, then gives it the archives of a folder. A bad archive is told and passed over.
@@ -154,84 +123,6 @@ void load_archives_now(const NodeConfig& config) {
   loop.run();
 }
 
-/// The agent role on its own thread.
-class AgentRole {
- public:
-  AgentRole(const NodeConfig& config, std::vector<std::string> addresses)
-      : config_(config),
-        loop_(real_clock(), "kl-agent"),
-        service_(cri::connect_runtime(loop_, cri_socket(config))),
-        configs_(loop_, pod_config_options(config, addresses)),
-        runtime_(*service_, configs_),
-        probes_(loop_, *service_),
-        agent_(loop_, agent_options(config, addresses), runtime_, &probes_),
-        api_(loop_, agent_, *service_),
-        tasks_(loop_) {}
-
-  /// `pod_changed` is told each change of a pod's status, on the agent's thread; may be empty.
-  void start(std::function<void(const kube::Pod&, bool gone)> pod_changed) {
-    if (pod_changed) {
-      agent_.on_status(std::move(pod_changed));
-    }
-    thread_ = std::jthread([this] {
-      agent_.on_objects([this](const kube::DesiredState& state) { configs_.objects_changed(state); });
-      tasks_.spawn("agent", run());
-      loop_.run();
-    });
-  }
-
-  /// Blocks until the agent has ended. False if pods were to be removed and some are left.
-  bool stop() {
-    bool clean = true;
-    loop_.post([this, &clean] { stopping_.spawn("stop", end(&clean)); });
-    thread_.join();
-    return clean;
-  }
-
- private:
-  static agent::AgentOptions agent_options(const NodeConfig& config, const std::vector<std::string>& addresses) {
-    agent::AgentOptions options;
-    options.manifest_dir = config.manifest_dir;
-    options.node_name = node_name(config);
-    options.node.ips = addresses;
-    options.probe_folder = config.run + "/probes";
-    return options;
-  }
-
-  Task<> run() {
-    KEELSON_CO_DO(configs_.make_roots());
-    runtime_.watch([this](const std::string& uid) { agent_.runtime_changed(uid); });
-    tasks_.spawn("admin API", api_.run(config_.run + "/admin.sock"));
-    co_return co_await agent_.run();
-  }
-
-  Task<> end(bool* clean) {
-    auto stopped = co_await agent_.stop(config_.remove_pods_on_exit);
-    if (!stopped) {
-      log::error("stop: {}", stopped.error().message());
-      *clean = false;
-    }
-    if (config_.remove_pods_on_exit) {
-      configs_.remove_empty_roots();
-    }
-    KEELSON_CO_DO(co_await tasks_.close());
-    loop_.stop();
-    co_return Result<>();
-  }
-
-  const NodeConfig& config_;
-  Loop loop_;
-  std::unique_ptr<cri::RuntimeClient> service_;
-  agent::NodePodConfigs configs_;
-  agent::CriPodRuntime runtime_;
-  agent::ContainerProber probes_;
-  agent::Agent agent_;
-  agent::ApiServer api_;
-  TaskGroup tasks_;
-  TaskGroup stopping_{loop_};
-  std::jthread thread_;
-};
-
 log::Level level_of(const std::string& name) {
   if (name == "debug") {
     return log::Level::debug;
@@ -249,6 +140,14 @@ int wait_for_signal(const sigset_t& signals) {
 }
 
 }  // namespace
+
+std::string cri_socket(const NodeConfig& config) {
+  return config.cri_socket.empty() ? config.run + "/cri.sock" : config.cri_socket;
+}
+
+cgroup::Driver driver_of(const NodeConfig& config) {
+  return config.cgroup_driver == "systemd" ? cgroup::Driver::systemd : cgroup::Driver::cgroupfs;
+}
 
 Result<int> run_node(const NodeConfig& given) {
   KEELSON_DO(check_config(given));

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent's parts wired together.
+#include "cmd/keelson/agent_role.h"
+
+#include <sys/sysinfo.h>
+
+#include <thread>
+
+#include "agent/agent.h"
+#include "agent/api_server.h"
+#include "agent/config/node_pod_configs.h"
+#include "agent/container_prober.h"
+#include "agent/cri_pod_runtime.h"
+#include "cmd/keelson/network_options.h"
+#include "cmd/keelson/node.h"
+#include "common/log.h"
+#include "common/task_group.h"
+#include "cri/client/client.h"
+
+namespace keelson::cli {
+
+namespace {
+
+agent::PodConfigOptions pod_config_options(const NodeConfig& config, const std::vector<std::string>& addresses) {
+  agent::PodConfigOptions options;
+  options.root = config.root;
+  options.pod_logs_dir = config.pod_logs_dir;
+  options.container_logs_dir = config.container_logs_dir;
+  options.cgroup_root = config.cgroup_root;
+  options.systemd_cgroups = driver_of(config) == cgroup::Driver::systemd;
+  options.dns = {config.cluster_dns, config.cluster_domain};
+  options.node.name = node_name(config);
+  options.node.ips = addresses;
+  options.node.allocatable_cpu_milli = int64_t{1000} * ::get_nprocs();
+  struct sysinfo info{};
+  ::sysinfo(&info);
+  options.node.allocatable_memory = static_cast<int64_t>(info.totalram) * info.mem_unit;
+  return options;
+}
+
+agent::AgentOptions agent_options(const NodeConfig& config, const std::vector<std::string>& addresses) {
+  agent::AgentOptions options;
+  options.manifest_dir = config.manifest_dir;
+  options.node_name = node_name(config);
+  options.node.ips = addresses;
+  options.probe_folder = config.run + "/probes";
+  return options;
+}
+
+}  // namespace
+
+struct AgentRole::State {
+  State(const NodeConfig& c, const std::vector<std::string>& addresses)
+      : config(c),
+        loop(real_clock(), "kl-agent"),
+        service(cri::connect_runtime(loop, cri_socket(config))),
+        configs(loop, pod_config_options(config, addresses)),
+        runtime(*service, configs),
+        probes(loop, *service),
+        agent(loop, agent_options(config, addresses), runtime, &probes),
+        api(loop, agent, *service),
+        tasks(loop) {}
+
+  Task<> run() {
+    KEELSON_CO_DO(configs.make_roots());
+    runtime.watch([this](const std::string& uid) { agent.runtime_changed(uid); });
+    tasks.spawn("admin API", api.run(config.run + "/admin.sock"));
+    co_return co_await agent.run();
+  }
+
+  Task<> end(bool* clean) {
+    auto stopped = co_await agent.stop(config.remove_pods_on_exit);
+    if (!stopped) {
+      log::error("stop: {}", stopped.error().message());
+      *clean = false;
+    }
+    if (config.remove_pods_on_exit) {
+      configs.remove_empty_roots();
+    }
+    KEELSON_CO_DO(co_await tasks.close());
+    loop.stop();
+    co_return Result<>();
+  }
+
+  const NodeConfig& config;
+  Loop loop;
+  std::unique_ptr<cri::RuntimeClient> service;
+  agent::NodePodConfigs configs;
+  agent::CriPodRuntime runtime;
+  agent::ContainerProber probes;
+  agent::Agent agent;
+  agent::ApiServer api;
+  TaskGroup tasks;
+  TaskGroup stopping{loop};
+  std::jthread thread;
+};
+
+AgentRole::AgentRole(const NodeConfig& config, std::vector<std::string> addresses)
+    : state_(std::make_unique<State>(config, addresses)) {}
+AgentRole::~AgentRole() = default;
+
+void AgentRole::start(std::function<void(const kube::Pod&, bool gone)> pod_changed) {
+  State& s = *state_;
+  if (pod_changed) {
+    s.agent.on_status(std::move(pod_changed));
+  }
+  s.thread = std::jthread([&s] {
+    s.agent.on_objects([&s](const kube::DesiredState& state) { s.configs.objects_changed(state); });
+    s.tasks.spawn("agent", s.run());
+    s.loop.run();
+  });
+}
+
+bool AgentRole::stop() {
+  State& s = *state_;
+  bool clean = true;
+  s.loop.post([&s, &clean] { s.stopping.spawn("stop", s.end(&clean)); });
+  s.thread.join();
+  return clean;
+}
+
+}  // namespace keelson::cli

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The role `agent`: pods from their sources to the runtime, on a thread of its own.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cmd/keelson/config.h"
+#include "kube/pod.h"
+
+namespace keelson::cli {
+
+/// Made, started and stopped on one thread, which is not the role's.
+class AgentRole {
+ public:
+  /// `config` outlives it. `addresses`: the node's, as pods' statuses show them.
+  AgentRole(const NodeConfig& config, std::vector<std::string> addresses);
+  ~AgentRole();
+  AgentRole(const AgentRole&) = delete;
+  AgentRole& operator=(const AgentRole&) = delete;
+
+  /// `pod_changed` is told each change of a pod's status, on the agent's thread; may be empty.
+  void start(std::function<void(const kube::Pod&, bool gone)> pod_changed);
+  /// Blocks until the agent has ended. False if pods were to be removed and some are left.
+  bool stop();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace keelson::cli
