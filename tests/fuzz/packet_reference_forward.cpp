@@ -250,8 +250,10 @@ std::string Reference::check_unwrapped(const Frame& before, const Parsed& parsed
   if (dropped && taken && flow.protocol == kSctp) {
     return {};
   }
-  if (packet->part != Part::later && outcome.frame.size() == inside.size() && taken) {
-    mapping.to_sport = get16(outcome.frame, packet->l4);
+  if (outcome.frame.size() == inside.size() && taken) {
+    if (packet->part != Part::later) {
+      mapping.to_sport = get16(outcome.frame, packet->l4);
+    }
     // To the same endpoint without Geneve before, unseen: as that was masqueraded, so is this.
     auto source = get_address(outcome.frame, v6 ? 22 : 26, v6);
     if (hidden_.contains(flow) && source == surroundings().node[v6]) {

@@ -91,7 +91,7 @@ network() {  # network NAME MAIN_PLUGIN: portmap behind it, for host ports
 }
 start_ours() {
   network ours "{\"type\":\"keelson-cni\",\"dataDir\":\"$home/ipam\",\"ranges\":[\"10.245.0.0/24\"]}"
-  "$build/bin/keelson" --run "$home/run" node --roles runtime --root "$home/root" --cni-conf-dir "$home/cni/ours" --cni-bin-dir "$build/bin" /usr/lib/cni \
+  "$build/bin/keelson" --run "$home/run" node --roles runtime --root "$home/root" --cni-conf-dir "$home/cni/ours" --cni-bin-dir "$build/bin" --cni-bin-dir /usr/lib/cni \
     --registry-config-dir "$home/certs.d" --cgroup-root "/$(basename "$home")" --runtime-handler "runc=$(command -v runc || echo /usr/sbin/runc)" --remove-pods-on-exit > "$home/ours.log" 2>&1 &
   pids+=($!)
   socket=$home/run/cri.sock
