@@ -154,6 +154,7 @@ std::string Reference::check_ambiguous(Hook hook, const Frame& before, const Par
 std::string Reference::check_icmp(Hook hook, const Frame& before, const Parsed& parsed, const Outcome& outcome) {
   auto quote = parse_quote(before, parsed);
   bool same = outcome.verdict == Verdict::pass && outcome.frame == before;
+  bool unanswered = outcome.verdict == Verdict::drop && may_be_too_big(parsed);
   // Who is told must be who has sent what is quoted.
   if (!quote || parsed.flow.dst != quote->flow.src) {
     count(Seen::untouched);
@@ -166,13 +167,15 @@ std::string Reference::check_icmp(Hook hook, const Frame& before, const Parsed& 
       count(Seen::untouched);
       return {};
     }
-    return is_ambiguous(quoted) ? check_ambiguous_icmp(before, parsed, outcome)
-                                : "an error about no known flow, and not passed as it was";
+    if (!is_ambiguous(quoted)) {
+      return "an error about no known flow, and not passed as it was";
+    }
+    return unanswered ? "" : check_ambiguous_icmp(before, parsed, outcome);
   }
   if (known->second.tunnel) {
     return check_mapped(hook, before, parsed, outcome, known->second);
   }
-  if (outcome.verdict == Verdict::drop && may_be_too_big(parsed)) {
+  if (unanswered) {
     return {};
   }
   std::string wrong;

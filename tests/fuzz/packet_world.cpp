@@ -181,6 +181,10 @@ ip route add prohibit 10.4.0.1; ip -6 route add prohibit fd04::1)");
   settings.masquerade4 = surroundings().node[0];
   settings.masquerade6 = surroundings().node[1];
   settings.nodes = {surroundings().other_node[0], surroundings().other_node[1]};
+  // The model knows nothing of time: no flow ends by it, however long the machine takes.
+  constexpr auto kLong = std::chrono::hours(24);
+  settings.times = {
+      .tcp_opening = kLong, .tcp_established = kLong, .tcp_closing = kLong, .udp = kLong, .udp_stream = kLong};
   must(s.programs->configure(settings));
   for (const char* link : {"p1", "p2"}) {
     must(s.programs->attach_link(s.net.ifindex("node", link), ebpf::LinkKind::pod, false));
