@@ -297,6 +297,10 @@ std::string Reference::check_choice(const Flow& flow, const Mapping& mapping, co
     count(Seen::affinity_kept);
   }
   remembered = choice;
+  if (service.affinity_seconds && hidden_.contains(flow)) {
+    // It may have begun before, unseen: then its row says where it goes, and not what the client's affinity has become.
+    clients_.erase({flow.src, rule.number});
+  }
   bool v6 = !flow.dst.is_v4();
   bool to_wrap = service.forwarding == dataplane::Forwarding::dsr && use.masquerade && !backend.local &&
                  !backend.node.is_unspecified();
