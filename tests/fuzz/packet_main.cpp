@@ -61,9 +61,10 @@ struct Event {
 // Of the same flow, or from the same client to the same place, whose endpoint affinity may have chosen.
 bool is_about(const Frame& frame, const Flow& flow) {
   auto parsed = parse(frame);
-  return parsed && (parsed->flow == flow || parsed->flow == flow.reversed() ||
-                    (parsed->flow.src == flow.src && parsed->flow.dst == flow.dst && parsed->flow.dport == flow.dport &&
-                     parsed->flow.protocol == flow.protocol));
+  return parsed &&
+         (parsed->flow == flow || parsed->flow == flow.reversed() ||
+          (flow.dport != surroundings().tunnel_port && parsed->flow.src == flow.src && parsed->flow.dst == flow.dst &&
+           parsed->flow.dport == flow.dport && parsed->flow.protocol == flow.protocol));
 }
 
 // What became of earlier packets of the flow in `frame`, as they came or as they went on.

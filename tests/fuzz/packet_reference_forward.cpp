@@ -244,7 +244,10 @@ std::string Reference::check_unwrapped(const Frame& before, const Parsed& parsed
   auto known = known_.find(flow);
   if (known != known_.end() && !known->second.tunnel && known->second.to_dst == mapping.to_dst &&
       known->second.to_dport == mapping.to_dport) {
-    return check_mapped(Hook::uplink, inside, *packet, outcome, known->second);
+    auto wrong = check_mapped(Hook::uplink, inside, *packet, outcome, known->second);
+    if (wrong.empty() || !is_ambiguous(flow)) {
+      return wrong;
+    }
   }
   // Kept unless another flow of that client has it.
   Flow own{mapping.to_dst, flow.src, mapping.to_dport, flow.sport, flow.protocol};
