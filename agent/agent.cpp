@@ -15,6 +15,13 @@ namespace keelson::agent {
 
 namespace {
 
+std::optional<int64_t> grace_of_deletion(const kube::Pod& pod) {
+  if (!pod.metadata.deletion_timestamp) {
+    return std::nullopt;
+  }
+  return pod.metadata.deletion_grace_period_seconds.value_or(pod.spec.termination_grace_period_seconds);
+}
+
 /// A pod's name's worker, and the pod of that name that waits for its end.
 struct Entry {
   std::unique_ptr<PodWorker> worker;
@@ -57,7 +64,9 @@ struct Agent::State {
   std::map<std::string, Entry> pods;  // by "namespace/name"; an orphan's key may have its uid behind
   std::set<std::string> told;         // problems of the source already told
   std::optional<kube::DesiredState> wanted;
+  bool adopting = false;
   bool adopted = false;
+  bool orphans_sought = false;  // among all pods of a complete state
   bool stopping = false;
   bool ended = false;
   std::function<void(const kube::DesiredState&)> objects_listener = [](const kube::DesiredState&) {};
@@ -73,8 +82,12 @@ struct Agent::State {
     if (!pod.metadata.creation_timestamp) {
       pod.metadata.creation_timestamp = loop.clock().wall();
     }
+    const auto grace = grace_of_deletion(pod);
     auto worker = std::make_unique<PodWorker>(shared, std::move(pod), orphan);
     PodWorker* running = worker.get();
+    if (grace) {
+      running->remove(*grace);
+    }
     pods[key].worker = std::move(worker);
     workers.spawn("pod " + key, follow(key, running));
   }
@@ -97,18 +110,25 @@ struct Agent::State {
     co_return Result<>();
   }
 
-  void want_pod(const std::string& key, const kube::Pod& pod) {
+  void want_pod(const std::string& key, const kube::Pod& pod, bool objects) {
     auto it = pods.find(key);
     if (it == pods.end()) {
       start_worker(key, pod, false);
-    } else if (it->second.worker->pod().metadata.uid != pod.metadata.uid || it->second.worker->removed()) {
+      return;
+    }
+    PodWorker& worker = *it->second.worker;
+    const auto grace = grace_of_deletion(pod);
+    if (worker.pod().metadata.uid != pod.metadata.uid || (worker.removed() && !grace)) {
       it->second.next = pod;
-      it->second.worker->remove();
-    } else {
-      it->second.next.reset();
-      kube::Pod update = pod;
-      update.metadata.creation_timestamp = it->second.worker->pod().metadata.creation_timestamp;
-      it->second.worker->update(std::move(update));
+      worker.remove();
+      return;
+    }
+    it->second.next.reset();
+    kube::Pod update = pod;
+    update.metadata.creation_timestamp = worker.pod().metadata.creation_timestamp;
+    worker.update(std::move(update), objects);
+    if (grace) {
+      worker.remove(*grace);
     }
   }
 
@@ -145,29 +165,32 @@ struct Agent::State {
     }
     tell_problems(state.problems);
     objects_listener(state);
-    bool first = !wanted;
+    const bool objects = !wanted || wanted->config_maps != state.config_maps || wanted->secrets != state.secrets ||
+                         wanted->services != state.services;
     wanted = std::move(state);
-    if (first) {
+    if (!adopting && (!adopted || (wanted->complete && !orphans_sought))) {
+      adopting = true;
+      adopted = false;
       tasks.spawn("adopt pods", adopt());
-    }
-    if (adopted) {
-      apply_wanted();
+    } else if (adopted) {
+      apply_wanted(objects);
     }
   }
 
-  void apply_wanted() {
+  void apply_wanted(bool objects) {
     for (auto& [key, entry] : pods) {
-      if (!wanted->pods.contains(key)) {
+      if (wanted->complete && !wanted->pods.contains(key)) {
         entry.next.reset();
         entry.worker->remove();
       }
     }
     for (const auto& [key, pod] : wanted->pods) {
-      want_pod(key, pod);
+      want_pod(key, pod, objects);
     }
   }
 
-  /// Pods that the runtime has and nobody wants are ended first; a wanted pod waits for an old one of its name.
+  /// Pods that the runtime has and nobody wants are ended first; a wanted pod waits for an old one of its name. While
+  /// the state is not complete, only such old ones are known to be unwanted.
   Task<> adopt() {
     auto found = co_await runtime.list_pods();
     while (!found) {
@@ -176,19 +199,24 @@ struct Agent::State {
       found = co_await runtime.list_pods();
     }
     for (const auto& meta : *found) {
-      if (!is_wanted(meta.uid) && !stopping) {
+      const bool replaced = !meta.name.empty() && wanted->pods.contains(kube::full_name(meta));
+      if (!is_known(meta.uid) && (wanted->complete || replaced) && !stopping) {
         remove_orphan(meta);
       }
     }
+    orphans_sought = wanted->complete;
+    adopting = false;
     adopted = true;
     if (!stopping) {
-      apply_wanted();
+      apply_wanted(true);
     }
     co_return Result<>();
   }
 
-  bool is_wanted(const std::string& uid) const {
-    return std::ranges::any_of(wanted->pods, [&](const auto& entry) { return entry.second.metadata.uid == uid; });
+  /// Wanted, or some worker's.
+  bool is_known(const std::string& uid) const {
+    return std::ranges::any_of(wanted->pods, [&](const auto& entry) { return entry.second.metadata.uid == uid; }) ||
+           std::ranges::any_of(pods, [&](const auto& entry) { return entry.second.worker->pod().metadata.uid == uid; });
   }
 
   void remove_orphan(const kube::ObjectMeta& meta) {

@@ -45,13 +45,15 @@ class Agent {
   Agent& operator=(const Agent&) = delete;
 
   /// Runs until stop(). Running pods are adopted; pods that the runtime has and the source has not are
-  /// removed once the source has been read.
+  /// removed once the source has told all it has (DesiredState::complete).
   Task<> run();
   /// Ends run(). With `remove_pods` every pod is ended within its grace and removed with all its traces first;
   /// otherwise all goes on without us. Kind::timeout names pods that are left.
   Task<> stop(bool remove_pods);
 
-  /// What is wanted, all of it; called by the source, or by the owner where there is none.
+  /// What is wanted, all of it; called by the source, or by the owner where there is none. A pod with a deletion
+  /// timestamp is ended within its deletion grace; its worker goes once nothing is left of it. One whose status has a
+  /// final phase is not started. While the state is not complete, no pod is removed because it is missing.
   void desired(kube::DesiredState state);
   /// Called with each new state of the source, before pods are told.
   void on_objects(std::function<void(const kube::DesiredState&)> listener);

@@ -20,7 +20,7 @@ void EventRecorder::record(const Subject& subject, EventType type, std::string_v
                               .resource_version = {},
                               .field_path = {}};
   if (!subject.container.empty()) {
-    about.field_path = fmt::format("spec.{}{{{}}}", subject.init ? "initContainers" : "containers", subject.container);
+    about.field_path = fmt::format("spec.{}{{{}}}", subject.list, subject.container);
   }
   record(std::move(about), type, reason, std::move(message));
 }
@@ -35,7 +35,7 @@ void EventRecorder::record(kube::ObjectReference about, EventType type, std::str
     events_.erase(same);
     ++event.count;
     event.last_timestamp = now;
-    events_.push_back(std::move(event));
+    listener_(events_.emplace_back(std::move(event)));
     return;
   }
   kube::Event event;
@@ -49,7 +49,7 @@ void EventRecorder::record(kube::ObjectReference about, EventType type, std::str
   event.first_timestamp = now;
   event.last_timestamp = now;
   event.type = type == EventType::normal ? "Normal" : "Warning";
-  events_.push_back(std::move(event));
+  listener_(events_.emplace_back(std::move(event)));
   if (events_.size() > capacity_) {
     events_.pop_front();
   }

@@ -106,6 +106,12 @@ void plan_sandbox(Planning& p) {
 }
 
 void plan_containers(Planning& p, const ObservedSandbox& sandbox) {
+  for (const auto& ephemeral : p.pod.spec.ephemeral_containers) {
+    const ObservedContainer* only = p.observed.newest(ephemeral.container.name);
+    if (only == nullptr || only->state == RunState::created) {
+      plan_start(p, ephemeral.container, sandbox);
+    }
+  }
   InitProgress init = init_progress(p.pod, p.observed, p.memory);
   for (const kube::Container* container : init.starts) {
     plan_start(p, *container, sandbox);

@@ -75,7 +75,7 @@ struct PodMemory {
   bool removed = false;   ///< The source no longer has the pod.
   bool orphan = false;    ///< Never known by a source of this agent: only to be removed.
   std::optional<WallTime> ending_since;
-  std::optional<int64_t> grace;    ///< Overrides the spec's; only ever shorter.
+  std::optional<int64_t> grace;    ///< Overrides the spec's; once given, only ever shorter.
   std::optional<Verdict> verdict;  ///< Evicted, DeadlineExceeded: decided from outside of the containers.
   std::optional<StartTrouble> sandbox_trouble;
   bool prepared = false;  ///< Volumes and cgroup are in place (of this agent's life).

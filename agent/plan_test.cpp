@@ -81,6 +81,25 @@ struct World {
   }
 };
 
+TEST(Plan, AnEphemeralContainerStartsAtAnyTimeAndOnce) {
+  World w(pod_of({"init"}, {"a"}), {instance("init", RunState::running)});
+  w.pod.spec.ephemeral_containers.push_back({.container = container("probe"), .target_container_name = "a"});
+  EXPECT_EQ(w.steps(), "start_container probe 0") << "whatever the init containers do";
+  w.observed.containers.push_back(instance("probe", RunState::running));
+  EXPECT_EQ(w.steps(), "");
+  auto status = w.status();
+  ASSERT_EQ(status.ephemeral_container_statuses.size(), 1U);
+  EXPECT_TRUE(status.ephemeral_container_statuses[0].state.running);
+  EXPECT_EQ(status.phase, PodPhase::pending) << "it does not count";
+  w.observed.containers.back() = instance("probe", RunState::exited, 1);
+  EXPECT_EQ(w.steps(), "");
+  EXPECT_EQ(w.status().ephemeral_container_statuses[0].state.terminated->exit_code, 1);
+  w.observed.containers.back() = instance("probe", RunState::running);
+  w.memory.removed = true;
+  w.memory.ending_since = kNow;
+  EXPECT_EQ(w.steps(), "kill_container init-0 30 s, kill_container probe-0 30 s");
+}
+
 TEST(Plan, ANewPodIsPreparedAndGetsASandbox) {
   World w(pod_of({}, {"a"}), {});
   w.observed.sandboxes.clear();

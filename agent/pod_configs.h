@@ -19,7 +19,8 @@ class PodConfigs {
  public:
   virtual ~PodConfigs() = default;
 
-  /// ConfigMaps, Secrets and Services as they are now; volumes made from them follow.
+  /// ConfigMaps, Secrets and Services, and the pods' labels and annotations, as they are now; volumes made from them
+  /// follow.
   virtual void objects_changed(const kube::DesiredState& state) = 0;
 
   /// The pod's folders, cgroup and volumes; idempotent.

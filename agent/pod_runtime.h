@@ -34,7 +34,8 @@ struct ContainerOrder {
   std::string image_ref;  ///< What pull_image or find_image answered.
   uint32_t attempt = 0;
   Duration restart_delay{0};
-  ImageUser image_user = {};  ///< Found by the runtime; workers leave it empty.
+  std::string target_id = {};  ///< Of the container whose processes an ephemeral one sees; empty: none's.
+  ImageUser image_user = {};   ///< Found by the runtime; workers leave it empty.
 };
 
 /// What a command in a container did.

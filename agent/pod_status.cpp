@@ -9,6 +9,7 @@
 #include "agent/plan_parts.h"
 #include "agent/pod_phase.h"
 #include "kube/pod_qos.h"
+#include "kube/status_patch.h"
 
 namespace keelson::agent {
 
@@ -62,8 +63,47 @@ std::optional<kube::ContainerState> reason_to_wait(const StatusInput& in, const 
   return std::nullopt;
 }
 
+bool is_final(const std::optional<PodPhase>& phase) {
+  return phase == PodPhase::succeeded || phase == PodPhase::failed;
+}
+
+enum class Role { init, main, ephemeral };
+
+/// Of a container that the runtime no longer has, in a pod that ends: what was said of its end, or that nobody knows.
+std::optional<kube::ContainerStatus> status_of_lost(const StatusInput& in, const kube::Container& container,
+                                                    Role role) {
+  if (in.observed.newest(container.name) != nullptr || is_running(in.observed) ||
+      !(in.memory.removed || is_final(in.previous.phase))) {
+    return std::nullopt;
+  }
+  const auto& said = role == Role::init        ? in.previous.init_container_statuses
+                     : role == Role::ephemeral ? in.previous.ephemeral_container_statuses
+                                               : in.previous.container_statuses;
+  auto old = std::ranges::find(said, container.name, &kube::ContainerStatus::name);
+  if (old != said.end() && old->state.terminated) {
+    return *old;
+  }
+  if (role != Role::main || !is_initialized(in.pod, in.observed, in.memory)) {
+    return std::nullopt;
+  }
+  kube::ContainerStatus status = old == said.end() ? kube::ContainerStatus() : *old;
+  status.name = container.name;
+  status.image = status.image.empty() ? container.image : status.image;
+  status.ready = false;
+  status.started = false;
+  status.state = {};
+  status.state.terminated =
+      kube::ContainerTerminated{.exit_code = 137,
+                                .reason = "ContainerStatusUnknown",
+                                .message = "The container could not be located when the pod was terminated"};
+  return status;
+}
+
 kube::ContainerStatus container_status(const StatusInput& in, const StatusNode& node, const kube::Container& container,
-                                       bool init) {
+                                       Role role) {
+  if (auto lost = status_of_lost(in, container, role)) {
+    return *std::move(lost);
+  }
   kube::ContainerStatus status;
   status.name = container.name;
   status.image = container.image;
@@ -94,7 +134,7 @@ kube::ContainerStatus container_status(const StatusInput& in, const StatusNode& 
     }
   } else {
     status.state = terminated_state(*newest, node);
-    status.ready = init && !container.is_sidecar() && newest->exit_code == 0;
+    status.ready = role == Role::init && !container.is_sidecar() && newest->exit_code == 0;
   }
   return status;
 }
@@ -106,6 +146,7 @@ std::string join(const std::vector<std::string>& names) {
 /// Sets one condition; its transition time moves only when its status changes.
 void set_condition(kube::PodStatus& status, const kube::PodStatus& previous, kube::PodCondition condition,
                    WallTime now) {
+  condition.observed_generation = status.observed_generation;
   auto old = std::ranges::find(previous.conditions, condition.type, &kube::PodCondition::type);
   bool same = old != previous.conditions.end() && old->status == condition.status && old->last_transition_time;
   condition.last_transition_time = same ? *old->last_transition_time : now;
@@ -196,10 +237,6 @@ void set_conditions(kube::PodStatus& status, const StatusInput& in, WallTime now
   }
 }
 
-bool is_final(const std::optional<PodPhase>& phase) {
-  return phase == PodPhase::succeeded || phase == PodPhase::failed;
-}
-
 void set_phase(kube::PodStatus& status, const StatusInput& in, WallTime now) {
   if (is_final(in.previous.phase)) {
     status.phase = in.previous.phase;
@@ -233,21 +270,51 @@ void set_addresses(kube::PodStatus& status, const StatusInput& in, const StatusN
 
 }  // namespace
 
+namespace {
+
+/// Nothing is left in the runtime of a pod that has ended: what was said of it stays.
+kube::PodStatus status_of_ended(const StatusInput& in, WallTime now) {
+  kube::PodStatus status = in.previous;
+  status.observed_generation = in.pod.metadata.generation;
+  status.qos_class = kube::qos_class(in.pod);
+  status.start_time = status.start_time ? status.start_time : in.memory.start_time;
+  if (std::erase_if(status.conditions, [](const auto& c) { return c.type == "PodReadyToStartContainers"; }) > 0) {
+    set_condition(status, in.previous, condition("PodReadyToStartContainers", false), now);
+  }
+  return status;
+}
+
+}  // namespace
+
 kube::PodStatus make_status(const StatusInput& input, const StatusNode& node, WallTime now) {
+  if (is_final(input.previous.phase) && input.observed.sandboxes.empty() && input.observed.containers.empty()) {
+    return status_of_ended(input, now);
+  }
   kube::PodStatus status;
   status.observed_generation = input.pod.metadata.generation;
   status.qos_class = kube::qos_class(input.pod);
   status.start_time = input.memory.start_time;
   set_addresses(status, input, node);
   for (const auto& container : input.pod.spec.init_containers) {
-    status.init_container_statuses.push_back(container_status(input, node, container, true));
+    status.init_container_statuses.push_back(container_status(input, node, container, Role::init));
   }
   for (const auto& container : input.pod.spec.containers) {
-    status.container_statuses.push_back(container_status(input, node, container, false));
+    status.container_statuses.push_back(container_status(input, node, container, Role::main));
+  }
+  for (const auto& ephemeral : input.pod.spec.ephemeral_containers) {
+    auto& said = status.ephemeral_container_statuses.emplace_back(
+        container_status(input, node, ephemeral.container, Role::ephemeral));
+    said.started.reset();
   }
   set_phase(status, input, now);
   set_conditions(status, input, now);
   return status;
+}
+
+void take_conditions_of_others(kube::PodStatus& status, const kube::PodStatus& from) {
+  std::erase_if(status.conditions, [](const auto& c) { return !kube::is_condition_of_node(c.type); });
+  std::ranges::copy_if(from.conditions, std::back_inserter(status.conditions),
+                       [](const auto& c) { return !kube::is_condition_of_node(c.type); });
 }
 
 bool is_ready(const kube::PodStatus& status) {

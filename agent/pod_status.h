@@ -27,8 +27,12 @@ struct StatusInput {
 
 /// The status now. Pure. Rules: features of the kubelet's generateAPIPodStatus: a final phase is held back until
 /// nothing runs, and never changes again; conditions PodReadyToStartContainers, Initialized, Ready, ContainersReady,
-/// PodScheduled with the kubelet's reasons; condition types of others in `previous` are kept.
+/// PodScheduled with the kubelet's reasons; condition types of others in `previous` are kept. Of containers that are no
+/// longer there, in a pod that ends, what `previous` says of their end is kept.
 kube::PodStatus make_status(const StatusInput& input, const StatusNode& node, WallTime now);
+
+/// Exchanges the conditions that are not the node's (kube/status_patch.h) for those of `from`.
+void take_conditions_of_others(kube::PodStatus& status, const kube::PodStatus& from);
 
 /// Whether the pod's Ready condition is True.
 bool is_ready(const kube::PodStatus& status);

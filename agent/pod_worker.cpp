@@ -14,14 +14,28 @@ namespace {
 
 using namespace asio::experimental::awaitable_operators;
 
-bool is_init(const kube::Pod& pod, std::string_view name) {
-  return std::ranges::find(pod.spec.init_containers, name, &kube::Container::name) != pod.spec.init_containers.end();
+/// The end that a status tells of.
+std::optional<Verdict> final_verdict(const kube::PodStatus& status) {
+  if (status.phase != kube::PodPhase::succeeded && status.phase != kube::PodPhase::failed) {
+    return std::nullopt;
+  }
+  return Verdict{*status.phase, status.reason, status.message};
+}
+
+/// Where in the spec a container stands.
+std::string_view list_of(const kube::Pod& pod, std::string_view name) {
+  if (std::ranges::find(pod.spec.init_containers, name, &kube::Container::name) != pod.spec.init_containers.end()) {
+    return "initContainers";
+  }
+  const bool ephemeral = std::ranges::any_of(pod.spec.ephemeral_containers,
+                                             [&](const auto& other) { return other.container.name == name; });
+  return ephemeral ? "ephemeralContainers" : "containers";
 }
 
 }  // namespace
 
 EventRecorder::Subject PodWorker::State::subject(std::string_view container) const {
-  return {.pod = pod.metadata, .container = std::string(container), .init = is_init(pod, container)};
+  return {.pod = pod.metadata, .container = std::string(container), .list = list_of(pod, container)};
 }
 
 void PodWorker::State::record(std::string_view container, EventType type, std::string_view reason,
@@ -208,7 +222,8 @@ Task<> PodWorker::State::carry_out(Plan what) {
 
 PodWorker::PodWorker(WorkerShared& shared, kube::Pod pod, bool orphan)
     : state_(std::make_shared<State>(shared, std::move(pod))) {
-  state_->memory.start_time = state_->now();
+  state_->memory.start_time = state_->pod.status.start_time.value_or(state_->now());
+  state_->memory.verdict = final_verdict(state_->pod.status);
   state_->memory.orphan = orphan;
   state_->memory.removed = orphan;
 }
@@ -276,30 +291,48 @@ Task<> PodWorker::run() {
   }
 }
 
-void PodWorker::update(kube::Pod pod) {
-  pod.status = std::move(state_->pod.status);
-  bool changed = pod != state_->pod;
-  state_->pod = std::move(pod);
-  // A ConfigMap may have come that a container waits for.
-  for (auto& [name, known] : state_->memory.containers) {
-    if (known.trouble && known.trouble->reason == "CreateContainerConfigError") {
-      known.trouble->retry_at = {};
-      changed = true;
-    }
+void PodWorker::update(kube::Pod pod, bool objects) {
+  auto ended = final_verdict(pod.status);
+  kube::Pod& old = state_->pod;
+  const kube::PodStatus before = old.status;
+  take_conditions_of_others(old.status, pod.status);
+  pod.status = old.status;
+  old.metadata.resource_version = pod.metadata.resource_version;  // moves with every status that we say
+  bool changed = pod != old || old.status != before;
+  old = std::move(pod);
+  changed = (objects && state_->retry_inputs()) || changed;
+  if (ended) {
+    fail_pod(*std::move(ended));
   }
   if (changed) {
     state_->poke();
   }
 }
 
+/// A ConfigMap may have come that the pod, or a container, waits for.
+bool PodWorker::State::retry_inputs() {
+  bool retried = false;
+  if (memory.sandbox_trouble && memory.sandbox_trouble->reason == "FailedMount") {
+    memory.sandbox_trouble->retry_at = {};
+    retried = true;
+  }
+  for (auto& [name, known] : memory.containers) {
+    if (known.trouble && known.trouble->reason == "CreateContainerConfigError") {
+      known.trouble->retry_at = {};
+      retried = true;
+    }
+  }
+  return retried;
+}
+
 void PodWorker::remove(std::optional<int64_t> grace) {
   PodMemory& memory = state_->memory;
+  bool first = !memory.removed;
   int64_t now = memory.grace.value_or(state_->pod.spec.termination_grace_period_seconds);
-  bool shorter = grace && *grace < now;
-  if (shorter) {
+  bool shorter = grace && std::max<int64_t>(*grace, 1) < now;
+  if (grace && (first || shorter)) {
     memory.grace = std::max<int64_t>(*grace, 1);
   }
-  bool first = !memory.removed;
   memory.removed = true;
   if (first && state_->plan.stage == Plan::Stage::sync) {
     state_->stop_current();

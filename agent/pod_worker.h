@@ -38,7 +38,8 @@ struct WorkerShared {
 
 class PodWorker {
  public:
-  /// `pod` has its uid. `orphan`: no source has it; it is only to be removed.
+  /// `pod` has its uid. Its status is what was said of it before: a final phase stays, and nothing is started; all else
+  /// is looked at anew. `orphan`: no source has it; it is only to be removed.
   PodWorker(WorkerShared& shared, kube::Pod pod, bool orphan = false);
   ~PodWorker();
   PodWorker(const PodWorker&) = delete;
@@ -47,9 +48,11 @@ class PodWorker {
   /// Ends when the pod is gone, or with Kind::cancelled: then everything stays as it is.
   Task<> run();
 
-  /// The wanted pod changed (same uid).
-  void update(kube::Pod pod);
-  /// The pod is no longer wanted. A later, shorter grace (seconds) cuts a running kill short; a longer one is ignored.
+  /// The wanted pod changed (same uid). Of its status, conditions of others and a final phase count. `objects`: what it
+  /// refers to may have changed, so that what failed for want of it is tried at once.
+  void update(kube::Pod pod, bool objects = true);
+  /// The pod is no longer wanted; the first grace (seconds) counts instead of the spec's. A later, shorter one cuts a
+  /// running kill short; a longer one is ignored.
   void remove(std::optional<int64_t> grace = std::nullopt);
   /// Ends the pod for a reason of the node's ("Evicted"); its objects stay until remove().
   void fail_pod(Verdict verdict);

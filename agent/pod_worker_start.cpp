@@ -2,6 +2,8 @@
 // Starting a container: image, create, start, postStart.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "agent/hooks.h"
 #include "agent/pod_worker_state.h"
 
@@ -70,6 +72,17 @@ Task<std::string> PodWorker::State::provide_image(kube::Container container) {
   co_return *std::move(pulled);
 }
 
+/// The container that an ephemeral one looks at; one that does not run is nobody's id, which is refused by name.
+std::string PodWorker::State::target_of(const std::string& name) const {
+  auto it = std::ranges::find(pod.spec.ephemeral_containers, name,
+                              [](const auto& ephemeral) { return ephemeral.container.name; });
+  if (it == pod.spec.ephemeral_containers.end() || it->target_container_name.empty()) {
+    return "";
+  }
+  const ObservedContainer* target = observed.newest(it->target_container_name);
+  return target != nullptr && target->state == RunState::running ? target->id : it->target_container_name;
+}
+
 Task<> PodWorker::State::start_container(Step step) {
   const kube::Container* found = kube::find_container(pod.spec, step.name);
   if (found == nullptr) {
@@ -90,7 +103,8 @@ Task<> PodWorker::State::start_container(Step step) {
                        .pod_ips = sandbox == nullptr || sandbox->ips.empty() ? shared.node.ips : sandbox->ips,
                        .image_ref = *image,
                        .attempt = step.attempt,
-                       .restart_delay = step.delay};
+                       .restart_delay = step.delay,
+                       .target_id = target_of(step.name)};
   auto id = co_await shared.runtime.create_container(std::move(order));
   if (!id) {
     timeline.leave();

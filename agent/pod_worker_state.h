@@ -44,6 +44,7 @@ struct PodWorker::State : std::enable_shared_from_this<PodWorker::State> {
   void publish();
 
   // pod_worker.cpp
+  bool retry_inputs();
   void ask_plan();
   void tell_back_off();
   void tell_pull_back_off();
@@ -64,6 +65,7 @@ struct PodWorker::State : std::enable_shared_from_this<PodWorker::State> {
 
   // pod_worker_start.cpp
   Task<> start_container(Step step);
+  std::string target_of(const std::string& name) const;
   Task<std::string> provide_image(kube::Container container);
   Task<> post_start(kube::Container container, std::string id);
   void set_trouble(const std::string& name, std::string reason, std::string message, Duration delay);

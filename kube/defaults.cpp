@@ -191,6 +191,11 @@ const Container* find_container(const PodSpec& spec, std::string_view name) {
       }
     }
   }
+  for (const EphemeralContainer& ephemeral : spec.ephemeral_containers) {
+    if (ephemeral.container.name == name) {
+      return &ephemeral.container;
+    }
+  }
   return nullptr;
 }
 

@@ -167,6 +167,11 @@ void fields(auto& v, Of<Toleration> auto& t) {
   v("tolerationSeconds", t.toleration_seconds);
 }
 
+void fields(auto& v, Of<EphemeralContainer> auto& e) {
+  fields(v, e.container);
+  v("targetContainerName", e.target_container_name);
+}
+
 void fields(auto& v, Of<PodSpec> auto& s) {
   v("volumes", s.volumes);
   v("initContainers", s.init_containers);
@@ -273,8 +278,9 @@ void fields(auto& v, Of<PodStatus> auto& s) {
   v("startTime", s.start_time);
   v("initContainerStatuses", s.init_container_statuses);
   v("containerStatuses", s.container_statuses);
+  v("ephemeralContainerStatuses", s.ephemeral_container_statuses);
   v("qosClass", s.qos_class);
-  v.ignored({"ephemeralContainerStatuses", "resize", "resourceClaimStatuses", "extendedResourceClaimStatus"});
+  v.ignored({"resize", "resourceClaimStatuses", "extendedResourceClaimStatus"});
 }
 
 void fields(auto& v, Of<Pod> auto& p) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "kube/fields_objects.h"
+#include "kube/fields_pod.h"
 #include "kube/json_tokens.h"
 #include "kube/quick_reader.h"
 #include "kube/text.h"
@@ -33,6 +34,13 @@ void complete(EndpointSlice& slice) {
   default_endpoint_slice(slice);
 }
 void complete(Node&) {}
+void complete(Pod&) {}
+void complete(ConfigMap& config_map) {
+  default_config_map(config_map);
+}
+void complete(Secret& secret) {
+  default_secret(secret);
+}
 
 std::function<bool(std::string_view)> filter_of(AnnotationNames kept) {
   return [kept = std::move(kept)](std::string_view annotation) {
@@ -203,8 +211,14 @@ Status decode_status(std::string_view text) {
 template class ListDecoder<Service>;
 template class ListDecoder<EndpointSlice>;
 template class ListDecoder<Node>;
+template class ListDecoder<Pod>;
+template class ListDecoder<ConfigMap>;
+template class ListDecoder<Secret>;
 template class EventDecoder<Service>;
 template class EventDecoder<EndpointSlice>;
 template class EventDecoder<Node>;
+template class EventDecoder<Pod>;
+template class EventDecoder<ConfigMap>;
+template class EventDecoder<Secret>;
 
 }  // namespace keelson::kube

@@ -6,7 +6,8 @@
 // of the text than one object's is kept. Both read the same tables of fields. Of metadata, managedFields are dropped,
 // and all annotations but those that the caller names.
 //
-// For Service, EndpointSlice and Node. Not thread-safe; may be used on any one thread at a time.
+// For Service, EndpointSlice, Node, Pod, ConfigMap and Secret. Not thread-safe; may be used on any one thread at a
+// time.
 #pragma once
 
 #include <memory>
@@ -17,6 +18,8 @@
 #include "common/result.h"
 #include "kube/endpoint_slice.h"
 #include "kube/node.h"
+#include "kube/objects.h"
+#include "kube/pod.h"
 #include "kube/service.h"
 #include "kube/status.h"
 
@@ -45,7 +48,7 @@ class ListDecoder {
   Result<> feed(std::string_view piece);
   /// Once a page's text has ended. Kind::invalid if it was cut short or is no list; the decoder is then spent.
   Result<ListMeta> finish();
-  /// The objects that have ended since the last call, defaults filled in.
+  /// The objects that have ended since the last call, defaults filled in (a pod's stay as the server has them).
   std::vector<T> take();
   std::vector<LeftOut> take_left_out();
 
@@ -87,8 +90,14 @@ Status decode_status(std::string_view text);
 extern template class ListDecoder<Service>;
 extern template class ListDecoder<EndpointSlice>;
 extern template class ListDecoder<Node>;
+extern template class ListDecoder<Pod>;
+extern template class ListDecoder<ConfigMap>;
+extern template class ListDecoder<Secret>;
 extern template class EventDecoder<Service>;
 extern template class EventDecoder<EndpointSlice>;
 extern template class EventDecoder<Node>;
+extern template class EventDecoder<Pod>;
+extern template class EventDecoder<ConfigMap>;
+extern template class EventDecoder<Secret>;
 
 }  // namespace keelson::kube

@@ -72,6 +72,59 @@ TEST(JsonStreamTest, AListInAnyPiecesIsTheListAsAWhole) {
   }
 }
 
+constexpr std::string_view kPods = R"({"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"9"},"items":[
+{"metadata":{"name":"web-0","namespace":"shop","uid":"u1","generation":2,"deletionTimestamp":"2026-01-02T03:04:05Z",
+ "deletionGracePeriodSeconds":5,"ownerReferences":[{"apiVersion":"apps/v1","kind":"StatefulSet","name":"web","uid":"u0","controller":true}]},
+ "spec":{"nodeName":"n1","serviceAccount":"old","affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":
+ {"nodeSelectorTerms":[{"matchExpressions":[{"key":"k","operator":"In","values":["a",1,2.5,true,null]}]}]}}},
+ "containers":[{"name":"c","image":"i","resources":{"requests":{"cpu":"250m","memory":64}},
+ "env":[{"name":"E","valueFrom":{"secretKeyRef":{"name":"s","key":"k"}}}]}],
+ "volumes":[{"name":"api","projected":{"defaultMode":420,"sources":[{"serviceAccountToken":{"expirationSeconds":3607,"path":"token"}},
+ {"configMap":{"name":"kube-root-ca.crt","items":[{"key":"ca.crt","path":"ca.crt"}]}},
+ {"downwardAPI":{"items":[{"path":"namespace","fieldRef":{"apiVersion":"v1","fieldPath":"metadata.namespace"}}]}},
+ {"clusterTrustBundle":{"path":"x"}}]}},{"name":"disk","csi":{"driver":"d"}}],
+ "readinessGates":[{"conditionType":"example.com/gate"}],"os":{"name":"linux"}},
+ "status":{"phase":"Running","podIPs":[{"ip":"10.0.0.2"}],"conditions":[{"type":"Ready","status":"True","lastTransitionTime":"2026-01-02T03:04:05Z"}],
+ "containerStatuses":[{"name":"c","ready":true,"restartCount":1,"image":"i","imageID":"","state":{"running":{"startedAt":"2026-01-02T03:04:05Z"}}}]}}]})";
+
+TEST(JsonStreamTest, PodsInAnyPieces) {
+  const auto whole = decode_pods(kPods);
+  ASSERT_TRUE(whole) << whole.error().message();
+  for (const size_t step : {1U, 7U, 100000U}) {
+    EXPECT_EQ((decode_list<Pod>(kPods, step).first), *whole) << step;
+  }
+  const Pod& pod = whole->front();
+  EXPECT_EQ(pod.spec.service_account_name, "old");
+  EXPECT_EQ(pod.spec.volumes[0].projected->sources[3].unsupported, "clusterTrustBundle");
+  EXPECT_EQ(pod.spec.volumes[1].unsupported, "csi");
+  EXPECT_THAT(pod.spec.affinity.json, HasSubstr(R"("values":["a",1,2.5,true,null])"));
+}
+
+TEST(JsonStreamTest, ConfigMapsAndSecretsAsBytes) {
+  const auto maps =
+      decode_list<ConfigMap>(
+          R"({"kind":"ConfigMapList","metadata":{"resourceVersion":"9"},"items":[{"metadata":{"name":"a","namespace":"n"},
+      "immutable":true,"data":{"k":"v"},"binaryData":{"b":"AAE="}}]})",
+          3)
+          .first;
+  ASSERT_EQ(maps.size(), 1U);
+  EXPECT_EQ(maps[0].binary_data, (StringMap{{"b", std::string("\0\1", 2)}}));
+  EXPECT_EQ(maps[0].immutable, true);
+  const auto secrets =
+      decode_list<Secret>(
+          R"({"kind":"SecretList","metadata":{"resourceVersion":"9"},"items":[{"metadata":{"name":"a","namespace":"n"},
+      "data":{"k":"c2VjcmV0"}}]})",
+          5)
+          .first;
+  ASSERT_EQ(secrets.size(), 1U);
+  EXPECT_EQ(secrets[0].data, (StringMap{{"k", "secret"}}));
+  EXPECT_EQ(secrets[0].type, "Opaque");
+  ListDecoder<Secret> decoder({});
+  ASSERT_TRUE(decoder.feed(
+      R"({"kind":"SecretList","metadata":{"resourceVersion":"9"},"items":[{"metadata":{"name":"a","namespace":"n"},"data":{"k":"?canary?"}}]})"));
+  EXPECT_THAT(decoder.take_left_out(), ElementsAre("n/a: data.k: not valid base64"));
+}
+
 TEST(JsonStreamTest, PagesFollowEachOther) {
   ListDecoder<Service> decoder({});
   for (int page = 1; page <= 3; ++page) {

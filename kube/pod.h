@@ -57,11 +57,20 @@ struct Toleration {
   bool operator==(const Toleration&) const = default;
 };
 
+/// A container that joins a pod which runs, for a look at it (`kubectl debug`): never restarted; without probes, ports,
+/// resources and hooks.
+struct EphemeralContainer {
+  Container container;
+  std::string target_container_name;  ///< Whose processes it sees; empty: as the pod's other containers.
+  bool operator==(const EphemeralContainer&) const = default;
+};
+
 /// Constant defaults are the initialisers. What the node does not act on is carried as RawJson.
 struct PodSpec {
   std::vector<Volume> volumes;
   std::vector<Container> init_containers;  ///< In order, each to success before the next; sidecars stay.
   std::vector<Container> containers;       ///< At least one.
+  std::vector<EphemeralContainer> ephemeral_containers;
   RestartPolicy restart_policy = RestartPolicy::always;
   int64_t termination_grace_period_seconds = 30;   ///< For preStop and SIGTERM together; then SIGKILL.
   std::optional<int64_t> active_deadline_seconds;  ///< Counted from status.start_time.
@@ -94,7 +103,6 @@ struct PodSpec {
   std::optional<std::string> os_name;             ///< `os.name`.
   std::optional<ResourceRequirements> resources;  ///< Of the pod as a whole.
   RawJson affinity;
-  RawJson ephemeral_containers;
   RawJson topology_spread_constraints;
   RawJson scheduling_gates;
   RawJson resource_claims;
@@ -114,8 +122,8 @@ struct Pod {
 /// Idempotent.
 void default_pod(Pod& pod);
 
-/// The container of this name, init containers included; nullptr if there is none. Valid as long as the pod is
-/// unchanged.
+/// The container of this name, init and ephemeral containers included; nullptr if there is none. Valid as long as the
+/// pod is unchanged.
 const Container* find_container(const PodSpec& spec, std::string_view name);
 
 }  // namespace keelson::kube

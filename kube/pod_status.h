@@ -90,6 +90,7 @@ struct PodStatus {
   std::optional<WallTime> start_time;  ///< When the node accepted the pod.
   std::vector<ContainerStatus> init_container_statuses;
   std::vector<ContainerStatus> container_statuses;
+  std::vector<ContainerStatus> ephemeral_container_statuses;
   std::optional<QosClass> qos_class;
   bool operator==(const PodStatus&) const = default;
 };

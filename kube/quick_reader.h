@@ -36,6 +36,19 @@ inline Value leaf_of(const TokenAt& from) {
   return value;
 }
 
+/// The value as a tree, with all that is in it. As deep as the tokenizer lets it be (codec.h).
+inline Value tree_of(const TokenAt& from) {
+  Value value = leaf_of(from);
+  for (uint32_t item = from.at + 1; item < from.token().end; item = from.tokens.list[item].end) {
+    if (value.type == Value::Type::map) {
+      value.members.push_back({std::string(from.tokens.key(from.tokens.list[item])), tree_of(from.other(item))});
+    } else {
+      value.items.push_back(tree_of(from.other(item)));
+    }
+  }
+  return value;
+}
+
 inline bool expect(const TokenAt& from, Value::Type type, std::string_view what, const Path& path, Findings& findings) {
   return from.token().type == type || expect(leaf_of(from), type, what, path, findings);
 }
@@ -64,6 +77,12 @@ inline void read_token(const TokenAt& from, const Path& path, WallTime& field, F
 }
 inline void read_token(const TokenAt& from, const Path& path, IntOrString& field, Findings& findings) {
   read_value(leaf_of(from), path, field, findings);
+}
+inline void read_token(const TokenAt& from, const Path& path, Quantity& field, Findings& findings) {
+  read_value(leaf_of(from), path, field, findings);
+}
+inline void read_token(const TokenAt& from, const Path& path, RawJson& field, Findings& findings) {
+  read_value(tree_of(from), path, field, findings);
 }
 template <class E>
   requires std::is_enum_v<E>
@@ -129,6 +148,25 @@ class QuickReader {
     (*this)(name, first);
     if (list.empty() && !first.empty()) {
       list.push_back(std::move(first));
+    }
+  }
+  void base64(std::string_view name, StringMap& field) {
+    if (const uint32_t at = map_.tokens.find(map_.at, name); at != 0) {
+      read_base64(tree_of(map_.other(at)), path_ / name, field, findings_);
+    }
+  }
+  void write_only(std::string_view, StringMap&) {}  // an API server never sends them
+  void deprecated(std::string_view name, std::string& field) {
+    if (field.empty()) {
+      (*this)(name, field);
+    }
+  }
+  void unsupported(std::initializer_list<std::string_view> names, std::string& field) {
+    for (const std::string_view name : names) {
+      const uint32_t at = field.empty() ? map_.tokens.find(map_.at, name) : 0;
+      if (at != 0 && map_.other(at).token().type != Value::Type::null) {
+        field = name;
+      }
     }
   }
   void ignored(std::initializer_list<std::string_view>) {}

@@ -179,6 +179,9 @@ FieldErrors validate_pod(const Pod& pod) {
   }
   const VolumesByName volumes = check_volumes(checks, spec.volumes, path / "volumes");
   check_containers(checks, spec, volumes, path);
+  if (!spec.ephemeral_containers.empty()) {
+    checks.forbidden(path / "ephemeralContainers", "ephemeral containers not allowed in a pod that is made");
+  }
   check_pod_security(checks, spec, path);
   check_dns(checks, spec, path);
   check_tolerations(checks, spec, path / "tolerations");

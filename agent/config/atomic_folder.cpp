@@ -49,6 +49,9 @@ Result<> write_version(const std::string& version, const VolumeFiles& files, int
     KEELSON_DO(make_directories(whole.substr(0, whole.rfind('/'))));
     KEELSON_TRY(auto fd, open_file(whole, O_WRONLY | O_CREAT | O_EXCL, 0600));
     KEELSON_DO(write_all(fd.get(), file.data).context("{}", path));
+    if (file.user >= 0 && ::fchown(fd.get(), static_cast<uid_t>(file.user), static_cast<gid_t>(-1)) < 0) {
+      return fail_errno(errno, "give {} to user {}", path, file.user);
+    }
     mode_t mode = file.mode;
     if (group >= 0) {
       if (::fchown(fd.get(), static_cast<uid_t>(-1), gid) < 0) {

@@ -15,6 +15,7 @@ namespace keelson::agent {
 struct VolumeFile {
   std::string data;
   mode_t mode = 0644;
+  int64_t user = -1;  ///< Whose it is; -1: ours.
   bool operator==(const VolumeFile&) const = default;
 };
 

@@ -39,7 +39,9 @@ TEST_F(AtomicFolderTest, AReaderSeesOneVersion) {
     while (!end) {
       // One look at ..data, as readers of more than one file do.
       auto data = open_file(dir + "/..data", O_PATH | O_DIRECTORY);
-      ASSERT_TRUE(data);
+      if (!data) {
+        continue;  // where the link led had gone before it was followed
+      }
       auto a = read_file(fmt::format("/proc/self/fd/{}/a", data->get()));
       auto b = read_file(fmt::format("/proc/self/fd/{}/sub/b", data->get()));
       // The whole version may be gone by then, never changed.

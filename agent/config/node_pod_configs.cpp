@@ -6,14 +6,13 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <atomic>
 #include <filesystem>
-#include <mutex>
 
 #include "agent/config/env.h"
 #include "agent/config/image_auth.h"
 #include "agent/config/log_links.h"
 #include "agent/config/pod_cgroups.h"
+#include "agent/config/pod_work.h"
 #include "agent/config/security.h"
 #include "agent/config/user_ranges.h"
 #include "agent/config/volumes.h"
@@ -28,29 +27,12 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr size_t kThreads = 2;
-/// Work that waits longer for its turn gives up; what hangs shall not take the whole pool with it.
-constexpr auto kTurn = std::chrono::seconds(10);
-
-/// A pod's folder and mounts are worked on by one thread at a time.
-struct PodWork {
-  std::timed_mutex turn;
-  std::atomic<uint64_t> cleanings = 0;  // what was queued before the last one does nothing
-};
-
-/// A turn at the pod's folder. Kind::timeout: another has it; Kind::cancelled: the pod was cleaned up meanwhile.
-Result<std::unique_lock<std::timed_mutex>> take_turn(PodWork& work, uint64_t cleanings, const std::string& uid) {
-  std::unique_lock lock(work.turn, kTurn);
-  if (!lock) {
-    return fail(Kind::timeout, "earlier work on the folders of pod {} has not ended", uid);
-  }
-  if (work.cleanings != cleanings) {
-    return fail(Kind::cancelled, "pod {} has gone", uid);
-  }
-  return lock;
-}
-
 std::string log_dir_of(const PodConfigOptions& options, const kube::ObjectMeta& pod) {
   return fmt::format("{}/{}_{}_{}", options.pod_logs_dir, pod.ns, pod.name, pod.uid);
+}
+
+bool has_ended(const kube::Pod& pod) {
+  return pod.status.phase == kube::PodPhase::succeeded || pod.status.phase == kube::PodPhase::failed;
 }
 
 std::string host_text(const std::string& path) {
@@ -60,9 +42,10 @@ std::string host_text(const std::string& path) {
 }  // namespace
 
 struct NodePodConfigs::State {
-  State(Loop& l, PodConfigOptions o)
+  State(Loop& l, PodConfigOptions o, PodInputs* i)
       : loop(l),
         options(std::move(o)),
+        inputs(i),
         volumes(options.root),
         cgroups(options.systemd_cgroups ? cgroup::Driver::systemd : cgroup::Driver::cgroupfs, options.cgroup_root),
         links{.folder = options.container_logs_dir, .pod_logs_dir = options.pod_logs_dir},
@@ -72,6 +55,7 @@ struct NodePodConfigs::State {
 
   Loop& loop;
   const PodConfigOptions options;
+  PodInputs* const inputs;
   const Volumes volumes;
   const PodCgroups cgroups;
   const LogLinks links;
@@ -79,18 +63,10 @@ struct NodePodConfigs::State {
   std::shared_ptr<const kube::DesiredState> objects = std::make_shared<kube::DesiredState>();
   std::map<std::string, kube::Pod> pods;                      // prepared, by uid
   std::map<std::string, std::vector<std::string>> addresses;  // as containers were told, by uid
-  std::map<std::string, std::weak_ptr<PodWork>> works;        // by uid, while any work is queued
+  PodWorks works;
+  std::map<std::string, std::shared_ptr<const TokenMap>> tokens;  // by uid
   asio::thread_pool pool;
 
-  std::shared_ptr<PodWork> work_of(const std::string& uid) {
-    std::erase_if(works, [](const auto& entry) { return entry.second.expired(); });
-    auto work = works[uid].lock();
-    if (!work) {
-      work = std::make_shared<PodWork>();
-      works[uid] = work;
-    }
-    return work;
-  }
   std::string hosts_file(const std::string& uid) const { return volumes.pod_dir(uid) + "/etc-hosts"; }
   std::string container_dir(const std::string& uid, const std::string& container) const {
     return volumes.pod_dir(uid) + "/containers/" + container;
@@ -108,8 +84,8 @@ struct NodePodConfigs::State {
   void share_cpu();
 };
 
-NodePodConfigs::NodePodConfigs(Loop& loop, PodConfigOptions options)
-    : state_(std::make_unique<State>(loop, std::move(options))) {}
+NodePodConfigs::NodePodConfigs(Loop& loop, PodConfigOptions options, PodInputs* inputs)
+    : state_(std::make_unique<State>(loop, std::move(options), inputs)) {}
 NodePodConfigs::~NodePodConfigs() = default;
 
 void NodePodConfigs::objects_changed(const kube::DesiredState& state) {
@@ -121,8 +97,19 @@ void NodePodConfigs::objects_changed(const kube::DesiredState& state) {
   copy->secrets = state.secrets;
   copy->services = state.services;
   s.objects = std::move(copy);
-  if (!same) {
-    for (const auto& [uid, pod] : s.pods) {
+  for (auto& [uid, pod] : s.pods) {
+    auto now = state.pods.find(kube::full_name(pod.metadata));
+    const bool known = now != state.pods.end() && now->second.metadata.uid == uid;
+    if (known && has_ended(now->second)) {
+      continue;  // what it refers to may have gone, and nobody reads it
+    }
+    const bool renamed = known && (now->second.metadata.labels != pod.metadata.labels ||
+                                   now->second.metadata.annotations != pod.metadata.annotations);
+    if (renamed) {
+      pod.metadata.labels = now->second.metadata.labels;
+      pod.metadata.annotations = now->second.metadata.annotations;
+    }
+    if (renamed || !same) {
       s.refresh_volumes(pod);
     }
   }
@@ -130,10 +117,11 @@ void NodePodConfigs::objects_changed(const kube::DesiredState& state) {
 
 /// Volumes of running pods follow their objects; what fails now is told when the pod is prepared next.
 void NodePodConfigs::State::refresh_volumes(const kube::Pod& pod) {
-  auto turn = work_of(pod.metadata.uid);
-  auto work = [this, turn, cleanings = turn->cleanings.load(), pod, now = objects, ips = addresses[pod.metadata.uid]] {
+  auto turn = works.of(pod.metadata.uid);
+  auto work = [this, turn, cleanings = turn->cleanings.load(), pod, now = objects, ips = addresses[pod.metadata.uid],
+               own = tokens[pod.metadata.uid]] {
     auto lock = take_turn(*turn, cleanings, pod.metadata.uid);
-    auto done = lock ? volumes.refresh(pod, *now, options.node, ips) : std::unexpected(lock.error());
+    auto done = lock ? volumes.refresh(pod, *now, options.node, ips, own.get()) : std::unexpected(lock.error());
     if (!done && done.error().kind() != Kind::cancelled) {
       log::warning("pod {}: {}", kube::full_name(pod.metadata), done.error().message());
     }
@@ -157,21 +145,30 @@ void NodePodConfigs::State::share_cpu() {
 Task<> NodePodConfigs::prepare(kube::Pod pod) {
   auto* s = state_.get();
   auto limits = pod_limits_of(pod);
-  auto turn = s->work_of(pod.metadata.uid);
+  auto turn = s->works.of(pod.metadata.uid);
+  const uint64_t before = turn->cleanings.load();
+  if (s->inputs != nullptr) {
+    KEELSON_CO_TRY(auto given, co_await s->inputs->provide(pod));
+    if (turn->cleanings != before) {
+      co_return fail(Kind::cancelled, "pod {} has gone", pod.metadata.uid);
+    }
+    s->tokens[pod.metadata.uid] = std::make_shared<const TokenMap>(std::move(given));
+  }
   auto objects = s->objects;
-  auto work = [s, turn, cleanings = turn->cleanings.load(), pod, limits, objects,
-               ips = s->addresses[pod.metadata.uid]]() -> Result<> {
+  auto own_tokens = s->tokens[pod.metadata.uid];
+  auto work = [s, turn, cleanings = before, pod, limits, objects, ips = s->addresses[pod.metadata.uid],
+               own = own_tokens]() -> Result<> {
     KEELSON_TRY(auto lock, take_turn(*turn, cleanings, pod.metadata.uid));
     KEELSON_DO(s->cgroups.create(pod, limits));
     KEELSON_DO(make_directories(log_dir_of(s->options, pod.metadata)));
-    KEELSON_DO(s->volumes.mount_all(pod, *objects, s->options.node, ips));
+    KEELSON_DO(s->volumes.mount_all(pod, *objects, s->options.node, ips, own.get()));
     if (!pod.spec.host_users.value_or(true)) {
       KEELSON_DO(s->users.acquire(pod.metadata.uid));
     }
     return {};
   };
   KEELSON_CO_DO(co_await blocking(s->pool, work));
-  if (objects != s->objects) {
+  if (objects != s->objects || own_tokens != s->tokens[pod.metadata.uid]) {
     s->refresh_volumes(pod);
   }
   s->pods[pod.metadata.uid] = std::move(pod);
@@ -184,8 +181,12 @@ Task<> NodePodConfigs::clean_up(kube::Pod pod) {
   auto uid = pod.metadata.uid;
   s->pods.erase(uid);
   s->addresses.erase(uid);
+  s->tokens.erase(uid);
+  if (s->inputs != nullptr) {
+    s->inputs->forget(uid);
+  }
   s->share_cpu();
-  auto turn = s->work_of(uid);
+  auto turn = s->works.of(uid);
   auto work = [s, turn, cleanings = ++turn->cleanings, uid]() -> Result<> {
     KEELSON_TRY(auto lock, take_turn(*turn, cleanings, uid));
     KEELSON_DO(s->volumes.remove_all(uid));
@@ -201,6 +202,17 @@ Task<> NodePodConfigs::clean_up(kube::Pod pod) {
     return {};
   };
   co_return co_await blocking(s->pool, work);
+}
+
+void NodePodConfigs::tokens_changed(const std::string& uid, TokenMap tokens) {
+  auto& s = *state_;
+  if (!s.tokens.contains(uid)) {
+    return;
+  }
+  s.tokens[uid] = std::make_shared<const TokenMap>(std::move(tokens));
+  if (auto pod = s.pods.find(uid); pod != s.pods.end()) {
+    s.refresh_volumes(pod->second);
+  }
 }
 
 Result<std::vector<std::string>> NodePodConfigs::prepared() {
@@ -337,6 +349,10 @@ Result<cri::ContainerConfig> NodePodConfigs::container(const ContainerOrder& ord
   out.tty = container->tty;
   out.resources = container_resources(pod, *container, memory_capacity());
   KEELSON_TRY(out.security, container_security(pod, *container, order.image_user));
+  if (!order.target_id.empty()) {
+    out.security.namespaces.pid = cri::Namespace::target;
+    out.security.namespaces.target_id = order.target_id;
+  }
   KEELSON_TRY(out.security.namespaces.users, s.users_of(pod));
   for (auto& mount : out.mounts) {
     mount.users = out.security.namespaces.users;

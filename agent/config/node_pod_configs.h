@@ -9,6 +9,7 @@
 
 #include "agent/config/dns.h"
 #include "agent/config/field_values.h"
+#include "agent/config/pod_inputs.h"
 #include "agent/pod_configs.h"
 
 namespace keelson::agent {
@@ -27,7 +28,8 @@ struct PodConfigOptions {
 /// Belongs to the agent's loop; file work runs on a small pool of threads.
 class NodePodConfigs : public PodConfigs {
  public:
-  NodePodConfigs(Loop& loop, PodConfigOptions options);
+  /// `inputs` outlives it; nullptr: all that a pod needs is told by objects_changed(), and there are no tokens.
+  NodePodConfigs(Loop& loop, PodConfigOptions options, PodInputs* inputs = nullptr);
   ~NodePodConfigs() override;
 
   void objects_changed(const kube::DesiredState& state) override;
@@ -40,6 +42,9 @@ class NodePodConfigs : public PodConfigs {
   void container_removed(const std::string& id) override;
   std::string termination_log(const kube::ObjectMeta& pod, const std::string& container, uint32_t attempt) override;
   std::vector<cri::AuthConfig> credentials(const kube::Pod& pod, const std::string& image) override;
+
+  /// Newer tokens of a pod, for the volumes that it has; of a pod that was not prepared nothing is kept.
+  void tokens_changed(const std::string& uid, TokenMap tokens);
 
   /// Makes the cgroups of the QoS classes; before the first pod.
   Result<> make_roots();

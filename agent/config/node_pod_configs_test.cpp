@@ -147,6 +147,17 @@ TEST_F(NodePodConfigsTest, AChangeReachesAPreparedPod) {
   EXPECT_EQ(read_file(made.mounts[0].host_path + "/key").value(), "1");
 }
 
+TEST_F(NodePodConfigsTest, APodThatHasEndedKeepsWhatItHad) {
+  ASSERT_TRUE(run(configs->prepare(pod)));
+  auto made = configs->container(order()).value();
+  objects.pods["shop/web"] = pod;
+  objects.pods["shop/web"].status.phase = kube::PodPhase::succeeded;
+  objects.config_maps["shop/c"].data["key"] = "1";
+  configs->objects_changed(objects);
+  start();
+  EXPECT_EQ(read_file(made.mounts[0].host_path + "/key").value(), "0");
+}
+
 TEST_F(NodePodConfigsTest, ObjectVolumesAreReadOnly) {
   ASSERT_TRUE(run(configs->prepare(pod)));
   auto made = configs->container(order()).value();

@@ -59,9 +59,41 @@ Result<> add_downward(VolumeFiles& out, const kube::Pod& pod, const std::vector<
   return {};
 }
 
+/// Whom all containers run as, if that is one and the same.
+std::optional<int64_t> common_user(const kube::Pod& pod) {
+  std::optional<int64_t> common;
+  for (const auto* list : {&pod.spec.init_containers, &pod.spec.containers}) {
+    for (const auto& container : *list) {
+      const auto& own = container.security_context ? container.security_context->run_as_user : std::nullopt;
+      const auto user = own ? own : pod.spec.security_context.run_as_user;
+      if (!user || (common && *common != *user)) {
+        return std::nullopt;
+      }
+      common = user;
+    }
+  }
+  return common;
+}
+
+/// For its one user, or the pod's group, alone where there is one (kubelet pkg/volume/projected).
+Result<> add_token(VolumeFiles& out, const kube::Pod& pod, const kube::ServiceAccountTokenProjection& source,
+                   mode_t mode, const TokenMap* tokens) {
+  if (tokens == nullptr) {
+    return fail(Kind::unsupported, "a service account token needs a control plane, and this node has none");
+  }
+  auto token = tokens->find(token_key(source));
+  if (token == tokens->end()) {
+    return fail(Kind::not_found, "failed to fetch token: none has been given yet");
+  }
+  const auto user = common_user(pod);
+  const bool owned = user || pod.spec.security_context.fs_group;
+  out[source.path] = {.data = token->second, .mode = owned ? mode_t{0600} : mode, .user = user.value_or(-1)};
+  return {};
+}
+
 Result<> add_projection(VolumeFiles& out, const kube::Pod& pod, const kube::VolumeProjection& source, mode_t mode,
                         const kube::DesiredState& objects, const NodeFacts& node,
-                        const std::vector<std::string>& pod_ips) {
+                        const std::vector<std::string>& pod_ips, const TokenMap* tokens) {
   const auto& ns = pod.metadata.ns;
   if (source.config_map) {
     const auto& wanted = *source.config_map;
@@ -77,15 +109,20 @@ Result<> add_projection(VolumeFiles& out, const kube::Pod& pod, const kube::Volu
     return add_downward(out, pod, source.downward_api->items, mode, node, pod_ips);
   }
   if (source.service_account_token) {
-    return fail(Kind::unsupported, "a service account token needs a control plane, and this node has none");
+    return add_token(out, pod, *source.service_account_token, mode, tokens);
   }
   return fail(Kind::unsupported, "the projected source {} is not supported", source.unsupported);
 }
 
 }  // namespace
 
+std::string token_key(const kube::ServiceAccountTokenProjection& projection) {
+  return fmt::format("{} {}", projection.expiration_seconds, projection.audience);
+}
+
 Result<VolumeFiles> volume_files(const kube::Pod& pod, const kube::Volume& volume, const kube::DesiredState& objects,
-                                 const NodeFacts& node, const std::vector<std::string>& pod_ips) {
+                                 const NodeFacts& node, const std::vector<std::string>& pod_ips,
+                                 const TokenMap* tokens) {
   VolumeFiles out;
   const auto& ns = pod.metadata.ns;
   if (volume.config_map) {
@@ -102,7 +139,7 @@ Result<VolumeFiles> volume_files(const kube::Pod& pod, const kube::Volume& volum
   } else if (volume.projected) {
     for (const auto& source : volume.projected->sources) {
       KEELSON_DO(add_projection(out, pod, source, static_cast<mode_t>(volume.projected->default_mode), objects, node,
-                                pod_ips));
+                                pod_ips, tokens));
     }
   }
   return out;

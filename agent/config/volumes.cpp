@@ -178,7 +178,8 @@ std::string Volumes::path_of(const kube::Pod& pod, const kube::Volume& volume) c
 }
 
 Result<> Volumes::mount_one(const kube::Pod& pod, const kube::Volume& volume, const kube::DesiredState& objects,
-                            const NodeFacts& node, const std::vector<std::string>& pod_ips) const {
+                            const NodeFacts& node, const std::vector<std::string>& pod_ips,
+                            const TokenMap* tokens) const {
   if (volume.host_path) {
     return check_host_path(*volume.host_path);
   }
@@ -192,17 +193,18 @@ Result<> Volumes::mount_one(const kube::Pod& pod, const kube::Volume& volume, co
   if (!volume.unsupported.empty()) {
     return fail(Kind::unsupported, "volume source {} is not supported", volume.unsupported);
   }
-  return write_objects(pod, volume, objects, node, pod_ips);
+  return write_objects(pod, volume, objects, node, pod_ips, tokens);
 }
 
 Result<> Volumes::write_objects(const kube::Pod& pod, const kube::Volume& volume, const kube::DesiredState& objects,
-                                const NodeFacts& node, const std::vector<std::string>& pod_ips) const {
+                                const NodeFacts& node, const std::vector<std::string>& pod_ips,
+                                const TokenMap* tokens) const {
   auto path = path_of(pod, volume);
-  KEELSON_TRY(auto files, volume_files(pod, volume, objects, node, pod_ips));
+  KEELSON_TRY(auto files, volume_files(pod, volume, objects, node, pod_ips, tokens));
   // Secrets never touch a disk.
   bool secret = volume.secret.has_value();
   for (const auto& source : volume.projected ? volume.projected->sources : std::vector<kube::VolumeProjection>()) {
-    secret = secret || source.secret.has_value();
+    secret = secret || source.secret || source.service_account_token;
   }
   if (secret) {
     KEELSON_DO(mount_tmpfs(path, 0));
@@ -218,19 +220,19 @@ Result<> Volumes::write_objects(const kube::Pod& pod, const kube::Volume& volume
 }
 
 Result<> Volumes::mount_all(const kube::Pod& pod, const kube::DesiredState& objects, const NodeFacts& node,
-                            const std::vector<std::string>& pod_ips) const {
+                            const std::vector<std::string>& pod_ips, const TokenMap* tokens) const {
   KEELSON_DO(make_directories(pod_dir(pod.metadata.uid), 0750));
   for (const auto& volume : pod.spec.volumes) {
-    KEELSON_DO(told(volume, mount_one(pod, volume, objects, node, pod_ips)));
+    KEELSON_DO(told(volume, mount_one(pod, volume, objects, node, pod_ips, tokens)));
   }
   return {};
 }
 
 Result<> Volumes::refresh(const kube::Pod& pod, const kube::DesiredState& objects, const NodeFacts& node,
-                          const std::vector<std::string>& pod_ips) const {
+                          const std::vector<std::string>& pod_ips, const TokenMap* tokens) const {
   for (const auto& volume : pod.spec.volumes) {
     if (is_of_objects(volume)) {
-      KEELSON_DO(told(volume, write_objects(pod, volume, objects, node, pod_ips)));
+      KEELSON_DO(told(volume, write_objects(pod, volume, objects, node, pod_ips, tokens)));
     }
   }
   return {};

@@ -8,6 +8,7 @@
 
 #include "agent/config/atomic_folder.h"
 #include "agent/config/field_values.h"
+#include "agent/config/pod_inputs.h"
 #include "kube/folder/manifest_folder.h"
 
 namespace keelson::agent {
@@ -23,12 +24,12 @@ class Volumes {
   std::string path_of(const kube::Pod& pod, const kube::Volume& volume) const;
 
   /// Makes every volume of the pod; those that are there are brought up to date. Idempotent. The error is a FailedMount
-  /// event's text: MountVolume.SetUp failed for volume "x": ...
+  /// event's text: MountVolume.SetUp failed for volume "x": ... `tokens`: of the pod; nullptr: nobody gives any.
   Result<> mount_all(const kube::Pod& pod, const kube::DesiredState& objects, const NodeFacts& node,
-                     const std::vector<std::string>& pod_ips) const;
+                     const std::vector<std::string>& pod_ips, const TokenMap* tokens = nullptr) const;
   /// Brings the volumes of ConfigMaps, Secrets and the downward API up to date, and touches no other.
   Result<> refresh(const kube::Pod& pod, const kube::DesiredState& objects, const NodeFacts& node,
-                   const std::vector<std::string>& pod_ips) const;
+                   const std::vector<std::string>& pod_ips, const TokenMap* tokens = nullptr) const;
   /// Unmounts what is mounted below the pod's folder and removes the folder. Never deletes through a mount. Absent is
   /// success.
   Result<> remove_all(const std::string& uid) const;
@@ -43,9 +44,9 @@ class Volumes {
 
  private:
   Result<> mount_one(const kube::Pod& pod, const kube::Volume& volume, const kube::DesiredState& objects,
-                     const NodeFacts& node, const std::vector<std::string>& pod_ips) const;
+                     const NodeFacts& node, const std::vector<std::string>& pod_ips, const TokenMap* tokens) const;
   Result<> write_objects(const kube::Pod& pod, const kube::Volume& volume, const kube::DesiredState& objects,
-                         const NodeFacts& node, const std::vector<std::string>& pod_ips) const;
+                         const NodeFacts& node, const std::vector<std::string>& pod_ips, const TokenMap* tokens) const;
   std::string root_;
 };
 
@@ -53,8 +54,9 @@ class Volumes {
 bool is_of_objects(const kube::Volume& volume);
 
 /// The files of a configMap, secret, downwardAPI or projected volume. Kind::not_found names the object or key that is
-/// missing.
+/// missing. `tokens`: of the pod; nullptr: nobody gives any.
 Result<VolumeFiles> volume_files(const kube::Pod& pod, const kube::Volume& volume, const kube::DesiredState& objects,
-                                 const NodeFacts& node, const std::vector<std::string>& pod_ips);
+                                 const NodeFacts& node, const std::vector<std::string>& pod_ips,
+                                 const TokenMap* tokens = nullptr);
 
 }  // namespace keelson::agent

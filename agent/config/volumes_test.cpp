@@ -144,6 +144,41 @@ TEST_F(VolumesTest, RefreshTouchesObjectVolumesAlone) {
   EXPECT_EQ(at(scratch + "/file").st_gid, 4000U);
 }
 
+TEST_F(VolumesTest, ATokenIsItsUsersAloneAndNeverOnADisk) {
+  auto& sources = add_volume("api").projected.emplace().sources;
+  sources.emplace_back().service_account_token = {.audience = "", .expiration_seconds = 3607, .path = "token"};
+  sources.emplace_back().config_map.emplace().name = "kube-root-ca.crt";
+  objects.config_maps["shop/kube-root-ca.crt"].data = {{"ca.crt", "authority"}};
+  EXPECT_EQ(
+      mount().error().message(),
+      "MountVolume.SetUp failed for volume \"api\" : a service account token needs a control plane, and this node "
+      "has none");
+  TokenMap tokens;
+  EXPECT_FALSE(volumes.mount_all(pod, objects, {}, {}, &tokens));
+  tokens[token_key(*pod.spec.volumes[0].projected->sources[0].service_account_token)] = "one";
+  ASSERT_TRUE(volumes.mount_all(pod, objects, {}, {}, &tokens));
+  const auto folder = volumes.path_of(pod, pod.spec.volumes[0]);
+  EXPECT_EQ(read_file(folder + "/token").value(), "one");
+  EXPECT_EQ(read_file(folder + "/ca.crt").value(), "authority");
+  EXPECT_EQ(mode_of(folder + "/token"), 0644U);
+  struct statfs info{};
+  ASSERT_EQ(::statfs(folder.c_str(), &info), 0);
+  EXPECT_EQ(info.f_type, kTmpfs);
+
+  auto& container = pod.spec.containers.emplace_back();
+  container.security_context.emplace().run_as_user = 1234;
+  tokens.begin()->second = "two";
+  ASSERT_TRUE(volumes.refresh(pod, objects, {}, {}, &tokens));
+  EXPECT_EQ(read_file(folder + "/token").value(), "two");
+  EXPECT_EQ(mode_of(folder + "/token"), 0600U);
+  EXPECT_EQ(at(folder + "/token").st_uid, 1234U);
+  pod.spec.containers.emplace_back();  // another user: the group's bits decide
+  pod.spec.security_context.fs_group = 4000;
+  ASSERT_TRUE(volumes.refresh(pod, objects, {}, {}, &tokens));
+  EXPECT_EQ(mode_of(folder + "/token"), 0640U);
+  EXPECT_EQ(at(folder + "/token").st_gid, 4000U);
+}
+
 TEST_F(VolumesTest, SecretsAndMemoryAreTmpfsAndAllGoes) {
   add_volume("secret").secret = kube::KeyedVolume{.name = "s", .default_mode = 0400};
   add_volume("memory").empty_dir = kube::EmptyDirVolume{.medium = "Memory", .size_limit = kube::Quantity::of(1 << 20)};

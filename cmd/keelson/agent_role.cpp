@@ -8,6 +8,7 @@
 
 #include "agent/agent.h"
 #include "agent/api_server.h"
+#include "agent/cluster/cluster.h"
 #include "agent/config/node_pod_configs.h"
 #include "agent/container_prober.h"
 #include "agent/cri_pod_runtime.h"
@@ -16,6 +17,7 @@
 #include "common/log.h"
 #include "common/task_group.h"
 #include "cri/client/client.h"
+#include "kube/client/client.h"
 
 namespace keelson::cli {
 
@@ -38,9 +40,21 @@ agent::PodConfigOptions pod_config_options(const NodeConfig& config, const std::
   return options;
 }
 
-agent::AgentOptions agent_options(const NodeConfig& config, const std::vector<std::string>& addresses) {
+constexpr int64_t kMaxPods = 110;
+
+agent::ClusterOptions cluster_options(const NodeConfig& config, const agent::NodeFacts& node) {
+  return {.node_name = node.name,
+          .manifest_dir = config.manifest_dir,
+          .allocatable = {{"cpu", kube::Quantity::of_milli(node.allocatable_cpu_milli)},
+                          {"memory", kube::Quantity::of(node.allocatable_memory)},
+                          {"pods", kube::Quantity::of(kMaxPods)}}};
+}
+
+/// In a cluster, the manifests reach the agent with the pods of the API.
+agent::AgentOptions agent_options(const NodeConfig& config, const std::vector<std::string>& addresses,
+                                  bool in_cluster) {
   agent::AgentOptions options;
-  options.manifest_dir = config.manifest_dir;
+  options.manifest_dir = in_cluster ? "" : config.manifest_dir;
   options.node_name = node_name(config);
   options.node.ips = addresses;
   options.probe_folder = config.run + "/probes";
@@ -50,14 +64,18 @@ agent::AgentOptions agent_options(const NodeConfig& config, const std::vector<st
 }  // namespace
 
 struct AgentRole::State {
-  State(const NodeConfig& c, const std::vector<std::string>& addresses)
+  State(const NodeConfig& c, const std::vector<std::string>& addresses, std::optional<kube::ClusterAccess> access)
       : config(c),
         loop(real_clock(), "kl-agent"),
+        client(access ? std::make_unique<kube::Client>(loop, *std::move(access)) : nullptr),
+        cluster(client ? std::make_unique<agent::Cluster>(
+                             *client, cluster_options(config, pod_config_options(config, addresses).node))
+                       : nullptr),
         service(cri::connect_runtime(loop, cri_socket(config))),
-        configs(loop, pod_config_options(config, addresses)),
+        configs(loop, pod_config_options(config, addresses), cluster.get()),
         runtime(*service, configs),
         probes(loop, *service),
-        agent(loop, agent_options(config, addresses), runtime, &probes),
+        agent(loop, agent_options(config, addresses, cluster != nullptr), runtime, &probes),
         api(loop, agent, *service),
         tasks(loop) {}
 
@@ -65,6 +83,9 @@ struct AgentRole::State {
     KEELSON_CO_DO(configs.make_roots());
     runtime.watch([this](const std::string& uid) { agent.runtime_changed(uid); });
     tasks.spawn("admin API", api.run(config.run + "/admin.sock"));
+    if (cluster) {
+      tasks.spawn("cluster", cluster->run(agent, runtime, configs));
+    }
     co_return co_await agent.run();
   }
 
@@ -78,12 +99,18 @@ struct AgentRole::State {
       configs.remove_empty_roots();
     }
     KEELSON_CO_DO(co_await tasks.close());
+    if (cluster) {
+      KEELSON_CO_DO(co_await cluster->close());
+      KEELSON_CO_DO(co_await client->close());
+    }
     loop.stop();
     co_return Result<>();
   }
 
   const NodeConfig& config;
   Loop loop;
+  std::unique_ptr<kube::Client> client;  // with the next one: nullptr where there is no API server
+  std::unique_ptr<agent::Cluster> cluster;
   std::unique_ptr<cri::RuntimeClient> service;
   agent::NodePodConfigs configs;
   agent::CriPodRuntime runtime;
@@ -95,8 +122,9 @@ struct AgentRole::State {
   std::jthread thread;
 };
 
-AgentRole::AgentRole(const NodeConfig& config, std::vector<std::string> addresses)
-    : state_(std::make_unique<State>(config, addresses)) {}
+AgentRole::AgentRole(const NodeConfig& config, std::vector<std::string> addresses,
+                     std::optional<kube::ClusterAccess> access)
+    : state_(std::make_unique<State>(config, addresses, std::move(access))) {}
 AgentRole::~AgentRole() = default;
 
 void AgentRole::start(std::function<void(const kube::Pod&, bool gone)> pod_changed) {

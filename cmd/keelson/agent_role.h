@@ -4,10 +4,12 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "cmd/keelson/config.h"
+#include "kube/client/kubeconfig.h"
 #include "kube/pod.h"
 
 namespace keelson::cli {
@@ -15,8 +17,9 @@ namespace keelson::cli {
 /// Made, started and stopped on one thread, which is not the role's.
 class AgentRole {
  public:
-  /// `config` outlives it. `addresses`: the node's, as pods' statuses show them.
-  AgentRole(const NodeConfig& config, std::vector<std::string> addresses);
+  /// `config` outlives it. `addresses`: the node's, as pods' statuses show them. `access`: of the API server whose pods
+  /// are run besides the static ones of the manifest folder; without it, the folder is all there is.
+  AgentRole(const NodeConfig& config, std::vector<std::string> addresses, std::optional<kube::ClusterAccess> access);
   ~AgentRole();
   AgentRole(const AgentRole&) = delete;
   AgentRole& operator=(const AgentRole&) = delete;

@@ -28,8 +28,9 @@ const Setting kSettings[] = {
     {"manifestDir", "--manifests", &NodeConfig::manifest_dir,
      "Folder of Pods, ConfigMaps, Secrets, Services and EndpointSlices, YAML or JSON; watched"},
     {"kubeconfig", "--kubeconfig", &NodeConfig::kubeconfig,
-     "Role network: take Services, EndpointSlices and Nodes from this cluster instead of the folder (\"in-cluster\": "
-     "by the pod's service account)"},
+     "Join this cluster: the agent runs the pods that its API binds to this node, those of the folder being static "
+     "pods; the network takes Services, EndpointSlices and Nodes from it instead of the folder (\"in-cluster\": by the "
+     "pod's service account)"},
     {"nodeName", "--node-name", &NodeConfig::node_name, "The node's name (default: the host name)"},
     {"shim", "--shim", &NodeConfig::shim, "The keelson-shim binary (default: beside this one)"},
     {"cniConfDir", "--cni-conf-dir", &NodeConfig::cni_conf_dir, "CNI configurations; the first by name is used"},

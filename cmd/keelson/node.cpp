@@ -189,10 +189,16 @@ Result<int> run_node(const NodeConfig& given) {
   }
   std::unique_ptr<AgentRole> agent;
   if (has_role(config, "agent")) {
-    agent = std::make_unique<AgentRole>(config, primary_addresses());
+    std::optional<kube::ClusterAccess> access;
+    if (!config.kubeconfig.empty()) {
+      KEELSON_TRY(access, config.kubeconfig == "in-cluster" ? kube::in_cluster_access()
+                                                            : kube::load_kubeconfig(config.kubeconfig));
+    }
+    agent = std::make_unique<AgentRole>(config, primary_addresses(), std::move(access));
     agent->start(network ? [&network](const kube::Pod& pod, bool gone) { network->pod_changed(pod, gone); }
                          : std::function<void(const kube::Pod&, bool)>());
-    log::info("agent runs the pods of {}", config.manifest_dir.empty() ? "no folder" : config.manifest_dir);
+    log::info("agent runs the pods of {}{}", config.manifest_dir.empty() ? "no folder" : config.manifest_dir,
+              config.kubeconfig.empty() ? "" : " and of the API server");
   }
   if (auto released = release_startup_memory(); !released) {
     log::warning("memory of the start is kept: {}", released.error().message());

@@ -39,6 +39,15 @@ constexpr Resource resource_of(const EndpointSlice*) {
 constexpr Resource resource_of(const Node*) {
   return {"", "v1", "nodes"};
 }
+constexpr Resource resource_of(const Pod*) {
+  return {"", "v1", "pods"};
+}
+constexpr Resource resource_of(const ConfigMap*) {
+  return {"", "v1", "configmaps"};
+}
+constexpr Resource resource_of(const Secret*) {
+  return {"", "v1", "secrets"};
+}
 
 std::string path_of(const Resource& resource, const WatchOptions& options) {
   auto path = resource.group.empty() ? fmt::format("/api/{}", resource.version)
@@ -101,7 +110,8 @@ struct Watch<T>::State {
         options(std::move(o)),
         consumer(std::move(n)),
         random(options.seed != 0 ? options.seed : random_seed()),
-        backoff(random()) {}
+        backoff(random()),
+        hurry(c.loop().io(), asio::steady_timer::time_point::max()) {}
 
   static constexpr Resource kResource = resource_of(static_cast<const T*>(nullptr));
 
@@ -306,14 +316,18 @@ struct Watch<T>::State {
       const char* verb = need_list ? "list" : "watch";
       consumer.failed(std::move(failure.error).with_context(fmt::format("{} {}", verb, kResource.name)), wait);
     }
-    co_return co_await loop().sleep(wait);
+    using namespace asio::experimental::awaitable_operators;
+    auto waited = co_await (loop().sleep(wait) || hurried());
+    co_return waited.index() == 0 ? std::get<0>(std::move(waited)) : Result<>();
   }
+  asio::awaitable<void> hurried() { co_await hurry.async_wait(use_result); }
 
   Client& client;
   const WatchOptions options;
   const WatchConsumer<T> consumer;
   std::mt19937_64 random;
   Backoff backoff;
+  asio::steady_timer hurry;     // cancelled: the wait after a failure ends
   std::string version;          // seen last
   std::string list_from = "0";  // the list is to be no older; "0": any that the server has at hand; empty: the newest
   bool need_list = true;
@@ -332,6 +346,11 @@ Watch<T>::~Watch() = default;
 template <class T>
 bool Watch<T>::healthy() const {
   return state_->well;
+}
+
+template <class T>
+void Watch<T>::retry_now() {
+  state_->hurry.cancel();
 }
 
 template <class T>
@@ -355,5 +374,8 @@ Task<> Watch<T>::run() {
 template class Watch<Service>;
 template class Watch<EndpointSlice>;
 template class Watch<Node>;
+template class Watch<Pod>;
+template class Watch<ConfigMap>;
+template class Watch<Secret>;
 
 }  // namespace keelson::kube

@@ -54,7 +54,7 @@ struct WatchConsumer {
   std::function<void(const LeftOut&)> left_out;
 };
 
-/// For Service, EndpointSlice and Node. All calls on the client's loop.
+/// For the kinds of json_stream.h. All calls on the client's loop.
 template <class T>
 class Watch {
  public:
@@ -66,6 +66,8 @@ class Watch {
   Task<> run();
   /// It lists, or watches, without an error since.
   bool healthy() const;
+  /// Ends the wait after a failure: somebody has heard of the API server meanwhile.
+  void retry_now();
 
  private:
   struct State;
@@ -75,5 +77,8 @@ class Watch {
 extern template class Watch<Service>;
 extern template class Watch<EndpointSlice>;
 extern template class Watch<Node>;
+extern template class Watch<Pod>;
+extern template class Watch<ConfigMap>;
+extern template class Watch<Secret>;
 
 }  // namespace keelson::kube

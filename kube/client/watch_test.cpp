@@ -234,6 +234,20 @@ TEST_F(WatchTest, WaitsDoubleUpToHalfAMinuteStretchedAtRandom) {
   EXPECT_GE(waits_.size(), 7U);
 }
 
+TEST_F(WatchTest, AWaitCanBeCutShort) {
+  start(11);
+  ASSERT_TRUE(settles());
+  server_->shut();
+  ASSERT_TRUE(until([this] { return waits_.size() >= 6; }));  // 26 s at least
+  server_->listen();
+  server_->put("s", 1);
+  watch_->retry_now();
+  EXPECT_TRUE(until([this] { return objects_ == server_->world(); }, 2s));
+  watch_->retry_now();  // where nobody waits it means nothing
+  server_->put("s", 2);
+  EXPECT_TRUE(until([this] { return objects_ == server_->world(); }, 2s));
+}
+
 TEST_F(WatchTest, ForbiddenSaysWhichRuleIsMissing) {
   server_.emplace(loop_, FaultServerOptions{.seed = 8});
   server_->faults = {.refuse = 1000, .refuse_status = 403};

@@ -102,6 +102,7 @@ struct Collect {
     if (pod.metadata.uid.empty()) {
       pod.metadata.uid = manifest_uid(pod);
     }
+    pod.status = {};  // what somebody said of another pod once
     state.pods.emplace(name_of(pod.metadata), std::move(pod));
   }
   void put(const ConfigMap& object) { state.config_maps.emplace(name_of(object.metadata), object); }

@@ -41,6 +41,8 @@ struct DesiredState {
   std::map<std::string, EndpointSlice> endpoint_slices;
   std::map<std::string, Node> nodes;  ///< By name alone.
   std::vector<SourceProblem> problems;
+  /// False: a source has not told all it has yet, so that what is missing is not known to be unwanted.
+  bool complete = true;
 };
 
 /// Reads a folder (or one file) and keeps what each file last held. No watching, no loop: for tests and for

@@ -74,6 +74,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   cut_anywhere<Service>(text, step);
   cut_anywhere<EndpointSlice>(text, step);
   cut_anywhere<Node>(text, step);
+  cut_anywhere<Pod>(text, step);
+  cut_anywhere<ConfigMap>(text, step);
+  cut_anywhere<Secret>(text, step);
   decode_status(text);
   return 0;
 }

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kubelet's checks, in its order and words.
+#include "agent/cluster/admission.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "kube/pod_qos.h"
+
+namespace keelson::agent {
+
+namespace {
+
+/// A CPU counts by thousandths, all else by whole ones.
+int64_t amount(const std::string& resource, const kube::Quantity& quantity) {
+  return resource == "cpu" ? quantity.milli() : quantity.whole();
+}
+
+Rejection lacks(const std::string& resource, int64_t requested, int64_t used, int64_t capacity) {
+  return {"OutOf" + resource, fmt::format("Node didn't have enough resource: {}, requested: {}, used: {}, capacity: {}",
+                                          resource, requested, used, capacity)};
+}
+
+Rejection fails(const std::string& predicate, std::string_view why) {
+  return {predicate, fmt::format("Predicate {} failed: {}", predicate, why)};
+}
+
+std::optional<Rejection> check_resources(const kube::Pod& pod, const std::vector<const kube::Pod*>& others,
+                                         const AdmissionNode& node) {
+  if (auto pods = node.allocatable.find("pods");
+      pods != node.allocatable.end() && std::ssize(others) + 1 > pods->second.whole()) {
+    return lacks("pods", 1, std::ssize(others), pods->second.whole());
+  }
+  const auto wanted = kube::pod_requests(pod);
+  kube::ResourceList used;
+  for (const kube::Pod* other : others) {
+    for (const auto& [resource, quantity] : kube::pod_requests(*other)) {
+      used[resource] += quantity;
+    }
+  }
+  for (const auto& [resource, quantity] : wanted) {
+    const auto there = node.allocatable.find(resource);
+    const bool known = there != node.allocatable.end();
+    const bool extended = resource.find('/') != std::string::npos || resource.starts_with("hugepages-");
+    if (quantity.zero() || (!known && !extended)) {
+      continue;
+    }
+    const auto capacity = known ? there->second : kube::Quantity();
+    const auto taken = used[resource];
+    if (taken + quantity > capacity) {
+      return lacks(resource, amount(resource, quantity), amount(resource, taken), amount(resource, capacity));
+    }
+  }
+  return std::nullopt;
+}
+
+struct HostPort {
+  int32_t port = 0;
+  kube::Protocol protocol = kube::Protocol::tcp;
+  std::string ip;
+};
+
+std::vector<HostPort> host_ports(const kube::Pod& pod) {
+  std::vector<HostPort> ports;
+  const auto add = [&](const kube::Container& container) {
+    for (const auto& port : container.ports) {
+      if (port.host_port > 0) {
+        ports.push_back({port.host_port, port.protocol, port.host_ip.empty() ? "0.0.0.0" : port.host_ip});
+      }
+    }
+  };
+  std::ranges::for_each(pod.spec.containers, add);
+  for (const auto& container : pod.spec.init_containers) {
+    if (container.is_sidecar()) {
+      add(container);
+    }
+  }
+  return ports;
+}
+
+bool collide(const HostPort& a, const HostPort& b) {
+  return a.port == b.port && a.protocol == b.protocol && (a.ip == b.ip || a.ip == "0.0.0.0" || b.ip == "0.0.0.0");
+}
+
+bool ports_are_free(const kube::Pod& pod, const std::vector<const kube::Pod*>& others) {
+  const auto wanted = host_ports(pod);
+  return wanted.empty() || std::ranges::none_of(others, [&](const kube::Pod* other) {
+           const auto taken = host_ports(*other);
+           return std::ranges::any_of(wanted, [&](const HostPort& port) {
+             return std::ranges::any_of(taken, [&](const HostPort& other_port) { return collide(port, other_port); });
+           });
+         });
+}
+
+std::optional<Rejection> check_os(const kube::Pod& pod, const AdmissionNode& node) {
+  if (pod.spec.os_name && *pod.spec.os_name != "linux") {
+    return Rejection{"PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS"};
+  }
+  const auto wanted = pod.spec.node_selector.find("kubernetes.io/os");
+  const auto has = node.labels.find("kubernetes.io/os");
+  if (wanted != pod.spec.node_selector.end() && wanted->second != (has == node.labels.end() ? "linux" : has->second)) {
+    return Rejection{"PodOSSelectorNodeLabelDoesNotMatch",
+                     "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label"};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+bool tolerates(const kube::Pod& pod, const kube::Taint& taint) {
+  return std::ranges::any_of(pod.spec.tolerations, [&](const kube::Toleration& toleration) {
+    const bool effect = toleration.effect.empty() || toleration.effect == taint.effect;
+    const bool key = toleration.key.empty() || toleration.key == taint.key;
+    const bool exists = toleration.op == "Exists";
+    return effect && key && (exists || (!toleration.key.empty() && toleration.value == taint.value));
+  });
+}
+
+std::optional<Rejection> admit(const kube::Pod& pod, const std::vector<const kube::Pod*>& others,
+                               const AdmissionNode& node) {
+  if (auto rejected = check_os(pod, node)) {
+    return rejected;
+  }
+  if (auto rejected = check_resources(pod, others, node)) {
+    return rejected;
+  }
+  if (!wants_node(pod, node)) {
+    return fails("NodeAffinity", "node(s) didn't match Pod's node affinity/selector");
+  }
+  if (!ports_are_free(pod, others)) {
+    return fails("NodePorts", "node(s) didn't have free ports for the requested pod ports");
+  }
+  for (const auto& taint : node.taints) {
+    if (taint.effect == "NoExecute" && !tolerates(pod, taint)) {
+      return fails("TaintToleration", "node(s) had taints that the pod didn't tolerate");
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace keelson::agent

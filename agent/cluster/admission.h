@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether a pod that the API gives to this node can run here (kubelet pkg/kubelet/lifecycle/predicate.go): what the
+// scheduler has decided is looked at again, for it may not have known all, or was not asked.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kube/node.h"
+#include "kube/pod.h"
+
+namespace keelson::agent {
+
+/// Why a pod is not run: status.reason, and the text of its event.
+struct Rejection {
+  std::string reason;   ///< "OutOfcpu", "NodeAffinity", "NodePorts", "TaintToleration", "PodOSNotSupported" ...
+  std::string message;  ///< "Node didn't have enough resource: cpu, requested: 2000, used: 0, capacity: 1000"
+  bool operator==(const Rejection&) const = default;
+};
+
+struct AdmissionNode {
+  std::string name;
+  kube::StringMap labels;
+  std::vector<kube::Taint> taints;
+  kube::ResourceList allocatable;  ///< A resource that is missing is not judged, but for extended ones: there is none.
+};
+
+/// nullopt: it fits beside `others`, the pods that are on the node and have not ended. Pure.
+std::optional<Rejection> admit(const kube::Pod& pod, const std::vector<const kube::Pod*>& others,
+                               const AdmissionNode& node);
+
+/// Whether spec.nodeSelector and the required node affinity want this node. An affinity that cannot be read wants none.
+bool wants_node(const kube::Pod& pod, const AdmissionNode& node);
+
+/// Whether one of the pod's tolerations covers the taint.
+bool tolerates(const kube::Pod& pod, const kube::Taint& taint);
+
+}  // namespace keelson::agent

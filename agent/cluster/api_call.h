@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// How the parts of this folder ask the API server.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "common/loop.h"
+#include "kube/client/api.h"
+
+namespace keelson::agent {
+
+/// The body of a 2xx answer, or an error as kube::call() makes it.
+using ApiCall = std::function<Task<std::string>(kube::Request request, Duration deadline)>;
+
+/// kube::call() on `client`, which outlives it.
+inline ApiCall api_call(kube::Client& client) {
+  return
+      [&client](kube::Request request, Duration deadline) { return kube::call(client, std::move(request), deadline); };
+}
+
+/// For an answer to come as a whole.
+inline constexpr std::chrono::seconds kApiDeadline{10};
+
+/// "/api/v1/namespaces/<ns>/<resource>" and, if `name` is not empty, "/<name>".
+std::string object_path(std::string_view ns, std::string_view resource, std::string_view name = {});
+
+/// Deletes a pod's object at once, if it is the one with this uid.
+kube::Request delete_pod_request(std::string_view ns, std::string_view name, std::string_view uid);
+
+/// No server has answered as one that serves us: a later try may meet one that does.
+bool is_away(const Error& error);
+/// The Node authorizer hears of a node's new pods a moment after the node itself may: what is refused (403) is asked
+/// for again after this, so often.
+inline constexpr std::chrono::milliseconds kAuthorizerLag{100};
+inline constexpr int kAuthorizerTries = 5;
+
+/// The server has another object of this name, not the one meant.
+bool is_other_object(const Error& error);
+
+}  // namespace keelson::agent

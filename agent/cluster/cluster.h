@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent's side of a cluster: pods and what they need from the API, statuses and events to it.
+//
+//   API --watches--> PodLedger --DesiredState--> Agent --status--> StatusManager --patch--> API
+//   folder ---------^                             | events -------> EventSender
+//                                                 | prepare ------> PodInputs: objects synced, tokens
+//
+// While the API is away all goes on as last known. A new agent that finds it away leaves alone what runs, and starts
+// static pods.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "agent/agent.h"
+#include "agent/config/node_pod_configs.h"
+#include "agent/config/pod_inputs.h"
+#include "agent/pod_runtime.h"
+#include "kube/client/client.h"
+#include "kube/quantity.h"
+
+namespace keelson::agent {
+
+struct ClusterOptions {
+  std::string node_name;
+  std::string manifest_dir;        ///< Of static pods; empty: there are none.
+  kube::ResourceList allocatable;  ///< What pods may take of the node: "cpu", "memory", "pods" ...
+};
+
+/// Belongs to the agent's loop. Made before the configs that it feeds; they, the agent and the runtime are given to
+/// run(). `client` outlives it.
+class Cluster : public PodInputs {
+ public:
+  Cluster(kube::Client& client, ClusterOptions options);
+  ~Cluster() override;
+
+  /// Runs until cancelled. The agent has no source of its own; its listeners are set here.
+  Task<> run(Agent& agent, PodRuntime& runtime, NodePodConfigs& configs);
+  /// Ends all requests and watches; run() must have ended.
+  Task<> close();
+
+  Task<TokenMap> provide(kube::Pod pod) override;
+  void forget(const std::string& uid) override;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace keelson::agent

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/cluster/event_sender.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "common/log.h"
+#include "kube/codec.h"
+
+namespace keelson::agent {
+
+namespace {
+
+constexpr size_t kRemembered = 4096;
+constexpr std::chrono::seconds kAwayWait{2};
+
+std::string patch_of(const kube::Event& event) {
+  return boost::json::serialize(
+      boost::json::object{{"count", event.count},
+                          {"message", event.message},
+                          {"lastTimestamp", format_rfc3339(event.last_timestamp.value_or(WallTime()))}});
+}
+
+}  // namespace
+
+EventSender::EventSender(Loop& loop, ApiCall call, uint64_t seed, EventLimits limits)
+    : loop_(loop), call_(std::move(call)), limits_(limits), random_(seed), tasks_(loop) {}
+
+bool EventSender::Allowance::take(SteadyTime now, double per_second, double most) {
+  left = since == SteadyTime() ? most
+                               : std::min(most, left + per_second * std::chrono::duration<double>(now - since).count());
+  since = now;
+  if (left < 1) {
+    return false;
+  }
+  left -= 1;
+  return true;
+}
+
+bool EventSender::is_spam(const kube::Event& event) {
+  const auto& about = event.involved_object;
+  const SteadyTime now = loop_.clock().steady();
+  const auto most = static_cast<double>(limits_.object_burst);
+  const double per_second = 1.0 / static_cast<double>(limits_.object_refill.count());
+  if (objects_.size() > kRemembered) {
+    std::erase_if(objects_, [&](const auto& entry) {
+      return entry.second.left + per_second * std::chrono::duration<double>(now - entry.second.since).count() >= most;
+    });
+  }
+  return !objects_[fmt::format("{}/{}/{}/{}", about.kind, about.ns, about.name, about.uid)].take(now, per_second, most);
+}
+
+void EventSender::send(const kube::Event& event) {
+  const auto& name = event.metadata.name;
+  if (auto waits = events_.find(name); waits != events_.end()) {
+    waits->second = event;
+    return;
+  }
+  if (is_spam(event)) {
+    return;
+  }
+  events_.emplace(name, event);
+  queue_.push_back(name);
+  if (queue_.size() > limits_.queue) {
+    events_.erase(queue_.front());
+    queue_.pop_front();
+  }
+  if (!std::exchange(working_, true)) {
+    tasks_.spawn("events", work());
+  }
+}
+
+Task<> EventSender::work() {
+  while (!queue_.empty()) {
+    if (!requests_.take(loop_.clock().steady(), limits_.per_second, limits_.burst)) {
+      KEELSON_CO_DO(co_await loop_.sleep(
+          std::chrono::duration_cast<Duration>(std::chrono::duration<double>(1.0 / limits_.per_second))));
+      continue;
+    }
+    const auto name = queue_.front();
+    queue_.pop_front();
+    auto taken = events_.extract(name);
+    KEELSON_CO_TRY(const bool answered, co_await deliver(taken.mapped()));
+    if (answered) {
+      continue;
+    }
+    // What came meanwhile under the same name knows more.
+    if (events_.try_emplace(name, std::move(taken.mapped())).second) {
+      queue_.push_front(name);
+    }
+    const Duration jitter(std::uniform_int_distribution<Duration::rep>(0, Duration(kAwayWait).count())(random_));
+    KEELSON_CO_DO(co_await loop_.sleep(kAwayWait + jitter));
+  }
+  working_ = false;
+  co_return Result<>();
+}
+
+/// Whether anybody answered. What is refused is dropped; only being cancelled is an error.
+Task<bool> EventSender::deliver(kube::Event event) {
+  const auto name = event.metadata.name;
+  bool patch = posted_.contains(name);
+  Result<std::string> answer;
+  for (int tries = 0; tries < 2; ++tries) {
+    auto request = patch ? kube::patch_request(object_path(event.metadata.ns, "events", name), kube::PatchType::merge,
+                                               patch_of(event))
+                         : kube::Request{.method = "POST",
+                                         .path = object_path(event.metadata.ns, "events"),
+                                         .body = kube::encode_json(event)};
+    answer = co_await call_(std::move(request), kApiDeadline);
+    const bool wrong_verb = !answer && answer.error().kind() == (patch ? Kind::not_found : Kind::exists);
+    if (!wrong_verb) {
+      break;
+    }
+    patch = !patch;  // it has expired; or an earlier request arrived whose answer did not
+  }
+  if (answer && posted_.insert(name).second) {
+    posted_order_.push_back(name);
+    if (posted_order_.size() > kRemembered) {
+      posted_.erase(posted_order_.front());
+      posted_order_.pop_front();
+    }
+  }
+  if (!answer && answer.error().kind() == Kind::cancelled) {
+    co_return std::unexpected(std::move(answer).error());
+  }
+  if (!answer) {
+    log::debug("event {} about {}: {}", event.reason, event.involved_object.name, answer.error().message());
+  }
+  co_return answer || !is_away(answer.error());
+}
+
+}  // namespace keelson::agent

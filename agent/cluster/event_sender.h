@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Events to the API: new ones posted, repeats of one told by patching its count. Never holds anybody up: what cannot be
+// sent waits in a bounded queue, and what does not fit there is dropped.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <random>
+#include <set>
+#include <string>
+
+#include "agent/cluster/api_call.h"
+#include "common/task_group.h"
+#include "kube/event.h"
+
+namespace keelson::agent {
+
+/// The numbers of client-go's correlator and of the kubelet's eventRecordQPS, eventBurst.
+struct EventLimits {
+  size_t queue = 1000;                      ///< Different events that wait.
+  int burst = 100;                          ///< Requests at once ...
+  double per_second = 50;                   ///< ... and in the long run.
+  int object_burst = 25;                    ///< About one object ...
+  std::chrono::seconds object_refill{300};  ///< ... and then one in so long.
+};
+
+/// Belongs to the agent's loop.
+class EventSender {
+ public:
+  EventSender(Loop& loop, ApiCall call, uint64_t seed, EventLimits limits = {});
+
+  /// As the recorder has it now: one that was told before has a higher count.
+  void send(const kube::Event& event);
+  size_t waiting() const { return queue_.size(); }
+  Task<> close() { return tasks_.close(); }
+
+ private:
+  struct Allowance {
+    double left = 0;
+    SteadyTime since{};
+    bool take(SteadyTime now, double per_second, double most);
+  };
+
+  Task<> work();
+  Task<bool> deliver(kube::Event event);
+  bool is_spam(const kube::Event& event);
+
+  Loop& loop_;
+  const ApiCall call_;
+  const EventLimits limits_;
+  std::mt19937_64 random_;
+  std::map<std::string, kube::Event> events_;  // that wait, by name
+  std::deque<std::string> queue_;              // their names, the oldest first
+  std::set<std::string> posted_;               // names that the API has
+  std::deque<std::string> posted_order_;
+  std::map<std::string, Allowance> objects_;
+  Allowance requests_;
+  bool working_ = false;
+  TaskGroup tasks_;
+};
+
+}  // namespace keelson::agent

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/cluster/pod_ledger.h"
+
+#include <algorithm>
+
+#include "common/log.h"
+#include "kube/status_patch.h"
+
+namespace keelson::agent {
+
+namespace {
+
+bool is_final(const kube::PodStatus& status) {
+  return status.phase == kube::PodPhase::succeeded || status.phase == kube::PodPhase::failed;
+}
+
+std::vector<kube::PodCondition> conditions_of_others(const kube::PodStatus& status) {
+  std::vector<kube::PodCondition> found;
+  std::ranges::copy_if(status.conditions, std::back_inserter(found),
+                       [](const auto& c) { return !kube::is_condition_of_node(c.type); });
+  return found;
+}
+
+/// Whether a pod's new version holds nothing that a worker has to know.
+bool only_our_words(const kube::Pod& before, const kube::Pod& after) {
+  kube::ObjectMeta meta = after.metadata;
+  meta.resource_version = before.metadata.resource_version;
+  return meta == before.metadata && after.spec == before.spec && is_final(before.status) == is_final(after.status) &&
+         conditions_of_others(before.status) == conditions_of_others(after.status);
+}
+
+}  // namespace
+
+bool is_mirror(const kube::Pod& pod) {
+  return pod.metadata.annotations.contains(kMirrorAnnotation);
+}
+
+PodLedger::PodLedger(LedgerOptions options) : options_(std::move(options)) {}
+
+void PodLedger::adopt(std::set<std::string> uids) {
+  admitted_.merge(uids);
+}
+
+bool PodLedger::node_is(std::optional<kube::Node> node) {
+  const bool same = node && node_ && node->metadata.uid == node_->metadata.uid &&
+                    node->metadata.labels == node_->metadata.labels && node->taints == node_->taints;
+  node_ = std::move(node);
+  return !std::exchange(node_known_, true) || !same;
+}
+
+void PodLedger::manifests(kube::DesiredState state, WallTime now) {
+  std::map<std::string, kube::Pod> pods;
+  for (auto& [key, pod] : state.pods) {
+    pod.metadata.name += "-" + options_.node_name;
+    pod.spec.node_name = options_.node_name;
+    // As the kubelet: a static pod stays whatever the node's taints are.
+    pod.spec.tolerations.push_back(
+        {.key = "", .op = "Exists", .value = "", .effect = "NoExecute", .toleration_seconds = std::nullopt});
+    auto& annotations = pod.metadata.annotations;
+    annotations["kubernetes.io/config.source"] = "file";
+    annotations["kubernetes.io/config.hash"] = pod.metadata.uid;
+    auto name = kube::full_name(pod.metadata);
+    auto known = statics_.find(name);
+    annotations["kubernetes.io/config.seen"] = known != statics_.end() && known->second.metadata.uid == pod.metadata.uid
+                                                   ? known->second.metadata.annotations["kubernetes.io/config.seen"]
+                                                   : format_rfc3339_nano(now);
+    pods.emplace(std::move(name), std::move(pod));
+  }
+  statics_ = std::move(pods);
+  state.pods.clear();
+  folder_ = std::move(state);
+  folder_read_ = true;
+}
+
+/// True if there is something new in it.
+bool PodLedger::put(kube::Pod pod) {
+  auto name = kube::full_name(pod.metadata);
+  const bool mirror = is_mirror(pod);
+  auto& there = mirror ? mirrors_ : pods_;
+  auto known = there.find(name);
+  const bool news = known == there.end() || mirror || !only_our_words(known->second, pod);
+  if (!mirror && (is_final(pod.status) || pod.status.start_time)) {
+    admitted_.insert(pod.metadata.uid);  // a node has seen it before
+  }
+  there.insert_or_assign(std::move(name), std::move(pod));
+  return news;
+}
+
+void PodLedger::synced(std::vector<kube::Pod> pods, bool some_left_out) {
+  pods_.clear();
+  mirrors_.clear();
+  for (auto& pod : pods) {
+    put(std::move(pod));
+  }
+  synced_ = true;
+  left_out_ = some_left_out;
+  const auto is_there = [this](const std::string& uid) {
+    return std::ranges::any_of(pods_, [&](const auto& entry) { return entry.second.metadata.uid == uid; });
+  };
+  std::erase_if(admitted_, [&](const auto& uid) { return !is_there(uid); });
+  std::erase_if(refused_, [&](const auto& entry) { return !is_there(entry.first); });
+  std::erase_if(ended_, [&](const auto& uid) { return !is_there(uid); });
+}
+
+bool PodLedger::changed(kube::Changes<kube::Pod> changes) {
+  bool news = false;
+  for (const auto& name : changes.removed) {
+    if (auto it = pods_.find(name); it != pods_.end()) {
+      const auto& uid = it->second.metadata.uid;
+      admitted_.erase(uid);
+      refused_.erase(uid);
+      ended_.erase(uid);
+      pods_.erase(it);
+      news = true;
+    }
+    news = mirrors_.erase(name) > 0 || news;
+  }
+  for (auto& pod : changes.changed) {
+    news = put(std::move(pod)) || news;
+  }
+  return news;
+}
+
+void PodLedger::ended(const std::string& uid) {
+  if (std::ranges::any_of(pods_, [&](const auto& entry) { return entry.second.metadata.uid == uid; })) {
+    ended_.insert(uid);
+  }
+}
+
+bool PodLedger::complete() const {
+  return synced_ && !left_out_ && node_known_ && (folder_read_ || !options_.has_manifests);
+}
+
+AdmissionNode PodLedger::admission_node() const {
+  AdmissionNode node{
+      .name = options_.node_name, .labels = options_.labels, .taints = {}, .allocatable = options_.allocatable};
+  if (node_) {
+    node.labels = node_->metadata.labels;
+    node.taints = node_->taints;
+  }
+  return node;
+}
+
+/// That take resources now.
+std::vector<const kube::Pod*> PodLedger::active_pods() const {
+  std::vector<const kube::Pod*> active;
+  for (const auto& [name, pod] : statics_) {
+    active.push_back(&pod);
+  }
+  for (const auto& [name, pod] : pods_) {
+    const auto& uid = pod.metadata.uid;
+    if (admitted_.contains(uid) && !refused_.contains(uid) && !ended_.contains(uid) && !is_final(pod.status)) {
+      active.push_back(&pod);
+    }
+  }
+  return active;
+}
+
+void PodLedger::judge(WallTime now) {
+  std::vector<const kube::Pod*> fresh;
+  for (const auto& [name, pod] : pods_) {
+    if (!admitted_.contains(pod.metadata.uid)) {
+      fresh.push_back(&pod);
+    }
+  }
+  std::ranges::stable_sort(fresh, {},
+                           [](const kube::Pod* pod) { return pod->metadata.creation_timestamp.value_or(WallTime()); });
+  const auto node = admission_node();
+  for (const kube::Pod* pod : fresh) {
+    const auto& uid = pod->metadata.uid;
+    // What is to be deleted anyway is not worth a word.
+    auto refusal = pod->metadata.deletion_timestamp ? std::nullopt : admit(*pod, active_pods(), node);
+    admitted_.insert(uid);
+    if (!refusal) {
+      continue;
+    }
+    kube::PodStatus status = pod->status;
+    status.phase = kube::PodPhase::failed;
+    status.reason = refusal->reason;
+    status.message = "Pod was rejected: " + refusal->message;
+    status.start_time = now;
+    refused_[uid] = std::move(status);
+    rejected_.push_back({*pod, *std::move(refusal)});
+  }
+}
+
+kube::DesiredState PodLedger::wanted(WallTime now) {
+  kube::DesiredState state = folder_;
+  state.complete = complete();
+  state.pods = statics_;
+  if (synced_ && node_known_) {
+    judge(now);
+  }
+  for (const auto& [name, pod] : pods_) {
+    const auto& uid = pod.metadata.uid;
+    if (ended_.contains(uid) || !admitted_.contains(uid)) {
+      continue;
+    }
+    auto [it, fresh] = state.pods.emplace(name, pod);
+    if (auto refused = refused_.find(uid); fresh && refused != refused_.end() && !is_final(pod.status)) {
+      it->second.status = refused->second;
+    }
+  }
+  return state;
+}
+
+std::vector<RejectedPod> PodLedger::take_rejected() {
+  return std::exchange(rejected_, {});
+}
+
+References PodLedger::references() const {
+  References found;
+  for (const kube::Pod* pod : active_pods()) {
+    if (!statics_.contains(kube::full_name(pod->metadata))) {
+      found.merge(references_of(*pod));
+    }
+  }
+  return found;
+}
+
+}  // namespace keelson::agent

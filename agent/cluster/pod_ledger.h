@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which pods this node is to have: those that the API binds to it, and static ones of the manifest folder. No I/O.
+//
+//   API pods ----> admission --+
+//   mirror pods (aside)        +--> wanted(): one DesiredState
+//   manifests ---> static pods-+
+//
+// A state is complete once the API, the Node and the folder have each been read; until then nothing that is missing
+// counts as unwanted. A pod is judged once: not if the runtime had something of it when we began, nor if the API says
+// that a node has accepted it.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "agent/cluster/admission.h"
+#include "agent/cluster/references.h"
+#include "kube/client/watch.h"
+#include "kube/folder/manifest_folder.h"
+
+namespace keelson::agent {
+
+inline constexpr const char* kMirrorAnnotation = "kubernetes.io/config.mirror";
+bool is_mirror(const kube::Pod& pod);
+
+struct LedgerOptions {
+  std::string node_name;
+  bool has_manifests = false;      ///< manifests() will be called.
+  kube::ResourceList allocatable;  ///< "cpu", "memory", "pods" ...
+  kube::StringMap labels;          ///< Of the node, for as long as the API has no Node.
+};
+
+/// A pod that was refused, to be told of.
+struct RejectedPod {
+  kube::Pod pod;
+  Rejection rejection;
+};
+
+class PodLedger {
+ public:
+  explicit PodLedger(LedgerOptions options);
+
+  /// Before all else: what the runtime has of an earlier life of the agent.
+  void adopt(std::set<std::string> uids);
+  /// The Node as the API has it; nullopt: it has none. False: nothing that counts here is new.
+  bool node_is(std::optional<kube::Node> node);
+  /// Static pods, and objects that they refer to.
+  void manifests(kube::DesiredState state, WallTime now);
+  /// All pods that the API has for us. `some_left_out`: there are others, which we cannot read.
+  void synced(std::vector<kube::Pod> pods, bool some_left_out);
+  /// False: nothing but what we have said ourselves.
+  bool changed(kube::Changes<kube::Pod> changes);
+  /// Nothing is left of this pod on the node: it is not wanted again, though its object may stay for a while.
+  void ended(const std::string& uid);
+
+  /// All that is wanted now, with the objects of the manifests; refused pods have their final status. New pods are
+  /// judged in the order in which they were made.
+  kube::DesiredState wanted(WallTime now);
+  /// Pods refused by wanted() since the last call.
+  std::vector<RejectedPod> take_rejected();
+  /// What the wanted pods refer to, those aside that have ended.
+  References references() const;
+
+  const std::map<std::string, kube::Pod>& api_pods() const { return pods_; }
+  const std::map<std::string, kube::Pod>& mirrors() const { return mirrors_; }
+  const std::map<std::string, kube::Pod>& statics() const { return statics_; }
+  /// The Node's uid; empty while it is not there.
+  std::string node_uid() const { return node_ ? node_->metadata.uid : ""; }
+  bool complete() const;
+
+ private:
+  AdmissionNode admission_node() const;
+  std::vector<const kube::Pod*> active_pods() const;
+  void judge(WallTime now);
+  bool put(kube::Pod pod);
+
+  LedgerOptions options_;
+  std::map<std::string, kube::Pod> pods_;           // of the API, without mirrors, by full name
+  std::map<std::string, kube::Pod> mirrors_;        // the same
+  std::map<std::string, kube::Pod> statics_;        // of the folder, under the names that the API knows
+  kube::DesiredState folder_;                       // its other objects
+  std::set<std::string> admitted_;                  // uids
+  std::map<std::string, kube::PodStatus> refused_;  // by uid
+  std::set<std::string> ended_;                     // uids
+  std::vector<RejectedPod> rejected_;
+  std::optional<kube::Node> node_;
+  bool node_known_ = false;
+  bool synced_ = false;
+  bool left_out_ = false;
+  bool folder_read_ = false;
+};
+
+}  // namespace keelson::agent

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is wanted, when it is complete, and who is judged.
+#include "agent/cluster/pod_ledger.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+namespace keelson::agent {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Key;
+
+constexpr WallTime kNow(1'700'000'000s);
+
+kube::Pod make_pod(const std::string& name, const std::string& uid, int cpu = 0) {
+  kube::Pod pod;
+  pod.metadata.name = name;
+  pod.metadata.ns = "default";
+  pod.metadata.uid = uid;
+  auto& container = pod.spec.containers.emplace_back();
+  container.name = "c";
+  if (cpu > 0) {
+    container.resources.requests["cpu"] = kube::Quantity::of(cpu);
+  }
+  return pod;
+}
+
+kube::Node make_node() {
+  kube::Node node;
+  node.metadata.name = "n1";
+  node.metadata.uid = "node-uid";
+  return node;
+}
+
+class PodLedgerTest : public ::testing::Test {
+ protected:
+  static LedgerOptions options(bool manifests = false) {
+    return {
+        .node_name = "n1", .has_manifests = manifests, .allocatable = {{"cpu", kube::Quantity::of(4)}}, .labels = {}};
+  }
+  kube::DesiredState wanted() { return ledger.wanted(kNow); }
+  std::string reason(const std::string& name) { return wanted().pods.at("default/" + name).status.reason; }
+
+  PodLedger ledger{options()};
+};
+
+TEST_F(PodLedgerTest, NothingIsCompleteBeforeAllIsRead) {
+  ledger = PodLedger(options(true));
+  EXPECT_FALSE(wanted().complete);
+  ledger.synced({make_pod("web", "u1")}, false);
+  EXPECT_THAT(wanted().pods, IsEmpty()) << "cannot be judged yet";
+  ledger.node_is(make_node());
+  EXPECT_THAT(wanted().pods, ElementsAre(Key("default/web")));
+  EXPECT_FALSE(wanted().complete);
+  ledger.manifests({}, kNow);
+  EXPECT_TRUE(wanted().complete);
+  ledger.synced({}, true);
+  EXPECT_FALSE(wanted().complete) << "a pod that cannot be read is not unwanted";
+}
+
+TEST_F(PodLedgerTest, StaticPodsStandUnderTheNodesName) {
+  ledger = PodLedger(options(true));
+  kube::DesiredState folder;
+  folder.pods["default/etcd"] = make_pod("etcd", "hash");
+  folder.config_maps["default/c"].data["k"] = "v";
+  ledger.manifests(folder, kNow);
+  const auto state = wanted();
+  EXPECT_FALSE(state.complete) << "the API has not been heard";
+  ASSERT_THAT(state.pods, ElementsAre(Key("default/etcd-n1")));
+  const auto& pod = state.pods.at("default/etcd-n1");
+  EXPECT_EQ(pod.metadata.annotations,
+            (kube::StringMap{{"kubernetes.io/config.source", "file"},
+                             {"kubernetes.io/config.hash", "hash"},
+                             {"kubernetes.io/config.seen", "2023-11-14T22:13:20.000000000Z"}}));
+  EXPECT_EQ(pod.spec.node_name, "n1");
+  EXPECT_THAT(state.config_maps, ElementsAre(Key("default/c")));
+  ledger.manifests(folder, kNow + 1h);
+  EXPECT_EQ(wanted().pods.at("default/etcd-n1").metadata, pod.metadata) << "seen when it was seen first";
+}
+
+TEST_F(PodLedgerTest, MirrorsAreNotRun) {
+  auto mirror = make_pod("etcd-n1", "m1");
+  mirror.metadata.annotations[kMirrorAnnotation] = "hash";
+  ledger.node_is(make_node());
+  ledger.synced({mirror}, false);
+  EXPECT_THAT(wanted().pods, IsEmpty());
+  EXPECT_THAT(ledger.mirrors(), ElementsAre(Key("default/etcd-n1")));
+  EXPECT_TRUE(ledger.changed({.changed = {}, .removed = {"default/etcd-n1"}}));
+  EXPECT_THAT(ledger.mirrors(), IsEmpty());
+}
+
+TEST_F(PodLedgerTest, TheFirstToComeGetTheRoom) {
+  ledger.node_is(make_node());
+  auto first = make_pod("z", "u1", 3);
+  auto second = make_pod("a", "u2", 3);
+  first.metadata.creation_timestamp = kNow;
+  second.metadata.creation_timestamp = kNow + 1s;
+  ledger.synced({second, first}, false);
+  const auto state = wanted();
+  EXPECT_EQ(state.pods.at("default/z").status.phase, std::nullopt);
+  const auto& refused = state.pods.at("default/a").status;
+  EXPECT_EQ(refused.phase, kube::PodPhase::failed);
+  EXPECT_EQ(refused.reason, "OutOfcpu");
+  EXPECT_THAT(refused.message, HasSubstr("Pod was rejected: Node didn't have enough resource: cpu, requested: 3000"));
+  EXPECT_EQ(ledger.take_rejected().size(), 1U);
+  EXPECT_EQ(reason("a"), "OutOfcpu") << "for good";
+  EXPECT_THAT(ledger.take_rejected(), IsEmpty()) << "told once";
+  ledger.changed({.changed = {make_pod("b", "u3", 1)}, .removed = {}});
+  EXPECT_EQ(reason("b"), "") << "what was refused takes no room";
+}
+
+TEST_F(PodLedgerTest, WhatANodeHasAcceptedIsNotJudgedAgain) {
+  auto node = make_node();
+  node.taints = {{.key = "k", .value = "", .effect = "NoExecute", .time_added = {}}};
+  ledger.adopt({"u1"});
+  ledger.node_is(node);
+  auto started = make_pod("started", "u2");
+  started.status.start_time = kNow;
+  ledger.synced({make_pod("running", "u1"), started, make_pod("new", "u3")}, false);
+  EXPECT_EQ(reason("running"), "") << "the runtime has it";
+  EXPECT_EQ(reason("started"), "") << "the API says so";
+  EXPECT_EQ(reason("new"), "TaintToleration");
+}
+
+TEST_F(PodLedgerTest, WhatHasEndedHereIsNotWantedAgain) {
+  ledger.node_is(make_node());
+  ledger.synced({make_pod("web", "u1", 4)}, false);
+  ASSERT_THAT(wanted().pods, ElementsAre(Key("default/web")));
+  ledger.ended("u1");
+  EXPECT_THAT(wanted().pods, IsEmpty());
+  ledger.changed({.changed = {make_pod("other", "u2", 4)}, .removed = {}});
+  EXPECT_EQ(reason("other"), "") << "and takes no room";
+  ledger.changed({.changed = {make_pod("web", "u3")}, .removed = {}});
+  EXPECT_TRUE(wanted().pods.contains("default/web")) << "another pod of the name";
+}
+
+TEST_F(PodLedgerTest, OurOwnWordsAreNoNews) {
+  ledger.node_is(make_node());
+  auto pod = make_pod("web", "u1");
+  ledger.synced({pod}, false);
+  pod.metadata.resource_version = "7";
+  pod.status.phase = kube::PodPhase::running;
+  kube::PodCondition condition;
+  condition.type = "Ready";
+  pod.status.conditions = {condition};
+  EXPECT_FALSE(ledger.changed({.changed = {pod}, .removed = {}}));
+  condition.type = "example.com/gate";
+  pod.status.conditions.push_back(condition);
+  EXPECT_TRUE(ledger.changed({.changed = {pod}, .removed = {}}));
+  pod.metadata.deletion_timestamp = kNow;
+  EXPECT_TRUE(ledger.changed({.changed = {pod}, .removed = {}}));
+  pod.status.phase = kube::PodPhase::failed;
+  EXPECT_TRUE(ledger.changed({.changed = {pod}, .removed = {}})) << "somebody ended it";
+}
+
+TEST_F(PodLedgerTest, OnlyWhatRunsIsReferredTo) {
+  ledger.node_is(make_node());
+  auto pod = make_pod("web", "u1");
+  pod.spec.image_pull_secrets = {"registry"};
+  pod.spec.volumes.emplace_back().config_map.emplace().name = "settings";
+  auto& sources = pod.spec.volumes.emplace_back().projected.emplace().sources;
+  sources.emplace_back().config_map.emplace().name = "kube-root-ca.crt";
+  sources.emplace_back().secret.emplace().name = "key";
+  pod.spec.containers[0].env_from.emplace_back().secret_ref.emplace().name = "env";
+  pod.spec.containers[0].env.emplace_back().value_from.emplace().config_map_key_ref.emplace().name = "one";
+  ledger.synced({pod}, false);
+  EXPECT_THAT(ledger.references().config_maps, IsEmpty()) << "not judged yet";
+  wanted();
+  const auto references = ledger.references();
+  EXPECT_THAT(references.config_maps, ElementsAre(ObjectScope{"default", "kube-root-ca.crt"},
+                                                  ObjectScope{"default", "one"}, ObjectScope{"default", "settings"}));
+  EXPECT_THAT(references.secrets, ElementsAre(ObjectScope{"default", "env"}, ObjectScope{"default", "key"},
+                                              ObjectScope{"default", "registry"}));
+  EXPECT_THAT(references.services, ElementsAre(ObjectScope{"default", ""}));
+  pod.status.phase = kube::PodPhase::succeeded;
+  ledger.changed({.changed = {pod}, .removed = {}});
+  EXPECT_THAT(ledger.references().secrets, IsEmpty());
+}
+
+}  // namespace
+}  // namespace keelson::agent

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+// Two sides of a pod, and the request that makes them one.
+#include "agent/cluster/status_manager.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "common/log.h"
+#include "kube/codec.h"
+#include "kube/status_patch.h"
+
+namespace keelson::agent {
+
+namespace {
+
+constexpr size_t kAtOnce = 8;
+/// Twice this, with the jitter, and the request itself are below the 5 s within which a status is to be right.
+constexpr std::chrono::seconds kAwayWait{1};
+constexpr std::chrono::milliseconds kMostWait{2'000};
+constexpr const char* kMirror = "kubernetes.io/config.mirror";
+
+bool is_final(const std::optional<kube::PodPhase>& phase) {
+  return phase == kube::PodPhase::succeeded || phase == kube::PodPhase::failed;
+}
+
+/// Versions count up; one that is no number is as new as any.
+uint64_t version_of(const kube::ObjectMeta& meta) {
+  uint64_t version = UINT64_MAX;
+  const auto& text = meta.resource_version;
+  std::from_chars(text.data(), text.data() + text.size(), version);
+  return version;
+}
+
+}  // namespace
+
+StatusManager::StatusManager(Loop& loop, ApiCall call, uint64_t seed)
+    : loop_(loop), call_(std::move(call)), random_(seed), tasks_(loop) {}
+
+void StatusManager::api_has(const kube::Pod& pod) {
+  const auto key = kube::full_name(pod.metadata);
+  Entry& entry = entries_[key];
+  entry.ns = pod.metadata.ns;
+  entry.name = pod.metadata.name;
+  const auto mirror = pod.metadata.annotations.find(kMirror);
+  ApiSide side{.uid = pod.metadata.uid,
+               .mirror_of = mirror == pod.metadata.annotations.end() ? "" : mirror->second,
+               .version = version_of(pod.metadata),
+               .status = pod.status,
+               .deleting = pod.metadata.deletion_timestamp.has_value()};
+  if (entry.api && entry.api->uid == side.uid) {
+    if (side.version < entry.api->version) {
+      return;
+    }
+    side.deleted = entry.api->deleted;
+    side.untaken = entry.api->untaken;
+  }
+  entry.api = std::move(side);
+  look_at(key);
+}
+
+void StatusManager::api_lost(const std::string& full_name) {
+  auto it = entries_.find(full_name);
+  if (it == entries_.end()) {
+    return;
+  }
+  it->second.api.reset();
+  if ((!it->second.ours || it->second.ours->gone) && !it->second.busy) {
+    entries_.erase(it);
+  }
+}
+
+void StatusManager::says(const kube::Pod& pod, bool gone) {
+  const auto key = kube::full_name(pod.metadata);
+  Entry& entry = entries_[key];
+  entry.ns = pod.metadata.ns;
+  entry.name = pod.metadata.name;
+  entry.ours = OurSide{.uid = pod.metadata.uid, .status = pod.status, .gone = gone};
+  if (gone && !entry.api && !entry.busy) {
+    entries_.erase(key);
+    return;
+  }
+  look_at(key);
+}
+
+std::optional<kube::Request> StatusManager::next_request(const Entry& entry) {
+  if (!entry.api || !entry.ours || entry.api->deleted) {
+    return std::nullopt;
+  }
+  const ApiSide& api = *entry.api;
+  const OurSide& ours = *entry.ours;
+  const bool mirror = !api.mirror_of.empty();
+  // Another pod of that name; or an end that our worker has not heard of yet.
+  if ((mirror ? api.mirror_of : api.uid) != ours.uid || (is_final(api.status.phase) && !is_final(ours.status.phase))) {
+    return std::nullopt;
+  }
+  if (auto patch = kube::status_patch(api.uid, api.status, ours.status); patch && *patch != api.untaken) {
+    return kube::patch_request(object_path(entry.ns, "pods", entry.name) + "/status", kube::PatchType::strategic,
+                               *std::move(patch));
+  }
+  if (ours.gone && api.deleting && !mirror) {
+    return delete_pod_request(entry.ns, entry.name, api.uid);
+  }
+  return std::nullopt;
+}
+
+void StatusManager::look_at(const std::string& key) {
+  auto it = entries_.find(key);
+  if (it == entries_.end() || it->second.busy || it->second.queued || it->second.resting || !next_request(it->second)) {
+    return;
+  }
+  it->second.queued = true;
+  queue_.push_back(key);
+  pump();
+}
+
+void StatusManager::pump() {
+  while (!queue_.empty() && active_ < (away_ ? 1 : kAtOnce) && !waiting_) {
+    const auto key = std::move(queue_.front());
+    queue_.pop_front();
+    auto it = entries_.find(key);
+    if (it == entries_.end()) {
+      continue;
+    }
+    it->second.queued = false;
+    auto request = next_request(it->second);  // as it is now, not as it was when it came into the queue
+    if (!request) {
+      continue;
+    }
+    it->second.busy = true;
+    ++active_;
+    Sent sent{it->second.api->uid, it->second.ours->status, request->method == "DELETE"};
+    tasks_.spawn("status of pod " + key, serve(key, std::move(sent), *std::move(request)));
+  }
+}
+
+Task<> StatusManager::serve(std::string key, Sent sent, kube::Request request) {
+  auto answer = co_await call_(std::move(request), kApiDeadline);
+  --active_;
+  auto it = entries_.find(key);
+  it->second.busy = false;
+  if (!answer && answer.error().kind() == Kind::cancelled) {
+    co_return std::unexpected(std::move(answer).error());
+  }
+  if ((answer || !is_away(answer.error())) && std::exchange(away_, false)) {
+    back_();
+  }
+  if (answer) {
+    succeeded(key, sent, *answer);
+  } else {
+    failed(key, sent.uid, answer.error());
+  }
+  it = entries_.find(key);
+  const bool over = it != entries_.end() && !it->second.api && (!it->second.ours || it->second.ours->gone);
+  if (over) {
+    entries_.erase(it);
+  }
+  look_at(key);
+  pump();
+  co_return Result<>();
+}
+
+void StatusManager::succeeded(const std::string& key, const Sent& sent, const std::string& body) {
+  Entry& entry = entries_.at(key);
+  entry.wait = Duration(0);
+  if (!entry.api || entry.api->uid != sent.uid) {
+    return;  // it has gone meanwhile
+  }
+  if (sent.deletes) {
+    entry.api->deleted = true;
+    return;
+  }
+  auto pods = kube::decode_pods(body);
+  if (pods && pods->size() == 1 && pods->front().metadata.uid == sent.uid) {
+    entry.api->untaken = kube::status_patch(sent.uid, pods->front().status, sent.status).value_or("");
+    api_has(pods->front());
+  } else {
+    entry.api->status = sent.status;  // the watch will say
+  }
+}
+
+void StatusManager::failed(const std::string& key, const std::string& uid, const Error& error) {
+  Entry& entry = entries_.at(key);
+  if (error.kind() == Kind::not_found || is_other_object(error)) {
+    if (entry.api && entry.api->uid == uid) {
+      entry.api.reset();
+    }
+    return;
+  }
+  if (is_away(error)) {
+    if (!std::exchange(away_, true)) {
+      log::warning("pods' statuses wait for the API server: {}", error.message());
+    }
+    if (!std::exchange(waiting_, true)) {
+      tasks_.spawn("wait for the API server", wake_at(jittered(kAwayWait)));
+    }
+    return;
+  }
+  if (entry.wait == Duration(0)) {
+    log::warning("status of pod {}: {}; trying again", key, error.message());
+  }
+  entry.resting = true;
+  entry.wait = std::clamp<Duration>(2 * entry.wait, std::chrono::milliseconds(500), kMostWait);
+  tasks_.spawn("status of pod " + key + " again", look_again(key, jittered(entry.wait)));
+}
+
+Task<> StatusManager::wake_at(Duration wait) {
+  KEELSON_CO_DO(co_await loop_.sleep(wait));
+  waiting_ = false;
+  pump();
+  co_return Result<>();
+}
+
+Task<> StatusManager::look_again(std::string key, Duration wait) {
+  KEELSON_CO_DO(co_await loop_.sleep(wait));
+  if (auto it = entries_.find(key); it != entries_.end()) {
+    it->second.resting = false;
+    look_at(key);
+  }
+  co_return Result<>();
+}
+
+Duration StatusManager::jittered(Duration wait) {
+  return wait + Duration(std::uniform_int_distribution<Duration::rep>(0, wait.count())(random_));
+}
+
+}  // namespace keelson::agent

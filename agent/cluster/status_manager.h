@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the node says of its pods, brought to the API; and a pod's object taken away once nothing is left of the pod.
+//
+// For each pod there is what the API has and what we say; where these differ, a patch is sent. So a start of the agent
+// that finds all as it was sends nothing, what others write over is written again, and however much happens while the
+// API is away, one patch tells of it. One request a pod at a time, few at the same time; while the API is away one
+// request every 1 to 2 s asks whether it is back, and what is due goes out as soon as it is.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <random>
+#include <string>
+
+#include "agent/cluster/api_call.h"
+#include "common/loop.h"
+#include "common/task_group.h"
+#include "kube/pod.h"
+
+namespace keelson::agent {
+
+/// Belongs to the agent's loop; all calls there.
+class StatusManager {
+ public:
+  /// `seed`: of the waits' jitter.
+  StatusManager(Loop& loop, ApiCall call, uint64_t seed);
+
+  /// The API has this pod so. An older version than one known is passed over. A mirror pod
+  /// (kubernetes.io/config.mirror) stands for the pod of ours whose uid that annotation holds.
+  void api_has(const kube::Pod& pod);
+  /// The API no longer has the pod of this name.
+  void api_lost(const std::string& full_name);
+  /// This is so on the node. `gone`: nothing is left of the pod here; if its deletion has begun, its object is deleted
+  /// once its last status is there.
+  void says(const kube::Pod& pod, bool gone);
+  /// `back` is called when the API answers after it had not.
+  void on_answer(std::function<void()> back) { back_ = std::move(back); }
+
+  /// Whether nothing is due.
+  bool settled() const { return queue_.empty() && active_ == 0; }
+  Task<> close() { return tasks_.close(); }
+
+ private:
+  struct ApiSide {
+    std::string uid;
+    std::string mirror_of;  ///< The uid of our static pod; empty: it is no mirror.
+    uint64_t version = 0;
+    kube::PodStatus status;
+    bool deleting = false;
+    bool deleted = false;  ///< We have deleted it: what is left are others' finalizers.
+    std::string untaken;   ///< The patch that still was due after one had succeeded: fields the server does not know.
+  };
+  struct OurSide {
+    std::string uid;
+    kube::PodStatus status;
+    bool gone = false;
+  };
+  struct Entry {
+    std::string ns;
+    std::string name;
+    std::optional<ApiSide> api;
+    std::optional<OurSide> ours;
+    bool busy = false;
+    bool queued = false;
+    bool resting = false;  ///< After a refusal of just this pod's request.
+    Duration wait{0};      ///< The last rest; zero after a success.
+  };
+
+  static std::optional<kube::Request> next_request(const Entry& entry);
+  void look_at(const std::string& key);
+  void pump();
+  Task<> wake_at(Duration wait);
+  Task<> look_again(std::string key, Duration wait);
+  /// One request about the object `uid`, and the status that a patch brings there.
+  struct Sent {
+    std::string uid;
+    kube::PodStatus status;
+    bool deletes = false;
+  };
+  Task<> serve(std::string key, Sent sent, kube::Request request);
+  void succeeded(const std::string& key, const Sent& sent, const std::string& body);
+  void failed(const std::string& key, const std::string& uid, const Error& error);
+  Duration jittered(Duration wait);
+
+  Loop& loop_;
+  const ApiCall call_;
+  std::function<void()> back_ = [] {};
+  std::mt19937_64 random_;
+  std::map<std::string, Entry> entries_;  // by "namespace/name"
+  std::deque<std::string> queue_;
+  size_t active_ = 0;
+  bool away_ = false;
+  bool waiting_ = false;  // away, and the next try is not due
+  TaskGroup tasks_;
+};
+
+}  // namespace keelson::agent

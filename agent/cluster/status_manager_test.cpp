@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: Apache-2.0
+// The status manager on a small API and a fake clock: stories, and a simulation by seeds.
+#include "agent/cluster/status_manager.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include "agent/cluster/small_api.h"
+#include "common/log.h"
+#include "kube/status_patch.h"
+
+namespace keelson::agent {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+
+kube::Pod make_pod(const std::string& name, const std::string& uid, kube::PodPhase phase = kube::PodPhase::pending) {
+  kube::Pod pod;
+  pod.metadata.name = name;
+  pod.metadata.ns = "default";
+  pod.metadata.uid = uid;
+  pod.status.phase = phase;
+  return pod;
+}
+
+kube::Pod deleting(kube::Pod pod) {
+  pod.metadata.deletion_timestamp = WallTime(1s);
+  return pod;
+}
+
+class StatusManagerTest : public ::testing::Test {
+ protected:
+  StatusManagerTest() {
+    log::set_level(log::Level::off);
+    api.changed = [this](const std::string& name, const std::optional<kube::Pod>& pod) {
+      if (pod) {
+        manager->api_has(*pod);
+      } else {
+        manager->api_lost(name);
+      }
+    };
+  }
+  ~StatusManagerTest() override {
+    closing.spawn("close", manager->close());
+    loop.run_until_idle();
+    manager.reset();
+    loop.run_until_idle();
+  }
+  std::optional<kube::PodPhase> phase(const std::string& name) { return api.pods.at("default/" + name).status.phase; }
+
+  FakeClock clock;
+  Loop loop{clock, "test"};
+  SmallApi api{loop};
+  TaskGroup closing{loop};
+  std::unique_ptr<StatusManager> manager = std::make_unique<StatusManager>(loop, api.call(), 7);
+};
+
+TEST_F(StatusManagerTest, WhatTheApiHasIsNotSaidAgain) {
+  api.put(make_pod("web", "u1", kube::PodPhase::running));
+  manager->says(make_pod("web", "u1", kube::PodPhase::running), false);
+  loop.advance(clock, 60s);
+  EXPECT_TRUE(api.requests.empty());
+}
+
+TEST_F(StatusManagerTest, OneRequestAtATimeAndTheNewestWins) {
+  api.put(make_pod("web", "u1"));
+  auto pod = make_pod("web", "u1", kube::PodPhase::running);
+  manager->says(pod, false);
+  loop.advance(clock, 1ms);
+  for (const char* ip : {"10.0.0.1", "10.0.0.2", "10.0.0.3"}) {
+    pod.status.pod_ip = ip;
+    manager->says(pod, false);
+  }
+  loop.advance(clock, 1s);
+  ASSERT_EQ(api.requests.size(), 2U);
+  EXPECT_EQ(api.at_once, 1U);
+  EXPECT_EQ(api.requests[0].path, "/api/v1/namespaces/default/pods/web/status");
+  EXPECT_EQ(api.requests[0].content_type, "application/strategic-merge-patch+json");
+  EXPECT_EQ(api.pods.at("default/web").status.pod_ip, "10.0.0.3");
+}
+
+TEST_F(StatusManagerTest, WhatOthersWriteOverIsWrittenAgain) {
+  api.put(make_pod("web", "u1"));
+  manager->says(make_pod("web", "u1", kube::PodPhase::running), false);
+  loop.advance(clock, 1s);
+  ASSERT_EQ(phase("web"), kube::PodPhase::running);
+  api.put(make_pod("web", "u1", kube::PodPhase::unknown));
+  loop.advance(clock, 1s);
+  EXPECT_EQ(phase("web"), kube::PodPhase::running);
+}
+
+TEST_F(StatusManagerTest, AnOlderVersionOfTheWatchCausesNothing) {
+  auto old = make_pod("web", "u1");
+  old.metadata.resource_version = "5";
+  api.put(make_pod("web", "u1"));
+  manager->says(make_pod("web", "u1", kube::PodPhase::running), false);
+  loop.advance(clock, 1s);
+  manager->api_has(old);
+  loop.advance(clock, 1s);
+  EXPECT_EQ(api.requests.size(), 1U);
+}
+
+TEST_F(StatusManagerTest, AFieldThatTheServerDoesNotKnowIsSentOnce) {
+  api.put(make_pod("web", "u1"));
+  api.changed = [this](const std::string&, std::optional<kube::Pod> pod) {
+    pod->status.observed_generation = 0;  // an older server drops it
+    api.pods["default/web"] = *pod;
+    manager->api_has(*pod);
+  };
+  auto pod = make_pod("web", "u1", kube::PodPhase::running);
+  pod.status.observed_generation = 1;
+  manager->says(pod, false);
+  loop.advance(clock, 60s);
+  EXPECT_EQ(api.requests.size(), 1U);
+  pod.status.phase = kube::PodPhase::failed;
+  manager->says(pod, false);
+  loop.advance(clock, 60s);
+  EXPECT_EQ(phase("web"), kube::PodPhase::failed);
+  EXPECT_EQ(api.requests.size(), 2U);
+}
+
+TEST_F(StatusManagerTest, AnotherPodOfTheNameIsLeftAlone) {
+  api.put(make_pod("web", "u2"));
+  manager->says(make_pod("web", "u1", kube::PodPhase::failed), false);
+  loop.advance(clock, 60s);
+  EXPECT_TRUE(api.requests.empty());
+  manager->says(make_pod("web", "u1", kube::PodPhase::failed), true);
+  manager->says(make_pod("web", "u2", kube::PodPhase::running), false);
+  loop.advance(clock, 1s);
+  EXPECT_EQ(phase("web"), kube::PodPhase::running);
+}
+
+TEST_F(StatusManagerTest, AnEndIsNeverTakenBack) {
+  api.put(make_pod("job", "u1", kube::PodPhase::failed));
+  manager->says(make_pod("job", "u1", kube::PodPhase::running), false);
+  loop.advance(clock, 60s);
+  EXPECT_TRUE(api.requests.empty());
+}
+
+TEST_F(StatusManagerTest, APodIsDeletedWhenNothingIsLeftAndItsLastStatusIsThere) {
+  api.put(deleting(make_pod("web", "u1", kube::PodPhase::running)));
+  const auto last = make_pod("web", "u1", kube::PodPhase::succeeded);
+  manager->says(last, false);
+  loop.advance(clock, 60s);
+  EXPECT_EQ(api.count("PATCH"), 1U);
+  EXPECT_EQ(api.count("DELETE"), 0U) << "something is left of it";
+  manager->says(last, true);
+  loop.advance(clock, 1s);
+  ASSERT_EQ(api.count("DELETE"), 1U);
+  EXPECT_EQ(api.requests.back().path, "/api/v1/namespaces/default/pods/web");
+  EXPECT_EQ(api.requests.back().body,
+            R"({"apiVersion":"v1","kind":"DeleteOptions","gracePeriodSeconds":0,"preconditions":{"uid":"u1"}})");
+  EXPECT_TRUE(api.pods.empty());
+}
+
+TEST_F(StatusManagerTest, TheStatusGoesBeforeTheObject) {
+  api.put(deleting(make_pod("web", "u1", kube::PodPhase::running)));
+  manager->says(make_pod("web", "u1", kube::PodPhase::failed), true);
+  loop.advance(clock, 1s);
+  ASSERT_EQ(api.requests.size(), 2U);
+  EXPECT_EQ(api.requests[0].method, "PATCH");
+  EXPECT_EQ(api.requests[1].method, "DELETE");
+}
+
+TEST_F(StatusManagerTest, AnObjectThatIsNotToGoStays) {
+  api.put(make_pod("web", "u1", kube::PodPhase::failed));
+  manager->says(make_pod("web", "u1", kube::PodPhase::failed), true);
+  loop.advance(clock, 60s);
+  EXPECT_EQ(api.count("DELETE"), 0U);
+}
+
+TEST_F(StatusManagerTest, WhatHasGoneIsDropped) {
+  api.put(make_pod("a", "u1"));
+  api.put(make_pod("b", "u2"));
+  api.changed = [](auto&&, auto&&) {};  // the watch lags behind
+  api.remove("default/a");
+  api.put(make_pod("b", "u3"));
+  manager->says(make_pod("a", "u1", kube::PodPhase::running), false);
+  manager->says(make_pod("b", "u2", kube::PodPhase::running), false);
+  loop.advance(clock, 60s);
+  EXPECT_EQ(api.requests.size(), 2U) << "404, and 409 for another uid";
+  EXPECT_EQ(phase("b"), kube::PodPhase::pending);
+  EXPECT_TRUE(manager->settled());
+}
+
+TEST_F(StatusManagerTest, AMirrorStandsForItsStaticPod) {
+  auto mirror = make_pod("etcd-n1", "m1");
+  mirror.metadata.annotations["kubernetes.io/config.mirror"] = "static-uid";
+  manager->says(make_pod("etcd-n1", "static-uid", kube::PodPhase::running), false);
+  api.put(mirror);
+  loop.advance(clock, 1s);
+  EXPECT_EQ(phase("etcd-n1"), kube::PodPhase::running);
+  EXPECT_THAT(api.requests.back().body, HasSubstr(R"("uid":"m1")"));
+  manager->says(make_pod("etcd-n1", "static-uid", kube::PodPhase::succeeded), true);
+  api.put(deleting(api.pods.at("default/etcd-n1")));
+  loop.advance(clock, 1s);
+  EXPECT_EQ(api.count("DELETE"), 0U) << "mirrors have their own keeper";
+}
+
+TEST_F(StatusManagerTest, AfterFiveMinutesAwayAllIsRightWithinFiveSeconds) {
+  for (int i = 0; i < 100; ++i) {
+    api.put(make_pod(fmt::format("p{}", i), fmt::format("u{}", i)));
+  }
+  api.before = [](const kube::Request&) -> Result<> { return std::unexpected(nobody_answers()); };
+  int back = 0;
+  manager->on_answer([&back] { ++back; });
+  for (int second = 0; second < 300; ++second) {
+    for (int i = 0; i < 100; ++i) {
+      auto pod = make_pod(fmt::format("p{}", i), fmt::format("u{}", i), kube::PodPhase::running);
+      pod.status.message = fmt::format("{}", second);
+      manager->says(pod, false);
+    }
+    loop.advance(clock, 1s);
+  }
+  EXPECT_LE(api.requests.size(), 8U + 300U) << "no more than one a second";
+  EXPECT_GE(api.requests.size(), 140U) << "at least one in two";
+  const size_t before = api.requests.size();
+  api.before = [](const kube::Request&) { return Result<>(); };
+  loop.advance(clock, 5s);
+  for (const auto& [name, pod] : api.pods) {
+    EXPECT_EQ(pod.status.message, "299") << name;
+  }
+  EXPECT_EQ(api.requests.size() - before, 100U) << "one request tells of it all";
+  EXPECT_EQ(back, 1);
+}
+
+TEST_F(StatusManagerTest, ARefusalHoldsUpNoOtherPod) {
+  api.put(make_pod("bad", "u1"));
+  api.put(make_pod("web", "u2"));
+  int refused = 0;
+  api.before = [&](const kube::Request& request) -> Result<> {
+    return request.path.find("/bad/") != std::string::npos && ++refused < 4
+               ? std::unexpected(refusal(500, "InternalError"))
+               : Result<>();
+  };
+  manager->says(make_pod("bad", "u1", kube::PodPhase::running), false);
+  manager->says(make_pod("web", "u2", kube::PodPhase::running), false);
+  loop.advance(clock, 100ms);
+  EXPECT_EQ(phase("web"), kube::PodPhase::running);
+  EXPECT_EQ(phase("bad"), kube::PodPhase::pending);
+  loop.advance(clock, 12s);
+  EXPECT_EQ(phase("bad"), kube::PodPhase::running);
+  EXPECT_EQ(refused, 4);
+}
+
+/// Statuses, deletions, recreations, faults of every kind, a watch that lags and repeats; then quiet.
+class StatusSimulation : public StatusManagerTest, public ::testing::WithParamInterface<unsigned> {};
+
+TEST_P(StatusSimulation, AlwaysConverges) {
+  std::mt19937 random(GetParam());
+  auto roll = [&](unsigned sides) { return static_cast<unsigned>(random() % sides); };
+  std::vector<std::pair<std::string, std::optional<kube::Pod>>> late;  // events of the watch that have not come yet
+  bool lagging = true;
+  const auto deliver = [&](const std::string& name, const std::optional<kube::Pod>& pod) {
+    if (pod) {
+      manager->api_has(*pod);
+    } else {
+      manager->api_lost(name);
+    }
+  };
+  api.changed = [&](const std::string& name, const std::optional<kube::Pod>& pod) {
+    if (lagging) {
+      late.emplace_back(name, pod);
+    } else {
+      deliver(name, pod);
+    }
+  };
+  unsigned faults = 0;
+  api.before = [&](const kube::Request&) -> Result<> {
+    if (faults == 0 || roll(faults) != 0) {
+      return {};
+    }
+    switch (roll(4)) {
+      case 0:
+        return std::unexpected(nobody_answers());
+      case 1:
+        return std::unexpected(refusal(429, "TooManyRequests"));
+      case 2:
+        return std::unexpected(refusal(500, "InternalError"));
+      default:
+        return std::unexpected(refusal(409, "Conflict", "the object has been modified"));
+    }
+  };
+  std::map<std::string, kube::Pod> ours;
+  for (int step = 0; step < 5000; ++step) {
+    const auto name = fmt::format("p{}", roll(5));
+    const auto key = "default/" + name;
+    auto it = api.pods.find(key);
+    switch (roll(8)) {
+      case 0:
+        if (it == api.pods.end() && !ours.contains(key)) {
+          auto pod = make_pod(name, fmt::format("{}-{}", name, step));
+          api.put(pod);
+          ours[key] = pod;
+        }
+        break;
+      case 1:
+      case 2:
+        if (ours.contains(key)) {
+          ours[key].status.phase = kube::PodPhase::running;
+          ours[key].status.message = std::to_string(step);
+          manager->says(ours[key], false);
+        }
+        break;
+      case 3:
+        if (it != api.pods.end() && !it->second.metadata.deletion_timestamp) {
+          api.put(deleting(it->second));
+        }
+        break;
+      case 4:  // ours ends once its deletion has begun
+        if (ours.contains(key) && it != api.pods.end() && it->second.metadata.deletion_timestamp &&
+            std::ranges::find(late, key, &decltype(late)::value_type::first) == late.end()) {
+          ours[key].status.phase = kube::PodPhase::failed;
+          manager->says(ours[key], true);
+          ours.erase(key);
+        }
+        break;
+      case 5:  // by force
+        if (roll(4) == 0 && it != api.pods.end()) {
+          api.remove(key);
+          if (ours.contains(key)) {
+            ours[key].status.phase = kube::PodPhase::failed;
+            manager->says(ours[key], true);
+            ours.erase(key);
+          }
+        }
+        break;
+      case 6:
+        faults = roll(3) == 0 ? 0 : 2;
+        break;
+      default: {
+        const size_t some = std::min<size_t>(late.size(), roll(4));
+        for (size_t i = 0; i < some; ++i) {
+          deliver(late[i].first, late[i].second);
+        }
+        late.erase(late.begin(), late.begin() + static_cast<ptrdiff_t>(some));
+        loop.advance(clock, std::chrono::milliseconds(roll(2000)));
+      }
+    }
+  }
+  faults = 0;
+  lagging = false;
+  for (const auto& [name, pod] : std::exchange(late, {})) {
+    deliver(name, pod);
+  }
+  loop.advance(clock, 60s);
+  EXPECT_TRUE(manager->settled()) << "seed " << GetParam();
+  for (const auto& [key, pod] : api.pods) {
+    if (ours.contains(key) && ours[key].status.phase != kube::PodPhase::pending) {
+      EXPECT_EQ(kube::status_patch("", pod.status, ours[key].status), std::nullopt) << key << " seed " << GetParam();
+    }
+    EXPECT_TRUE(ours.contains(key)) << key << " has ended and was not deleted, seed " << GetParam();
+  }
+  EXPECT_LE(api.at_once, 8U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, StatusSimulation, ::testing::Range(0U, 20U));
+
+}  // namespace
+}  // namespace keelson::agent

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// What pods need that others have: objects of the API that they refer to, and tokens of their service accounts.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "common/loop.h"
+#include "kube/pod.h"
+
+namespace keelson::agent {
+
+/// Tokens of one pod by token_key(). Secrets: never print, log or put into an error what is in it.
+using TokenMap = std::map<std::string, std::string>;
+
+/// Projections of a pod with the same audience and lifetime share a token.
+std::string token_key(const kube::ServiceAccountTokenProjection& projection);
+
+/// All calls on the agent's loop.
+class PodInputs {
+ public:
+  virtual ~PodInputs() = default;
+  /// Ends once what the pod refers to has been asked for, whether it is there or not (what is missing is told by who
+  /// needs it), and answers the tokens of its projected volumes. Waits some seconds at the most. The error is the text
+  /// of a FailedMount event; the caller tries again.
+  virtual Task<TokenMap> provide(kube::Pod pod) = 0;
+  /// The pod has gone: its tokens are forgotten.
+  virtual void forget(const std::string& uid) = 0;
+};
+
+}  // namespace keelson::agent

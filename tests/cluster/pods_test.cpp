@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pods of a real kube-apiserver on our node: what kubectl shows of them, through deletions, restarts and an API that is
+// away.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include <boost/json/parse.hpp>
+
+#include "tests/support/cluster_images.h"
+#include "tests/support/control_plane.h"
+#include "tests/support/node_fixture.h"
+
+namespace keelson::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+namespace fs = std::filesystem;
+
+constexpr const char* kNode = "pods-node";
+
+class PodsTest : public NodeTest {
+ protected:
+  static void SetUpTestSuite() {
+    if (::geteuid() != 0 || kubernetes_program().empty()) {
+      return;
+    }
+    enter_node_network("10.250.0.1");
+    std::string pattern = "/tmp/keelson-control-plane-XXXXXX";
+    control_plane_home_ = ::mkdtemp(pattern.data());
+    control_plane_ = std::make_unique<ControlPlane>(control_plane_home_, kNode);
+    control_plane_->start();
+    control_plane_->kubectl({"create", "-f", "-"},
+                            fmt::format("apiVersion: v1\nkind: Node\nmetadata: {{name: {}}}\n", kNode));
+  }
+  static void TearDownTestSuite() {
+    control_plane_.reset();
+    if (!control_plane_home_.empty()) {
+      fs::remove_all(control_plane_home_);
+    }
+  }
+
+  void SetUp() override {
+    if (kubernetes_program().empty()) {
+      GTEST_SKIP() << "SKIP: needs the stock Kubernetes programs: ./dev peers";
+    }
+    NodeTest::SetUp();
+    if (!IsSkipped()) {
+      make_images(home() + "/images");
+      start();
+    }
+  }
+  void TearDown() override {
+    if (control_plane_ != nullptr && !IsSkipped()) {
+      for (const auto& file : fs::directory_iterator(home() + "/manifests")) {
+        fs::remove(file.path());
+      }
+      const auto gone = kubectl({"delete", "pods", "--all", "--wait", "--timeout=25s"});
+      EXPECT_EQ(gone.code, 0) << gone.error << log();
+    }
+    NodeTest::TearDown();
+  }
+  void start() { start_node({"--kubeconfig", control_plane_->node_kubeconfig(), "--node-name", kNode}); }
+  /// kill -9, and a new one.
+  void restart() {
+    kill_node();
+    start();
+  }
+
+  static Output kubectl(const std::vector<std::string>& arguments, const std::string& input = "") {
+    return control_plane_->kubectl(arguments, input);
+  }
+  static std::string field(const std::string& pod, const std::string& path) {
+    return kubectl({"get", "pod", pod, "-o", "jsonpath={" + path + "}"}).out;
+  }
+  static std::string condition(const std::string& pod, const std::string& type) {
+    return field(pod, ".status.conditions[?(@.type==\"" + type + "\")].status");
+  }
+  void expect_soon(const std::string& pod, const std::string& path, const std::string& wanted,
+                   std::chrono::seconds limit = 30s) {
+    wait_until(fmt::format("{}: {} is {}", pod, path, wanted), [&] { return field(pod, path) == wanted; }, limit);
+    if (HasFatalFailure()) {
+      FAIL() << kubectl({"get", "pod", pod, "-o", "yaml"}).out << kubectl({"get", "events"}).out;
+    }
+  }
+  void expect_ready(const std::string& pod, std::chrono::seconds limit = 30s) {
+    expect_soon(pod, ".status.conditions[?(@.type==\"Ready\")].status", "True", limit);
+  }
+  static void create(const std::string& yaml) {
+    const auto created = kubectl({"create", "-f", "-"}, yaml);
+    ASSERT_EQ(created.code, 0) << created.error << yaml;
+  }
+  /// With one container; `container` and `spec` are more lines of each.
+  static void create_pod(const std::string& name, const std::string& command, const std::string& container = "",
+                         const std::string& spec = "") {
+    create(fmt::format(R"(apiVersion: v1
+kind: Pod
+metadata: {{name: {}, labels: {{app: {}}}}}
+spec:
+  nodeName: {}
+  terminationGracePeriodSeconds: 1
+{}  containers:
+  - name: main
+    image: keelson.example/busybox:1
+    command: [sh, -c, "{}"]
+{})",
+                       name, name, kNode, spec, command, container));
+  }
+  /// What a command in the pod prints.
+  std::string in_pod(const std::string& pod, const std::vector<std::string>& command) {
+    std::vector<std::string> arguments = {"exec", pod, "--"};
+    arguments.insert(arguments.end(), command.begin(), command.end());
+    return keelson(arguments).out;
+  }
+
+  static std::string control_plane_home_;
+  static std::unique_ptr<ControlPlane> control_plane_;
+};
+
+std::string PodsTest::control_plane_home_;
+std::unique_ptr<ControlPlane> PodsTest::control_plane_;
+
+TEST_F(PodsTest, APodComesUpAndGoesWithinItsGrace) {
+  create_pod("web", "trap 'exit 0' TERM; while true; do sleep 0.1; done",
+             R"(    readinessProbe: {exec: {command: ["true"]}, periodSeconds: 1}
+)");
+  expect_ready("web");
+  const auto shown = kubectl({"get", "pod", "web", "--no-headers"}).out;
+  EXPECT_THAT(shown, ::testing::ContainsRegex("web +1/1 +Running +0"));
+  EXPECT_EQ(field("web", ".status.hostIP"), "10.250.0.1");
+  EXPECT_THAT(field("web", ".status.podIP"), HasSubstr("10.242."));
+  EXPECT_THAT(field("web", ".status.containerStatuses[0].containerID"), HasSubstr("keelson://"));
+  EXPECT_EQ(field("web", ".status.qosClass"), "BestEffort");
+  for (const char* type : {"PodScheduled", "PodReadyToStartContainers", "Initialized", "ContainersReady", "Ready"}) {
+    EXPECT_EQ(condition("web", type), "True") << type;
+  }
+  EXPECT_EQ(field("web", ".status.observedGeneration"), field("web", ".metadata.generation"));
+  EXPECT_EQ(std::string(pod("web").at("metadata").at("uid").as_string()), field("web", ".metadata.uid"))
+      << "our own API shows the same pod";
+
+  const Background watch(control_plane_->kubectl_command(
+                             {"get", "pod", "web", "-w", "-o",
+                              "jsonpath={.status.phase} {.status.containerStatuses[0].state.terminated.exitCode};"}),
+                         home() + "/watch.log");
+  wait_until("the watch begins", [this] { return read_text(home() + "/watch.log").starts_with("Running"); });
+  EXPECT_EQ(kubectl({"delete", "pod", "web", "--grace-period=20", "--timeout=15s"}).code, 0)
+      << "well before its grace is over";
+  EXPECT_THAT(read_text(home() + "/watch.log"), HasSubstr("Succeeded 0;")) << "its end was said before it went";
+  EXPECT_FALSE(pod("web").is_object());
+  const auto events = kubectl({"get", "events", "--field-selector", "involvedObject.name=web"}).out;
+  for (const char* reason : {"Pulled", "Created", "Started", "Killing"}) {
+    EXPECT_THAT(events, HasSubstr(reason));
+  }
+}
+
+TEST_F(PodsTest, AShorterGraceCutsADeletionShortAndAForcedOneLeavesNothing) {
+  create_pod("stubborn", "trap '' TERM; while true; do sleep 1; done");
+  create_pod("forced", "trap 'exit 0' TERM; while true; do sleep 0.1; done");
+  expect_ready("stubborn");
+  expect_ready("forced");
+  EXPECT_EQ(kubectl({"delete", "pod", "stubborn", "--grace-period=600", "--wait=false"}).code, 0);
+  expect_soon("stubborn", ".metadata.deletionGracePeriodSeconds", "600");
+  EXPECT_EQ(kubectl({"delete", "pod", "stubborn", "--grace-period=1", "--timeout=20s"}).code, 0);
+  EXPECT_EQ(kubectl({"delete", "pod", "forced", "--grace-period=0", "--force"}).code, 0);
+  wait_gone("forced");
+}
+
+TEST_F(PodsTest, ARestartOfTheAgentChangesNoStatus) {
+  create_pod("plain", "while true; do sleep 1; done");
+  create_pod("probed", "touch /tmp/up; while true; do sleep 1; done",
+             R"(    startupProbe: {exec: {command: [cat, /tmp/up]}, periodSeconds: 1, failureThreshold: 60}
+    readinessProbe: {exec: {command: [cat, /tmp/up]}, periodSeconds: 1}
+)");
+  create_pod("job", "exit 0", "", "  restartPolicy: Never\n");
+  expect_ready("plain");
+  expect_ready("probed");
+  expect_soon("job", ".status.phase", "Succeeded");
+  std::string last;
+  int same = 0;
+  wait_until("their statuses rest", [&] {
+    const auto now = kubectl({"get", "pods", "-o", "jsonpath={.items[*].metadata.resourceVersion}"}).out;
+    same = now == std::exchange(last, now) ? same + 1 : 0;
+    return same == 10;
+  });
+  const auto versions = kubectl({"get", "pods", "-o", "jsonpath={.items[*].metadata.resourceVersion}"}).out;
+  const auto pid = process_of("plain", "main");
+  for (int i = 0; i < 3; ++i) {
+    restart();
+    // Once a pod that is new has its status, the old ones had theirs looked at.
+    const auto name = fmt::format("after-{}", i);
+    create_pod(name, "sleep 1000");
+    expect_ready(name);
+    wait_ready("plain");
+    wait_ready("probed");
+    EXPECT_EQ(kubectl({"delete", "pod", name, "--timeout=20s"}).code, 0);
+  }
+  EXPECT_EQ(kubectl({"get", "pods", "-o", "jsonpath={.items[*].metadata.resourceVersion}"}).out, versions)
+      << kubectl({"get", "pods", "-o", "yaml"}).out;
+  EXPECT_EQ(process_of("plain", "main"), pid);
+  EXPECT_EQ(restarts("plain") + restarts("probed") + restarts("job"), 0);
+}
+
+TEST_F(PodsTest, WhileTheApiIsAwayAllGoesOn) {
+  create_pod("steady", "while true; do sleep 1; done");
+  create_pod("ends", "while ! [ -e /tmp/go ]; do sleep 0.1; done; exit 3", "", "  restartPolicy: Never\n");
+  expect_ready("steady");
+  expect_ready("ends");
+  const auto version = field("steady", ".metadata.resourceVersion");
+  const auto pid = process_of("steady", "main");
+  control_plane_->kill_api_server();
+  in_pod("ends", {"touch", "/tmp/go"});
+  wait_until("it has ended", [this] {
+    const auto ends = pod("ends");
+    return ends.is_object() && ends.at("status").at("phase") == "Failed";
+  });
+  control_plane_->start_api_server();
+  expect_soon("ends", ".status.phase", "Failed", 5s);
+  EXPECT_EQ(field("ends", ".status.containerStatuses[0].state.terminated.exitCode"), "3");
+  EXPECT_EQ(field("steady", ".metadata.resourceVersion"), version);
+  EXPECT_EQ(process_of("steady", "main"), pid);
+  create_pod("later", "sleep 1000");
+  expect_ready("later");
+}
+
+TEST_F(PodsTest, AnAgentThatFindsTheApiAwayLeavesPodsAlone) {
+  create_pod("steady", "while true; do sleep 1; done");
+  expect_ready("steady");
+  const auto version = field("steady", ".metadata.resourceVersion");
+  const auto pid = std::stoi(process_of("steady", "main"));
+  control_plane_->kill_api_server();
+  restart();
+  apply("static.yaml", R"(apiVersion: v1
+kind: Pod
+metadata: {name: static}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers: [{name: main, image: "keelson.example/busybox:1", command: [sleep, "1000"]}]
+)");
+  wait_ready(fmt::format("static-{}", kNode));
+  EXPECT_EQ(::kill(pid, 0), 0) << "not asked about is not unwanted";
+  control_plane_->start_api_server();
+  wait_ready("steady", 90s);
+  EXPECT_EQ(process_of("steady", "main"), std::to_string(pid));
+  EXPECT_EQ(field("steady", ".metadata.resourceVersion"), version);
+  expect_ready(fmt::format("static-{}", kNode));
+}
+
+TEST_F(PodsTest, ObjectsAreWaitedForAndTheirUpdatesReachTheVolume) {
+  create_pod("reads", "while true; do sleep 1; done",
+             R"(    env: [{name: KEY, valueFrom: {secretKeyRef: {name: late, key: key}}}]
+    volumeMounts: [{name: settings, mountPath: /settings}]
+)",
+             "  volumes: [{name: settings, configMap: {name: settings}}]\n");
+  wait_until("its want is told", [] {
+    return kubectl({"get", "events"})
+               .out.find("MountVolume.SetUp failed for volume \"settings\" : configmap \"settings\" not found") !=
+           std::string::npos;
+  });
+  EXPECT_EQ(field("reads", ".status.containerStatuses[0].state.waiting.reason"), "ContainerCreating");
+  create("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {color: blue}\n");
+  expect_soon("reads", ".status.containerStatuses[0].state.waiting.reason", "CreateContainerConfigError");
+  create("apiVersion: v1\nkind: Secret\nmetadata: {name: late}\nstringData: {key: canary-of-the-secret}\n");
+  expect_ready("reads", 5s);
+  EXPECT_EQ(in_pod("reads", {"cat", "/settings/color"}), "blue");
+  EXPECT_EQ(in_pod("reads", {"sh", "-c", "echo $KEY"}), "canary-of-the-secret\n");
+  EXPECT_THAT(in_pod("reads", {"env"}), HasSubstr("KUBERNETES_SERVICE_HOST=10.96.0.1"));
+  ASSERT_EQ(kubectl({"patch", "configmap", "settings", "-p", R"({"data":{"color":"red"}})"}).code, 0);
+  wait_until("the update is there", [this] { return in_pod("reads", {"cat", "/settings/color"}) == "red"; }, 5s);
+  EXPECT_EQ(restarts("reads"), 0);
+  EXPECT_EQ(log().find("canary"), std::string::npos);
+  kubectl({"delete", "configmap/settings", "secret/late"});
+}
+
+TEST_F(PodsTest, TheTokenOfItsServiceAccount) {
+  create("apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: app}\n");
+  create("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: kube-root-ca.crt}\ndata: {ca.crt: the authority}\n");
+  create_pod(
+      "user", "while true; do sleep 1; done",
+      "    volumeMounts: [{name: api, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}]\n",
+      R"(  serviceAccountName: app
+  volumes:
+  - name: api
+    projected:
+      sources:
+      - serviceAccountToken: {expirationSeconds: 3607, path: token}
+      - configMap: {name: kube-root-ca.crt, items: [{key: ca.crt, path: ca.crt}]}
+      - downwardAPI: {items: [{path: namespace, fieldRef: {fieldPath: metadata.namespace}}]}
+)");
+  expect_ready("user");
+  const std::string folder = "/var/run/secrets/kubernetes.io/serviceaccount/";
+  EXPECT_EQ(in_pod("user", {"cat", folder + "ca.crt"}), "the authority");
+  EXPECT_EQ(in_pod("user", {"cat", folder + "namespace"}), "default");
+  const auto token = in_pod("user", {"cat", folder + "token"});
+  ASSERT_FALSE(token.empty());
+  const auto review =
+      run({"curl", "-sk", "-m", "10", "-H", "Authorization: Bearer " + token, "-H", "Content-Type: application/json",
+           "-d", R"({"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"})",
+           std::string(kApiServer) + "/apis/authentication.k8s.io/v1/selfsubjectreviews"})
+          .out;
+  EXPECT_THAT(review, HasSubstr("system:serviceaccount:default:app"));
+  EXPECT_THAT(review, HasSubstr(field("user", ".metadata.uid"))) << "bound to the pod";
+  EXPECT_EQ(log().find(token), std::string::npos);
+  kubectl({"delete", "configmap/kube-root-ca.crt"});
+}
+
+TEST_F(PodsTest, AMirrorShowsAStaticPod) {
+  const auto name = fmt::format("static-{}", kNode);
+  const auto manifest = [](int seconds) {
+    return fmt::format(R"(apiVersion: v1
+kind: Pod
+metadata: {{name: static}}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers: [{{name: main, image: "keelson.example/busybox:1", command: [sleep, "{}"]}}]
+)",
+                       seconds);
+  };
+  apply("static.yaml", manifest(1000));
+  expect_ready(name);
+  EXPECT_EQ(field(name, ".metadata.annotations['kubernetes\\.io/config\\.source']"), "file");
+  EXPECT_EQ(field(name, ".metadata.ownerReferences[0].kind"), "Node");
+  const auto uid = field(name, ".metadata.uid");
+  const auto pid = process_of(name, "main");
+  EXPECT_EQ(kubectl({"delete", "pod", name, "--timeout=20s"}).code, 0);
+  expect_ready(name);
+  EXPECT_NE(field(name, ".metadata.uid"), uid);
+  EXPECT_EQ(process_of(name, "main"), pid) << "the mirror is not the pod";
+  apply("static.yaml", manifest(2000));
+  wait_until("the edit runs", [&] { return !process_of(name, "main").empty() && process_of(name, "main") != pid; });
+  wait_until("its mirror is another", [&] {
+    const auto hash = field(name, ".metadata.annotations['kubernetes\\.io/config\\.mirror']");
+    return !hash.empty() && pod(name).is_object() &&
+           hash == std::string(pod(name).at("metadata").at("uid").as_string());
+  });
+  expect_ready(name);
+  remove("static.yaml");
+  wait_until("the mirror goes", [&] { return kubectl({"get", "pod", name}).code != 0; });
+}
+
+TEST_F(PodsTest, WhatDoesNotFitFails) {
+  create_pod("big", "sleep 1000", "    resources: {requests: {cpu: \"1000\"}}\n");
+  expect_soon("big", ".status.phase", "Failed");
+  EXPECT_EQ(field("big", ".status.reason"), "OutOfcpu");
+  EXPECT_THAT(field("big", ".status.message"),
+              HasSubstr("Pod was rejected: Node didn't have enough resource: cpu, requested: 1000000, used: "));
+  create_pod("elsewhere", "sleep 1000", "", "  nodeSelector: {no: node}\n");
+  expect_soon("elsewhere", ".status.reason", "NodeAffinity");
+  EXPECT_THAT(kubectl({"get", "events"}).out, HasSubstr("OutOfcpu"));
+  const auto version = field("big", ".metadata.resourceVersion");
+  restart();
+  create_pod("fits", "sleep 1000");
+  expect_ready("fits");
+  EXPECT_EQ(field("big", ".metadata.resourceVersion"), version) << "refused once and for all";
+}
+
+TEST_F(PodsTest, ConditionsOfOthersStayAndCount) {
+  create_pod("gated", "sleep 1000", "", "  readinessGates: [{conditionType: example.com/gate}]\n");
+  expect_soon("gated", ".status.conditions[?(@.type==\"ContainersReady\")].status", "True");
+  EXPECT_EQ(condition("gated", "Ready"), "False");
+  const auto set_gate = [](const std::string& status) {
+    return kubectl({"patch", "pod", "gated", "--subresource=status", "-p",
+                    R"({"status":{"conditions":[{"type":"example.com/gate","status":")" + status + R"("}]}})"})
+        .code;
+  };
+  ASSERT_EQ(set_gate("True"), 0);
+  expect_ready("gated");
+  EXPECT_EQ(condition("gated", "example.com/gate"), "True");
+  ASSERT_EQ(set_gate("False"), 0);
+  expect_soon("gated", ".status.conditions[?(@.type==\"Ready\")].status", "False");
+  EXPECT_EQ(condition("gated", "example.com/gate"), "False");
+}
+
+TEST_F(PodsTest, KubectlDebugJoinsARunningPod) {
+  create_pod("seen", "exec sleep 12345");
+  expect_ready("seen");
+  const auto version = field("seen", ".status.containerStatuses[0].restartCount");
+  const auto debug = kubectl({"debug", "seen", "--image=keelson.example/busybox:1", "--target=main",
+                              "--container=probe", "--", "sleep", "1000"});
+  ASSERT_EQ(debug.code, 0) << debug.error;
+  wait_until("it runs", [] { return !field("seen", ".status.ephemeralContainerStatuses[0].state.running").empty(); });
+  EXPECT_THAT(keelson({"exec", "seen", "-c", "probe", "--", "ps"}).out, HasSubstr("sleep 12345"))
+      << "it sees the target's processes";
+  EXPECT_EQ(condition("seen", "Ready"), "True");
+  restart();
+  wait_ready("seen");
+  EXPECT_EQ(field("seen", ".status.containerStatuses[0].restartCount"), version);
+  EXPECT_EQ(field("seen", ".status.ephemeralContainerStatuses[0].restartCount"), "0");
+}
+
+TEST_F(PodsTest, LabelsReachTheDownwardApi) {
+  create_pod(
+      "named", "sleep 1000", "    volumeMounts: [{name: about, mountPath: /about}]\n",
+      "  volumes: [{name: about, downwardAPI: {items: [{path: labels, fieldRef: {fieldPath: metadata.labels}}]}}]\n");
+  expect_ready("named");
+  EXPECT_EQ(in_pod("named", {"cat", "/about/labels"}), "app=\"named\"");
+  ASSERT_EQ(kubectl({"label", "pod", "named", "tier=front"}).code, 0);
+  wait_until(
+      "the label is there",
+      [this] { return in_pod("named", {"cat", "/about/labels"}).find("tier=\"front\"") != std::string::npos; }, 5s);
+}
+
+}  // namespace
+}  // namespace keelson::testing
