@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The admin API: the kubelet's own HTTP paths over a unix socket that root alone may open.
 //
-//   GET  /healthz                                  "ok"
-//   GET  /pods                                     v1 PodList with status
-//   GET  /events?namespace=&name=                  v1 EventList
-//   GET  /timeline/NS/POD {"spans":[{"name","container","startMicros","durationMicros"}],"totalMicros"} GET
-//   /containerLogs/NS/POD/CONTAINER?follow&tailLines&sinceSeconds&limitBytes&timestamps&previous POST
-//   /exec/NS/POD/CONTAINER?command=..&stdin=..&tty=..      {"url":"http://..."}: a one-time URL of the runtime POST
-//   /attach/NS/POD/CONTAINER?stdin=..&tty=..               the same
+//   GET  /healthz                          "ok"
+//   GET  /events?namespace=&name=          v1 EventList
+//   GET  /timeline/NS/POD {"spans":[{"name","container","startMicros","durationMicros"}],"totalMicros"} and all paths
+//   of pod_endpoints.h; a session is answered with {"url":"http://..."}, a one-time URL of the runtime.
 //
 // Errors are plain text: 400 wrong question, 404 no such thing, 409 not in this state, 500 the rest.
 #pragma once

@@ -122,6 +122,34 @@ TEST_F(ApiServerTest, ShowsLogs) {
   EXPECT_EQ(get("/containerLogs/default/web/main?previous=true").find("HTTP/1.1 400"), 0U);
 }
 
+TEST_F(ApiServerTest, ShowsWhatOfALogIsAskedFor) {
+  std::ofstream(log_path, std::ios::app) << "2023-11-14T22:13:03.000000000Z stderr F three\n";
+  const std::string log = "/containerLogs/default/web/main";
+  EXPECT_EQ(body(get(log + "?stream=Stdout")), "one\ntwo\n");
+  EXPECT_EQ(body(get(log + "?stream=Stderr")), "three\n");
+  EXPECT_EQ(body(get(log + "?stream=All&limitBytes=5")), "one\nt");
+  EXPECT_EQ(body(get(log + "?sinceTime=2023-11-14T22:13:02Z")), "two\nthree\n");
+  EXPECT_EQ(body(get(log + "?sinceTime=2023-11-14T22:13:02Z&timestamps=true&stream=Stdout")),
+            "2023-11-14T22:13:02.000000000Z two\n");
+  for (const char* wrong : {"?stream=Other", "?stream=Stdout&tailLines=1", "?sinceTime=today",
+                            "?sinceTime=2023-11-14T22:13:02Z&sinceSeconds=1"}) {
+    EXPECT_EQ(get(log + wrong).find("HTTP/1.1 400"), 0U) << wrong;
+  }
+}
+
+TEST_F(ApiServerTest, TellsWhatIsAskedWrongly) {
+  const auto status = [this](const std::string& request) { return ask(dir + "/admin.sock", request).substr(9, 3); };
+  EXPECT_EQ(status("POST /pods"), "405");
+  EXPECT_EQ(status("GET /run/default/web/main?cmd=id"), "405");
+  EXPECT_EQ(status("POST /run/default/web/main"), "400") << "without a command";
+  EXPECT_EQ(status("POST /exec/default/web/u1/other?command=id"), "404");
+  EXPECT_EQ(status("POST /exec/default/web/u2/main?command=id"), "404") << "another pod of that name";
+  EXPECT_EQ(status("POST /exec/default/web/u1/main/more?command=id"), "400");
+  EXPECT_EQ(status("POST /portForward/default/web?port=http"), "400");
+  EXPECT_EQ(status("POST /portForward/default/absent"), "404");
+  EXPECT_NE(get("/runningpods").find("\"name\":\"web\""), std::string::npos);
+}
+
 TEST_F(ApiServerTest, FollowsOverARotationToTheEnd) {
   auto answer = ask(dir + "/admin.sock", "GET /containerLogs/default/web/main?follow=true", [this] {
     std::ofstream(log_path, std::ios::app) << line(3, "three");

@@ -17,6 +17,7 @@ constexpr size_t kMostRead = 16 << 20;
 
 struct Line {
   std::string_view time;
+  std::string_view stream;
   std::string_view text;
   bool part = false;
 };
@@ -29,7 +30,8 @@ std::optional<Line> split_line(std::string_view line) {
   if (text == line.npos || line.substr(0, stream).find('T') == line.npos) {
     return std::nullopt;
   }
-  return Line{line.substr(0, stream), line.substr(text + 1), line.substr(tag + 1, text - tag - 1).starts_with('P')};
+  return Line{line.substr(0, stream), line.substr(stream + 1, tag - stream - 1), line.substr(text + 1),
+              line.substr(tag + 1, text - tag - 1).starts_with('P')};
 }
 
 Result<std::string> read_from(int fd, off_t from) {
@@ -79,6 +81,9 @@ Result<Opened> open_log(const std::string& path) {
 
 std::string LogFilter::show(std::string_view line) {
   auto split = split_line(line);
+  if (!options_.stream.empty() && split && split->stream != options_.stream) {
+    return "";
+  }
   if (options_.since && split) {
     auto time = parse_rfc3339(std::string(split->time));
     if (time && *time < *options_.since) {
@@ -149,7 +154,8 @@ Task<> follow_log(LogFollow what) {
   std::string pending;
   bool first = true;
   while (!filter.full()) {
-    bool last = what.ended();  // asked before reading: what was written by then is read below
+    // Asked before reading: what was written by then is read below.
+    KEELSON_CO_TRY(const bool last, co_await what.ended());
     if (!log) {
       if (auto opened = open_log(what.path)) {
         log = *std::move(opened);

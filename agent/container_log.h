@@ -22,6 +22,7 @@ struct LogOptions {
   std::optional<WallTime> since;      ///< Only lines of this time or later.
   std::optional<size_t> limit_bytes;  ///< The text ends within a line if need be.
   bool timestamps = false;
+  std::string stream = {};  ///< "stdout" or "stderr" alone; empty: both.
 };
 
 /// Strips the CRI prefix of a line, joins parts ("P" without a line end), and keeps to the options, across calls.
@@ -55,7 +56,7 @@ struct LogFollow {
   std::string path;
   LogOptions options;
   /// Asked again after each event of `watch`; whoever knows of an end otherwise pokes it.
-  std::function<bool()> ended;
+  std::function<Task<bool>()> ended;
   std::function<Task<>(std::string)> sink;
   std::unique_ptr<LogWatcher::Watch> watch;  ///< on `path`, made before the first look
 };

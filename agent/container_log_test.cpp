@@ -39,16 +39,17 @@ class FollowLog : public ::testing::Test {
     follower->done = true;
     co_return Result<>();
   }
+  static Task<bool> look(Follower* follower) {
+    ++follower->looks;
+    co_return follower->ended;
+  }
   static Task<> show(Follower* follower, std::string text) {
     follower->shown += text;
     co_return Result<>();
   }
   void follow(Follower& follower) {
     LogFollow what{.path = log, .options = {}, .ended = {}, .sink = {}, .watch = *watcher->watch(log)};
-    what.ended = [&follower] {
-      ++follower.looks;
-      return follower.ended;
-    };
+    what.ended = [&follower] { return look(&follower); };
     what.sink = [&follower](std::string text) { return show(&follower, std::move(text)); };
     group.spawn("follow", run(std::move(what), &follower));
     loop.run_until_idle();

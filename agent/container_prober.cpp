@@ -92,6 +92,10 @@ void ContainerProber::watch(const kube::Pod& pod, const ObservedContainer& insta
                           .readiness = plan_of(*container, container->readiness_probe, pod_ip),
                           .started = known.started,
                           .ready = known.ready};
+  auto& probed = pods_[pod.metadata.uid];
+  probed.ns = pod.metadata.ns;
+  probed.name = pod.metadata.name;
+  probed.containers.insert(instance.name);
   prober_.watch(std::move(subject),
                 [news = std::move(news), name = instance.name, id = instance.id](const probes::News& told) {
                   news({.kind = kind_of(told.kind),
@@ -109,6 +113,36 @@ void ContainerProber::pod_ends(const std::string& uid) {
 
 void ContainerProber::forget(const std::string& uid, const std::string& container) {
   prober_.forget(uid, container);
+  if (const auto pod = pods_.find(uid); pod != pods_.end()) {
+    pod->second.containers.erase(container);
+    if (pod->second.containers.empty()) {
+      pods_.erase(pod);
+    }
+  }
+}
+
+void ContainerProber::collect(Stats& stats) const {
+  constexpr const char* kKinds[] = {"Liveness", "Readiness", "Startup"};
+  for (const auto& tally : prober_.tallies()) {
+    const auto pod = pods_.find(tally.group);
+    if (pod == pods_.end()) {
+      continue;
+    }
+    for (const auto& [result, count] : {std::pair("successful", tally.succeeded), std::pair("failed", tally.failed),
+                                        std::pair("unknown", tally.unknown)}) {
+      if (count > 0) {
+        stats.counter("prober_probe_total",
+                      "[BETA] Cumulative number of a liveness, readiness or startup probe for a container by result.",
+                      static_cast<double>(count),
+                      {{"container", tally.container},
+                       {"namespace", pod->second.ns},
+                       {"pod", pod->second.name},
+                       {"pod_uid", tally.group},
+                       {"probe_type", kKinds[static_cast<size_t>(tally.kind)]},
+                       {"result", result}});
+      }
+    }
+  }
 }
 
 }  // namespace keelson::agent

@@ -2,7 +2,12 @@
 // ContainerProbes by the prober: a pod's probes in the prober's words.
 #pragma once
 
+#include <map>
+#include <set>
+#include <string>
+
 #include "agent/container_probes.h"
+#include "common/stats.h"
 #include "cri/client/client.h"
 #include "probes/prober.h"
 
@@ -18,12 +23,21 @@ class ContainerProber : public ContainerProbes {
   void pod_ends(const std::string& uid) override;
   void forget(const std::string& uid, const std::string& container) override;
 
+  /// prober_probe_total of the containers that are probed.
+  void collect(Stats& stats) const;
+
  private:
   asio::awaitable<probes::TryResult> try_once(probes::Subject subject, probes::Target target, Duration limit);
 
   Loop& loop_;
   cri::RuntimeClient& service_;
   probes::Prober prober_;
+  /// Who is probed, by uid.
+  struct ProbedPod {
+    std::string ns, name;
+    std::set<std::string> containers;
+  };
+  std::map<std::string, ProbedPod> pods_;
 };
 
 }  // namespace keelson::agent

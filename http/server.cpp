@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/server.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <netinet/tcp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,23 +11,16 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/socket_base.hpp>
-#include <boost/asio/write.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http.hpp>
 
 #include "common/log.h"
 #include "common/task_group.h"
+#include "http/exchange.h"
+#include "http/stream.h"
 
 namespace keelson::http {
 namespace {
 
-namespace beast = boost::beast;
-namespace wire = boost::beast::http;
-using Socket = asio::generic::stream_protocol::socket;
 using Acceptor = asio::basic_socket_acceptor<asio::generic::stream_protocol>;
-
-constexpr auto kRequestLimit = std::chrono::seconds(10);
-constexpr auto kPieceLimit = std::chrono::seconds(30);
 
 int status_of(Kind kind) {
   switch (kind) {
@@ -45,95 +40,6 @@ int status_of(Kind kind) {
   }
 }
 
-beast::string_view view(std::string_view text) {
-  return {text.data(), text.size()};
-}
-
-Task<Request> read_request(Socket& socket) {
-  beast::flat_buffer buffer(64 << 10);
-  wire::request_parser<wire::empty_body> parser;
-  auto [failed, size] = co_await wire::async_read(socket, buffer, parser, use_result);
-  if (failed) {
-    co_return fail_asio(failed, "read request");
-  }
-  const auto& message = parser.get();
-  auto line = message.target();
-  KEELSON_CO_TRY(auto target, parse_target(std::string_view(line.data(), line.size())));
-  auto method = message.method_string();
-  co_return Request{std::string(method.data(), method.size()), std::move(target)};
-}
-
-template <class Body>
-void fill_head(wire::response<Body>& head, const Response& response) {
-  head.version(11);
-  head.result(static_cast<unsigned>(response.status));
-  head.set(wire::field::content_type, view(response.type));
-  for (const auto& [name, value] : response.headers) {
-    head.set(view(name), view(value));
-  }
-  head.keep_alive(false);
-}
-
-Task<> write_whole(Socket& socket, Response response) {
-  wire::response<wire::string_body> message;
-  fill_head(message, response);
-  message.body() = std::move(response.body);
-  message.prepare_payload();
-  auto [failed, size] = co_await wire::async_write(socket, message, use_result);
-  if (failed) {
-    co_return fail_asio(failed, "write answer");
-  }
-  co_return Result<>();
-}
-
-Task<> write_piece(std::shared_ptr<Socket> socket, std::string piece) {
-  if (piece.empty()) {
-    co_return Result<>();  // an empty chunk would end the body
-  }
-  auto chunk = wire::make_chunk(asio::buffer(piece));
-  auto [failed, size] = co_await asio::async_write(*socket, chunk, use_result);
-  if (failed) {
-    co_return fail_asio(failed, "write body");
-  }
-  co_return Result<>();
-}
-
-/// A client that has left is noticed even while nothing is written.
-Task<> wait_gone(std::shared_ptr<Socket> socket) {
-  char rest[256];
-  while (true) {
-    auto [failed, size] = co_await socket->async_read_some(asio::buffer(rest), use_result);
-    if (failed) {
-      co_return fail(Kind::cancelled, "the client has left");
-    }
-  }
-}
-
-Task<> write_stream(Loop* loop, std::shared_ptr<Socket> socket, Response response) {
-  wire::response<wire::empty_body> head;
-  fill_head(head, response);
-  head.chunked(true);
-  wire::response_serializer<wire::empty_body> serializer(head);
-  auto [failed, size] = co_await wire::async_write_header(*socket, serializer, use_result);
-  if (failed) {
-    co_return fail_asio(failed, "write answer");
-  }
-  Sink sink = [loop, socket](std::string piece) {
-    return with_deadline<void>(*loop, kPieceLimit, write_piece(socket, std::move(piece)));
-  };
-  using namespace asio::experimental::awaitable_operators;
-  auto ended = co_await (response.stream(std::move(sink)) || wait_gone(socket));
-  if (ended.index() == 1) {
-    co_return std::get<1>(std::move(ended));
-  }
-  KEELSON_CO_DO(std::get<0>(std::move(ended)));
-  auto [unsent, sent] = co_await asio::async_write(*socket, wire::make_chunk_last(), use_result);
-  if (unsent) {
-    co_return fail_asio(unsent, "end body");
-  }
-  co_return Result<>();
-}
-
 }  // namespace
 
 Response text(std::string body, int status) {
@@ -145,41 +51,74 @@ Response error(const Error& failure) {
 }
 
 struct Server::State : std::enable_shared_from_this<Server::State> {
-  State(Loop& l, std::string n, std::function<Task<Response>(Request)> a)
-      : loop(l), name(std::move(n)), answer(std::move(a)), acceptor(l.io()), connections(l) {}
+  State(Loop& l, std::string n, Answer a, ServerOptions o)
+      : loop(l),
+        name(std::move(n)),
+        answer(std::move(a)),
+        options(std::move(o)),
+        acceptor(l.io()),
+        one_ended(l.io()),
+        connections(l) {
+    one_ended.expires_at(asio::steady_timer::time_point::max());
+  }
   Loop& loop;
   std::string name;
-  std::function<Task<Response>(Request)> answer;
+  Answer answer;
+  const ServerOptions options;
   Acceptor acceptor;
   std::string socket_path;
+  asio::steady_timer one_ended;  // cancelled when a connection has ended, and by close()
+  size_t open = 0;
   TaskGroup connections;
 
-  Task<> serve(std::shared_ptr<Socket> socket) {
-    auto request = co_await with_deadline(loop, kRequestLimit, read_request(*socket));
-    if (!request && request.error().kind() != Kind::invalid) {
-      co_return std::unexpected(request.error());
+  /// One connection, counted.
+  struct Place {
+    explicit Place(std::shared_ptr<State> s) : state(std::move(s)) { ++state->open; }
+    ~Place() {
+      --state->open;
+      state->one_ended.cancel();
     }
-    Result<Response> response = std::unexpected(Error(Kind::internal, ""));
-    if (request) {
-      response = co_await answer(*std::move(request));
-    } else {
-      response = http::error(request.error());
-    }
-    if (!response) {
-      response = http::error(response.error());
-    }
-    if (response->stream) {
-      co_return co_await write_stream(&loop, socket, *std::move(response));
-    }
-    co_return co_await with_deadline<void>(loop, kPieceLimit, write_whole(*socket, *std::move(response)));
-  }
+    Place(const Place&) = delete;
+    Place& operator=(const Place&) = delete;
+    std::shared_ptr<State> state;
+  };
 
   /// A client that went away is its own affair.
-  static Task<> serve_quietly(std::shared_ptr<State> self, std::shared_ptr<Socket> socket) {
-    if (auto done = co_await self->serve(std::move(socket)); !done) {
+  static Task<> serve(std::shared_ptr<State> self, std::shared_ptr<Stream> stream) {
+    const Place place(self);
+    if (auto done = co_await serve_connection(self->loop, std::move(stream), self->answer, self->options); !done) {
       log::debug("{}: {}", self->name, done.error().message());
     }
     co_return Result<>();
+  }
+
+  /// What has been accepted becomes a connection, if there is a certificate for it.
+  void take(Stream::Socket socket) {
+    prepare(socket);
+    std::shared_ptr<asio::ssl::context> tls;
+    if (options.tls) {
+      auto usable = options.tls->current();
+      if (!usable) {
+        log::debug("{}: {}", name, usable.error().message());
+        return;
+      }
+      tls = *std::move(usable);
+    }
+    auto stream =
+        tls ? std::make_shared<Stream>(std::move(socket), std::move(tls)) : std::make_shared<Stream>(std::move(socket));
+    connections.spawn(name, serve(shared_from_this(), std::move(stream)));
+  }
+
+  static void prepare(Stream::Socket& socket) {
+    // Asio does not: a program that held the client's connection would keep it open after us.
+    ::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
+    boost::system::error_code unix_socket;
+    socket.set_option(asio::ip::tcp::no_delay(true), unix_socket);
+    // A client that is gone without a word is found out, as by Go's servers, within minutes and not after hours.
+    socket.set_option(asio::socket_base::keep_alive(true), unix_socket);
+    const int seconds = 15;
+    ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
+    ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_KEEPINTVL, &seconds, sizeof seconds);
   }
 
   Result<> listen(const asio::generic::stream_protocol::endpoint& endpoint, const std::string& where) {
@@ -205,8 +144,8 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
   }
 };
 
-Server::Server(Loop& loop, std::string name, std::function<Task<Response>(Request)> answer)
-    : state_(std::make_shared<State>(loop, std::move(name), std::move(answer))) {}
+Server::Server(Loop& loop, std::string name, Answer answer, ServerOptions options)
+    : state_(std::make_shared<State>(loop, std::move(name), std::move(answer), std::move(options))) {}
 
 Server::~Server() = default;
 
@@ -241,18 +180,28 @@ Result<uint16_t> Server::listen_tcp(const std::string& address, uint16_t port) {
 void Server::close() {
   boost::system::error_code ignored;
   state_->acceptor.close(ignored);
+  state_->one_ended.cancel();
 }
 
 Task<> Server::run() {
   auto state = state_;
   while (true) {
-    auto socket = std::make_shared<Socket>(state->loop.io());
-    auto [failed] = co_await state->acceptor.async_accept(*socket, use_result);
+    if (state->acceptor.is_open() && state->open >= state->options.max_connections) {
+      co_await state->one_ended.async_wait(use_result);
+      if ((co_await asio::this_coro::cancellation_state).cancelled() == asio::cancellation_type::none) {
+        continue;
+      }
+      state->acceptor.close();
+    }
+    Stream::Socket socket(state->loop.io());
+    auto [failed] = co_await state->acceptor.async_accept(socket, use_result);
     if (failed == asio::error::operation_aborted || !state->acceptor.is_open()) {
-      state->connections.cancel();
       if (!state->socket_path.empty()) {
         ::unlink(state->socket_path.c_str());
       }
+      // Nothing that uses the handler is left when this ends.
+      co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+      KEELSON_CO_DO(co_await state->connections.close());
       co_return fail(Kind::cancelled, "cancelled");
     }
     if (failed) {
@@ -260,9 +209,7 @@ Task<> Server::run() {
       KEELSON_CO_DO(co_await state->loop.sleep(std::chrono::seconds(1)));
       continue;
     }
-    boost::system::error_code unix_socket;
-    socket->set_option(asio::ip::tcp::no_delay(true), unix_socket);
-    state->connections.spawn(state->name, State::serve_quietly(state, std::move(socket)));
+    state->take(std::move(socket));
   }
 }
 

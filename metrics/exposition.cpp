@@ -48,12 +48,15 @@ prometheus::ClientMetric sample_of(StatType type, const StatSample& from) {
 
 }  // namespace
 
-std::string prometheus_text(const Stats& stats) {
+std::string prometheus_text(const Stats& stats, std::optional<WallTime> at) {
   std::vector<prometheus::MetricFamily> families;
   for (const auto& [name, from] : stats.families()) {
     prometheus::MetricFamily family{name, from.help, type_of(from.type), {}};
     for (const auto& sample : from.samples) {
       family.metric.push_back(sample_of(from.type, sample));
+      if (at) {
+        family.metric.back().timestamp_ms = at->time_since_epoch() / std::chrono::milliseconds(1);
+      }
     }
     families.push_back(std::move(family));
   }

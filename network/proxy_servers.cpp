@@ -5,9 +5,9 @@
 
 #include "common/log.h"
 #include "ebpf/kernel_stats.h"
+#include "http/listening.h"
 #include "metrics/exposition.h"
 #include "metrics/process_stats.h"
-#include "network/listening.h"
 
 namespace keelson::network {
 namespace {
@@ -50,11 +50,11 @@ Result<> ProxyServers::serve_at(const std::optional<http::BindAddress>& where, c
   auto server = std::make_shared<http::Server>(
       loop_, name, [this, answer](http::Request request) { return respond(answer, std::move(request)); });
   if (options_.bind_hard_fail) {
-    KEELSON_DO(listen(*server, *where));
-    tasks_.spawn(name, serve(std::move(server)));
+    KEELSON_DO(http::listen(*server, *where));
+    tasks_.spawn(name, http::serve(std::move(server)));
     return {};
   }
-  tasks_.spawn(name, serve(loop_, std::move(server), *where));
+  tasks_.spawn(name, http::serve(loop_, std::move(server), *where));
   return {};
 }
 

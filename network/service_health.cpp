@@ -5,7 +5,7 @@
 
 #include <boost/json.hpp>
 
-#include "network/listening.h"
+#include "http/listening.h"
 
 namespace keelson::network {
 namespace {
@@ -78,7 +78,7 @@ void ServiceHealthPorts::open(uint16_t number, const dataplane::HealthCheck& che
   };
   for (const auto& host : hosts_) {
     const auto& server = port->servers.emplace_back(std::make_shared<http::Server>(loop_, name, respond));
-    port->serving.spawn(name, serve(loop_, server, {host, number}));
+    port->serving.spawn(name, http::serve(loop_, server, {host, number}));
   }
   ports_.emplace(number, std::move(port));
 }

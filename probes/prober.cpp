@@ -17,8 +17,9 @@ struct Prober::Worker {
   std::function<void(News)> news;
   bool gone = false;
   bool ending = false;  // the pod is: only readiness goes on
-  TaskGroup killing;    // startup and liveness
-  TaskGroup serving;    // readiness
+  std::map<ProbeKind, Tally> tallies;
+  TaskGroup killing;  // startup and liveness
+  TaskGroup serving;  // readiness
 };
 
 Prober::Prober(Loop& loop, Try try_once) : loop_(loop), try_once_(std::move(try_once)) {}
@@ -91,6 +92,19 @@ asio::awaitable<TryResult> Prober::try_thrice(std::shared_ptr<Worker> worker, Pr
   co_return result;
 }
 
+std::vector<Tally> Prober::tallies() const {
+  std::vector<Tally> list;
+  for (const auto& [key, worker] : workers_) {
+    for (const auto& [kind, tally] : worker->tallies) {
+      list.push_back(tally);
+      list.back().group = key.first;
+      list.back().container = key.second;
+      list.back().kind = kind;
+    }
+  }
+  return list;
+}
+
 /// Startup ends with its success; a decided failure of startup or liveness ends as cancelled, for the instance is done
 /// with.
 Task<> Prober::probe(std::shared_ptr<Worker> worker, ProbeKind kind, ProbePlan plan) {
@@ -111,6 +125,10 @@ Task<> Prober::probe(std::shared_ptr<Worker> worker, ProbeKind kind, ProbePlan p
     if (over()) {
       break;
     }
+    auto& tally = worker->tallies[kind];
+    ++(result.outcome == Outcome::success   ? tally.succeeded
+       : result.outcome == Outcome::failure ? tally.failed
+                                            : tally.unknown);
     if (result.outcome != Outcome::error) {
       bool success = result.outcome == Outcome::success;
       in_a_row = success == last ? in_a_row + 1 : 1;

@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/task_group.h"
 #include "probes/probe.h"
@@ -54,6 +55,14 @@ struct News {
   std::string text;
 };
 
+/// How the tries of one container's probe have ended so far.
+struct Tally {
+  std::string group;
+  std::string container;
+  ProbeKind kind = ProbeKind::liveness;
+  uint64_t succeeded = 0, failed = 0, unknown = 0;
+};
+
 /// Belongs to one loop.
 class Prober {
  public:
@@ -68,6 +77,8 @@ class Prober {
   /// Liveness and startup of the group stop; readiness goes on.
   void end_group(const std::string& group);
   void forget(const std::string& group, const std::string& container);
+  /// Of all that are watched, since they are.
+  std::vector<Tally> tallies() const;
 
  private:
   struct Worker;

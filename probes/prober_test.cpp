@@ -78,6 +78,23 @@ TEST_F(ProberTest, ReadinessIsToldAtOnceAndByThresholds) {
   EXPECT_EQ(told_, (Words{"readiness try", "readiness try", "readiness bad", "readiness good"}));
 }
 
+TEST_F(ProberTest, TriesAreCountedWhileTheyAreWatched) {
+  auto s = subject();
+  s.readiness = plan("r", "seeefs");  // an error is tried three times, and is one try
+  watch(s);
+  loop_.advance(clock_, 35s);
+  const auto tallies = prober_.tallies();
+  ASSERT_EQ(tallies.size(), 1U);
+  EXPECT_EQ(tallies[0].group, "uid");
+  EXPECT_EQ(tallies[0].container, "c");
+  EXPECT_EQ(tallies[0].kind, ProbeKind::readiness);
+  EXPECT_EQ(tallies[0].succeeded, 2U);
+  EXPECT_EQ(tallies[0].failed, 1U);
+  EXPECT_EQ(tallies[0].unknown, 1U);
+  prober_.forget("uid", "c");
+  EXPECT_TRUE(prober_.tallies().empty());
+}
+
 TEST_F(ProberTest, StartupHoldsTheOthersBack) {
   auto s = subject();
   s.startup = plan("s", "ffs", {.failure_threshold = 5});

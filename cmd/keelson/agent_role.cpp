@@ -12,6 +12,8 @@
 #include "agent/config/node_pod_configs.h"
 #include "agent/container_prober.h"
 #include "agent/cri_pod_runtime.h"
+#include "agent/kubelet_api/kubelet_api.h"
+#include "cmd/keelson/kubelet_api_options.h"
 #include "cmd/keelson/network_options.h"
 #include "cmd/keelson/node.h"
 #include "common/log.h"
@@ -64,8 +66,9 @@ agent::AgentOptions agent_options(const NodeConfig& config, const std::vector<st
 }  // namespace
 
 struct AgentRole::State {
-  State(const NodeConfig& c, const std::vector<std::string>& addresses, std::optional<kube::ClusterAccess> access)
+  State(const NodeConfig& c, const std::vector<std::string>& a, std::optional<kube::ClusterAccess> access)
       : config(c),
+        addresses(a),
         loop(real_clock(), "kl-agent"),
         client(access ? std::make_unique<kube::Client>(loop, *std::move(access)) : nullptr),
         cluster(client ? std::make_unique<agent::Cluster>(
@@ -107,7 +110,18 @@ struct AgentRole::State {
     co_return Result<>();
   }
 
+  /// Before the thread is there.
+  Result<> serve_cluster() {
+    KEELSON_TRY(auto options, kubelet_api_options(config, addresses));
+    if (options) {
+      options->collect_probes = [this](Stats& stats) { probes.collect(stats); };
+      KEELSON_TRY(kubelet_api, agent::KubeletApi::start(*std::move(options), loop, agent));
+    }
+    return {};
+  }
+
   const NodeConfig& config;
+  const std::vector<std::string> addresses;
   Loop loop;
   std::unique_ptr<kube::Client> client;  // with the next one: nullptr where there is no API server
   std::unique_ptr<agent::Cluster> cluster;
@@ -120,6 +134,7 @@ struct AgentRole::State {
   TaskGroup tasks;
   TaskGroup stopping{loop};
   std::jthread thread;
+  std::unique_ptr<agent::KubeletApi> kubelet_api;  // ends when the thread has ended, and before the agent goes
 };
 
 AgentRole::AgentRole(const NodeConfig& config, std::vector<std::string> addresses,
@@ -127,8 +142,9 @@ AgentRole::AgentRole(const NodeConfig& config, std::vector<std::string> addresse
     : state_(std::make_unique<State>(config, addresses, std::move(access))) {}
 AgentRole::~AgentRole() = default;
 
-void AgentRole::start(std::function<void(const kube::Pod&, bool gone)> pod_changed) {
+Result<> AgentRole::start(std::function<void(const kube::Pod&, bool gone)> pod_changed) {
   State& s = *state_;
+  KEELSON_DO(s.serve_cluster().context("kubelet API"));
   if (pod_changed) {
     s.agent.on_status(std::move(pod_changed));
   }
@@ -137,6 +153,7 @@ void AgentRole::start(std::function<void(const kube::Pod&, bool gone)> pod_chang
     s.tasks.spawn("agent", s.run());
     s.loop.run();
   });
+  return {};
 }
 
 bool AgentRole::stop() {
@@ -144,6 +161,7 @@ bool AgentRole::stop() {
   bool clean = true;
   s.loop.post([&s, &clean] { s.stopping.spawn("stop", s.end(&clean)); });
   s.thread.join();
+  s.kubelet_api.reset();
   return clean;
 }
 

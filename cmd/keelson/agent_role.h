@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cmd/keelson/config.h"
+#include "common/result.h"
 #include "kube/client/kubeconfig.h"
 #include "kube/pod.h"
 
@@ -24,8 +25,9 @@ class AgentRole {
   AgentRole(const AgentRole&) = delete;
   AgentRole& operator=(const AgentRole&) = delete;
 
-  /// `pod_changed` is told each change of a pod's status, on the agent's thread; may be empty.
-  void start(std::function<void(const kube::Pod&, bool gone)> pod_changed);
+  /// `pod_changed` is told each change of a pod's status, on the agent's thread; may be empty. Errors name a key or a
+  /// file; nothing runs then.
+  Result<> start(std::function<void(const kube::Pod&, bool gone)> pod_changed);
   /// Blocks until the agent has ended. False if pods were to be removed and some are left.
   bool stop();
 

@@ -121,7 +121,7 @@ const Setting kSettings[] = {
 
 std::string nearest(const std::string& key) {
   std::vector<std::string_view> keys;
-  for (const auto& setting : kSettings) {
+  for (const auto& setting : settings()) {
     keys.emplace_back(setting.key);
   }
   return did_you_mean(key, keys);
@@ -244,7 +244,13 @@ Result<uint16_t> parse_port(std::string_view text) {
 }
 
 std::span<const Setting> settings() {
-  return kSettings;
+  static const auto all = [] {
+    std::vector<Setting> list(std::begin(kSettings), std::end(kSettings));
+    const auto more = kubelet_api_settings();
+    list.insert(list.end(), more.begin(), more.end());
+    return list;
+  }();
+  return all;
 }
 
 Result<NodeConfig> parse_config(const std::string& text, const std::string& file, NodeConfig base) {
@@ -270,9 +276,8 @@ Result<NodeConfig> parse_config(const std::string& text, const std::string& file
     if (key == "kind" || key == "apiVersion") {
       continue;
     }
-    const auto* setting =
-        std::find_if(std::begin(kSettings), std::end(kSettings), [&](const Setting& s) { return key == s.key; });
-    if (setting == std::end(kSettings)) {
+    const auto setting = std::ranges::find_if(settings(), [&](const Setting& s) { return key == s.key; });
+    if (setting == settings().end()) {
       complain(entry.first, fmt::format("{}: unknown key{}", key, nearest(key)));
     } else if (auto bad = assign(base, *setting, entry.second); !bad.empty()) {
       complain(entry.first, fmt::format("{}: {}", key, bad));
@@ -288,7 +293,7 @@ std::string format_config(const NodeConfig& config) {
   YAML::Emitter out;
   out << YAML::BeginMap << YAML::Key << "apiVersion" << YAML::Value << kApiVersion << YAML::Key << "kind" << YAML::Value
       << kKind;
-  for (const auto& setting : kSettings) {
+  for (const auto& setting : settings()) {
     out << YAML::Key << setting.key << YAML::Value;
     if (const auto* text = std::get_if<std::string NodeConfig::*>(&setting.field)) {
       out << config.*(*text);
@@ -304,7 +309,7 @@ std::string format_config(const NodeConfig& config) {
 
 std::string config_json(const NodeConfig& config) {
   boost::json::object out{{"apiVersion", kApiVersion}, {"kind", kKind}};
-  for (const auto& setting : kSettings) {
+  for (const auto& setting : settings()) {
     std::visit([&](auto field) { out[setting.key] = boost::json::value_from(config.*field); }, setting.field);
   }
   return boost::json::serialize(out);
@@ -319,7 +324,7 @@ Result<> check_config(const NodeConfig& config) {
   if (config.roles.empty()) {
     return fail(Kind::invalid, "roles: at least one of agent, runtime, network");
   }
-  for (const auto& setting : kSettings) {
+  for (const auto& setting : settings()) {
     const auto* text = std::get_if<std::string NodeConfig::*>(&setting.field);
     std::string_view key = setting.key;
     bool path = key == "root" || key == "shim" || key.ends_with("Dir") || key.ends_with("File") ||

@@ -74,6 +74,23 @@ struct NodeConfig {
   std::string tcp_established_timeout = "24h";
   std::string udp_timeout = "30s";
   std::string udp_stream_timeout = "120s";
+  // The kubelet API. Names and defaults are the kubelet's.
+  std::string kubelet_address = "0.0.0.0";
+  std::string kubelet_port;  ///< empty: 10250 with a kubeconfig, otherwise not served; "0": not served
+  std::string kubelet_healthz_address = "127.0.0.1";
+  std::string kubelet_healthz_port;  ///< The same with 10248.
+  std::string cert_dir;              ///< empty: <root>/pki
+  std::string tls_cert_file;         ///< both or neither
+  std::string tls_private_key_file;
+  std::string tls_min_version = "VersionTLS12";
+  std::string client_ca_file;
+  bool anonymous_auth = false;
+  bool token_webhook = true;
+  std::string token_webhook_cache_ttl = "2m";
+  std::string authorization_mode = "Webhook";
+  std::string authorized_cache_ttl = "5m";
+  std::string unauthorized_cache_ttl = "30s";
+  std::string streaming_connection_idle_timeout = "4h";
   /// Not a setting: what the log tells of these when the daemon starts, such as fields of other programs' files that
   /// mean nothing here.
   std::vector<std::string> notes;
@@ -103,6 +120,8 @@ Result<std::optional<http::BindAddress>> bind_address(const std::string& text, u
 
 /// Every setting, in the order of --help.
 std::span<const Setting> settings();
+/// Those of the kubelet API (kubelet_api_settings.cpp), which are among them.
+std::span<const Setting> kubelet_api_settings();
 
 /// Reads a KeelsonConfiguration over `base`. Kind::invalid lists every wrong key as "FILE:LINE: key: what is wrong".
 Result<NodeConfig> parse_config(const std::string& text, const std::string& file, NodeConfig base);

@@ -195,8 +195,8 @@ Result<int> run_node(const NodeConfig& given) {
                                                             : kube::load_kubeconfig(config.kubeconfig));
     }
     agent = std::make_unique<AgentRole>(config, primary_addresses(), std::move(access));
-    agent->start(network ? [&network](const kube::Pod& pod, bool gone) { network->pod_changed(pod, gone); }
-                         : std::function<void(const kube::Pod&, bool)>());
+    KEELSON_DO(agent->start(network ? [&network](const kube::Pod& pod, bool gone) { network->pod_changed(pod, gone); }
+                                    : std::function<void(const kube::Pod&, bool)>()));
     log::info("agent runs the pods of {}{}", config.manifest_dir.empty() ? "no folder" : config.manifest_dir,
               config.kubeconfig.empty() ? "" : " and of the API server");
   }

@@ -1,38 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // tree.h: what has been used.
-#include <algorithm>
-#include <cstdlib>
-
+#include "common/cgroup/files.h"
 #include "common/cgroup/tree.h"
 #include "common/fd.h"
 
 namespace keelson::cgroup {
 
 namespace {
-
-// A file of one number; "max", absence and nonsense are 0.
-uint64_t number_in(const std::string& path) {
-  const auto text = read_file(path);
-  return text ? std::strtoull(text->c_str(), nullptr, 10) : 0;
-}
-
-// The number after `key` at the start of a line, in a file of "key number" lines.
-uint64_t value_in(const std::string& text, std::string_view key) {
-  size_t at = 0;
-  while (at < text.size()) {
-    const auto end = std::min(text.find('\n', at), text.size());
-    const auto line = std::string_view(text).substr(at, end - at);
-    if (line.size() > key.size() && line.starts_with(key) && line[key.size()] == ' ') {
-      return std::strtoull(line.data() + key.size() + 1, nullptr, 10);
-    }
-    at = end + 1;
-  }
-  return 0;
-}
-
-uint64_t less(uint64_t from, uint64_t what) {
-  return from > what ? from - what : 0;
-}
 
 void read_memory(const std::string& dir, Usage& usage) {
   usage.memory = number_in(dir + "/memory.current");

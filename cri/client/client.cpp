@@ -204,6 +204,34 @@ class Client : public RuntimeClient {
     KEELSON_CO_TRY(auto answer, co_await ask(&RuntimeAsync::Attach, std::move(request), deadline));
     co_return answer.url();
   }
+  Task<std::string> port_forward(std::string sandbox_id, std::vector<uint16_t> ports, Duration deadline) override {
+    v1::PortForwardRequest request;
+    request.set_pod_sandbox_id(sandbox_id);
+    request.mutable_port()->Assign(ports.begin(), ports.end());
+    KEELSON_CO_TRY(auto answer, co_await ask(&RuntimeAsync::PortForward, std::move(request), deadline));
+    co_return answer.url();
+  }
+
+  Task<std::map<std::string, FileUse>> list_writable_layers(Duration deadline) override {
+    KEELSON_CO_TRY(auto answer,
+                   co_await ask(&RuntimeAsync::ListContainerStats, v1::ListContainerStatsRequest(), deadline));
+    std::map<std::string, FileUse> layers;
+    for (const auto& item : answer.stats()) {
+      layers[item.attributes().id()] = use_of(item.writable_layer());
+    }
+    co_return layers;
+  }
+  Task<FileUse> image_store(Duration deadline) override {
+    KEELSON_CO_TRY(auto answer, co_await ask_images(&ImageAsync::ImageFsInfo, v1::ImageFsInfoRequest(), deadline));
+    FileUse sum;
+    for (const auto& item : answer.image_filesystems()) {
+      auto use = use_of(item);
+      sum.mountpoint = std::move(use.mountpoint);
+      sum.bytes += use.bytes;
+      sum.inodes += use.inodes;
+    }
+    co_return sum;
+  }
 
   Task<std::vector<Image>> list_images(Duration deadline) override {
     KEELSON_CO_TRY(auto answer, co_await ask_images(&ImageAsync::ListImages, v1::ListImagesRequest(), deadline));
@@ -257,6 +285,11 @@ class Client : public RuntimeClient {
   }
 
  private:
+  static FileUse use_of(const v1::FilesystemUsage& from) {
+    return {.mountpoint = from.fs_id().mountpoint(),
+            .bytes = from.used_bytes().value(),
+            .inodes = from.inodes_used().value()};
+  }
   using RuntimeAsync = v1::RuntimeService::StubInterface::async_interface;
   using ImageAsync = v1::ImageService::StubInterface::async_interface;
   using TransferAsync = ::keelson::runtime::v1::ImageTransfer::StubInterface::async_interface;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -42,6 +43,8 @@ class RuntimeClient {
   virtual Task<std::vector<ContainerStatus>> list_containers(ListFilter filter, Duration deadline) = 0;
   virtual Task<> update_container_resources(std::string id, LinuxResources resources, Duration deadline) = 0;
   virtual Task<> reopen_container_log(std::string id, Duration deadline) = 0;
+  /// What the containers that run have written, by their ids. The runtime walks through their files.
+  virtual Task<std::map<std::string, FileUse>> list_writable_layers(Duration deadline) = 0;
 
   /// Runs a command to its end; Kind::timeout when `limit` has passed (the runtime then kills it).
   virtual Task<ExecResult> exec_sync(std::string id, std::vector<std::string> command, Duration limit) = 0;
@@ -55,6 +58,8 @@ class RuntimeClient {
   /// A one-time URL.
   virtual Task<std::string> exec(std::string id, StreamRequest request, Duration deadline) = 0;
   virtual Task<std::string> attach(std::string id, StreamRequest request, Duration deadline) = 0;
+  /// A one-time URL. `ports`: for WebSocket's channels; over SPDY the client names the port of each connection.
+  virtual Task<std::string> port_forward(std::string sandbox_id, std::vector<uint16_t> ports, Duration deadline) = 0;
 
   virtual Task<std::vector<Image>> list_images(Duration deadline) = 0;
   /// An empty id: it is not there.
@@ -63,6 +68,8 @@ class RuntimeClient {
   virtual Task<std::string> pull_image(std::string image, AuthConfig auth, SandboxConfig sandbox,
                                        Duration deadline) = 0;
   virtual Task<> remove_image(std::string image, Duration deadline) = 0;
+  /// What all images take.
+  virtual Task<FileUse> image_store(Duration deadline) = 0;
   /// Keelson's own: loads an archive or layout that the runtime can read; the names it now has. Kind::unsupported
   /// elsewhere.
   virtual Task<std::vector<std::string>> load_image(std::string path, Duration deadline) = 0;

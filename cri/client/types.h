@@ -206,6 +206,13 @@ struct AuthConfig {
   std::string username, password, auth, server_address, identity_token, registry_token;
 };
 
+/// Of a folder and all below it.
+struct FileUse {
+  std::string mountpoint;  ///< a path on its file system
+  uint64_t bytes = 0;
+  uint64_t inodes = 0;
+};
+
 struct ExecResult {
   std::string out, error;
   int32_t exit_code = 0;

@@ -13,8 +13,8 @@
 #include "common/loop.h"
 #include "common/task_group.h"
 #include "cri/streaming/session.h"
-#include "cri/streaming/tls_certificate.h"
 #include "cri/streaming/tokens.h"
+#include "http/tls_certificate.h"
 
 namespace keelson::cri {
 
@@ -40,7 +40,11 @@ class HttpServer final : public StreamingServer {
 
   Result<> listen(const StreamingOptions& options) {
     if (options.tls) {
-      KEELSON_TRY(certificate_, TlsCertificate::load(*options.tls));
+      certificate_.emplace(http::TlsOptions{.certificate_file = options.tls->certificate,
+                                            .key_file = options.tls->key,
+                                            .certificate_setting = "streamTLSCertFile",
+                                            .key_setting = "streamTLSKeyFile"});
+      KEELSON_DO(certificate_->current());
     }
     const auto& [address, port] = std::tie(options.address, options.port);
     boost::system::error_code error;
@@ -100,8 +104,9 @@ class HttpServer final : public StreamingServer {
     co_return served;
   }
 
+  // Once there was a certificate there always is one.
   ClientSocket wrap(tcp::socket socket) {
-    return certificate_ ? ClientSocket(std::move(socket), certificate_->current()) : ClientSocket(std::move(socket));
+    return certificate_ ? ClientSocket(std::move(socket), *certificate_->current()) : ClientSocket(std::move(socket));
   }
 
   static void prepare(tcp::socket& socket) {
@@ -130,7 +135,7 @@ class HttpServer final : public StreamingServer {
   TaskGroup closing_;
   tcp::acceptor acceptor_;
   SessionRoom room_;
-  std::optional<TlsCertificate> certificate_;
+  std::optional<http::TlsCertificate> certificate_;
   std::string base_;
   std::thread thread_;
 };

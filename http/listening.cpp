@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "network/listening.h"
+#include "http/listening.h"
 
 #include "common/log.h"
 
-namespace keelson::network {
+namespace keelson::http {
 namespace {
 
 constexpr auto kRetry = std::chrono::seconds(5);
 
 }  // namespace
 
-Result<> listen(http::Server& server, const http::BindAddress& where) {
+Result<> listen(Server& server, const BindAddress& where) {
   const bool every = where.host == "0.0.0.0" || where.host == "::";
   auto port = server.listen_tcp(every ? "::" : where.host, where.port);
   if (every && !port && port.error().kind() != Kind::exists) {
@@ -22,11 +22,11 @@ Result<> listen(http::Server& server, const http::BindAddress& where) {
   return {};
 }
 
-Task<> serve(std::shared_ptr<http::Server> server) {
+Task<> serve(std::shared_ptr<Server> server) {
   co_return co_await server->run();
 }
 
-Task<> serve(Loop& loop, std::shared_ptr<http::Server> server, http::BindAddress where) {
+Task<> serve(Loop& loop, std::shared_ptr<Server> server, BindAddress where) {
   bool told = false;
   for (;;) {
     auto listening = listen(*server, where);
@@ -45,4 +45,4 @@ Task<> serve(Loop& loop, std::shared_ptr<http::Server> server, http::BindAddress
   co_return co_await serve(std::move(server));
 }
 
-}  // namespace keelson::network
+}  // namespace keelson::http

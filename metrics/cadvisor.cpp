@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "metrics/cadvisor.h"
+
+#include <fmt/format.h>
+
+namespace keelson::metrics {
+
+namespace {
+
+using cgroup::Counters;
+
+enum class Shape { counter, gauge };
+
+double plain(uint64_t value) {
+  return static_cast<double>(value);
+}
+double seconds(uint64_t nanoseconds) {
+  return static_cast<double>(nanoseconds) / 1e9;
+}
+double time_of(WallTime time) {
+  return std::chrono::duration<double>(time.time_since_epoch()).count();
+}
+
+/// One number of a cgroup: its name there and here.
+struct Metric {
+  const char* name;
+  Shape shape;
+  uint64_t Counters::* field;
+  double (*unit)(uint64_t);
+  const char* help;
+};
+constexpr Metric kMetrics[] = {
+    {"container_cpu_user_seconds_total", Shape::counter, &Counters::cpu_user, seconds,
+     "Cumulative user cpu time consumed in seconds."},
+    {"container_cpu_system_seconds_total", Shape::counter, &Counters::cpu_system, seconds,
+     "Cumulative system cpu time consumed in seconds."},
+    {"container_memory_usage_bytes", Shape::gauge, &Counters::memory, plain,
+     "Current memory usage in bytes, including all memory regardless of when it was accessed"},
+    {"container_memory_working_set_bytes", Shape::gauge, &Counters::working_set, plain,
+     "Current working set in bytes."},
+    {"container_memory_rss", Shape::gauge, &Counters::anonymous, plain, "Size of RSS in bytes."},
+    {"container_memory_cache", Shape::gauge, &Counters::cache, plain, "Number of bytes of page cache memory."},
+    {"container_memory_mapped_file", Shape::gauge, &Counters::mapped_files, plain,
+     "Size of memory mapped files in bytes."},
+    {"container_memory_swap", Shape::gauge, &Counters::swap, plain, "Container swap usage in bytes."},
+    {"container_memory_kernel_usage", Shape::gauge, &Counters::kernel, plain,
+     "Size of kernel memory allocated in bytes."},
+    {"container_memory_max_usage_bytes", Shape::gauge, &Counters::highest_memory, plain,
+     "Maximum memory usage recorded in bytes"},
+    {"container_memory_total_active_file_bytes", Shape::gauge, &Counters::active_files, plain,
+     "Current total active file in bytes."},
+    {"container_memory_total_inactive_file_bytes", Shape::gauge, &Counters::inactive_files, plain,
+     "Current total inactive file in bytes."},
+    {"container_memory_failcnt", Shape::counter, &Counters::failures, plain, "Number of memory usage hits limits"},
+    {"container_oom_events_total", Shape::counter, &Counters::oom_kills, plain,
+     "Count of out of memory events observed for the container"},
+    {"container_threads", Shape::gauge, &Counters::threads, plain, "Number of threads running inside the container"},
+    {"container_threads_max", Shape::gauge, &Counters::threads_limit, plain,
+     "Maximum number of threads allowed inside the container, infinity if value is zero"},
+    {"container_spec_cpu_period", Shape::gauge, &Counters::cpu_period, plain, "CPU period of the container."},
+    {"container_spec_cpu_shares", Shape::gauge, &Counters::cpu_shares, plain, "CPU share of the container."},
+    {"container_spec_memory_limit_bytes", Shape::gauge, &Counters::memory_limit, plain,
+     "Memory limit for the container."},
+    {"container_spec_memory_reservation_limit_bytes", Shape::gauge, &Counters::memory_reservation, plain,
+     "Memory reservation limit for the container."},
+    {"container_spec_memory_swap_limit_bytes", Shape::gauge, &Counters::swap_limit, plain,
+     "Memory swap limit for the container."},
+};
+/// Where there is a quota.
+constexpr Metric kThrottling[] = {
+    {"container_cpu_cfs_periods_total", Shape::counter, &Counters::periods, plain,
+     "Number of elapsed enforcement period intervals."},
+    {"container_cpu_cfs_throttled_periods_total", Shape::counter, &Counters::throttled_periods, plain,
+     "Number of throttled period intervals."},
+    {"container_cpu_cfs_throttled_seconds_total", Shape::counter, &Counters::throttled, seconds,
+     "Total time duration the container has been throttled."},
+};
+
+StatLabels with(StatLabels labels, std::initializer_list<std::pair<std::string, std::string>> more) {
+  labels.insert(labels.end(), more.begin(), more.end());
+  return labels;
+}
+
+void collect(const Metric& metric, const Counters& counters, const StatLabels& labels, Stats& stats) {
+  const double value = metric.unit(counters.*metric.field);
+  metric.shape == Shape::counter ? stats.counter(metric.name, metric.help, value, labels)
+                                 : stats.gauge(metric.name, metric.help, value, labels);
+}
+
+void collect_devices(const std::vector<cgroup::DeviceUse>& devices, const StatLabels& labels, Stats& stats) {
+  for (const auto& use : devices) {
+    const auto own = with(labels, {{"device", fmt::format("{}:{}", use.major, use.minor)}});
+    stats.counter("container_fs_reads_total", "Cumulative count of reads completed", plain(use.reads), own);
+    stats.counter("container_fs_writes_total", "Cumulative count of writes completed", plain(use.writes), own);
+    stats.counter("container_fs_reads_bytes_total", "Cumulative count of bytes read", plain(use.read_bytes), own);
+    stats.counter("container_fs_writes_bytes_total", "Cumulative count of bytes written", plain(use.written_bytes),
+                  own);
+    for (const auto& [operation, bytes] : {std::pair("Read", use.read_bytes), std::pair("Write", use.written_bytes)}) {
+      stats.counter(
+          "container_blkio_device_usage_total", "Blkio device bytes usage", plain(bytes),
+          with(own,
+               {{"major", std::to_string(use.major)}, {"minor", std::to_string(use.minor)}, {"operation", operation}}));
+    }
+  }
+}
+
+void collect_pressure(const char* name, const std::optional<cgroup::Pressure>& pressure, const StatLabels& labels,
+                      Stats& stats) {
+  if (pressure) {
+    stats.counter(fmt::format("container_pressure_{}_waiting_seconds_total", name),
+                  fmt::format("Total time duration tasks in the container have waited due to {} congestion.", name),
+                  static_cast<double>(pressure->some.total_microseconds) / 1e6, labels);
+    stats.counter(
+        fmt::format("container_pressure_{}_stalled_seconds_total", name),
+        fmt::format("Total time duration no tasks in the container could make progress due to {} congestion.", name),
+        static_cast<double>(pressure->full.total_microseconds) / 1e6, labels);
+  }
+}
+
+void collect_group(const GroupUse& group, const StatLabels& labels, Stats& stats) {
+  const auto& counters = group.counters;
+  stats.counter("container_cpu_usage_seconds_total", "Cumulative cpu time consumed in seconds.", seconds(counters.cpu),
+                with(labels, {{"cpu", "total"}}));
+  for (const auto& metric : kMetrics) {
+    collect(metric, counters, labels, stats);
+  }
+  if (counters.cpu_quota > 0) {
+    stats.gauge("container_spec_cpu_quota", "CPU quota of the container.", static_cast<double>(counters.cpu_quota),
+                labels);
+    for (const auto& metric : kThrottling) {
+      collect(metric, counters, labels, stats);
+    }
+  }
+  for (const auto& [type, count] :
+       {std::pair("pgfault", counters.page_faults), std::pair("pgmajfault", counters.major_page_faults)}) {
+    stats.counter("container_memory_failures_total", "Cumulative count of memory allocation failures.", plain(count),
+                  with(labels, {{"failure_type", type}, {"scope", "hierarchy"}}));
+  }
+  collect_devices(counters.devices, labels, stats);
+  collect_pressure("cpu", counters.cpu_pressure, labels, stats);
+  collect_pressure("memory", counters.memory_pressure, labels, stats);
+  collect_pressure("io", counters.io_pressure, labels, stats);
+  stats.gauge("container_last_seen", "Last time a container was seen by the exporter", time_of(group.at), labels);
+}
+
+void collect_links(const std::vector<LinkUse>& links, const StatLabels& labels, Stats& stats) {
+  const struct {
+    const char* name;
+    uint64_t LinkUse::Direction::* field;
+    const char* help;
+  } numbers[] = {{"bytes", &LinkUse::Direction::bytes, "Cumulative count of bytes {}"},
+                 {"packets", &LinkUse::Direction::packets, "Cumulative count of packets {}"},
+                 {"packets_dropped", &LinkUse::Direction::dropped, "Cumulative count of packets dropped, of those {}"},
+                 {"errors", &LinkUse::Direction::errors, "Cumulative count of errors among packets {}"}};
+  for (const auto& link : links) {
+    const auto own = with(labels, {{"interface", link.name}});
+    for (const auto& number : numbers) {
+      const auto tell = [&](const char* way, const char* done, const LinkUse::Direction& direction) {
+        stats.counter(fmt::format("container_network_{}_{}_total", way, number.name),
+                      fmt::format(fmt::runtime(number.help), done), plain(direction.*number.field), own);
+      };
+      tell("receive", "received", link.received);
+      tell("transmit", "transmitted", link.sent);
+    }
+  }
+}
+
+void collect_disk(const NodeUse& node, const DiskUse& part, const StatLabels& labels, Stats& stats) {
+  const auto own = with(labels, {{"device", "root"}});
+  stats.gauge("container_fs_usage_bytes", "Number of bytes that are consumed by the container on this filesystem.",
+              plain(part.used), own);
+  stats.gauge("container_fs_limit_bytes", "Number of bytes that can be consumed by the container on this filesystem.",
+              plain(node.disk.capacity), own);
+  stats.gauge("container_fs_inodes_free", "Number of available Inodes", plain(node.disk.inodes_free), own);
+  stats.gauge("container_fs_inodes_total", "Number of Inodes", plain(node.disk.inodes), own);
+}
+
+void collect_container(const NodeUse& node, const PodUse& pod, const ContainerUse& use, Stats& stats) {
+  const StatLabels labels = {{"container", use.place.name}, {"id", use.cgroup},          {"image", use.place.image},
+                             {"name", use.place.id},        {"namespace", pod.place.ns}, {"pod", pod.place.name}};
+  collect_group(use, labels, stats);
+  stats.gauge("container_start_time_seconds", "Start time of the container since unix epoch in seconds.",
+              time_of(use.place.started), labels);
+  stats.gauge("container_processes", "Number of processes running inside the container.",
+              static_cast<double>(use.processes), labels);
+  if (use.place.layer) {
+    collect_disk(node, *use.place.layer, labels, stats);
+  }
+}
+
+void collect_machine(const NodeUse& node, Stats& stats) {
+  stats.gauge("machine_cpu_cores", "Number of logical CPU cores.", node.cpus);
+  stats.gauge("machine_memory_bytes", "Amount of memory installed on the machine.", plain(node.memory_capacity));
+  stats.gauge("machine_swap_bytes", "Amount of swap memory available on the machine.", plain(node.swap_capacity));
+  stats.gauge("machine_scrape_error", "1 if there was an error while getting machine metrics, 0 otherwise.", 0);
+  stats.gauge("container_scrape_error", "1 if there was an error while getting container metrics, 0 otherwise", 0);
+}
+
+}  // namespace
+
+void collect_cadvisor(const NodeUse& node, Stats& stats) {
+  const auto labels_of = [](const std::string& cgroup, const std::string& ns, const std::string& pod) {
+    return StatLabels{{"container", ""}, {"id", cgroup}, {"image", ""}, {"name", ""}, {"namespace", ns}, {"pod", pod}};
+  };
+  collect_machine(node, stats);
+  const auto root = labels_of("/", "", "");
+  collect_group(node, root, stats);
+  collect_links(node.links, root, stats);
+  collect_disk(node, node.disk, root, stats);
+  stats.gauge("container_start_time_seconds", "Start time of the container since unix epoch in seconds.",
+              time_of(node.booted), root);
+  for (const auto& group : node.groups) {
+    collect_group(group, labels_of(group.cgroup, "", ""), stats);
+  }
+  for (const auto& pod : node.pods) {
+    const auto labels = labels_of(pod.cgroup, pod.place.ns, pod.place.name);
+    collect_group(pod, labels, stats);
+    collect_links(pod.links, labels, stats);
+    for (const auto& container : pod.containers) {
+      collect_container(node, pod, container, stats);
+    }
+  }
+}
+
+}  // namespace keelson::metrics

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "metrics/node_reader.h"
+
+#include <dirent.h>
+#include <ftw.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+
+#include "common/fd.h"
+
+namespace keelson::metrics {
+
+namespace {
+
+constexpr auto kShortest = std::chrono::seconds(5);  // between two readings that make a rate
+constexpr auto kWalk = std::chrono::minutes(1);      // volumeStatsAggPeriod
+constexpr const char* kPodLinks[] = {"veth", "docker", "nerdctl", "kl"};
+
+uint64_t number_in(const std::string& path) {
+  return std::strtoull(read_file(path).value_or("").c_str(), nullptr, 10);
+}
+
+/// The number behind `key` in a text of "key number" lines.
+uint64_t number_behind(const std::string& text, std::string_view key) {
+  const size_t at = text.find(key);
+  return at == text.npos ? 0 : std::strtoull(text.c_str() + at + key.size(), nullptr, 10);
+}
+
+/// What the files right below a folder take.
+DiskUse use_of_folder(const std::string& path) {
+  DiskUse use;
+  const std::unique_ptr<DIR, int (*)(DIR*)> listing(::opendir(path.c_str()), &::closedir);
+  while (const auto* entry = listing ? ::readdir(listing.get()) : nullptr) {
+    struct stat file{};
+    if (entry->d_name[0] != '.' && ::fstatat(::dirfd(listing.get()), entry->d_name, &file, AT_SYMLINK_NOFOLLOW) == 0) {
+      use.used += static_cast<uint64_t>(file.st_blocks) * 512;
+      ++use.inodes_used;
+    }
+  }
+  return use;
+}
+
+/// What all files below a folder take, without other file systems.
+DiskUse use_of_tree(const std::string& path) {
+  static thread_local DiskUse use;
+  use = {};
+  ::nftw(
+      path.c_str(),
+      [](const char*, const struct stat* file, int, struct FTW*) {
+        use.used += static_cast<uint64_t>(file->st_blocks) * 512;
+        ++use.inodes_used;
+        return 0;
+      },
+      16, FTW_PHYS | FTW_MOUNT);
+  return use;
+}
+
+/// A file system of its own is on `path`.
+bool is_mount(const std::string& path) {
+  struct stat own{}, parent{};
+  return ::stat(path.c_str(), &own) == 0 && ::stat((path + "/..").c_str(), &parent) == 0 && own.st_dev != parent.st_dev;
+}
+
+}  // namespace
+
+DiskUse disk_of(const std::string& path) {
+  struct statvfs found{};
+  if (::statvfs(path.c_str(), &found) != 0) {
+    return {};
+  }
+  return {.capacity = found.f_blocks * found.f_frsize,
+          .available = found.f_bavail * found.f_frsize,
+          .used = (found.f_blocks - found.f_bfree) * found.f_frsize,
+          .inodes = found.f_files,
+          .inodes_free = found.f_ffree,
+          .inodes_used = found.f_files - found.f_ffree};
+}
+
+std::optional<uint64_t> NodeReader::rate_of(const GroupUse& group) {
+  auto& rate = rates_[group.cgroup];
+  rate.turn = turn_;
+  const auto now = clock_.steady();
+  if (rate.at == SteadyTime() || group.counters.cpu < rate.cpu) {
+    rate = {.at = now, .cpu = group.counters.cpu, .value = {}, .turn = turn_};
+  } else if (now - rate.at >= kShortest) {
+    const auto seconds = std::chrono::duration<double>(now - rate.at).count();
+    rate.value = static_cast<uint64_t>(static_cast<double>(group.counters.cpu - rate.cpu) / seconds);
+    rate.at = now;
+    rate.cpu = group.counters.cpu;
+  }
+  return rate.value;
+}
+
+void NodeReader::read_group(GroupUse& group) {
+  group.at = clock_.wall();
+  group.counters = cgroups_.read(group.cgroup);
+  group.cpu_rate = rate_of(group);
+}
+
+ContainerUse NodeReader::read_container(const PodPlace& pod, const ContainerPlace& place, Depth depth, pid_t& inside) {
+  ContainerUse use;
+  use.place = place;
+  use.cgroup = cgroups_.find(pod.cgroup, place.id);
+  if (!use.cgroup.empty()) {
+    read_group(use);
+    const auto members = cgroups_.members(use.cgroup);
+    use.processes = members.size();
+    if (inside == 0 && !members.empty()) {
+      inside = members.front();
+    }
+  }
+  if (depth == Depth::disks && !place.log_path.empty()) {
+    use.logs = use_of_folder(place.log_path.substr(0, place.log_path.rfind('/')));
+  }
+  return use;
+}
+
+VolumeUse NodeReader::read_volume(const PodPlace& pod, const VolumePlace& place) {
+  VolumeUse use{.place = place, .at = clock_.wall(), .disk = disk_of(place.path)};
+  if (is_mount(place.path)) {
+    return use;
+  }
+  auto& walked = walked_[pod.uid + "/" + place.name];
+  walked.turn = turn_;
+  const auto now = clock_.steady();
+  if (walked.at == SteadyTime() || now - walked.at >= kWalk) {
+    walked.at = now;
+    walked.disk = use_of_tree(place.path);
+  }
+  use.disk.used = walked.disk.used;
+  use.disk.inodes_used = walked.disk.inodes_used;
+  return use;
+}
+
+PodUse NodeReader::read_pod(const PodPlace& place, Depth depth) {
+  PodUse use;
+  use.place = place;
+  use.cgroup = place.cgroup;
+  read_group(use);
+  pid_t inside = 0;
+  for (const auto& container : place.containers) {
+    use.containers.push_back(read_container(place, container, depth, inside));
+  }
+  if (inside != 0 && !place.host_network) {
+    use.links = read_links(inside);
+  }
+  if (depth == Depth::disks) {
+    for (const auto& volume : place.volumes) {
+      use.volumes.push_back(read_volume(place, volume));
+    }
+  }
+  return use;
+}
+
+void NodeReader::read_machine(NodeUse& node) {
+  const auto memory = read_file("/proc/meminfo").value_or("");
+  node.memory_capacity = number_behind(memory, "MemTotal:") * 1024;
+  node.swap_capacity = number_behind(memory, "SwapTotal:") * 1024;
+  node.booted = WallTime(std::chrono::seconds(number_behind(read_file("/proc/stat").value_or(""), "btime ")));
+  node.cpus = static_cast<unsigned>(::get_nprocs());
+  const auto load = read_file("/proc/loadavg").value_or("");
+  node.threads = number_behind(load, "/");
+  node.most_threads = std::min(number_in("/proc/sys/kernel/pid_max"), number_in("/proc/sys/kernel/threads-max"));
+  node.links = read_links(::getpid());
+  // As cAdvisor: the node's ends of pods' links are the pods'.
+  std::erase_if(node.links, [](const LinkUse& link) {
+    return std::ranges::any_of(kPodLinks, [&](const char* prefix) { return link.name.starts_with(prefix); });
+  });
+}
+
+NodeUse NodeReader::read(const NodePlaces& places, Depth depth) {
+  ++turn_;
+  NodeUse node;
+  node.name = places.name;
+  node.cgroup = "/";
+  read_group(node);
+  read_machine(node);
+  node.disk = disk_of(places.root);
+  node.images = places.images;
+  for (const auto& cgroup : places.pod_cgroups) {
+    auto& group = node.groups.emplace_back();
+    group.cgroup = cgroup;
+    read_group(group);
+  }
+  for (const auto& pod : places.pods) {
+    node.pods.push_back(read_pod(pod, depth));
+  }
+  forget_gone();
+  return node;
+}
+
+// A shallow reading looks at no volume, and a deep one may be a minute away.
+void NodeReader::forget_gone() {
+  std::erase_if(rates_, [this](const auto& entry) { return entry.second.turn != turn_; });
+  const auto now = clock_.steady();
+  std::erase_if(walked_,
+                [&](const auto& entry) { return entry.second.turn != turn_ && now - entry.second.at > 2 * kWalk; });
+}
+
+}  // namespace keelson::metrics

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a node, its pods and their containers use: read in one go, and then only looked at.
+//
+//   Places (what there is, from the agent) --> NodeReader (cgroups, links, disks) --> NodeUse --> summary.h
+//                                                                                            --> cadvisor.h
+//                                                                                            --> resource.h
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/cgroup/counters.h"
+#include "common/clock.h"
+#include "metrics/links.h"
+
+namespace keelson::metrics {
+
+/// Of a file system, or of a part of one: then capacity, available and inodes are those of the whole.
+struct DiskUse {
+  uint64_t capacity = 0, available = 0, used = 0;  ///< bytes
+  uint64_t inodes = 0, inodes_free = 0, inodes_used = 0;
+};
+
+struct ContainerPlace {
+  std::string name;
+  std::string id;  ///< the runtime's
+  std::string image;
+  std::string log_path;
+  WallTime started{};
+  std::optional<DiskUse> layer = {};  ///< used, inodes_used of its writable layer, as the runtime tells
+};
+
+struct VolumePlace {
+  std::string name;
+  std::string path;
+  std::string claim = {};  ///< of a PersistentVolumeClaim
+};
+
+struct PodPlace {
+  std::string ns, name, uid;
+  std::string cgroup;
+  WallTime started{};
+  bool host_network = false;               ///< its links are the node's, and count there
+  std::vector<ContainerPlace> containers;  ///< those that run
+  std::vector<VolumePlace> volumes;
+};
+
+struct NodePlaces {
+  std::string name;
+  std::string root;                      ///< the agent's folder: what is on its disk counts as the node's
+  std::vector<std::string> pod_cgroups;  ///< of all pods, and of the QoS classes: "/kubepods", ...
+  std::vector<PodPlace> pods;
+  std::optional<DiskUse> images;  ///< used, inodes_used of the image store, as the runtime tells
+};
+
+/// One cgroup. The rate is known from the second reading on, some seconds later.
+struct GroupUse {
+  std::string cgroup;
+  WallTime at{};  ///< when it was read
+  cgroup::Counters counters;
+  std::optional<uint64_t> cpu_rate;  ///< billionths of a CPU
+};
+
+struct ContainerUse : GroupUse {
+  ContainerPlace place;
+  size_t processes = 0;
+  DiskUse logs;  ///< used, inodes_used
+};
+
+struct VolumeUse {
+  VolumePlace place;
+  WallTime at{};
+  DiskUse disk;
+};
+
+struct PodUse : GroupUse {
+  PodPlace place;
+  std::vector<LinkUse> links;  ///< unknown (none) while no process runs
+  std::vector<ContainerUse> containers;
+  std::vector<VolumeUse> volumes;
+};
+
+struct NodeUse : GroupUse {
+  std::string name;
+  WallTime booted{};
+  unsigned cpus = 0;
+  uint64_t memory_capacity = 0, swap_capacity = 0;
+  uint64_t threads = 0, most_threads = 0;
+  DiskUse disk;  ///< of the agent's folder
+  std::optional<DiskUse> images;
+  std::vector<LinkUse> links;
+  std::vector<GroupUse> groups;  ///< NodePlaces::pod_cgroups
+  std::vector<PodUse> pods;
+};
+
+}  // namespace keelson::metrics

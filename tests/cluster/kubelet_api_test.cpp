@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+// Our kubelet API before a real kube-apiserver: kubectl's ways into a pod, who may ask what, and what is told of use.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <boost/json/parse.hpp>
+
+#include "tests/support/cluster_images.h"
+#include "tests/support/control_plane.h"
+#include "tests/support/node_fixture.h"
+
+namespace keelson::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr const char* kNode = "api-node";
+constexpr const char* kAddress = "10.250.0.1";
+constexpr const char* kCanary = "canary-0f9d2b7e";
+
+class KubeletApiTest : public NodeTest {
+ protected:
+  static void SetUpTestSuite() {
+    if (::geteuid() != 0 || kubernetes_program().empty()) {
+      return;
+    }
+    enter_node_network(kAddress);
+    std::string pattern = "/tmp/keelson-control-plane-XXXXXX";
+    control_plane_home_ = ::mkdtemp(pattern.data());
+    control_plane_ = std::make_unique<ControlPlane>(control_plane_home_, kNode);
+    control_plane_->start();
+  }
+  static void TearDownTestSuite() {
+    control_plane_.reset();
+    if (!control_plane_home_.empty()) {
+      fs::remove_all(control_plane_home_);
+    }
+  }
+
+  void SetUp() override {
+    if (kubernetes_program().empty()) {
+      GTEST_SKIP() << "SKIP: needs the stock Kubernetes programs: ./dev peers";
+    }
+    NodeTest::SetUp();
+    if (IsSkipped()) {
+      return;
+    }
+    make_images(home() + "/images");
+    start_node({"--node-name", kNode, "--kubeconfig", control_plane_->node_kubeconfig(), "--client-ca-file",
+                control_plane_->authority_file(), "--log-level", "debug"});
+  }
+  void TearDown() override {
+    if (!IsSkipped()) {
+      kubectl({"delete", "pods", "--all", "--force", "--grace-period=0", "--wait=false"});
+      remove("web.yaml");
+    }
+    NodeTest::TearDown();
+  }
+
+  static Output kubectl(const std::vector<std::string>& arguments, const std::string& input = "") {
+    return control_plane_->kubectl(arguments, input);
+  }
+  static void create(const std::string& yaml) {
+    const auto done = kubectl({"apply", "-f", "-"}, yaml);
+    ASSERT_EQ(done.code, 0) << done.error;
+  }
+
+  /// The pod "web", of the node's folder and in the cluster's eyes.
+  void run_pod(const std::string& command, const std::string& more = "") {
+    const auto pod = fmt::format(R"(apiVersion: v1
+kind: Pod
+metadata: {{name: web, namespace: default}}
+spec:
+  nodeName: {}
+  automountServiceAccountToken: false
+  terminationGracePeriodSeconds: 1
+  dnsPolicy: Default
+  containers:
+  - name: main
+    image: keelson.example/busybox:1
+    command: [sh, -c, "{}"]
+{})",
+                                 kNode, command, more);
+    apply("web.yaml", fmt::format(R"({}
+---
+apiVersion: v1
+kind: Secret
+metadata: {{name: canary, namespace: default}}
+stringData: {{key: {}}}
+)",
+                                  pod, kCanary));
+    create(fmt::format(R"(apiVersion: v1
+kind: Node
+metadata: {{name: {}}}
+)",
+                       kNode));
+    const auto status = fmt::format(
+        R"({{"status":{{"addresses":[{{"type":"InternalIP","address":"{}"}}],"daemonEndpoints":{{"kubeletEndpoint":{{"Port":10250}}}}}}}})",
+        kAddress);
+    ASSERT_EQ(kubectl({"patch", "node", kNode, "--subresource=status", "-p", status}).code, 0);
+    create(pod);
+    wait_ready("web");
+  }
+
+  /// The status of a request to port 10250; the body is in body_.
+  int ask(const std::string& method, const std::string& target, const std::vector<std::string>& credentials) {
+    std::vector<std::string> command = {"curl",           "-sk", "-m",          "10", "-X", method, "-o",
+                                        home() + "/body", "-w",  "%{http_code}"};
+    command.insert(command.end(), credentials.begin(), credentials.end());
+    command.push_back("https://" + std::string(kAddress) + ":10250" + target);
+    fs::remove(home() + "/body");
+    const auto done = run(command);
+    body_ = read_text(home() + "/body");
+    bodies_ += body_;
+    return done.code == 0 ? std::atoi(done.out.c_str()) : -done.code;
+  }
+  /// curl's arguments to be somebody by a certificate of `authority`.
+  std::vector<std::string> be(TestAuthority& authority, const std::string& name, const std::string& group = "") {
+    const auto issued = authority.issue(name, group);
+    const auto base = home() + "/" + name;
+    std::ofstream(base + ".crt") << issued.certificate;
+    std::ofstream(base + ".key") << issued.key;
+    return {"--cert", base + ".crt", "--key", base + ".key"};
+  }
+  static void allow(const std::string& user, const std::string& verbs, const std::string& resources) {
+    create(fmt::format(R"(apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {{name: {0}}}
+rules: [{{apiGroups: [""], resources: [{1}], verbs: [{2}]}}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {{name: {0}}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {0}}}
+subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: {0}}}]
+)",
+                       user, resources, verbs));
+  }
+  std::string whole_log() const { return read_text(home() + "/node.log"); }
+
+  static inline std::string control_plane_home_;
+  static inline std::unique_ptr<ControlPlane> control_plane_;
+  std::string body_;
+  std::string bodies_;
+};
+
+TEST_F(KubeletApiTest, KubectlGetsIn) {
+  run_pod(
+      "echo first line; echo second >&2; mkdir /www; echo page > /www/index.html; httpd -p 8080 -h /www; while true; "
+      "do echo tick; sleep 1; done");
+  EXPECT_THAT(kubectl({"logs", "web"}).out, HasSubstr("first line\nsecond\n"));
+  EXPECT_EQ(kubectl({"logs", "web", "--limit-bytes=5"}).out, "first");
+  EXPECT_EQ(kubectl({"logs", "web", "--tail=1"}).out, "tick\n");
+  EXPECT_THAT(kubectl({"logs", "web", "--timestamps", "--tail=1"}).out, HasSubstr("Z tick\n"));
+  EXPECT_THAT(kubectl({"logs", "web", "--previous"}).error,
+              HasSubstr("previous terminated container \"main\" in pod \"web\" not found"));
+  const auto followed = run({"timeout", "3", "sh", "-c",
+                             fmt::format("{} kubectl --kubeconfig {} logs -f web --since=1s", kubernetes_program(),
+                                         control_plane_->admin_kubeconfig())});
+  EXPECT_THAT(followed.out, HasSubstr("tick\ntick\n"));
+
+  EXPECT_EQ(kubectl({"exec", "web", "--", "sh", "-c", "echo out; echo error >&2"}).out, "out\n");
+  EXPECT_EQ(kubectl({"exec", "web", "--", "sh", "-c", "exit 3"}).code, 3);
+  EXPECT_EQ(kubectl({"exec", "-i", "web", "--", "md5sum"}, "the input").out.substr(0, 8), "46fba79b");
+  // With a terminal: the program sees one, and its window.
+  const auto terminal =
+      run({"timeout", "20", "script", "-qec",
+           fmt::format("stty rows 33 cols 77; {} kubectl --kubeconfig {} exec -it web -- sh -c 'tty; stty size'",
+                       kubernetes_program(), control_plane_->admin_kubeconfig()),
+           "/dev/null"});
+  EXPECT_THAT(terminal.out, HasSubstr("/dev/pts/"));
+  EXPECT_THAT(terminal.out, HasSubstr("33 77"));
+
+  std::ofstream(home() + "/file") << std::string(3'000'000, 'x');
+  EXPECT_EQ(kubectl({"cp", home() + "/file", "web:/tmp/file"}).code, 0);
+  EXPECT_EQ(kubectl({"exec", "web", "--", "wc", "-c", "/tmp/file"}).out, "3000000 /tmp/file\n");
+  EXPECT_EQ(kubectl({"cp", "web:/tmp/file", home() + "/back"}).code, 0);
+  EXPECT_EQ(fs::file_size(home() + "/back"), 3'000'000U);
+
+  auto command = control_plane_->kubectl_command({"attach", "web"});
+  Background attached(command, home() + "/attach.log");
+  Background forward(control_plane_->kubectl_command({"port-forward", "pod/web", "18080:8080"}),
+                     home() + "/forward.log");
+  wait_until("the page comes through port-forward",
+             [] { return run({"curl", "-s", "-m", "5", "http://127.0.0.1:18080/"}).out == "page\n"; });
+  wait_until("attach shows what is printed",
+             [this] { return read_text(home() + "/attach.log").find("tick") != std::string::npos; });
+  EXPECT_TRUE(attached.alive());
+}
+
+TEST_F(KubeletApiTest, TheApiServerProxiesTheRest) {
+  run_pod("while true; do sleep 0.1; done");
+  const auto raw = [](const std::string& path) {
+    return kubectl({"get", "--raw", fmt::format("/api/v1/nodes/{}/proxy{}", kNode, path)});
+  };
+  EXPECT_EQ(raw("/healthz").out, "ok");
+  EXPECT_EQ(raw("/healthz/syncloop").out, "ok");
+  EXPECT_THAT(raw("/pods").out, HasSubstr("\"name\":\"web\""));
+  EXPECT_THAT(raw("/runningpods/").out, HasSubstr("\"image\":\"keelson.example/busybox:1\""));
+  const auto configured = boost::json::parse(raw("/configz").out);
+  EXPECT_EQ(configured.at_pointer("/kubeletconfig/authentication/x509/clientCAFile"),
+            boost::json::value(control_plane_->authority_file()));
+  const auto summary = boost::json::parse(raw("/stats/summary").out);
+  EXPECT_EQ(summary.at_pointer("/node/nodeName"), kNode);
+  EXPECT_EQ(summary.at_pointer("/pods/0/podRef/name"), "web");
+  EXPECT_GT(summary.at_pointer("/pods/0/containers/0/cpu/usageCoreNanoSeconds").to_number<int64_t>(), 0);
+  EXPECT_GT(summary.at_pointer("/pods/0/containers/0/memory/workingSetBytes").to_number<int64_t>(), 0);
+  EXPECT_GT(summary.at_pointer("/pods/0/process_stats/process_count").to_number<int64_t>(), 0);
+  EXPECT_EQ(summary.at_pointer("/pods/0/network/name"), "eth0");
+  EXPECT_GE(summary.at_pointer("/pods/0/containers/0/rootfs/usedBytes").to_number<int64_t>(), 0);
+  EXPECT_THAT(raw("/metrics").out, HasSubstr("kubelet_running_pods 1\n"));
+  EXPECT_THAT(raw("/metrics").out, HasSubstr("rest_client_requests_total{"));
+  EXPECT_THAT(raw("/metrics/cadvisor").out,
+              ::testing::ContainsRegex(
+                  "container_cpu_usage_seconds_total\\{container=\"main\",id=\"[^\"]*\",image=\"keelson.example/"
+                  "busybox:1\",name=\"[0-9a-f]*\",namespace=\"default\",pod=\"web\",cpu=\"total\"\\} [0-9]"));
+  EXPECT_THAT(raw("/metrics/cadvisor").out, HasSubstr("interface=\"eth0\""));
+  EXPECT_THAT(raw("/metrics/resource").out,
+              ::testing::ContainsRegex(
+                  "pod_memory_working_set_bytes\\{namespace=\"default\",pod=\"web\"\\} [0-9.e+]+ [0-9]+\n"));
+  EXPECT_THAT(raw("/metrics/slis").out, HasSubstr("kubernetes_healthcheck{name=\"syncloop\",type=\"healthz\"} 1\n"));
+  EXPECT_EQ(run({"curl", "-s", "http://127.0.0.1:10248/healthz"}).out, "ok");
+  EXPECT_NE(run({"curl", "-s", "-m", "5", fmt::format("http://{}:10248/healthz", kAddress)}).code, 0)
+      << "on loopback alone";
+  EXPECT_NE(run({"curl", "-s", "-m", "5", "http://127.0.0.1:10255/pods"}).code, 0) << "there is no read-only port";
+}
+
+TEST_F(KubeletApiTest, WhoMayAskWhat) {
+  run_pod("sleep 1000");
+  allow("proxy-user", "get, create", "nodes/proxy");
+  allow("metrics-user", "get", "nodes/metrics, nodes/stats");
+  allow("fine-user", "get", "nodes/pods, nodes/healthz, nodes/configz");
+  TestAuthority other;
+  const auto& ours = control_plane_->authority();
+  const struct {
+    const char* who;
+    std::vector<std::string> credentials;
+  } users[] = {{"nobody", {}},
+               {"a wrong token", {"-H", fmt::format("Authorization: Bearer {}", kCanary)}},
+               {"another authority's", be(other, "other", "system:masters")},
+               {"without a right", be(const_cast<TestAuthority&>(ours), "stranger")},
+               {"proxy-user", be(const_cast<TestAuthority&>(ours), "proxy-user")},
+               {"metrics-user", be(const_cast<TestAuthority&>(ours), "metrics-user")},
+               {"fine-user", be(const_cast<TestAuthority&>(ours), "fine-user")},
+               {"an administrator", be(const_cast<TestAuthority&>(ours), "admin", "system:masters")},
+               {"the same by a token", {"-H", fmt::format("Authorization: Bearer {}", kAdminToken)}}};
+  const struct {
+    const char *method, *target;
+    std::vector<int> statuses;  // by user
+  } requests[] = {
+      {"GET", "/healthz", {401, 401, 401, 403, 200, 403, 200, 200, 200}},
+      {"GET", "/healthz/ping", {401, 401, 401, 403, 200, 403, 200, 200, 200}},
+      {"GET", "/pods", {401, 401, 401, 403, 200, 403, 200, 200, 200}},
+      {"GET", "/runningpods/", {401, 401, 401, 403, 200, 403, 200, 200, 200}},
+      {"GET", "/configz", {401, 401, 401, 403, 200, 403, 200, 200, 200}},
+      {"GET", "/stats/summary", {401, 401, 401, 403, 403, 200, 403, 200, 200}},
+      {"GET", "/metrics", {401, 401, 401, 403, 403, 200, 403, 200, 200}},
+      {"GET", "/metrics/cadvisor", {401, 401, 401, 403, 403, 200, 403, 200, 200}},
+      {"GET", "/metrics/resource", {401, 401, 401, 403, 403, 200, 403, 200, 200}},
+      {"GET", "/metrics/probes", {401, 401, 401, 403, 403, 200, 403, 200, 200}},
+      {"GET", "/metrics/slis", {401, 401, 401, 403, 403, 200, 403, 200, 200}},
+      {"GET", "/containerLogs/default/web/main", {401, 401, 401, 403, 200, 403, 403, 200, 200}},
+      {"POST", "/run/default/web/main?cmd=id", {401, 401, 401, 403, 200, 403, 403, 200, 200}},
+      // No upgrade is asked for: whoever may is told so.
+      {"POST", "/exec/default/web/main?command=id&output=1", {401, 401, 401, 403, 400, 403, 403, 400, 400}},
+      {"GET", "/exec/default/web/main?command=id&output=1", {401, 401, 401, 403, 400, 403, 403, 400, 400}},
+      {"POST", "/attach/default/web/main?output=1", {401, 401, 401, 403, 400, 403, 403, 400, 400}},
+      {"POST", "/portForward/default/web", {401, 401, 401, 403, 400, 403, 403, 400, 400}},
+      {"GET", "/portForward/default/web?port=80", {401, 401, 401, 403, 400, 403, 403, 400, 400}},
+      {"PUT", "/pods", {401, 401, 401, 403, 403, 403, 403, 405, 405}},
+      {"DELETE", "/containerLogs/default/web/main", {401, 401, 401, 403, 403, 403, 403, 405, 405}},
+      {"GET", "/", {401, 401, 401, 403, 404, 403, 403, 404, 404}},
+      {"GET", "/metrics/../pods", {401, 401, 401, 403, 200, 403, 200, 200, 200}},  // curl cleans it
+      {"GET", "/logs/", {401, 401, 401, 403, 403, 403, 403, 404, 404}},
+  };
+  for (const auto& request : requests) {
+    for (size_t user = 0; user < std::size(users); ++user) {
+      const int status = ask(request.method, request.target, users[user].credentials);
+      EXPECT_EQ(status, request.statuses[user])
+          << request.method << " " << request.target << " by " << users[user].who << ": " << body_;
+      if (status == 401) {
+        EXPECT_EQ(body_, "Unauthorized");
+      }
+    }
+  }
+  ask("GET", "/metrics", users[3].credentials);
+  EXPECT_EQ(body_, "Forbidden (user=stranger, verb=get, resource=nodes, subresource(s)=[metrics])\n");
+  ask("POST", "/run/default/web/main?cmd=id%20-u", users[7].credentials);
+  EXPECT_EQ(body_, "0\n");
+  ask("GET", "/pods?x=" + std::string(kCanary), users[0].credentials);
+  // No secret is anywhere: neither what was shown, nor what a pod was given.
+  EXPECT_THAT(whole_log(), Not(HasSubstr(kAdminToken)));
+  EXPECT_THAT(bodies_, Not(HasSubstr(kAdminToken)));
+  EXPECT_THAT(bodies_, Not(HasSubstr(kCanary)));
+  EXPECT_THAT(whole_log(), Not(HasSubstr(std::string("Bearer"))));
+}
+
+TEST_F(KubeletApiTest, WhileTheApiServerIsAwayWhatIsKnownHolds) {
+  run_pod("sleep 1000");
+  auto& ours = control_plane_->authority();
+  const auto known = be(ours, "known", "system:masters");
+  const auto late = be(ours, "late", "system:masters");
+  const std::vector<std::string> token = {"-H", fmt::format("Authorization: Bearer {}", kAdminToken)};
+  EXPECT_EQ(ask("GET", "/metrics", known), 200);
+  EXPECT_EQ(ask("GET", "/metrics", token), 200);
+  control_plane_->kill_api_server();
+  EXPECT_EQ(ask("GET", "/metrics", known), 200);
+  EXPECT_EQ(ask("GET", "/metrics", token), 200);
+  EXPECT_EQ(ask("GET", "/metrics", late), 500) << "who may is not known";
+  EXPECT_EQ(ask("GET", "/metrics", {"-H", "Authorization: Bearer another"}), 401);
+  EXPECT_EQ(ask("GET", "/containerLogs/default/web/main", known), 500);
+  control_plane_->start_api_server();
+  EXPECT_EQ(ask("GET", "/metrics", late), 200);
+}
+
+}  // namespace
+}  // namespace keelson::testing
