@@ -4,8 +4,37 @@
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <net/if.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "common/fd.h"
 
 namespace keelson {
+
+std::string address_of_default_route(bool six) {
+  // To addresses of no network (RFC 5737, RFC 3849), which only a default route leads to. A connected datagram socket
+  // has chosen its route and its source, and has sent nothing.
+  sockaddr_storage address{};
+  auto* const four = reinterpret_cast<sockaddr_in*>(&address);
+  auto* const sixth = reinterpret_cast<sockaddr_in6*>(&address);
+  socklen_t size = six ? sizeof *sixth : sizeof *four;
+  address.ss_family = six ? AF_INET6 : AF_INET;
+  if (six) {
+    sixth->sin6_port = htons(9);
+    ::inet_pton(AF_INET6, "2001:db8::1", &sixth->sin6_addr);
+  } else {
+    four->sin_port = htons(9);
+    ::inet_pton(AF_INET, "192.0.2.1", &four->sin_addr);
+  }
+  const Fd socket(::socket(address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  auto* const any = reinterpret_cast<sockaddr*>(&address);
+  if (!socket || ::connect(socket.get(), any, size) != 0 || ::getsockname(socket.get(), any, &size) != 0) {
+    return {};
+  }
+  char text[INET6_ADDRSTRLEN] = "";
+  ::inet_ntop(address.ss_family, six ? static_cast<void*>(&sixth->sin6_addr) : &four->sin_addr, text, sizeof text);
+  return text;
+}
 
 std::vector<std::string> host_addresses() {
   std::vector<std::string> four;

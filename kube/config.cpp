@@ -3,6 +3,7 @@
 #include "kube/config.h"
 
 #include "kube/reader.h"
+#include "kube/writer.h"
 
 namespace keelson::kube {
 
@@ -115,6 +116,14 @@ Result<T> decode_one(std::string_view text, bool strict) {
 
 Result<Config> decode_config(std::string_view text) {
   return decode_one<Config>(text, true);
+}
+
+std::string encode_config(const Config& config) {
+  Writer writer;
+  writer.always("apiVersion", std::string("v1"));
+  writer.always("kind", std::string("Config"));
+  fields(writer, config);
+  return print_yaml(writer.take());
 }
 
 Result<ExecCredential> decode_exec_credential(std::string_view text) {

@@ -65,6 +65,8 @@ struct Config {
 
 /// YAML or JSON. Kind::invalid names line and field, of unknown ones too; never a value.
 Result<Config> decode_config(std::string_view text);
+/// What decode_config() reads, in YAML.
+std::string encode_config(const Config& config);
 
 /// What a plugin printed.
 struct ExecCredential {

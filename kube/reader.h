@@ -143,6 +143,8 @@ class Reader {
       read_base64(*value, path_ / name, field, findings_);
     }
   }
+  /// A time that is written with microseconds.
+  void micro_time(std::string_view name, std::optional<WallTime>& time) { (*this)(name, time); }
   /// Read over what an earlier field filled; never written.
   void write_only(std::string_view name, StringMap& field) {
     StringMap over;

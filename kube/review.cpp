@@ -64,8 +64,9 @@ Result<Review> decode(std::string_view text, std::string_view kind) {
   }
   Review review;
   Findings findings;
+  const Path root;  // the reader refers to it
   {
-    Reader reader(tree.root, Path{}, findings);
+    Reader reader(tree.root, root, findings);
     reader.object("status", [&](auto& status) { status_fields(status, review); });
   }
   if (!findings.errors.empty()) {

@@ -114,6 +114,18 @@ class Writer {
       add(name, std::move(map));
     }
   }
+  void base64(std::string_view name, const std::string& bytes) {
+    if (!bytes.empty()) {
+      add(name, Value::of_string(encode_base64(bytes)));
+    }
+  }
+  /// Six digits of a second, no more and no less (metav1.MicroTime).
+  void micro_time(std::string_view name, const std::optional<WallTime>& time) {
+    if (time) {
+      auto text = format_rfc3339_nano(*time);
+      add(name, Value::of_string(text.erase(text.size() - 4, 3)));
+    }
+  }
   void write_only(std::string_view, const StringMap&) {}
   void deprecated(std::string_view name, const std::string& field) { (*this)(name, field); }
   void first_of(std::string_view name, const std::vector<std::string>& list) {

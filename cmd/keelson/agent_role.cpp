@@ -2,8 +2,6 @@
 // The agent's parts wired together.
 #include "cmd/keelson/agent_role.h"
 
-#include <sys/sysinfo.h>
-
 #include <thread>
 
 #include "agent/agent.h"
@@ -25,7 +23,7 @@ namespace keelson::cli {
 
 namespace {
 
-agent::PodConfigOptions pod_config_options(const NodeConfig& config, const std::vector<std::string>& addresses) {
+agent::PodConfigOptions pod_config_options(const NodeConfig& config, const LocalNode& node) {
   agent::PodConfigOptions options;
   options.root = config.root;
   options.pod_logs_dir = config.pod_logs_dir;
@@ -34,31 +32,22 @@ agent::PodConfigOptions pod_config_options(const NodeConfig& config, const std::
   options.systemd_cgroups = driver_of(config) == cgroup::Driver::systemd;
   options.dns = {config.cluster_dns, config.cluster_domain};
   options.node.name = node_name(config);
-  options.node.ips = addresses;
-  options.node.allocatable_cpu_milli = int64_t{1000} * ::get_nprocs();
-  struct sysinfo info{};
-  ::sysinfo(&info);
-  options.node.allocatable_memory = static_cast<int64_t>(info.totalram) * info.mem_unit;
+  options.node.ips = node.addresses;
+  const auto amount = [&node](const char* name) {
+    const auto found = node.allocatable.find(name);
+    return found != node.allocatable.end() ? found->second : kube::Quantity();
+  };
+  options.node.allocatable_cpu_milli = amount("cpu").milli();
+  options.node.allocatable_memory = amount("memory").whole();
   return options;
 }
 
-constexpr int64_t kMaxPods = 110;
-
-agent::ClusterOptions cluster_options(const NodeConfig& config, const agent::NodeFacts& node) {
-  return {.node_name = node.name,
-          .manifest_dir = config.manifest_dir,
-          .allocatable = {{"cpu", kube::Quantity::of_milli(node.allocatable_cpu_milli)},
-                          {"memory", kube::Quantity::of(node.allocatable_memory)},
-                          {"pods", kube::Quantity::of(kMaxPods)}}};
-}
-
 /// In a cluster, the manifests reach the agent with the pods of the API.
-agent::AgentOptions agent_options(const NodeConfig& config, const std::vector<std::string>& addresses,
-                                  bool in_cluster) {
+agent::AgentOptions agent_options(const NodeConfig& config, const LocalNode& node, bool in_cluster) {
   agent::AgentOptions options;
   options.manifest_dir = in_cluster ? "" : config.manifest_dir;
   options.node_name = node_name(config);
-  options.node.ips = addresses;
+  options.node.ips = node.addresses;
   options.probe_folder = config.run + "/probes";
   return options;
 }
@@ -66,19 +55,21 @@ agent::AgentOptions agent_options(const NodeConfig& config, const std::vector<st
 }  // namespace
 
 struct AgentRole::State {
-  State(const NodeConfig& c, const std::vector<std::string>& a, std::optional<kube::ClusterAccess> access)
+  State(const NodeConfig& c, const LocalNode& node, std::optional<kube::ClusterAccess> access)
       : config(c),
-        addresses(a),
+        addresses(node.addresses),
         loop(real_clock(), "kl-agent"),
         client(access ? std::make_unique<kube::Client>(loop, *std::move(access)) : nullptr),
-        cluster(client ? std::make_unique<agent::Cluster>(
-                             *client, cluster_options(config, pod_config_options(config, addresses).node))
+        cluster(client ? std::make_unique<agent::Cluster>(*client,
+                                                          agent::ClusterOptions{.node_name = node_name(config),
+                                                                                .manifest_dir = config.manifest_dir,
+                                                                                .allocatable = node.allocatable})
                        : nullptr),
         service(cri::connect_runtime(loop, cri_socket(config))),
-        configs(loop, pod_config_options(config, addresses), cluster.get()),
+        configs(loop, pod_config_options(config, node), cluster.get()),
         runtime(*service, configs),
         probes(loop, *service),
-        agent(loop, agent_options(config, addresses, cluster != nullptr), runtime, &probes),
+        agent(loop, agent_options(config, node, cluster != nullptr), runtime, &probes),
         api(loop, agent, *service),
         tasks(loop) {}
 
@@ -137,9 +128,8 @@ struct AgentRole::State {
   std::unique_ptr<agent::KubeletApi> kubelet_api;  // ends when the thread has ended, and before the agent goes
 };
 
-AgentRole::AgentRole(const NodeConfig& config, std::vector<std::string> addresses,
-                     std::optional<kube::ClusterAccess> access)
-    : state_(std::make_unique<State>(config, addresses, std::move(access))) {}
+AgentRole::AgentRole(const NodeConfig& config, const LocalNode& node, std::optional<kube::ClusterAccess> access)
+    : state_(std::make_unique<State>(config, node, std::move(access))) {}
 AgentRole::~AgentRole() = default;
 
 Result<> AgentRole::start(std::function<void(const kube::Pod&, bool gone)> pod_changed) {
@@ -154,6 +144,23 @@ Result<> AgentRole::start(std::function<void(const kube::Pod&, bool gone)> pod_c
     s.loop.run();
   });
   return {};
+}
+
+void AgentRole::record(const agent::NodeEvent& event) {
+  State& s = *state_;
+  s.loop.post([&s, event] {
+    const auto name = node_name(s.config);
+    // The kubelet's way: the uid of a Node in its events is its name.
+    s.agent.events().record({.kind = "Node",
+                             .ns = "default",
+                             .name = name,
+                             .uid = name,
+                             .api_version = "v1",
+                             .resource_version = {},
+                             .field_path = {}},
+                            event.warning ? agent::EventType::warning : agent::EventType::normal, event.reason,
+                            event.message);
+  });
 }
 
 bool AgentRole::stop() {

@@ -5,10 +5,9 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <string>
-#include <vector>
 
 #include "cmd/keelson/config.h"
+#include "cmd/keelson/membership.h"
 #include "common/result.h"
 #include "kube/client/kubeconfig.h"
 #include "kube/pod.h"
@@ -18,9 +17,9 @@ namespace keelson::cli {
 /// Made, started and stopped on one thread, which is not the role's.
 class AgentRole {
  public:
-  /// `config` outlives it. `addresses`: the node's, as pods' statuses show them. `access`: of the API server whose pods
-  /// are run besides the static ones of the manifest folder; without it, the folder is all there is.
-  AgentRole(const NodeConfig& config, std::vector<std::string> addresses, std::optional<kube::ClusterAccess> access);
+  /// `config` outlives it. `access`: of the API server whose pods are run besides the static ones of the manifest
+  /// folder; without it, the folder is all there is.
+  AgentRole(const NodeConfig& config, const LocalNode& node, std::optional<kube::ClusterAccess> access);
   ~AgentRole();
   AgentRole(const AgentRole&) = delete;
   AgentRole& operator=(const AgentRole&) = delete;
@@ -28,6 +27,8 @@ class AgentRole {
   /// `pod_changed` is told each change of a pod's status, on the agent's thread; may be empty. Errors name a key or a
   /// file; nothing runs then.
   Result<> start(std::function<void(const kube::Pod&, bool gone)> pod_changed);
+  /// Something happened to the node: an Event of it. Thread-safe, from start() on.
+  void record(const agent::NodeEvent& event);
   /// Blocks until the agent has ended. False if pods were to be removed and some are left.
   bool stop();
 

@@ -8,6 +8,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
+#include "cmd/keelson/network_options.h"
 #include "cmd/keelson/node_flags.h"
 #include "cmd/keelson/output.h"
 #include "cmd/keelson/verbs.h"
@@ -55,7 +56,7 @@ Result<int> check(const NodeConfig& config, Format format) {
                                       .socket_cgroup = config.socket_cgroup,
                                       .links = {.uplinks = config.uplinks, .xdp = config.xdp},
                                       .ports = std::move(ports),
-                                      .kubeconfig = config.kubeconfig});
+                                      .kubeconfig = network_kubeconfig(config)});
   bool good =
       std::ranges::none_of(findings, [](const auto& finding) { return finding.outcome == network::Outcome::failed; });
   format == Format::json ? print_json(findings, good) : print_table(findings);

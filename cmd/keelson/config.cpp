@@ -31,6 +31,8 @@ const Setting kSettings[] = {
      "Join this cluster: the agent runs the pods that its API binds to this node, those of the folder being static "
      "pods; the network takes Services, EndpointSlices and Nodes from it instead of the folder (\"in-cluster\": by the "
      "pod's service account)"},
+    {"networkKubeconfig", "--network-kubeconfig", &NodeConfig::network_kubeconfig,
+     "Role network: the same, for this role alone (default: --kubeconfig)"},
     {"nodeName", "--node-name", &NodeConfig::node_name, "The node's name (default: the host name)"},
     {"shim", "--shim", &NodeConfig::shim, "The keelson-shim binary (default: beside this one)"},
     {"cniConfDir", "--cni-conf-dir", &NodeConfig::cni_conf_dir, "CNI configurations; the first by name is used"},
@@ -246,8 +248,9 @@ Result<uint16_t> parse_port(std::string_view text) {
 std::span<const Setting> settings() {
   static const auto all = [] {
     std::vector<Setting> list(std::begin(kSettings), std::end(kSettings));
-    const auto more = kubelet_api_settings();
-    list.insert(list.end(), more.begin(), more.end());
+    for (const auto more : {kubelet_api_settings(), cluster_settings()}) {
+      list.insert(list.end(), more.begin(), more.end());
+    }
     return list;
   }();
   return all;

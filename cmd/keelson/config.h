@@ -27,10 +27,11 @@ struct NodeConfig {
   std::string root = "/var/lib/keelson";
   std::string run = "/run/keelson";
   std::string manifest_dir;
-  std::string kubeconfig;  ///< "in-cluster": that of a pod
-  std::string node_name;   ///< empty: the host name
-  std::string cri_socket;  ///< empty: <run>/cri.sock; with role runtime served there, otherwise only spoken to
-  std::string shim;        ///< empty: keelson-shim beside the keelson binary
+  std::string kubeconfig;          ///< "in-cluster": that of a pod
+  std::string network_kubeconfig;  ///< empty: kubeconfig
+  std::string node_name;           ///< empty: the host name
+  std::string cri_socket;          ///< empty: <run>/cri.sock; with role runtime served there, otherwise only spoken to
+  std::string shim;                ///< empty: keelson-shim beside the keelson binary
   std::string cni_conf_dir = "/etc/cni/net.d";
   std::vector<std::string> cni_bin_dirs;      ///< empty: /opt/cni/bin, /usr/lib/cni
   std::vector<std::string> runtime_handlers;  ///< NAME=COMMAND of OCI runtimes, for RuntimeClasses
@@ -91,6 +92,28 @@ struct NodeConfig {
   std::string authorized_cache_ttl = "5m";
   std::string unauthorized_cache_ttl = "30s";
   std::string streaming_connection_idle_timeout = "4h";
+  // Of a node of a cluster. Names and defaults are the kubelet's.
+  bool register_node = true;
+  std::vector<std::string> node_labels;
+  std::vector<std::string> register_with_taints;
+  std::string provider_id;
+  std::string cloud_provider;
+  std::vector<std::string> node_ip;
+  std::string max_pods = "110";
+  std::string pods_per_core = "0";
+  std::vector<std::string> system_reserved;
+  std::vector<std::string> kube_reserved;
+  std::string reserved_system_cpus;
+  std::vector<std::string> eviction_hard = {"memory.available<100Mi", "nodefs.available<10%", "nodefs.inodesFree<5%",
+                                            "imagefs.available<15%", "imagefs.inodesFree<5%"};
+  std::string eviction_pressure_transition_period = "5m";
+  std::string node_status_update_frequency = "10s";
+  std::string node_status_report_frequency = "5m";
+  std::string node_lease_duration_seconds = "40";
+  std::string node_status_max_images = "50";
+  std::string bootstrap_kubeconfig;
+  bool rotate_certificates = false;
+  bool server_tls_bootstrap = false;
   /// Not a setting: what the log tells of these when the daemon starts, such as fields of other programs' files that
   /// mean nothing here.
   std::vector<std::string> notes;
@@ -122,6 +145,8 @@ Result<std::optional<http::BindAddress>> bind_address(const std::string& text, u
 std::span<const Setting> settings();
 /// Those of the kubelet API (kubelet_api_settings.cpp), which are among them.
 std::span<const Setting> kubelet_api_settings();
+/// Those of a node of a cluster (cluster_settings.cpp), which are among them.
+std::span<const Setting> cluster_settings();
 
 /// Reads a KeelsonConfiguration over `base`. Kind::invalid lists every wrong key as "FILE:LINE: key: what is wrong".
 Result<NodeConfig> parse_config(const std::string& text, const std::string& file, NodeConfig base);

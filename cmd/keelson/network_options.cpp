@@ -4,6 +4,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
+
 #include "common/duration.h"
 
 namespace keelson::cli {
@@ -52,12 +55,18 @@ Result<> flow_table(const NodeConfig& config, network::RouterOptions& router) {
 
 }  // namespace
 
+std::string network_kubeconfig(const NodeConfig& config) {
+  return config.network_kubeconfig.empty() ? config.kubeconfig : config.network_kubeconfig;
+}
+
 std::string node_name(const NodeConfig& config) {
-  char name[256] = "";
+  char host[256] = "";
   if (config.node_name.empty()) {
-    ::gethostname(name, sizeof name - 1);
+    ::gethostname(host, sizeof host - 1);
   }
-  return config.node_name.empty() ? name : config.node_name;
+  std::string name = config.node_name.empty() ? host : config.node_name;
+  std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
+  return name;
 }
 
 std::string api_servers_file(const NodeConfig& config) {
@@ -67,8 +76,8 @@ std::string api_servers_file(const NodeConfig& config) {
 Result<network::NetworkOptions> network_options(const NodeConfig& config, const std::string& node_name) {
   network::NetworkOptions options;
   options.manifest_dir = config.manifest_dir;
-  if (!config.kubeconfig.empty()) {
-    options.api = {.kubeconfig = config.kubeconfig == "in-cluster" ? "" : config.kubeconfig,
+  if (const auto kubeconfig = network_kubeconfig(config); !kubeconfig.empty()) {
+    options.api = {.kubeconfig = kubeconfig == "in-cluster" ? "" : kubeconfig,
                    .node_name = node_name,
                    .all_nodes = config.service_forwarding == "dsr",
                    .servers_file = api_servers_file(config)};

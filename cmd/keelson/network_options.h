@@ -9,7 +9,9 @@
 
 namespace keelson::cli {
 
-/// As configured, or the host's.
+/// Of the role alone, or of the node; empty: a folder is the source.
+std::string network_kubeconfig(const NodeConfig& config);
+/// As configured, or the host's; in lower case, as Kubernetes wants it.
 std::string node_name(const NodeConfig& config);
 /// Where the addresses of all API servers are remembered.
 std::string api_servers_file(const NodeConfig& config);

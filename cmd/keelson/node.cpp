@@ -12,10 +12,10 @@
 #include <thread>
 
 #include "cmd/keelson/agent_role.h"
+#include "cmd/keelson/membership.h"
 #include "cmd/keelson/network_options.h"
 #include "common/duration.h"
 #include "common/fd.h"
-#include "common/host_addresses.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/task_group.h"
@@ -33,20 +33,6 @@ constexpr auto kRuntimeDeadline = std::chrono::seconds(30);
 
 bool has_role(const NodeConfig& config, std::string_view role) {
   return std::find(config.roles.begin(), config.roles.end(), role) != config.roles.end();
-}
-
-/// One of each family, as a pod's status shows them.
-std::vector<std::string> primary_addresses() {
-  std::vector<std::string> out;
-  for (const bool six : {false, true}) {
-    for (const auto& address : host_addresses()) {
-      if ((address.find(':') != std::string::npos) == six) {
-        out.push_back(address);
-        break;
-      }
-    }
-  }
-  return out.empty() ? std::vector<std::string>{"127.0.0.1"} : out;
 }
 
 Result<std::unique_ptr<cri::Server>> start_runtime(const NodeConfig& config) {
@@ -123,6 +109,24 @@ void load_archives_now(const NodeConfig& config) {
   loop.run();
 }
 
+/// Of a node with role agent.
+struct Membership {
+  std::optional<LocalNode> node;
+  std::optional<agent::HeartbeatOptions> heartbeat;  ///< in a cluster
+};
+
+Result<Membership> membership_of(const NodeConfig& config) {
+  Membership membership;
+  if (!has_role(config, "agent")) {
+    return membership;
+  }
+  KEELSON_TRY(membership.node, local_node(config));
+  if (!config.kubeconfig.empty()) {
+    KEELSON_TRY(membership.heartbeat, heartbeat_options(config, *membership.node));
+  }
+  return membership;
+}
+
 log::Level level_of(const std::string& name) {
   if (name == "debug") {
     return log::Level::debug;
@@ -170,6 +174,8 @@ Result<int> run_node(const NodeConfig& given) {
   config.root = fs::canonical(given.root);
   config.run = fs::canonical(given.run);
 
+  KEELSON_TRY(const auto membership, membership_of(config));
+
   // gRPC's many threads would each get a heap of their own, and keep it.
   ::mallopt(M_ARENA_MAX, 2);
   std::unique_ptr<cri::Server> runtime;
@@ -190,15 +196,24 @@ Result<int> run_node(const NodeConfig& given) {
   std::unique_ptr<AgentRole> agent;
   if (has_role(config, "agent")) {
     std::optional<kube::ClusterAccess> access;
+    if (membership.heartbeat) {
+      KEELSON_DO(agent::Heartbeat::prepare(*membership.heartbeat).context("join the cluster"));
+    }
     if (!config.kubeconfig.empty()) {
       KEELSON_TRY(access, config.kubeconfig == "in-cluster" ? kube::in_cluster_access()
                                                             : kube::load_kubeconfig(config.kubeconfig));
     }
-    agent = std::make_unique<AgentRole>(config, primary_addresses(), std::move(access));
+    agent = std::make_unique<AgentRole>(config, *membership.node, std::move(access));
     KEELSON_DO(agent->start(network ? [&network](const kube::Pod& pod, bool gone) { network->pod_changed(pod, gone); }
                                     : std::function<void(const kube::Pod&, bool)>()));
     log::info("agent runs the pods of {}{}", config.manifest_dir.empty() ? "no folder" : config.manifest_dir,
               config.kubeconfig.empty() ? "" : " and of the API server");
+  }
+  std::unique_ptr<agent::Heartbeat> heartbeat;
+  if (membership.heartbeat) {
+    auto options = *membership.heartbeat;
+    options.registrar.tell = [&agent](const agent::NodeEvent& event) { agent->record(event); };
+    KEELSON_TRY(heartbeat, agent::Heartbeat::start(std::move(options)).context("join the cluster"));
   }
   if (auto released = release_startup_memory(); !released) {
     log::warning("memory of the start is kept: {}", released.error().message());
@@ -211,6 +226,7 @@ Result<int> run_node(const NodeConfig& given) {
     ::_exit(1);
   }).detach();
   bool clean = agent == nullptr || agent->stop();
+  heartbeat.reset();  // until here, for pods may take minutes to end
   agent.reset();
   if (network) {
     clean = network->stop() && clean;

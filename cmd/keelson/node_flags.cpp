@@ -3,6 +3,9 @@
 
 #include <sys/sysinfo.h>
 
+#include <algorithm>
+
+#include "cmd/keelson/kubelet_config.h"
 #include "cmd/keelson/proxy_config.h"
 #include "common/fd.h"
 
@@ -13,6 +16,10 @@ Result<NodeConfig> NodeFlags::load(const Session& session) const {
   if (!proxy_file.empty()) {
     KEELSON_TRY(auto text, read_file(proxy_file));
     KEELSON_TRY(config, parse_proxy_config(text, proxy_file, config, ::get_nprocs()));
+  }
+  if (!kubelet_file.empty()) {
+    KEELSON_TRY(auto text, read_file(kubelet_file));
+    KEELSON_TRY(config, parse_kubelet_config(text, kubelet_file, config));
   }
   if (!file.empty()) {
     KEELSON_TRY(auto text, read_file(file));
@@ -26,11 +33,18 @@ Result<NodeConfig> NodeFlags::load(const Session& session) const {
       }
     }
   }
-  if (!proxy_file.empty() && config.kubeconfig.empty() && config.manifest_dir.empty()) {
-    config.kubeconfig = "in-cluster";  // as kube-proxy
+  if (!proxy_file.empty() && config.network_kubeconfig.empty() && config.kubeconfig.empty() &&
+      config.manifest_dir.empty()) {
+    config.network_kubeconfig = "in-cluster";  // as kube-proxy
   }
   config.run = session.run_dir;
-  config.cri_socket = session.runtime_socket;
+  if (!session.runtime_socket.empty()) {
+    config.cri_socket = session.runtime_socket;
+  } else if (!config.cri_socket.empty() && std::ranges::find(config.roles, "runtime") != config.roles.end()) {
+    config.notes.push_back(kubelet_file + ": containerRuntimeEndpoint: " + config.cri_socket +
+                           " is not applied: this daemon is the runtime (roles)");
+    config.cri_socket.clear();
+  }
   KEELSON_DO(check_config(config));
   return config;
 }
@@ -42,6 +56,11 @@ std::shared_ptr<NodeFlags> NodeFlags::add(CLI::App& verb) {
   verb.add_option("--proxy-config", node->proxy_file,
                   "Role network: a KubeProxyConfiguration file (YAML), as kube-proxy takes it; --config and flags "
                   "override it")
+      ->check(CLI::ExistingFile);
+  verb.add_option(
+          "--kubelet-config", node->kubelet_file,
+          "Role agent: a KubeletConfiguration file (YAML), as the kubelet takes it; --config and flags override "
+          "it")
       ->check(CLI::ExistingFile);
   for (const auto& setting : settings()) {
     CLI::Option* option = nullptr;

@@ -15,14 +15,15 @@ namespace keelson::cli {
 
 struct NodeFlags {
   std::string file;
-  std::string proxy_file;  ///< A KubeProxyConfiguration.
-  NodeConfig flags;        ///< What the flags say.
+  std::string proxy_file;    ///< A KubeProxyConfiguration.
+  std::string kubelet_file;  ///< A KubeletConfiguration.
+  NodeConfig flags;          ///< What the flags say.
   std::vector<std::pair<CLI::Option*, const Setting*>> options;
 
-  /// Adds --config, --proxy-config and a flag for each setting.
+  /// Adds --config, --proxy-config, --kubelet-config and a flag for each setting.
   static std::shared_ptr<NodeFlags> add(CLI::App& verb);
-  /// What a KubeProxyConfiguration says, over it the file's values, over them the flags that were given, over them the
-  /// flags that every verb has. Checked.
+  /// What the stock components' files say, over it our file's values, over them the flags that were given, over them
+  /// the flags that every verb has. Checked.
   Result<NodeConfig> load(const Session& session) const;
 };
 

@@ -1,22 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cmd/keelson/proxy_config.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
-#include <yaml-cpp/yaml.h>
-
-#include "cmd/keelson/spelling.h"
-#include "common/duration.h"
+#include "cmd/keelson/component_config.h"
 
 namespace keelson::cli {
 namespace {
 
 constexpr const char* kApiVersion = "kubeproxy.config.k8s.io/v1alpha1";
 constexpr const char* kKind = "KubeProxyConfiguration";
-
-enum class Type { text, flag, number, rate, duration, texts, flags };
 
 /// What is read before it becomes settings.
 struct Reading {
@@ -29,14 +22,8 @@ struct Reading {
   std::optional<int64_t> connections_per_core, connections_min;
 };
 
-using Apply = void (*)(Reading& reading, const YAML::Node& value);
-
-struct Field {
-  const char* name;  ///< "iptables.masqueradeAll"
-  Type type;
-  Apply apply;      ///< None: means nothing here,
-  const char* why;  ///< because.
-};
+using Type = FieldType;
+using Field = ComponentField<Reading>;
 
 constexpr const char* kAtOnce = "changes are written at once, each for itself";
 constexpr const char* kNoMark = "packets are not marked";
@@ -63,7 +50,7 @@ void set_host_name(Reading& reading, const YAML::Node& value) {
 
 const Field kFields[] = {
     {"featureGates", Type::flags, nullptr, "there are none here"},
-    {"clientConnection.kubeconfig", Type::text, &set_text<&NodeConfig::kubeconfig>, ""},
+    {"clientConnection.kubeconfig", Type::text, &set_text<&NodeConfig::network_kubeconfig>, ""},
     {"clientConnection.acceptContentTypes", Type::text, nullptr, "JSON is spoken"},
     {"clientConnection.contentType", Type::text, nullptr, "JSON is spoken"},
     {"clientConnection.qps", Type::rate, nullptr, "there is a request for each watch, and none for each object"},
@@ -96,7 +83,7 @@ const Field kFields[] = {
        r.config.localhost_node_ports = v.as<bool>();
        r.localhost_given = is_mode(r, {"", "iptables"});
      },
-     ""},
+     "", "", true},
     {"iptables.syncPeriod", Type::duration, nullptr, kAtOnce},
     {"iptables.minSyncPeriod", Type::duration, nullptr, kAtOnce},
     {"ipvs.scheduler", Type::text, nullptr, kNoIpvs},
@@ -132,8 +119,9 @@ const Field kFields[] = {
      ""},
     {"oomScoreAdj", Type::number, nullptr, "it is the service manager's, or the pod's"},
     {"conntrack.maxPerCore", Type::number,
-     [](Reading& r, const YAML::Node& v) { r.connections_per_core = v.as<int64_t>(); }, ""},
-    {"conntrack.min", Type::number, [](Reading& r, const YAML::Node& v) { r.connections_min = v.as<int64_t>(); }, ""},
+     [](Reading& r, const YAML::Node& v) { r.connections_per_core = v.as<int64_t>(); }, "", "", true},
+    {"conntrack.min", Type::number, [](Reading& r, const YAML::Node& v) { r.connections_min = v.as<int64_t>(); }, "",
+     "", true},
     {"conntrack.tcpEstablishedTimeout", Type::duration, &set_text<&NodeConfig::tcp_established_timeout>, ""},
     {"conntrack.tcpCloseWaitTimeout", Type::duration, nullptr,
      "a closing connection is known for 2 minutes after its last packet"},
@@ -144,128 +132,6 @@ const Field kFields[] = {
     {"configSyncPeriod", Type::duration, nullptr, "objects are watched, and listed again only when a watch breaks"},
     {"portRange", Type::text, nullptr, "kube-proxy does not use it either"},
     {"windowsRunAsService", Type::flag, nullptr, kWindows},
-};
-
-/// Fields that say something by 0 or false.
-bool counts_when_zero(std::string_view name) {
-  return name == "iptables.localhostNodePorts" || name == "conntrack.maxPerCore" || name == "conntrack.min";
-}
-
-class Parser {
- public:
-  Parser(const std::string& file, Reading reading) : file_(file), reading_(std::move(reading)) {}
-
-  void run(const YAML::Node& root) {
-    if (!root["kind"] || root["kind"].Scalar() != kKind || !root["apiVersion"] ||
-        root["apiVersion"].Scalar() != kApiVersion) {
-      complain(root, fmt::format("expected apiVersion: {} and kind: {}", kApiVersion, kKind));
-    }
-    if (root["mode"] && root["mode"].IsScalar()) {
-      reading_.mode = root["mode"].IsNull() ? "" : root["mode"].Scalar();
-    }
-    walk(root, "");
-  }
-
-  const std::string& wrong() const { return wrong_; }
-  Reading& reading() { return reading_; }
-
- private:
-  void complain(const YAML::Node& at, const std::string& what) {
-    wrong_ += fmt::format("{}{}:{}: {}", wrong_.empty() ? "" : "\n", file_, at.Mark().line + 1, what);
-  }
-
-  void walk(const YAML::Node& map, const std::string& prefix) {
-    for (const auto& entry : map) {
-      auto key = entry.first.Scalar();
-      auto name = prefix + key;
-      if (prefix.empty() && (key == "kind" || key == "apiVersion")) {
-        continue;
-      }
-      const auto* field =
-          std::find_if(std::begin(kFields), std::end(kFields), [&](const Field& known) { return name == known.name; });
-      if (field != std::end(kFields)) {
-        read(*field, entry.first, entry.second);
-      } else if (!is_section(name)) {
-        complain(entry.first, fmt::format("{}: unknown key{}", name, nearest(key, prefix)));
-      } else if (entry.second.IsMap()) {
-        walk(entry.second, name + ".");
-      } else if (!entry.second.IsNull()) {
-        complain(entry.first, fmt::format("{}: expected an object", name));
-      }
-    }
-  }
-
-  static bool is_section(const std::string& name) {
-    return std::ranges::any_of(
-        kFields, [&](const Field& known) { return std::string_view(known.name).starts_with(name + "."); });
-  }
-
-  static std::string nearest(const std::string& key, const std::string& prefix) {
-    std::vector<std::string_view> names;
-    for (const auto& known : kFields) {
-      std::string_view name = known.name;
-      if (name.starts_with(prefix)) {
-        names.push_back(name.substr(prefix.size(), name.find('.', prefix.size()) - prefix.size()));
-      }
-    }
-    return did_you_mean(key, names);
-  }
-
-  /// "" or what is wrong with the value; `set`: whether it says anything.
-  static std::string check(Type type, const YAML::Node& value, bool& set) {
-    try {
-      switch (type) {
-        case Type::text:
-          set = value.as<std::string>() != "" && value.as<std::string>() != "0" && value.as<std::string>() != "0s";
-          return "";
-        case Type::flag:
-          set = value.as<bool>();
-          return "";
-        case Type::number:
-          set = value.as<int64_t>() != 0;
-          return "";
-        case Type::rate:
-          set = value.as<double>() != 0;
-          return "";
-        case Type::duration: {
-          auto duration = parse_duration(value.as<std::string>());
-          set = duration && duration->count() != 0;
-          return duration ? "" : duration.error().message();
-        }
-        case Type::texts:
-          set = !value.as<std::vector<std::string>>().empty();
-          return "";
-        case Type::flags:
-          set = !value.as<std::map<std::string, bool>>().empty();
-          return "";
-      }
-    } catch (const YAML::Exception&) {
-      constexpr const char* kExpected[] = {
-          "a string",          "true or false",           "a whole number", "a number", "a duration such as 30s",
-          "a list of strings", "names with true or false"};
-      return fmt::format("expected {}", kExpected[static_cast<int>(type)]);
-    }
-    return "";
-  }
-
-  void read(const Field& field, const YAML::Node& key, const YAML::Node& value) {
-    if (value.IsNull()) {
-      return;
-    }
-    bool set = false;
-    if (auto bad = check(field.type, value, set); !bad.empty()) {
-      complain(key, fmt::format("{}: {}", field.name, bad));
-    } else if (field.apply != nullptr && (set || counts_when_zero(field.name))) {
-      field.apply(reading_, value);
-    } else if (set) {
-      reading_.config.notes.push_back(fmt::format("{}: {}: {} is not applied: {}", file_, field.name,
-                                                  value.IsScalar() ? value.Scalar() : "...", field.why));
-    }
-  }
-
-  const std::string& file_;
-  Reading reading_;
-  std::string wrong_;
 };
 
 /// What kube-proxy does with the whole of it: pkg/proxy/apis/config/v1alpha1/defaults.go and each mode's own ways.
@@ -300,26 +166,26 @@ NodeConfig conclude(Reading reading, const std::string& file, int cores) {
   return std::move(config);
 }
 
+/// Other fields mean something in some modes alone; so it is wanted first.
+std::string mode_of(const std::string& text) {
+  try {
+    const YAML::Node root = YAML::Load(text);
+    return root.IsMap() && root["mode"] && root["mode"].IsScalar() ? root["mode"].Scalar() : "";
+  } catch (const YAML::Exception&) {
+    return "";  // said by who reads all of it
+  }
+}
+
 }  // namespace
 
 Result<NodeConfig> parse_proxy_config(const std::string& text, const std::string& file, NodeConfig base, int cores) {
-  YAML::Node root;
-  try {
-    root = YAML::Load(text);
-  } catch (const YAML::Exception& error) {
-    return fail(Kind::invalid, "{}:{}: {}", file, error.mark.line + 1, error.msg);
-  }
-  if (!root.IsMap()) {
-    return fail(Kind::invalid, "{}:1: expected a {} object", file, kKind);
-  }
   Reading reading;
   reading.config = std::move(base);
-  Parser parser(file, std::move(reading));
-  parser.run(root);
-  if (!parser.wrong().empty()) {
-    return std::unexpected(Error(Kind::invalid, parser.wrong()));
-  }
-  return conclude(std::move(parser.reading()), file, cores);
+  reading.mode = mode_of(text);
+  std::vector<std::string> notes;
+  KEELSON_DO(read_component<Reading>(text, {kApiVersion, kKind, file}, kFields, reading, notes));
+  reading.config.notes.insert(reading.config.notes.end(), notes.begin(), notes.end());
+  return conclude(std::move(reading), file, cores);
 }
 
 }  // namespace keelson::cli

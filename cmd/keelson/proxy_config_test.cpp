@@ -97,7 +97,7 @@ std::string refused(const std::string& text) {
 TEST(ProxyConfig, ThatOfKubeadmIsTakenAsItIs) {
   auto config = parsed(kKubeadm);
   EXPECT_THAT(config.notes, IsEmpty());
-  EXPECT_EQ(config.kubeconfig, "/var/lib/kube-proxy/kubeconfig.conf");
+  EXPECT_EQ(config.network_kubeconfig, "/var/lib/kube-proxy/kubeconfig.conf");
   EXPECT_EQ(config.detect_local_mode, "ClusterCIDR");
   EXPECT_THAT(config.cluster_cidr, ElementsAre("10.244.0.0/16", "fd00:10:244::/56"));
   EXPECT_EQ(config.healthz_bind_address, "0.0.0.0:10256");

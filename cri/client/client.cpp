@@ -35,6 +35,7 @@ class Client : public RuntimeClient {
     arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 50);
     arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // no client waits behind what another one sends
     auto channel = grpc::CreateCustomChannel("unix:" + socket, grpc::InsecureChannelCredentials(), arguments);
     runtime_ = v1::RuntimeService::NewStub(channel);
     images_ = v1::ImageService::NewStub(channel);
@@ -60,7 +61,11 @@ class Client : public RuntimeClient {
       status.conditions.push_back({condition.type(), condition.status(), condition.reason(), condition.message()});
     }
     for (const auto& handler : answer.runtime_handlers()) {
-      status.handlers.push_back({handler.name(), handler.features().user_namespaces()});
+      status.handlers.push_back(
+          {handler.name(), handler.features().user_namespaces(), handler.features().recursive_read_only_mounts()});
+    }
+    if (answer.has_features()) {
+      status.supplemental_groups_policy = answer.features().supplemental_groups_policy();
     }
     co_return status;
   }

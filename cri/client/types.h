@@ -228,11 +228,13 @@ struct Condition {
 struct HandlerFeatures {
   std::string name;  ///< empty: the default
   bool user_namespaces = false;
+  bool recursive_read_only_mounts = false;
 };
 
 struct RuntimeStatus {
   std::vector<Condition> conditions;
   std::vector<HandlerFeatures> handlers;
+  std::optional<bool> supplemental_groups_policy;  ///< not told by old runtimes
 };
 
 struct RuntimeVersion {

@@ -181,7 +181,7 @@ struct Client::State {
   Transport transport;
   TaskGroup tasks;
   asio::thread_pool secrets{1};
-  asio::thread_pool worker{1};
+  std::optional<asio::thread_pool> worker;  // most clients need none
 };
 
 Client::Client(Loop& loop, ClusterAccess access, ClientOptions options)
@@ -215,6 +215,11 @@ void Client::set_other_servers(const std::vector<ServerAddress>& servers) {
   state_->current = it != state_->servers.end() ? static_cast<size_t>(it - state_->servers.begin()) : 0;
 }
 
+void Client::drop_connection() {
+  state_->move_on(state_->servers[state_->current % state_->servers.size()]);
+  state_->transport.abandon(Error(Kind::unavailable, "its connection was given up: no answer came"));
+}
+
 std::optional<ServerAddress> Client::server() const {
   if (!state_->answered_by) {
     return std::nullopt;
@@ -231,7 +236,7 @@ Loop& Client::loop() const {
 }
 
 asio::thread_pool& Client::worker() {
-  return state_->worker;
+  return state_->worker ? *state_->worker : state_->worker.emplace(1);
 }
 
 Task<> Client::close() {

@@ -75,6 +75,10 @@ class Client {
   /// Other servers of the cluster, tried in this order when the one of the access cannot be reached. Their certificates
   /// must name the same host as its does, or kubernetes.default.svc if that is an address.
   void set_other_servers(const std::vector<ServerAddress>& servers);
+  /// For a caller that got no answer in time, and will not wait until a dead connection is found to be one: closes it,
+  /// so that the next request makes a new one, to another server if one is known. All that waits on it ends with
+  /// Kind::unavailable.
+  void drop_connection();
   /// The server that answered last; not given before the first answer.
   std::optional<ServerAddress> server() const;
 

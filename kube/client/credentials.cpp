@@ -91,7 +91,9 @@ Result<Credential> Credentials::get() {
   if (source_.certificate_pem.empty()) {
     KEELSON_DO(refresh(source_.certificate_file, "client-certificate", last_.certificate_pem));
   }
-  if (source_.key_pem.empty()) {
+  if (source_.key_pem.empty() && source_.key_file == source_.certificate_file && source_.certificate_pem.empty()) {
+    last_.key_pem = last_.certificate_pem;  // read once: whoever replaces the file replaces both
+  } else if (source_.key_pem.empty()) {
     KEELSON_DO(refresh(source_.key_file, "client-key", last_.key_pem));
   }
   Credential credential{

@@ -42,13 +42,14 @@ void extend(X509* certificate, int nid, const char* value) {
 }
 
 // Not signed yet.
-OwnedCertificate make(const std::string& name, const std::string& organization, EVP_PKEY* key, X509_NAME* issuer) {
+OwnedCertificate make(const std::string& name, const std::string& organization, EVP_PKEY* key, X509_NAME* issuer,
+                      TestValidity validity = {}) {
   static long serial = 0;
   OwnedCertificate made(::X509_new());
   ::X509_set_version(made.get(), 2);
   ::ASN1_INTEGER_set(::X509_get_serialNumber(made.get()), ++serial);
-  ::X509_gmtime_adj(::X509_getm_notBefore(made.get()), -60);
-  ::X509_gmtime_adj(::X509_getm_notAfter(made.get()), 24 * 3600);
+  ::X509_gmtime_adj(::X509_getm_notBefore(made.get()), validity.from);
+  ::X509_gmtime_adj(::X509_getm_notAfter(made.get()), validity.to);
   ::X509_set_pubkey(made.get(), key);
   X509_NAME* subject = ::X509_get_subject_name(made.get());
   const auto add = [subject](const char* field, const std::string& value) {
@@ -85,10 +86,10 @@ std::string TestAuthority::key() const {
   return pem_of(key_->key.get());
 }
 
-TestCertificate TestAuthority::issue(const std::string& name, const std::string& organization,
-                                     const std::string& also) {
+TestCertificate TestAuthority::issue(const std::string& name, const std::string& organization, const std::string& also,
+                                     TestValidity validity) {
   const OwnedKey key(::EVP_EC_gen("P-256"));
-  const auto made = make(name, organization, key.get(), ::X509_get_subject_name(key_->certificate.get()));
+  const auto made = make(name, organization, key.get(), ::X509_get_subject_name(key_->certificate.get()), validity);
   const std::string names = "DNS:localhost,DNS:kubernetes.default.svc,IP:127.0.0.1,IP:::1";
   extend(made.get(), NID_subject_alt_name, (also.empty() ? names : names + "," + also).c_str());
   ::X509_sign(made.get(), key_->key.get(), ::EVP_sha256());

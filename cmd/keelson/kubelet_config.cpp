@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cmd/keelson/kubelet_config.h"
+
+#include "cmd/keelson/component_config.h"
+
+namespace keelson::cli {
+namespace {
+
+constexpr const char* kApiVersion = "kubelet.config.k8s.io/v1beta1";
+constexpr const char* kKind = "KubeletConfiguration";
+
+/// What is read before it becomes settings.
+struct Reading {
+  NodeConfig config;
+  bool update_given = false;
+  bool report_given = false;
+  std::map<std::string, std::string> eviction_hard;
+  bool merge_evictions = false;
+};
+
+using Type = FieldType;
+using Field = ComponentField<Reading>;
+
+constexpr const char* kLogs = "use logLevel or --log-level";
+constexpr const char* kEvents = "exits and changes come as events";
+constexpr const char* kRates = "requests are bounded by what there is to say";
+constexpr const char* kNoEviction = "pods are not evicted yet";
+constexpr const char* kNoImageGc = "images are not collected yet";
+constexpr const char* kRotation = "logs are rotated as they are written, 10Mi each, 5 of them";
+constexpr const char* kNoManagers = "CPUs, memory and devices are not pinned";
+constexpr const char* kNoShutdown = "the node's shutdown is not held up";
+constexpr const char* kNoSwap = "pods get no swap";
+constexpr const char* kIptables = "no iptables rules are made";
+constexpr const char* kProfiles = "profiles are taken from outside, by perf";
+constexpr const char* kByFolder = "manifests are read from a folder (staticPodPath), by inotify";
+constexpr const char* kDefaultHttp = "20s";
+
+template <std::string NodeConfig::* field>
+void set_text(Reading& reading, const YAML::Node& value) {
+  reading.config.*field = value.as<std::string>();
+}
+template <bool NodeConfig::* field>
+void set_flag(Reading& reading, const YAML::Node& value) {
+  reading.config.*field = value.as<bool>();
+}
+template <std::vector<std::string> NodeConfig::* field>
+void set_texts(Reading& reading, const YAML::Node& value) {
+  reading.config.*field = value.as<std::vector<std::string>>();
+}
+/// {memory: 1Gi} as "memory=1Gi".
+template <std::vector<std::string> NodeConfig::* field>
+void set_pairs(Reading& reading, const YAML::Node& value) {
+  (reading.config.*field).clear();
+  for (const auto& [key, text] : value.as<std::map<std::string, std::string>>()) {
+    (reading.config.*field).push_back(fmt::format("{}={}", key, text));
+  }
+}
+
+std::string member(const YAML::Node& map, const char* key) {
+  return map[key] && map[key].IsScalar() ? map[key].Scalar() : "";
+}
+
+void set_taints(Reading& reading, const YAML::Node& value) {
+  reading.config.register_with_taints.clear();
+  for (const auto& taint : value) {
+    const auto key = member(taint, "key");
+    const auto text = member(taint, "value");
+    reading.config.register_with_taints.push_back(
+        fmt::format("{}{}{}:{}", key, text.empty() ? "" : "=", text, member(taint, "effect")));
+  }
+}
+
+void set_eviction_hard(Reading& reading, const YAML::Node& value) {
+  reading.eviction_hard = value.as<std::map<std::string, std::string>>();
+}
+
+void set_update_frequency(Reading& reading, const YAML::Node& value) {
+  reading.config.node_status_update_frequency = value.as<std::string>();
+  reading.update_given = true;
+}
+void set_report_frequency(Reading& reading, const YAML::Node& value) {
+  reading.config.node_status_report_frequency = value.as<std::string>();
+  reading.report_given = true;
+}
+
+void set_runtime(Reading& reading, const YAML::Node& value) {
+  auto socket = value.as<std::string>();
+  constexpr std::string_view kScheme = "unix://";
+  reading.config.cri_socket = socket.starts_with(kScheme) ? socket.substr(kScheme.size()) : socket;
+}
+
+const Field kFields[] = {
+    {"enableServer", Type::flag, nullptr, "port: 0 turns the API off", "true", true},
+    {"address", Type::text, &set_text<&NodeConfig::kubelet_address>, ""},
+    {"port", Type::number, &set_text<&NodeConfig::kubelet_port>, ""},
+    {"readOnlyPort", Type::number, nullptr, "nothing is served without authentication"},
+    {"healthzPort", Type::number, &set_text<&NodeConfig::kubelet_healthz_port>, "", "", true},
+    {"healthzBindAddress", Type::text, &set_text<&NodeConfig::kubelet_healthz_address>, ""},
+    {"registerNode", Type::flag, &set_flag<&NodeConfig::register_node>, "", "", true},
+    {"registerWithTaints", Type::objects, &set_taints, ""},
+    {"providerID", Type::text, &set_text<&NodeConfig::provider_id>, ""},
+    {"contentType", Type::text, nullptr, ""},
+    {"kubeAPIQPS", Type::number, nullptr, kRates, "50"},
+    {"kubeAPIBurst", Type::number, nullptr, kRates, "100"},
+    {"eventRecordQPS", Type::number, nullptr, kRates, "50"},
+    {"eventBurst", Type::number, nullptr, kRates, "100"},
+
+    {"nodeStatusUpdateFrequency", Type::duration, &set_update_frequency, ""},
+    {"nodeStatusReportFrequency", Type::duration, &set_report_frequency, ""},
+    {"nodeLeaseDurationSeconds", Type::number, &set_text<&NodeConfig::node_lease_duration_seconds>, ""},
+    {"nodeStatusMaxImages", Type::number, &set_text<&NodeConfig::node_status_max_images>, "", "", true},
+
+    {"tlsCertFile", Type::text, &set_text<&NodeConfig::tls_cert_file>, ""},
+    {"tlsPrivateKeyFile", Type::text, &set_text<&NodeConfig::tls_private_key_file>, ""},
+    {"tlsCipherSuites", Type::texts, nullptr, "ciphers are OpenSSL's choice"},
+    {"tlsMinVersion", Type::text, &set_text<&NodeConfig::tls_min_version>, ""},
+    {"rotateCertificates", Type::flag, &set_flag<&NodeConfig::rotate_certificates>, ""},
+    {"serverTLSBootstrap", Type::flag, &set_flag<&NodeConfig::server_tls_bootstrap>, ""},
+    {"authentication.x509.clientCAFile", Type::text, &set_text<&NodeConfig::client_ca_file>, ""},
+    {"authentication.webhook.enabled", Type::flag, &set_flag<&NodeConfig::token_webhook>, ""},
+    {"authentication.webhook.cacheTTL", Type::duration, &set_text<&NodeConfig::token_webhook_cache_ttl>, ""},
+    {"authentication.anonymous.enabled", Type::flag, &set_flag<&NodeConfig::anonymous_auth>, ""},
+    {"authorization.mode", Type::text, &set_text<&NodeConfig::authorization_mode>, ""},
+    {"authorization.webhook.cacheAuthorizedTTL", Type::duration, &set_text<&NodeConfig::authorized_cache_ttl>, ""},
+    {"authorization.webhook.cacheUnauthorizedTTL", Type::duration, &set_text<&NodeConfig::unauthorized_cache_ttl>, ""},
+
+    {"staticPodPath", Type::text, &set_text<&NodeConfig::manifest_dir>, ""},
+    {"staticPodURL", Type::text, nullptr, kByFolder},
+    {"staticPodURLHeader", Type::objects, nullptr, kByFolder},
+    {"fileCheckFrequency", Type::duration, nullptr, kByFolder, kDefaultHttp},
+    {"httpCheckFrequency", Type::duration, nullptr, kByFolder, kDefaultHttp},
+
+    {"syncFrequency", Type::duration, nullptr, kEvents, "1m0s"},
+    {"configMapAndSecretChangeDetectionStrategy", Type::text, nullptr, "they are watched", "Watch"},
+    {"volumeStatsAggPeriod", Type::duration, nullptr, "volumes are measured when somebody asks", "1m0s"},
+
+    {"containerRuntimeEndpoint", Type::text, &set_runtime, ""},
+    {"imageServiceEndpoint", Type::text, nullptr, "images are the runtime's"},
+    {"runtimeRequestTimeout", Type::duration, nullptr, "each request to the runtime has a time of its own", "2m0s"},
+    {"streamingConnectionIdleTimeout", Type::duration, &set_text<&NodeConfig::streaming_connection_idle_timeout>, ""},
+
+    {"serializeImagePulls", Type::flag, nullptr, "images are pulled side by side"},
+    {"maxParallelImagePulls", Type::number, nullptr, "images are pulled side by side"},
+    {"registryPullQPS", Type::number, nullptr, "the registry says when it has had enough", "5"},
+    {"registryBurst", Type::number, nullptr, "the registry says when it has had enough", "10"},
+    {"imageMinimumGCAge", Type::duration, nullptr, kNoImageGc, "2m0s"},
+    {"imageMaximumGCAge", Type::duration, nullptr, kNoImageGc},
+    {"imageGCHighThresholdPercent", Type::number, nullptr, kNoImageGc, "85"},
+    {"imageGCLowThresholdPercent", Type::number, nullptr, kNoImageGc, "80"},
+    {"imagePullCredentialsVerificationPolicy", Type::text, nullptr, "images that are there are not verified again",
+     "NeverVerify"},
+    {"preloadedImagesVerificationAllowlist", Type::texts, nullptr, "images that are there are not verified again"},
+
+    {"clusterDNS", Type::texts, &set_texts<&NodeConfig::cluster_dns>, ""},
+    {"clusterDomain", Type::text, &set_text<&NodeConfig::cluster_domain>, ""},
+    {"resolvConf", Type::text, nullptr, "it is /etc/resolv.conf", "/etc/resolv.conf"},
+    {"hairpinMode", Type::text, nullptr, "hairpins are the network's", "promiscuous-bridge"},
+    {"podCIDR", Type::text, nullptr, "pods' addresses are the network's"},
+    {"makeIPTablesUtilChains", Type::flag, nullptr, kIptables},
+    {"iptablesMasqueradeBit", Type::number, nullptr, kIptables, "14"},
+    {"iptablesDropBit", Type::number, nullptr, kIptables, "15"},
+
+    {"cgroupDriver", Type::text, &set_text<&NodeConfig::cgroup_driver>, ""},
+    {"cgroupRoot", Type::text, &set_text<&NodeConfig::cgroup_root>, ""},
+    {"cgroupsPerQOS", Type::flag, nullptr, "pods always have cgroups by their QoS", "true", true},
+    {"kubeletCgroups", Type::text, nullptr, "the daemon stays where its service manager has put it"},
+    {"systemCgroups", Type::text, nullptr, "processes of others stay where they are"},
+    {"cpuCFSQuota", Type::flag, nullptr, "limits of CPU are enforced", "true", true},
+    {"cpuCFSQuotaPeriod", Type::duration, nullptr, "the period is 100ms", "100ms"},
+    {"singleProcessOOMKill", Type::flag, nullptr, "want of memory ends a container as the cgroup version has it"},
+    {"memoryThrottlingFactor", Type::rate, nullptr, "memory is not throttled", "0.9"},
+    {"failCgroupV1", Type::flag, nullptr, "cgroup v1 does as well"},
+
+    {"maxPods", Type::number, &set_text<&NodeConfig::max_pods>, ""},
+    {"podsPerCore", Type::number, &set_text<&NodeConfig::pods_per_core>, ""},
+    {"podPidsLimit", Type::number, nullptr, "processes of a pod are not counted", "-1"},
+    {"systemReserved", Type::pairs, &set_pairs<&NodeConfig::system_reserved>, ""},
+    {"kubeReserved", Type::pairs, &set_pairs<&NodeConfig::kube_reserved>, ""},
+    {"reservedSystemCPUs", Type::text, &set_text<&NodeConfig::reserved_system_cpus>, ""},
+    {"enforceNodeAllocatable", Type::texts, nullptr, ""},
+    {"systemReservedCgroup", Type::text, nullptr, "what is reserved is left to the system, not enforced on it"},
+    {"kubeReservedCgroup", Type::text, nullptr, "what is reserved is left to the system, not enforced on it"},
+    {"qosReserved", Type::pairs, nullptr, "memory is not reserved by QoS"},
+    {"localStorageCapacityIsolation", Type::flag, nullptr, "ephemeral storage is always counted", "true", true},
+
+    {"mergeDefaultEvictionSettings", Type::flag,
+     [](Reading& r, const YAML::Node& v) { r.merge_evictions = v.as<bool>(); }, ""},
+    {"evictionHard", Type::pairs, &set_eviction_hard, ""},
+    {"evictionSoft", Type::pairs, nullptr, kNoEviction},
+    {"evictionSoftGracePeriod", Type::pairs, nullptr, kNoEviction},
+    {"evictionPressureTransitionPeriod", Type::duration, &set_text<&NodeConfig::eviction_pressure_transition_period>,
+     ""},
+    {"evictionMaxPodGracePeriod", Type::number, nullptr, kNoEviction},
+    {"evictionMinimumReclaim", Type::pairs, nullptr, kNoEviction},
+    {"kernelMemcgNotification", Type::flag, nullptr, kNoEviction},
+
+    {"podLogsDir", Type::text, &set_text<&NodeConfig::pod_logs_dir>, ""},
+    {"containerLogMaxSize", Type::text, nullptr, kRotation, "10Mi"},
+    {"containerLogMaxFiles", Type::number, nullptr, kRotation, "5"},
+    {"containerLogMaxWorkers", Type::number, nullptr, kRotation, "1"},
+    {"containerLogMonitorInterval", Type::duration, nullptr, kRotation, "10s"},
+    {"enableSystemLogHandler", Type::flag, nullptr, "logs of the system are not served"},
+    {"enableSystemLogQuery", Type::flag, nullptr, "logs of the system are not served"},
+    {"logging.format", Type::text, nullptr, kLogs, "text"},
+    {"logging.flushFrequency", Type::text, nullptr, kLogs, "5s"},
+    {"logging.verbosity", Type::number, nullptr, kLogs},
+    {"logging.vmodule", Type::objects, nullptr, kLogs},
+    {"logging.options.json.infoBufferSize", Type::text, nullptr, kLogs},
+    {"logging.options.json.splitStream", Type::flag, nullptr, kLogs},
+    {"logging.options.text.infoBufferSize", Type::text, nullptr, kLogs},
+    {"logging.options.text.splitStream", Type::flag, nullptr, kLogs},
+
+    {"cpuManagerPolicy", Type::text, nullptr, kNoManagers, "none"},
+    {"cpuManagerPolicyOptions", Type::pairs, nullptr, kNoManagers},
+    {"cpuManagerReconcilePeriod", Type::duration, nullptr, kNoManagers, "10s"},
+    {"memoryManagerPolicy", Type::text, nullptr, kNoManagers, "None"},
+    {"reservedMemory", Type::objects, nullptr, kNoManagers},
+    {"topologyManagerPolicy", Type::text, nullptr, kNoManagers, "none"},
+    {"topologyManagerScope", Type::text, nullptr, kNoManagers, "container"},
+    {"topologyManagerPolicyOptions", Type::pairs, nullptr, kNoManagers},
+
+    {"failSwapOn", Type::flag, nullptr, ""},
+    {"memorySwap.swapBehavior", Type::text, nullptr, kNoSwap, "NoSwap"},
+    {"seccompDefault", Type::flag, nullptr, "a pod without a profile is unconfined"},
+    {"allowedUnsafeSysctls", Type::texts, nullptr, "unsafe sysctls are refused"},
+    {"protectKernelDefaults", Type::flag, nullptr, "the kernel's settings are left alone"},
+    {"userNamespaces.idsPerPod", Type::number, nullptr, "each pod has 65536 ids", "65536"},
+
+    {"shutdownGracePeriod", Type::duration, nullptr, kNoShutdown},
+    {"shutdownGracePeriodCriticalPods", Type::duration, nullptr, kNoShutdown},
+    {"shutdownGracePeriodByPodPriority", Type::objects, nullptr, kNoShutdown},
+    {"crashLoopBackOff.maxContainerRestartPeriod", Type::duration, nullptr, "restarts wait for up to 5m", "5m0s"},
+
+    {"enableControllerAttachDetach", Type::flag, nullptr, "volumes are attached by the controller", "true", true},
+    {"volumePluginDir", Type::text, nullptr, "there are no flexVolume plugins",
+     "/usr/libexec/kubernetes/kubelet-plugins/volume/exec/"},
+
+    {"enableDebuggingHandlers", Type::flag, nullptr, "logs and exec are always served", "true", true},
+    {"enableContentionProfiling", Type::flag, nullptr, kProfiles},
+    {"enableProfilingHandler", Type::flag, nullptr, kProfiles, "true"},
+    {"enableDebugFlagsHandler", Type::flag, nullptr, kProfiles, "true"},
+    {"tracing.endpoint", Type::text, nullptr, "no traces are sent"},
+    {"tracing.samplingRatePerMillion", Type::number, nullptr, "no traces are sent"},
+    {"showHiddenMetricsForVersion", Type::text, nullptr, "no metrics are hidden"},
+    {"oomScoreAdj", Type::number, nullptr, "it is the service manager's", "-999"},
+    {"maxOpenFiles", Type::number, nullptr, "it is the service manager's", "1000000"},
+    {"featureGates", Type::flags, nullptr, "there are none here"},
+    {"runOnce", Type::flag, nullptr, "the daemon goes on"},
+};
+
+/// {memory.available: 100Mi} as "memory.available<100Mi", instead of the defaults or beside them.
+void apply_eviction_hard(Reading& reading) {
+  auto& hard = reading.config.eviction_hard;
+  std::erase_if(hard, [&](const std::string& threshold) {
+    return !reading.merge_evictions || reading.eviction_hard.contains(threshold.substr(0, threshold.find('<')));
+  });
+  for (const auto& [signal, amount] : reading.eviction_hard) {
+    hard.push_back(fmt::format("{}<{}", signal, amount));
+  }
+}
+
+}  // namespace
+
+Result<NodeConfig> parse_kubelet_config(const std::string& text, const std::string& file, NodeConfig base) {
+  Reading reading;
+  reading.config = std::move(base);
+  std::vector<std::string> notes;
+  KEELSON_DO(read_component<Reading>(text, {kApiVersion, kKind, file}, kFields, reading, notes));
+  if (!reading.eviction_hard.empty()) {
+    apply_eviction_hard(reading);
+  }
+  auto& config = reading.config;
+  config.notes.insert(config.notes.end(), notes.begin(), notes.end());
+  if (reading.update_given && !reading.report_given) {
+    config.node_status_report_frequency = config.node_status_update_frequency;  // the kubelet's default then
+  }
+  return std::move(config);
+}
+
+}  // namespace keelson::cli

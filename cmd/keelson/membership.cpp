@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cmd/keelson/membership.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "agent/node/machine.h"
+#include "agent/node/node_labels.h"
+#include "cmd/keelson/network_options.h"
+#include "cmd/keelson/node.h"
+#include "common/duration.h"
+#include "common/host_addresses.h"
+#include "common/log.h"
+#include "kube/client/known_servers.h"
+
+namespace keelson::cli {
+
+namespace {
+
+/// The stock kubelet whose behaviour towards the API server is ours. Version skew rules, kubectl and Cluster API read
+/// it as a version of Kubernetes; who we are stands behind the plus, where a semantic version has its build, as k3s
+/// does.
+constexpr const char* kKubeletVersion = "v1.34.4+keelson." KEELSON_VERSION;
+
+enum class Family { none, ipv4, ipv6 };
+
+Family family_of(const std::string& text) {
+  in6_addr address{};
+  return ::inet_pton(AF_INET, text.c_str(), &address) == 1    ? Family::ipv4
+         : ::inet_pton(AF_INET6, text.c_str(), &address) == 1 ? Family::ipv6
+                                                              : Family::none;
+}
+
+/// Of one family: the default route's, or else any; empty: none.
+std::string own_address(Family family) {
+  auto address = address_of_default_route(family == Family::ipv6);
+  if (address.empty()) {
+    const auto all = host_addresses();
+    const auto found = std::ranges::find_if(all, [&](const auto& one) { return family_of(one) == family; });
+    address = found != all.end() ? *found : "";
+  }
+  return address;
+}
+
+/// As the kubelet: IPv4 if there is any, one family, unless both are given.
+Result<std::vector<std::string>> joined_addresses(const std::vector<std::string>& given) {
+  if (given.empty()) {
+    auto address = own_address(Family::ipv4);
+    return std::vector{address.empty() ? own_address(Family::ipv6) : address};
+  }
+  if (given.size() > 2 || (given.size() == 2 && family_of(given[0]) == family_of(given[1]))) {
+    return fail(Kind::invalid, "nodeIP: one address, or one of each family");
+  }
+  std::vector<std::string> addresses;
+  for (const auto& text : given) {
+    const Family family = family_of(text);
+    if (family == Family::none) {
+      return fail(Kind::invalid, "nodeIP: '{}' is no IP address", text);
+    }
+    const bool any = text == "0.0.0.0" || text == "::";
+    addresses.push_back(any ? own_address(family) : text);
+    if (addresses.back().empty()) {
+      return fail(Kind::not_found, "nodeIP: {}: this machine has no address of that family", text);
+    }
+  }
+  return addresses;
+}
+
+/// Alone: one of each family, as a pod's status shows them.
+std::vector<std::string> lone_addresses() {
+  std::vector<std::string> addresses;
+  for (const Family family : {Family::ipv4, Family::ipv6}) {
+    if (auto address = own_address(family); !address.empty()) {
+      addresses.push_back(std::move(address));
+    }
+  }
+  return addresses;
+}
+
+Result<int64_t> parse_count(std::string_view key, const std::string& text, int64_t least, int64_t most) {
+  int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || number < least || number > most) {
+    return fail(Kind::invalid, "{}: '{}' is not a number from {} to {}", key, text, least, most);
+  }
+  return number;
+}
+
+Result<Duration> parse_period(std::string_view key, const std::string& text) {
+  KEELSON_TRY(auto period, parse_duration(text).context("{}", key));
+  if (period < std::chrono::seconds(1)) {
+    return fail(Kind::invalid, "{}: '{}' is less than 1s", key, text);
+  }
+  return period;
+}
+
+Result<agent::PodLimits> pod_limits(const NodeConfig& config) {
+  agent::PodLimits limits;
+  KEELSON_TRY(limits.max_pods, parse_count("maxPods", config.max_pods, 1, 1 << 20));
+  KEELSON_TRY(limits.pods_per_core, parse_count("podsPerCore", config.pods_per_core, 0, 1 << 20));
+  return limits;
+}
+
+Result<agent::Reservation> reservation(const NodeConfig& config) {
+  agent::Reservation reserved;
+  KEELSON_TRY(reserved.system, agent::parse_reservation(config.system_reserved).context("systemReserved"));
+  KEELSON_TRY(reserved.kube, agent::parse_reservation(config.kube_reserved).context("kubeReserved"));
+  KEELSON_TRY(reserved.reserved_cpus, agent::count_cpus(config.reserved_system_cpus).context("reservedSystemCPUs"));
+  KEELSON_TRY(reserved.eviction_hard, agent::parse_thresholds(config.eviction_hard).context("evictionHard"));
+  return reserved;
+}
+
+Result<agent::NodeSettings> node_settings(const NodeConfig& config, const LocalNode& node) {
+  agent::NodeSettings settings;
+  settings.name = node_name(config);
+  KEELSON_TRY(settings.labels, agent::parse_node_labels(config.node_labels).context("nodeLabels"));
+  KEELSON_TRY(settings.taints, agent::parse_taints(config.register_with_taints).context("registerWithTaints"));
+  settings.provider_id = config.provider_id;
+  if (!config.cloud_provider.empty() && config.cloud_provider != "external") {
+    return fail(Kind::invalid, "cloudProvider: '{}' is neither empty nor external", config.cloud_provider);
+  }
+  settings.external_cloud = config.cloud_provider == "external";
+  settings.ips = node.addresses;
+  settings.provided_ip = fmt::format("{}", fmt::join(config.node_ip, ","));
+  KEELSON_TRY(settings.pods, pod_limits(config));
+  KEELSON_TRY(settings.reservation, reservation(config));
+  KEELSON_TRY(settings.max_images, parse_count("nodeStatusMaxImages", config.node_status_max_images, -1, 1 << 20));
+  settings.kubelet_version = kKubeletVersion;
+  return settings;
+}
+
+}  // namespace
+
+Result<LocalNode> local_node(const NodeConfig& config) {
+  LocalNode node;
+  if (config.kubeconfig.empty() && config.node_ip.empty()) {
+    node.addresses = lone_addresses();
+  } else {
+    KEELSON_TRY(node.addresses, joined_addresses(config.node_ip));
+  }
+  std::erase(node.addresses, "");
+  if (node.addresses.empty()) {
+    node.addresses = {"127.0.0.1"};
+  }
+  KEELSON_TRY(const auto limits, pod_limits(config));
+  KEELSON_TRY(const auto reserved, reservation(config));
+  node.allocatable =
+      agent::node_allocatable(agent::node_capacity(agent::read_machine("", config.root), limits), reserved);
+  return node;
+}
+
+Result<agent::HeartbeatOptions> heartbeat_options(const NodeConfig& config, const LocalNode& node) {
+  agent::HeartbeatOptions options;
+  options.kubeconfig = config.kubeconfig;
+  if (auto servers = kube::KnownServers(api_servers_file(config)).load(); servers) {
+    options.other_servers = *std::move(servers);
+  } else {
+    log::warning("{}", servers.error().message());
+  }
+  options.certificates = {.cert_dir = config.cert_dir.empty() ? config.root + "/pki" : config.cert_dir,
+                          .bootstrap_kubeconfig = config.bootstrap_kubeconfig,
+                          .rotate_client = config.rotate_certificates,
+                          .order_serving = config.server_tls_bootstrap};
+  options.runtime_socket = cri_socket(config);
+  options.state_dir = config.root;
+  KEELSON_TRY(const auto lease, parse_count("nodeLeaseDurationSeconds", config.node_lease_duration_seconds, 4, 3600));
+  options.lease_duration = std::chrono::seconds(lease);
+  auto& registrar = options.registrar;
+  KEELSON_TRY(registrar.settings, node_settings(config, node));
+  registrar.register_node = config.register_node;
+  KEELSON_TRY(registrar.update_frequency,
+              parse_period("nodeStatusUpdateFrequency", config.node_status_update_frequency));
+  KEELSON_TRY(registrar.report_frequency,
+              parse_period("nodeStatusReportFrequency", config.node_status_report_frequency));
+  KEELSON_TRY(registrar.pressure_transition,
+              parse_duration(config.eviction_pressure_transition_period).context("evictionPressureTransitionPeriod"));
+  return options;
+}
+
+}  // namespace keelson::cli

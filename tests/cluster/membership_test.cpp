@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// A node of a real cluster: registered, Ready, its Lease renewed; and what kubectl sees of it when things go wrong.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "common/clock.h"
+#include "tests/support/member_fixture.h"
+
+namespace keelson::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+namespace fs = std::filesystem;
+
+constexpr const char* kTransitions = "{.metadata.uid} {.status.conditions[*].lastTransitionTime}";
+
+class MembershipTest : public MemberTest {
+ protected:
+  static void SetUpTestSuite() { start_cluster(ControlPlane::Parts::api); }
+};
+
+TEST_F(MembershipTest, IsANodeAmongNodes) {
+  join({"--node-labels", "disk=ssd", "--register-with-taints", "dedicated=lab:NoSchedule", "--max-pods", "50",
+        "--system-reserved", "cpu=100m,memory=64Mi", "--eviction-hard", "memory.available<1Mi"});
+  wait_node_ready();
+  const auto line = kubectl({"get", "nodes", "-o", "wide"}).out;
+  EXPECT_THAT(line, HasSubstr("Ready"));
+  EXPECT_THAT(line, HasSubstr("v1.34.4+keelson."));
+  EXPECT_THAT(line, HasSubstr("keelson://"));
+  EXPECT_THAT(line, HasSubstr(kAddress));
+  EXPECT_EQ(node("{.metadata.labels.disk}"), "ssd");
+  EXPECT_EQ(node("{.metadata.labels.kubernetes\\.io/hostname}"), kNode);
+  EXPECT_EQ(node("{.metadata.labels.beta\\.kubernetes\\.io/os}"), "linux");
+  EXPECT_THAT(node("{.spec.taints}"), HasSubstr(R"({"effect":"NoSchedule","key":"dedicated","value":"lab"})"));
+  EXPECT_EQ(
+      node("{.status.addresses}"),
+      fmt::format(R"([{{"address":"{}","type":"InternalIP"}},{{"address":"{}","type":"Hostname"}}])", kAddress, kNode));
+  EXPECT_EQ(node("{.status.capacity.pods}"), "50");
+  EXPECT_THAT(node("{.status.allocatable.cpu}"), ::testing::EndsWith("900m"));
+  EXPECT_EQ(node("{.status.conditions[*].type}"), "MemoryPressure DiskPressure PIDPressure Ready");
+  EXPECT_EQ(node("{.status.conditions[3].message}"), "kubelet is posting ready status");
+  EXPECT_EQ(node("{.status.features.supplementalGroupsPolicy}"), "true");
+  EXPECT_EQ(node("{.status.nodeInfo.bootID}"), [] {
+    auto id = read_text("/proc/sys/kernel/random/boot_id");
+    return id.substr(0, id.find('\n'));
+  }());
+  EXPECT_EQ(kubectl({"describe", "node", kNode}).code, 0);
+
+  EXPECT_EQ(lease("{.spec.holderIdentity} {.spec.leaseDurationSeconds}"), fmt::format("{} 40", kNode));
+  EXPECT_EQ(lease("{.metadata.ownerReferences[0].uid}"), node("{.metadata.uid}"));
+  const auto first = lease("{.spec.renewTime}");
+  wait_until("the Lease is renewed", [&] { return lease("{.spec.renewTime}") > first; }, 12s);
+}
+
+TEST_F(MembershipTest, KilledAndStartedAgainItWasNeverAway) {
+  join();
+  wait_node_ready();
+  const auto before = node(kTransitions);
+  ASSERT_EQ(kubectl({"label", "node", kNode, "team=storage"}).code, 0);
+  ASSERT_EQ(kubectl({"cordon", kNode}).code, 0);
+  const auto seen = home() + "/ready.log";
+  Background watch(
+      control_plane_->kubectl_command({"get", "node", kNode, "--watch", "-o",
+                                       "jsonpath={.status.conditions[?(@.type==\"Ready\")].status}{\"\\n\"}"}),
+      seen);
+  for (int i = 0; i < 3; ++i) {
+    kill_node();
+    const auto renewed = lease("{.spec.renewTime}");
+    join();
+    wait_until("the Lease is renewed", [&] { return lease("{.spec.renewTime}") > renewed; }, 12s);
+    EXPECT_EQ(node(kTransitions), before);
+  }
+  wait_node_ready();
+  EXPECT_EQ(node("{.metadata.labels.team} {.spec.unschedulable}"), "storage true");
+  watch.kill();
+  EXPECT_THAT(read_text(seen), StartsWith("True\n"));
+  EXPECT_THAT(read_text(seen), Not(HasSubstr("False")));
+}
+
+TEST_F(MembershipTest, ANetworkThatIsNotThereYetIsSaid) {
+  const auto list = home() + "/cni/net.d/10-keelson.conflist";
+  fs::rename(list, home() + "/aside");
+  join();
+  wait_until("the node is there, not Ready", [] { return ready() == "False"; });
+  EXPECT_THAT(
+      node("{.status.conditions[3].message}"),
+      StartsWith("container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:"));
+  fs::rename(home() + "/aside", list);
+  wait_node_ready(3s);
+}
+
+// The rule makes packets of those connections vanish in both directions; nobody says so.
+TEST_F(MembershipTest, ADeadConnectionIsReplacedInTime) {
+  join();
+  wait_node_ready();
+  wait_until("the Lease is there", [] { return lease_age() < 10s; });
+  ASSERT_EQ(run({"ip", "rule", "add", "pref", "10", "lookup", "local"}).code, 0);
+  ASSERT_EQ(run({"ip", "rule", "del", "pref", "0"}).code, 0);
+  const auto dead = connections();
+  ASSERT_GE(dead.size(), 2U) << "one for the Lease, one for the Node";
+  for (const auto& port : dead) {
+    ASSERT_EQ(run({"ip", "rule", "add", "pref", "1", "ipproto", "tcp", "sport", port, "blackhole"}).code, 0);
+    ASSERT_EQ(run({"ip", "rule", "add", "pref", "1", "ipproto", "tcp", "dport", port, "blackhole"}).code, 0);
+  }
+  const auto since = real_clock().wall();
+  wait_until("the Lease is renewed", [&] { return lease_age() < real_clock().wall() - since; }, 20s);
+  EXPECT_LT(real_clock().wall() - since, 20s);
+  const auto now = connections();
+  EXPECT_TRUE(std::ranges::any_of(now, [&](const auto& port) { return !dead.contains(port); }));
+  EXPECT_EQ(ready(), "True");
+  while (run({"ip", "rule", "del", "pref", "1"}).code == 0) {
+  }
+  EXPECT_EQ(run({"ip", "rule", "add", "pref", "0", "lookup", "local"}).code, 0);
+  EXPECT_EQ(run({"ip", "rule", "del", "pref", "10"}).code, 0);
+}
+
+TEST_F(MembershipTest, AnApiServerThatWasAwayIsToldSoon) {
+  join();
+  wait_node_ready();
+  const auto before = node(kTransitions);
+  control_plane_->kill_api_server();
+  std::this_thread::sleep_for(20s);  // the outage itself
+  control_plane_->start_api_server();
+  wait_until("the Lease is renewed", [] { return lease_age() < 6s; }, 7s);
+  EXPECT_EQ(node(kTransitions), before);
+}
+
+TEST_F(MembershipTest, TheKubeletsConfigurationIsTaken) {
+  std::ofstream(home() + "/kubelet.yaml") << R"(apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+maxPods: 42
+systemReserved: {memory: 16Mi}
+evictionHard: {memory.available: 1Mi}
+registerWithTaints: [{key: fresh, effect: NoSchedule}]
+cpuManagerPolicy: static
+)";
+  join({"--kubelet-config", home() + "/kubelet.yaml"});
+  wait_node_ready();
+  EXPECT_EQ(node("{.status.capacity.pods}"), "42");
+  EXPECT_THAT(node("{.spec.taints}"), HasSubstr("fresh"));
+  EXPECT_THAT(log(), HasSubstr("cpuManagerPolicy: static is not applied: CPUs, memory and devices are not pinned"));
+}
+
+}  // namespace
+}  // namespace keelson::testing

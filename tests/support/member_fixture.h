@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// A Keelson node that joins a real control plane.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tests/support/control_plane.h"
+#include "tests/support/node_fixture.h"
+
+namespace keelson::testing {
+
+/// Each suite calls start_cluster() in its SetUpTestSuite(). A test's node is deleted from the cluster with the test.
+class MemberTest : public NodeTest {
+ protected:
+  static constexpr const char* kNode = "member-1";
+  static constexpr const char* kAddress = "10.250.0.1";
+
+  static void start_cluster(ControlPlane::Parts parts);
+  static void TearDownTestSuite();
+  void SetUp() override;
+  void TearDown() override;
+
+  /// start_node() with the node's kubeconfig and name.
+  void join(std::vector<std::string> more_flags = {});
+  static Output kubectl(const std::vector<std::string>& arguments, const std::string& input = "");
+  /// A part of the Node, or of its Lease, by JSON path.
+  static std::string node(const std::string& path);
+  static std::string lease(const std::string& path);
+  /// "True", "False", "Unknown"; empty if there is no Node.
+  static std::string ready();
+  void wait_node_ready(std::chrono::seconds limit = std::chrono::seconds(30));
+  /// Since the Lease was renewed; very long if there is none.
+  static std::chrono::nanoseconds lease_age();
+  /// Local ports of the node's connections to the API server.
+  std::set<std::string> connections() const;
+
+  static inline std::string control_plane_home_;
+  static inline std::unique_ptr<ControlPlane> control_plane_;
+};
+
+}  // namespace keelson::testing
