@@ -27,6 +27,7 @@ using metrics::Depth;
 
 constexpr auto kAskLimit = std::chrono::seconds(10);
 constexpr auto kDisksAge = std::chrono::seconds(30);
+constexpr auto kDisksLimit = std::chrono::seconds(2);  // an answer without them is better than a scrape that times out
 
 struct Known {
   kube::Pod pod;
@@ -127,16 +128,17 @@ struct StatsEndpoints::State {
       co_return Result<>();
     }
     disks_at = now;  // whoever comes meanwhile takes what there is
-    auto written = co_await runtime.list_writable_layers(kAskLimit);
-    if (written) {
-      layers = *std::move(written);
+    auto written = co_await runtime.list_writable_layers(kDisksLimit);
+    if (!written) {
+      log::debug("kubelet API: what containers wrote: {}", written.error().message());
+      co_return Result<>();  // it is away: it need not be waited for twice
     }
-    auto stored = co_await runtime.image_store(kAskLimit);
+    layers = *std::move(written);
+    auto stored = co_await runtime.image_store(kDisksLimit);
     if (stored) {
       images = disk_of(*stored);
-    }
-    if (!written || !stored) {
-      log::debug("kubelet API: disk use: {}", (written ? stored.error() : written.error()).message());
+    } else {
+      log::debug("kubelet API: the image store: {}", stored.error().message());
     }
     co_return Result<>();
   }

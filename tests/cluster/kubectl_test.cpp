@@ -2,12 +2,12 @@
 // kubectl's verbs on a pod of our node, as a new user would try them: through kube-apiserver to port 10250.
 #include <fstream>
 
-#include "tests/cluster/our_node.h"
+#include "tests/support/cluster_node_fixture.h"
 
 namespace keelson::testing {
 namespace {
 
-class KubectlTest : public OurNodeTest {
+class KubectlTest : public ClusterNodeTest {
  protected:
   void run_pod(const std::string& name, const std::string& script) {
     kubectl_ok({"run", name, "--image=keelson.example/busybox:1", "--restart=Never", "--", "sh", "-c", script});

@@ -2,12 +2,12 @@
 // What controllers make of workloads, on our node: all of it comes up, is served, and goes.
 #include <set>
 
-#include "tests/cluster/our_node.h"
+#include "tests/support/cluster_node_fixture.h"
 
 namespace keelson::testing {
 namespace {
 
-class WorkloadsTest : public OurNodeTest {};
+class WorkloadsTest : public ClusterNodeTest {};
 
 constexpr const char* kWorkloads = R"(apiVersion: apps/v1
 kind: Deployment

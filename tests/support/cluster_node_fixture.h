@@ -14,7 +14,7 @@
 
 namespace keelson::testing {
 
-class OurNodeTest : public MemberTest {
+class ClusterNodeTest : public MemberTest {
  protected:
   static void SetUpTestSuite() { start_cluster(ControlPlane::Parts::all); }
 
