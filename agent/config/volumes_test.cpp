@@ -160,7 +160,7 @@ TEST_F(VolumesTest, ATokenIsItsUsersAloneAndNeverOnADisk) {
   const auto folder = volumes.path_of(pod, pod.spec.volumes[0]);
   EXPECT_EQ(read_file(folder + "/token").value(), "one");
   EXPECT_EQ(read_file(folder + "/ca.crt").value(), "authority");
-  EXPECT_EQ(mode_of(folder + "/token"), 0644U);
+  EXPECT_EQ(mode_of(folder + "/..data/token"), 0644U);
   struct statfs info{};
   ASSERT_EQ(::statfs(folder.c_str(), &info), 0);
   EXPECT_EQ(info.f_type, kTmpfs);
@@ -170,13 +170,13 @@ TEST_F(VolumesTest, ATokenIsItsUsersAloneAndNeverOnADisk) {
   tokens.begin()->second = "two";
   ASSERT_TRUE(volumes.refresh(pod, objects, {}, {}, &tokens));
   EXPECT_EQ(read_file(folder + "/token").value(), "two");
-  EXPECT_EQ(mode_of(folder + "/token"), 0600U);
-  EXPECT_EQ(at(folder + "/token").st_uid, 1234U);
+  EXPECT_EQ(mode_of(folder + "/..data/token"), 0600U);
+  EXPECT_EQ(at(folder + "/..data/token").st_uid, 1234U);
   pod.spec.containers.emplace_back();  // another user: the group's bits decide
   pod.spec.security_context.fs_group = 4000;
   ASSERT_TRUE(volumes.refresh(pod, objects, {}, {}, &tokens));
-  EXPECT_EQ(mode_of(folder + "/token"), 0640U);
-  EXPECT_EQ(at(folder + "/token").st_gid, 4000U);
+  EXPECT_EQ(mode_of(folder + "/..data/token"), 0640U);
+  EXPECT_EQ(at(folder + "/..data/token").st_gid, 4000U);
 }
 
 TEST_F(VolumesTest, SecretsAndMemoryAreTmpfsAndAllGoes) {
