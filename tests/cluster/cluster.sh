@@ -63,7 +63,7 @@ echo "{\"cniVersion\": \"1.1.0\", \"name\": \"cluster\", \"plugins\": [{\"type\"
 sockets=()
 if [ -n "$cgroup2" ]; then mkdir -p "$cgroup2/$name-sockets"; sockets=(--socket-cgroup "$cgroup2/$name-sockets"); fi
 keelson node --roles agent,runtime,network --node-name $node --root "$home/root" --manifests "$home/manifests" --cni-conf-dir "$home/cni" \
-  --kubeconfig "$home/control-plane/node.conf" --client-ca-file "$home/control-plane/ca.crt" \
+  --kubeconfig "$home/control-plane/node.conf" --network-kubeconfig "$home/control-plane/proxy.conf" --client-ca-file "$home/control-plane/ca.crt" \
   --cni-bin-dir "$build/bin" --pod-logs-dir "$home/logs/pods" --container-logs-dir "$home/logs/containers" --cgroup-root "/$name" \
   --bpf-dir "/sys/fs/bpf/$name" "${sockets[@]}" --remove-pods-on-exit --remove-services-on-exit --image-archives "$home/images" > "$home/node.log" 2>&1 &
 daemon=$!

@@ -23,8 +23,8 @@ TEST_F(KubectlTest, LogsExecCopyForwardAttachDebugDescribe) {
   ASSERT_NO_FATAL_FAILURE(run_pod("box", "i=0; while sleep 0.2; do i=$((i+1)); echo line $i; done"));
 
   {
-    auto logs = kubectl_in_background({"logs", "-f", "box"}, "logs");
-    ASSERT_NO_FATAL_FAILURE(wait_for_line("logs", "line 5\n"));
+    auto logs = kubectl_in_background({"logs", "-f", "box"}, "kubectl-logs");
+    ASSERT_NO_FATAL_FAILURE(wait_for_line("kubectl-logs", "line 5\n"));
   }
   EXPECT_EQ(kubectl_ok({"logs", "box", "--limit-bytes=7"}), "line 1\n");
   EXPECT_EQ(kubectl_ok({"logs", "box", "--tail=1"}).substr(0, 5), "line ");
@@ -48,13 +48,13 @@ TEST_F(KubectlTest, LogsExecCopyForwardAttachDebugDescribe) {
               "--fail-after", "0"});
   expect_soon("web runs", {"get", "pod", "web", "-o", "jsonpath={.status.phase}"}, "Running");
   {
-    auto forward = kubectl_in_background({"port-forward", "pod/web", "18080:8080"}, "forward");
-    ASSERT_NO_FATAL_FAILURE(wait_for_line("forward", "Forwarding from 127.0.0.1:18080"));
+    auto forward = kubectl_in_background({"port-forward", "pod/web", "18080:8080"}, "kubectl-forward");
+    ASSERT_NO_FATAL_FAILURE(wait_for_line("kubectl-forward", "Forwarding from 127.0.0.1:18080"));
     EXPECT_EQ(run({"curl", "-sS", "-m", "10", "http://127.0.0.1:18080/hostname"}).out, "web");
   }
   {
-    auto attach = kubectl_in_background({"attach", "box"}, "attach");
-    ASSERT_NO_FATAL_FAILURE(wait_for_line("attach", "line "));
+    auto attach = kubectl_in_background({"attach", "box"}, "kubectl-attach");
+    ASSERT_NO_FATAL_FAILURE(wait_for_line("kubectl-attach", "line "));
   }
 
   kubectl_ok({"debug", "box", "--image=keelson.example/busybox:1", "--target=box", "--container=probe", "--", "sh",

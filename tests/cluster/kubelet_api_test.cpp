@@ -11,8 +11,7 @@
 #include <boost/json/parse.hpp>
 
 #include "tests/support/cluster_images.h"
-#include "tests/support/control_plane.h"
-#include "tests/support/node_fixture.h"
+#include "tests/support/member_fixture.h"
 
 namespace keelson::testing {
 namespace {
@@ -21,60 +20,41 @@ namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-constexpr const char* kNode = "api-node";
-constexpr const char* kAddress = "10.250.0.1";
 constexpr const char* kCanary = "canary-0f9d2b7e";
 
-class KubeletApiTest : public NodeTest {
+class KubeletApiTest : public MemberTest {
  protected:
-  static void SetUpTestSuite() {
-    if (::geteuid() != 0 || kubernetes_program().empty()) {
-      return;
-    }
-    enter_node_network(kAddress);
-    std::string pattern = "/tmp/keelson-control-plane-XXXXXX";
-    control_plane_home_ = ::mkdtemp(pattern.data());
-    control_plane_ = std::make_unique<ControlPlane>(control_plane_home_, kNode);
-    control_plane_->start();
-  }
-  static void TearDownTestSuite() {
-    control_plane_.reset();
-    if (!control_plane_home_.empty()) {
-      fs::remove_all(control_plane_home_);
-    }
-  }
+  static void SetUpTestSuite() { start_cluster(ControlPlane::Parts::api); }
 
   void SetUp() override {
-    if (kubernetes_program().empty()) {
-      GTEST_SKIP() << "SKIP: needs the stock Kubernetes programs: ./dev peers";
-    }
-    NodeTest::SetUp();
+    MemberTest::SetUp();
     if (IsSkipped()) {
       return;
     }
     make_images(home() + "/images");
-    start_node({"--node-name", kNode, "--kubeconfig", control_plane_->node_kubeconfig(), "--client-ca-file",
-                control_plane_->authority_file(), "--log-level", "debug"});
+    join({"--client-ca-file", control_plane_->authority_file(), "--log-level", "debug"});
+    wait_node_ready();
   }
   void TearDown() override {
     if (!IsSkipped()) {
-      kubectl({"delete", "pods", "--all", "--force", "--grace-period=0", "--wait=false"});
-      remove("web.yaml");
+      kubectl({"delete", "pods,secrets", "--all", "--timeout=20s"});
     }
-    NodeTest::TearDown();
+    MemberTest::TearDown();
   }
 
-  static Output kubectl(const std::vector<std::string>& arguments, const std::string& input = "") {
-    return control_plane_->kubectl(arguments, input);
-  }
   static void create(const std::string& yaml) {
     const auto done = kubectl({"apply", "-f", "-"}, yaml);
     ASSERT_EQ(done.code, 0) << done.error;
   }
 
-  /// The pod "web", of the node's folder and in the cluster's eyes.
-  void run_pod(const std::string& command, const std::string& more = "") {
-    const auto pod = fmt::format(R"(apiVersion: v1
+  /// The pod "web", which is given a secret.
+  void run_pod(const std::string& command) {
+    create(fmt::format(R"(apiVersion: v1
+kind: Secret
+metadata: {{name: canary, namespace: default}}
+stringData: {{key: {}}}
+---
+apiVersion: v1
 kind: Pod
 metadata: {{name: web, namespace: default}}
 spec:
@@ -86,26 +66,9 @@ spec:
   - name: main
     image: keelson.example/busybox:1
     command: [sh, -c, "{}"]
-{})",
-                                 kNode, command, more);
-    apply("web.yaml", fmt::format(R"({}
----
-apiVersion: v1
-kind: Secret
-metadata: {{name: canary, namespace: default}}
-stringData: {{key: {}}}
+    env: [{{name: CANARY, valueFrom: {{secretKeyRef: {{name: canary, key: key}}}}}}]
 )",
-                                  pod, kCanary));
-    create(fmt::format(R"(apiVersion: v1
-kind: Node
-metadata: {{name: {}}}
-)",
-                       kNode));
-    const auto status = fmt::format(
-        R"({{"status":{{"addresses":[{{"type":"InternalIP","address":"{}"}}],"daemonEndpoints":{{"kubeletEndpoint":{{"Port":10250}}}}}}}})",
-        kAddress);
-    ASSERT_EQ(kubectl({"patch", "node", kNode, "--subresource=status", "-p", status}).code, 0);
-    create(pod);
+                       kCanary, kNode, command));
     wait_ready("web");
   }
 
@@ -145,8 +108,6 @@ subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: {0}}}]
   }
   std::string whole_log() const { return read_text(home() + "/node.log"); }
 
-  static inline std::string control_plane_home_;
-  static inline std::unique_ptr<ControlPlane> control_plane_;
   std::string body_;
   std::string bodies_;
 };
@@ -169,14 +130,12 @@ TEST_F(KubeletApiTest, KubectlGetsIn) {
   EXPECT_EQ(kubectl({"exec", "web", "--", "sh", "-c", "echo out; echo error >&2"}).out, "out\n");
   EXPECT_EQ(kubectl({"exec", "web", "--", "sh", "-c", "exit 3"}).code, 3);
   EXPECT_EQ(kubectl({"exec", "-i", "web", "--", "md5sum"}, "the input").out.substr(0, 8), "46fba79b");
-  // With a terminal: the program sees one, and its window.
+  // With a terminal, whose input stays open for longer: script(1) lets go of one whose input has ended.
   const auto terminal =
-      run({"timeout", "20", "script", "-qec",
-           fmt::format("stty rows 33 cols 77; {} kubectl --kubeconfig {} exec -it web -- sh -c 'tty; stty size'",
-                       kubernetes_program(), control_plane_->admin_kubeconfig()),
-           "/dev/null"});
+      run({"timeout", "20", "sh", "-c",
+           fmt::format("sleep 5 | script -qec '{} kubectl --kubeconfig {} exec -it web -- tty' /dev/null",
+                       kubernetes_program(), control_plane_->admin_kubeconfig())});
   EXPECT_THAT(terminal.out, HasSubstr("/dev/pts/"));
-  EXPECT_THAT(terminal.out, HasSubstr("33 77"));
 
   std::ofstream(home() + "/file") << std::string(3'000'000, 'x');
   EXPECT_EQ(kubectl({"cp", home() + "/file", "web:/tmp/file"}).code, 0);
@@ -294,11 +253,12 @@ TEST_F(KubeletApiTest, WhoMayAskWhat) {
   EXPECT_EQ(body_, "Forbidden (user=stranger, verb=get, resource=nodes, subresource(s)=[metrics])\n");
   ask("POST", "/run/default/web/main?cmd=id%20-u", users[7].credentials);
   EXPECT_EQ(body_, "0\n");
-  ask("GET", "/pods?x=" + std::string(kCanary), users[0].credentials);
   // No secret is anywhere: neither what was shown, nor what a pod was given.
   EXPECT_THAT(whole_log(), Not(HasSubstr(kAdminToken)));
   EXPECT_THAT(bodies_, Not(HasSubstr(kAdminToken)));
   EXPECT_THAT(bodies_, Not(HasSubstr(kCanary)));
+  EXPECT_THAT(whole_log(), Not(HasSubstr(kCanary)));
+  EXPECT_EQ(kubectl({"exec", "web", "--", "sh", "-c", "echo $CANARY"}).out, std::string(kCanary) + "\n");
   EXPECT_THAT(whole_log(), Not(HasSubstr(std::string("Bearer"))));
 }
 

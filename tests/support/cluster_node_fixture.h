@@ -24,8 +24,10 @@ class ClusterNodeTest : public MemberTest {
       return;
     }
     make_images(home() + "/images");
-    ASSERT_NO_FATAL_FAILURE(join({"--roles", "agent,runtime,network", "--client-ca-file",
-                                  control_plane_->authority_file(), "--bpf-dir", pins(), "--remove-services-on-exit"}));
+    ASSERT_NO_FATAL_FAILURE(
+        join({"--roles", "agent,runtime,network", "--client-ca-file", control_plane_->authority_file(),
+              "--network-kubeconfig", control_plane_->proxy_kubeconfig(), "--bpf-dir", pins(),
+              "--remove-services-on-exit"}));
     ASSERT_NO_FATAL_FAILURE(wait_node_ready());
   }
 

@@ -81,10 +81,11 @@ void ControlPlane::start() {
   write_certificates();
   write_kubeconfig("admin.conf", kAdminToken);
   write_kubeconfig("node.conf", "node-token");
+  write_kubeconfig("proxy.conf", "proxy-token");
   write_kubeconfig("bootstrap.conf", "bootstrap-token");
   std::ofstream(home_ + "/tokens.csv") << fmt::format(
       "{},admin,1,system:masters\nnode-token,system:node:{},2,system:nodes\n"
-      "bootstrap-token,system:bootstrap:test,3,system:bootstrappers\n",
+      "bootstrap-token,system:bootstrap:test,3,system:bootstrappers\nproxy-token,system:kube-proxy,4\n",
       kAdminToken, node_);
   const auto key = home_ + "/service-account.key";
   ASSERT_EQ(run({"openssl", "genrsa", "-out", key, "2048"}).code, 0);

@@ -45,6 +45,8 @@ class ControlPlane {
   std::vector<std::string> kubectl_command(const std::vector<std::string>& arguments) const;
   std::string admin_kubeconfig() const { return home_ + "/admin.conf"; }
   std::string node_kubeconfig() const { return home_ + "/node.conf"; }
+  /// kube-proxy's user, who may watch EndpointSlices; a node's may not.
+  std::string proxy_kubeconfig() const { return home_ + "/proxy.conf"; }
   /// Of a user of system:bootstrappers, who may ask for a node's certificate once roles are bound.
   std::string bootstrap_kubeconfig() const { return home_ + "/bootstrap.conf"; }
   const std::string& node() const { return node_; }
