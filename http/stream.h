@@ -25,7 +25,7 @@ class Stream : public Connection {
 
   /// Plain.
   explicit Stream(Socket socket) : plain_(std::move(socket)) {}
-  /// TLS; nothing but shake_hands() before it has succeeded.
+  /// TLS; nothing but accept_tls() or connect_tls() before it has succeeded.
   Stream(Socket socket, std::shared_ptr<asio::ssl::context> tls);
 
   bool secure() const { return tls_ != nullptr; }
