@@ -175,6 +175,10 @@ Result<int> run_node(const NodeConfig& given) {
   config.run = fs::canonical(given.run);
 
   KEELSON_TRY(const auto membership, membership_of(config));
+  if (membership.heartbeat) {
+    // Before any role reads the kubeconfig.
+    KEELSON_DO(agent::Heartbeat::prepare(*membership.heartbeat).context("join the cluster"));
+  }
 
   // gRPC's many threads would each get a heap of their own, and keep it.
   ::mallopt(M_ARENA_MAX, 2);
@@ -196,9 +200,6 @@ Result<int> run_node(const NodeConfig& given) {
   std::unique_ptr<AgentRole> agent;
   if (has_role(config, "agent")) {
     std::optional<kube::ClusterAccess> access;
-    if (membership.heartbeat) {
-      KEELSON_DO(agent::Heartbeat::prepare(*membership.heartbeat).context("join the cluster"));
-    }
     if (!config.kubeconfig.empty()) {
       KEELSON_TRY(access, config.kubeconfig == "in-cluster" ? kube::in_cluster_access()
                                                             : kube::load_kubeconfig(config.kubeconfig));
