@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include <CLI/CLI.hpp>
@@ -67,11 +68,19 @@ bool is_about(const Frame& frame, const Flow& flow) {
            parsed->flow.dport == flow.dport && parsed->flow.protocol == flow.protocol));
 }
 
-// What became of earlier packets of the flow in `frame`, as they came or as they went on.
-void tell_history(const std::vector<Event>& events, const Frame& frame) {
-  auto parsed = parse(frame);
+// What became of earlier packets of the flow in `frame`, as they came or as they went on, or as the model knows it.
+void tell_history(const std::vector<Event>& events, const Reference& reference, const Frame& frame) {
+  std::vector<Flow> flows;
+  if (auto parsed = parse(frame)) {
+    flows.push_back(parsed->flow);
+    if (auto known = reference.known().find(parsed->flow); known != reference.known().end()) {
+      const auto& to = known->second;
+      flows.push_back({to.to_src, to.to_dst, to.to_sport, to.to_dport, parsed->flow.protocol});
+    }
+  }
   for (const auto& event : events) {
-    if (parsed && (is_about(event.in, parsed->flow) || is_about(event.outcome.frame, parsed->flow))) {
+    auto about = [&](const Flow& flow) { return is_about(event.in, flow) || is_about(event.outcome.frame, flow); };
+    if (std::ranges::any_of(flows, about)) {
       fmt::print("  before, packet {} through {}: {} ({})\n    {}\n    {}\n", event.number, to_string(event.hook),
                  static_cast<int>(event.outcome.verdict), event.outcome.code, hex(event.in), hex(event.outcome.frame));
     }
@@ -97,7 +106,7 @@ bool run_epoch(const Run& run, uint64_t from, uint64_t to, World& world, Generat
     if (auto wrong = reference.check(hook, frame, outcome); !wrong.empty()) {
       tell(run, number, hook, frame, outcome, wrong);
       fmt::print("  once more it is counted as:{}\n", counted(world, hook, frame));
-      tell_history(events, frame);
+      tell_history(events, reference, frame);
       return false;
     }
     events.push_back({number, hook, std::move(frame), std::move(outcome), generator.random()() % 4000 == 0});

@@ -172,11 +172,12 @@ std::string Reference::check_icmp(Hook hook, const Frame& before, const Parsed& 
     }
     return unanswered ? "" : check_ambiguous_icmp(before, parsed, outcome);
   }
-  if (known->second.tunnel) {
-    return check_mapped(hook, before, parsed, outcome, known->second);
-  }
   if (unanswered) {
     return {};
+  }
+  if (known->second.tunnel) {
+    auto wrong = check_mapped(hook, before, parsed, outcome, known->second);
+    return wrong.empty() || !is_ambiguous(quoted) ? wrong : check_ambiguous_icmp(before, parsed, outcome);
   }
   std::string wrong;
   for (const auto& hop : hops(hook, parsed, outcome)) {
@@ -256,7 +257,11 @@ std::string Reference::check_unwrapped(const Frame& before, const Parsed& parsed
   if (dropped && taken && flow.protocol == kSctp) {
     return {};
   }
-  if (outcome.frame.size() == inside.size() && taken) {
+  // An answer to who sent it may be as long as what it answers.
+  bool answered = outcome.verdict == Verdict::forward && may_be_too_big(*packet) &&
+                  check_answer(Hook::uplink, inside, *packet, outcome.frame, true).empty();
+  bool same_size = outcome.frame.size() == inside.size() && !answered;
+  if (same_size && taken) {
     if (packet->part != Part::later) {
       mapping.to_sport = get16(outcome.frame, packet->l4);
     }
@@ -270,7 +275,7 @@ std::string Reference::check_unwrapped(const Frame& before, const Parsed& parsed
   if (!wrong.empty()) {
     return "out of Geneve: " + wrong;
   }
-  bool seen = outcome.frame.size() == inside.size() && outcome.verdict != Verdict::drop && packet->part != Part::later;
+  bool seen = same_size && outcome.verdict != Verdict::drop && packet->part != Part::later;
   if (seen) {
     record(flow, mapping);
   } else {
