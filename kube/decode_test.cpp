@@ -2,6 +2,8 @@
 // Text to documents: what is read, what is refused, and what the messages say.
 #include <gmock/gmock.h>
 
+#include "kube/quick_reader.h"
+#include "kube/reader.h"
 #include "kube/testdata.h"
 
 namespace keelson::kube {
@@ -10,6 +12,12 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+
+// A path that ends with the expression would be read after its end.
+static_assert(std::is_constructible_v<Reader, const Value&, const Path&, Findings&>);
+static_assert(!std::is_constructible_v<Reader, const Value&, Path, Findings&>);
+static_assert(std::is_constructible_v<QuickReader, const TokenAt&, const Path&, Findings&>);
+static_assert(!std::is_constructible_v<QuickReader, const TokenAt&, Path, Findings&>);
 
 std::string repeat(std::string_view text, int times) {
   std::string all;

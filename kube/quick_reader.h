@@ -110,6 +110,8 @@ void read_token(const TokenAt& from, const Path& path, T& field, Findings& findi
 class QuickReader {
  public:
   QuickReader(const TokenAt& map, const Path& path, Findings& findings) : map_(map), path_(path), findings_(findings) {}
+  /// It keeps the path, not a copy of it: name the path.
+  QuickReader(const TokenAt& map, const Path&& path, Findings& findings) = delete;
 
   template <class T>
   void operator()(std::string_view name, T& field) {

@@ -93,6 +93,8 @@ void read_value(const Value& value, const Path& path, T& field, Findings& findin
 class Reader {
  public:
   Reader(const Value& map, const Path& path, Findings& findings) : map_(map), path_(path), findings_(findings) {}
+  /// It keeps the path, not a copy of it: name the path.
+  Reader(const Value& map, const Path&& path, Findings& findings) = delete;
   ~Reader() { warn_unknown(map_, known_, path_, findings_); }
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;
