@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/our_node.h"
 
+#include <fmt/format.h>
+
+#include <cstdio>
 #include <filesystem>
 
 #include "bench/service_objects.h"
@@ -20,7 +23,12 @@ OurNode::Marks::~Marks() {
 OurNode::OurNode(std::unique_ptr<Marks> marks, std::unique_ptr<Loop> loop)
     : marks_(std::move(marks)), loop_(std::move(loop)) {}
 
-OurNode::~OurNode() = default;
+OurNode::~OurNode() {
+  if (thread_.joinable()) {
+    loop_->stop();
+    thread_.join();
+  }
+}
 
 Result<OurNode> OurNode::start(const ServiceWorld& world, uint32_t count) {
   KEELSON_TRY(auto root, ebpf::cgroup2_root());
@@ -44,6 +52,13 @@ Result<OurNode> OurNode::start(const ServiceWorld& world, uint32_t count) {
   if (failed != 0) {
     return fail(Kind::internal, "{} of {} services were not routed", failed, count);
   }
+  node.thread_ = std::jthread([loop = node.loop_.get(), netns = world.netns("node")] {
+    if (auto inside = NetnsGuard::enter(netns); !inside) {
+      fmt::print(stderr, "bench: tables do not grow: {}\n", inside.error().message());
+    } else {
+      loop->run();
+    }
+  });
   return node;
 }
 

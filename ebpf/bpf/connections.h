@@ -54,6 +54,20 @@ enum {
   CT_EVICT = 8
 };
 
+/* A flow that has lost a row, as that row knew it. */
+struct gone {
+  struct kl_flow flow, twin;
+  __u32 whole; /* the other row is to go, too */
+};
+
+/* More than the stack has room for. */
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct gone);
+} gone_of_cpu KL_MAP;
+
 #define CT_V6 0
 #include "ebpf/bpf/connections_of_family.h"
 #undef CT_V6

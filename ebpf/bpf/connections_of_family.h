@@ -171,6 +171,50 @@ KL_INLINE int CT(contradicts)(const CT_ROW* have, const struct row* row, __u32 h
          ((__s32)idle < 0 || idle <= time_to_live(settings, have->protocol, have->state));
 }
 
+/* Under the lock. */
+KL_INLINE void CT(note_gone)(const CT_ROW* row, struct gone* gone) {
+  CT_GET(gone->flow.src, row->src);
+  CT_GET(gone->flow.dst, row->dst);
+  gone->flow.sport = row->sport;
+  gone->flow.dport = row->dport;
+  CT_GET(gone->twin.src, row->to_dst);
+  CT_GET(gone->twin.dst, row->to_src);
+  gone->twin.sport = row->to_dport;
+  gone->twin.dport = row->to_sport;
+  gone->flow.protocol = gone->twin.protocol = row->protocol;
+  gone->whole = row->state != KL_CT_ESTABLISHED && !(row->flags & KL_CT_TUNNEL);
+}
+
+/* A flow that has lost a row is forgotten whole: with the other alone its packets would still be sent on, and its
+ * replies be nobody's. An open connection keeps the other: from that the one that is lost is made again (keep_twin). */
+__noinline int CT(forget_twin)(const struct gone* gone) {
+  if (!gone || !gone->whole) {
+    return 0;
+  }
+  struct place place = place_of(&gone->twin, CT_V6);
+#pragma unroll
+  for (int second = 0; second < 2; second++) {
+    __u32 index = second ? place.other : place.bucket;
+    CT_BUCKET* bucket = bpf_map_lookup_elem(&CT_MAP, &index);
+    if (!bucket) {
+      return 0;
+    }
+    bpf_spin_lock(&bucket->lock);
+#pragma unroll
+    for (__u32 way = 0; way < KL_CT_WAYS; way++) {
+      const CT_ROW* row = &bucket->row[way];
+      /* Its ports may have become another flow's. */
+      if (bucket->tag[way] == place.tag && CT(is_of)(row, &gone->twin) && row->to_sport == gone->flow.dport &&
+          row->to_dport == gone->flow.sport && CT_SAME(row->to_src, gone->flow.dst) &&
+          CT_SAME(row->to_dst, gone->flow.src)) {
+        bucket->tag[way] = 0;
+      }
+    }
+    bpf_spin_unlock(&bucket->lock);
+  }
+  return 1;
+}
+
 /* `where`: bucket, and the tag above it. `how`: CT_IF_FREE, CT_EVICT_CLOSED, CT_EVICT. Global, so that the verifier
  * looks at it once and not for each caller. */
 __noinline int CT(store_in)(__u64 where, const struct kl_flow* flow, const struct row* row, __u32 how, __u32 now) {
@@ -186,8 +230,11 @@ __noinline int CT(store_in)(__u64 where, const struct kl_flow* flow, const struc
   if (!settings || !bucket) {
     return CT_FULL;
   }
-  int result = CT_FULL;
-  __u32 counter = KL_COUNTERS;
+  struct gone* gone = bpf_map_lookup_elem(&gone_of_cpu, &zero_row);
+  if (!gone) {
+    return CT_FULL;
+  }
+  int result = CT_FULL, evicts = 0;
   bpf_spin_lock(&bucket->lock);
   __u32 least = 0xffffffffu, chosen = 0;
 #pragma unroll
@@ -219,7 +266,8 @@ __noinline int CT(store_in)(__u64 where, const struct kl_flow* flow, const struc
   KL_OPAQUE(chosen);
   if (result != CT_TAKEN && least <= may_go && chosen < KL_CT_WAYS) {
     if (least > 1) {
-      counter = KL_FLOWS_EVICTED;
+      evicts = 1;
+      CT(note_gone)(&bucket->row[chosen], gone);
     }
     KL_WRITE_ONCE(bucket->changes, changes_after(bucket->changes));
     KL_BARRIER();
@@ -230,8 +278,9 @@ __noinline int CT(store_in)(__u64 where, const struct kl_flow* flow, const struc
     result = CT_STORED;
   }
   bpf_spin_unlock(&bucket->lock);
-  if (counter != KL_COUNTERS) {
-    count(counter);
+  if (__builtin_expect(evicts, 0)) {
+    count(KL_FLOWS_EVICTED);
+    CT(forget_twin)(gone);
   }
   return result;
 }
