@@ -65,6 +65,10 @@ bool has_set_retval() {
   return has_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_set_retval);
 }
 
+bool has_sock_release() {
+  return bool(load_trivial(BPF_PROG_TYPE_CGROUP_SOCK, BPF_CGROUP_INET_SOCK_RELEASE));
+}
+
 std::vector<Feature> probe_features() {
   return {
       {"tcx", "6.6", "programs are on links by filters of clsact", false, has_tcx()},
@@ -91,6 +95,8 @@ std::vector<Feature> probe_features() {
        has_coarse_clock()},
       {"bpf_set_retval at sockets", "5.18",
        "connect() to a service without endpoints is refused when its first packet leaves", false, has_set_retval()},
+      {"release hooks of cgroups", "5.9",
+       "what a socket was connected to is kept with it, which costs ten times as much", false, has_sock_release()},
   };
 }
 

@@ -23,8 +23,9 @@ std::vector<Feature> probe_features();
 /// "tcx (Linux 6.6), ring buffers (Linux 5.8)": those that are needed and absent; empty: none.
 std::string missing_features(const std::vector<Feature>& features);
 
-/// Cheaper: these two alone, which the loader chooses by.
+/// Cheaper: these alone, which the loader chooses by.
 bool has_coarse_clock();  ///< bpf_ktime_get_coarse_ns
 bool has_set_retval();    ///< bpf_set_retval in programs of sockets
+bool has_sock_release();  ///< programs of cgroups that run when a socket is closed
 
 }  // namespace keelson::ebpf

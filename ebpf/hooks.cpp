@@ -11,6 +11,7 @@
 #include <filesystem>
 
 #include "ebpf/pinned_links.h"
+#include "ebpf/socket_hooks.h"
 #include "ebpf/tc_filters.h"
 
 namespace keelson::ebpf {
@@ -85,13 +86,8 @@ Result<> remove_pins(const std::string& folder) {
 
 Result<std::vector<std::string>> socket_hooks(const Programs& programs, const std::string& cgroup) {
   KEELSON_TRY(auto directory, open_file(cgroup, O_RDONLY | O_DIRECTORY));
-  const std::pair<const char*, bpf_attach_type> hooks[] = {
-      {"connect4", BPF_CGROUP_INET4_CONNECT},         {"connect6", BPF_CGROUP_INET6_CONNECT},
-      {"sendmsg4", BPF_CGROUP_UDP4_SENDMSG},          {"sendmsg6", BPF_CGROUP_UDP6_SENDMSG},
-      {"recvmsg4", BPF_CGROUP_UDP4_RECVMSG},          {"recvmsg6", BPF_CGROUP_UDP6_RECVMSG},
-      {"getpeername4", BPF_CGROUP_INET4_GETPEERNAME}, {"getpeername6", BPF_CGROUP_INET6_GETPEERNAME}};
   std::vector<std::string> result;
-  for (auto [name, type] : hooks) {
+  for (auto [name, type] : kSocketHooks) {
     if (runs(directory.get(), type, id_of(programs.program(name)))) {
       result.emplace_back(name);
     }

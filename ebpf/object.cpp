@@ -17,7 +17,7 @@ namespace keelson::ebpf {
 namespace {
 
 // Filled by sockets as they are used, and read by them alone. Their form never changes.
-const std::set<std::string> kOfSockets{"sockets", "peers"};
+const std::set<std::string> kOfSockets{"sockets", "connected", "peers"};
 // Their rows name rows of next_hops, as those of routes do.
 const std::set<std::string> kConnections{"connections4", "connections6"};
 // Only while connections are moved.
@@ -202,10 +202,12 @@ Result<> ServicesObject::load(uint32_t hash_seed) {
 #endif
   constants.have_coarse_clock = has_coarse_clock();
   constants.have_set_retval = has_set_retval();
+  constants.have_sock_release = has_sock_release();
   for (bpf_program* program = nullptr; (program = bpf_object__next_program(skeleton_->obj, program));) {
     bpf_program__set_autoattach(program, false);
     bpf_program__set_autoload(program, moves_connections_ || !is_transitional(bpf_program__name(program)));
   }
+  bpf_program__set_autoload(skeleton_->progs.sock_release, constants.have_sock_release);
   bpf_map* map;
   bpf_object__for_each_map(map, skeleton_->obj) {
     if (kOfTransition.contains(bpf_map__name(map))) {

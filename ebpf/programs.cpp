@@ -12,6 +12,7 @@
 
 #include "ebpf/hooks.h"
 #include "ebpf/pinned_links.h"
+#include "ebpf/socket_hooks.h"
 #include "ebpf/succession.h"
 
 namespace keelson::ebpf {
@@ -123,14 +124,12 @@ Result<> Programs::grow(Grower prepared) {
 
 Result<> Programs::attach_sockets(const std::string& cgroup) {
   KEELSON_TRY(auto directory, open_file(cgroup, O_RDONLY | O_DIRECTORY));
-  const std::pair<const char*, bpf_attach_type> hooks[] = {
-      // What shows the service comes first: no process may see a backend.
-      {"getpeername4", BPF_CGROUP_INET4_GETPEERNAME}, {"getpeername6", BPF_CGROUP_INET6_GETPEERNAME},
-      {"recvmsg4", BPF_CGROUP_UDP4_RECVMSG},          {"recvmsg6", BPF_CGROUP_UDP6_RECVMSG},
-      {"connect4", BPF_CGROUP_INET4_CONNECT},         {"connect6", BPF_CGROUP_INET6_CONNECT},
-      {"sendmsg4", BPF_CGROUP_UDP4_SENDMSG},          {"sendmsg6", BPF_CGROUP_UDP6_SENDMSG}};
-  for (auto [name, type] : hooks) {
-    KEELSON_DO(state_->links.attach(name, program(name), {directory.get(), type}).context("cgroup {}", cgroup));
+  for (auto [name, type] : kSocketHooks) {
+    int hook = program(name);
+    if (hook < 0 && type == BPF_CGROUP_INET_SOCK_RELEASE) {
+      continue;  // the kernel has none
+    }
+    KEELSON_DO(state_->links.attach(name, hook, {directory.get(), type}).context("cgroup {}", cgroup));
   }
   return {};
 }

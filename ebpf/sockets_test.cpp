@@ -33,6 +33,15 @@ class SocketsTest : public ServiceFixture {
   }
 
   uint64_t translated() const { return programs_->counters()->at(KL_SOCKET_TRANSLATED); }
+  // Sockets that the table of connected ones knows.
+  size_t remembered() const {
+    size_t rows = 0;
+    uint64_t key = 0;
+    for (bool more = bpf_map_get_next_key(programs_->map("connected"), nullptr, &key) == 0; more; rows++) {
+      more = bpf_map_get_next_key(programs_->map("connected"), &key, &key) == 0;
+    }
+    return rows;
+  }
   uint64_t cookie_of(const std::string& ns) const {
     auto guard = net_->enter(ns);
     return *netns_cookie();
@@ -126,6 +135,35 @@ TEST_P(SocketsTest, TheNodesOwnNodePortsAreReachedByDatagrams) {
     EXPECT_EQ(listener.receive(), "question");
   }
   EXPECT_EQ(translated(), 3u);
+}
+
+TEST_P(SocketsTest, AConnectedSocketIsRememberedUntilItIsClosed) {
+  auto listener = server("pod2", at().pod2);
+  program({{"s", service(Protocol::tcp, at().vip, {at().pod2})}});
+  auto first = Socket::tcp(*net_, "pod1", v6());
+  ASSERT_EQ(first.connect(at().vip, 80), 0);
+  {
+    auto second = Socket::tcp(*net_, "pod1", v6());
+    ASSERT_EQ(second.connect(at().vip, 80), 0);
+    EXPECT_EQ(remembered(), 2u);
+  }
+  EXPECT_EQ(remembered(), 1u);
+  EXPECT_EQ(first.peer(), host(at().vip) + ":80");
+}
+
+TEST_P(SocketsTest, SoIsOneThatTheTableHasNoRoomFor) {
+  const kl_socket nothing{};
+  for (uint64_t cookie = 1ull << 63; bpf_map_update_elem(programs_->map("connected"), &cookie, &nothing, 0) == 0;) {
+    cookie++;
+  }
+  const auto full = remembered();
+  ASSERT_GT(full, 1000u);
+  auto listener = server("pod2", at().pod2);
+  program({{"s", service(Protocol::tcp, at().vip, {at().pod2})}});
+  auto client = Socket::tcp(*net_, "pod1", v6());
+  ASSERT_EQ(client.connect(at().vip, 80), 0);
+  EXPECT_EQ(client.peer(), host(at().vip) + ":80");
+  EXPECT_EQ(remembered(), full);
 }
 
 TEST_P(SocketsTest, SocketsOfSomePodsAreLeftToTheirPackets) {

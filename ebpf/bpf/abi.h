@@ -241,7 +241,8 @@ struct kl_fragment {
   __be16 sport, dport;
 };
 
-/* -- sockets: SK_STORAGE, and LRU_HASH for sockets that send to many: what was translated -------------------------- */
+/* -- what was translated: sockets: SK_STORAGE; connected: HASH, cookie -> kl_socket, of TCP while there is room; peers:
+ * LRU_HASH, of sockets that send to many -------------------------------------------------------------------------- */
 struct kl_socket {
   struct kl_addr backend, frontend;
   __be16 backend_port, frontend_port;

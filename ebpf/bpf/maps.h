@@ -144,6 +144,14 @@ struct {
 } sockets KL_MAP;
 
 struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 65536);
+  __type(key, __u64);
+  __type(value, struct kl_socket);
+} connected KL_MAP;
+
+struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
   __uint(max_entries, 16384);
   __type(key, struct kl_peer_key);
@@ -158,6 +166,7 @@ const volatile __u32 connections6_mask = 0;
 const volatile __u8 loads_in_order = 0;
 const volatile __u8 have_coarse_clock = 1; /* bpf_ktime_get_coarse_ns: Linux 5.11 */
 const volatile __u8 have_set_retval = 1;   /* bpf_set_retval in sock_addr programs: Linux 5.18 */
+const volatile __u8 have_sock_release = 1; /* programs that run when a socket is closed: Linux 5.9 */
 
 static const __u32 zero_row = 0;
 

@@ -95,6 +95,35 @@ KL_INLINE void socket_told(struct bpf_sock_addr* ctx, const struct kl_addr* addr
   count_begin(counter, &flow, &onward, choice->service, choice->backend, 0);
 }
 
+/* Until it is closed. The storage of a socket takes microseconds to make and to free, a row of a table a tenth of that;
+ * but where the row has no room, or nothing would take it away, the storage is as good. Of datagrams the packet hooks
+ * have to know, too, and they find the storage alone (meant_by). */
+KL_INLINE void socket_remember(struct bpf_sock_addr* ctx, const struct kl_socket* known) {
+  if (have_sock_release && ctx->protocol == IPPROTO_TCP) {
+    __u64 cookie = bpf_get_socket_cookie(ctx);
+    if (bpf_map_update_elem(&connected, &cookie, known, BPF_ANY) == 0) {
+      return;
+    }
+  }
+  struct bpf_sock* sk = ctx->sk;
+  struct kl_socket* kept = sk ? bpf_sk_storage_get(&sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE) : NULL;
+  if (kept) {
+    *kept = *known;
+  }
+}
+
+KL_INLINE const struct kl_socket* socket_remembered(struct bpf_sock_addr* ctx) {
+  if (have_sock_release && ctx->protocol == IPPROTO_TCP) {
+    __u64 cookie = bpf_get_socket_cookie(ctx);
+    const struct kl_socket* known = bpf_map_lookup_elem(&connected, &cookie);
+    if (known) {
+      return known;
+    }
+  }
+  struct bpf_sock* sk = ctx->sk;
+  return sk ? bpf_sk_storage_get(&sockets, sk, NULL, 0) : NULL;
+}
+
 KL_INLINE int socket_connect(struct bpf_sock_addr* ctx, int v6) {
   struct choice choice = {};
   struct kl_addr address = socket_address(ctx, v6);
@@ -107,16 +136,11 @@ KL_INLINE int socket_connect(struct bpf_sock_addr* ctx, int v6) {
   if (result != CHOICE_FORWARD) {
     return SOCKET_GO_ON;
   }
-  struct bpf_sock* sk = ctx->sk;
-  if (sk) {
-    struct kl_socket* known = bpf_sk_storage_get(&sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-    if (known) {
-      known->backend = choice.address;
-      known->frontend = address;
-      known->backend_port = choice.port;
-      known->frontend_port = (__be16)ctx->user_port;
-    }
-  }
+  struct kl_socket known = {.backend = choice.address,
+                            .frontend = address,
+                            .backend_port = choice.port,
+                            .frontend_port = (__be16)ctx->user_port};
+  socket_remember(ctx, &known);
   socket_told(ctx, &address, (__be16)ctx->user_port, &choice, KL_SOCKET_TRANSLATED);
   socket_set(ctx, &choice.address, choice.port, v6);
   return SOCKET_GO_ON;
@@ -140,8 +164,7 @@ KL_INLINE int socket_send(struct bpf_sock_addr* ctx, int v6) {
 /* The peer that the process is told, in a received datagram or by getpeername(): the service. */
 KL_INLINE int socket_show_peer(struct bpf_sock_addr* ctx, int v6) {
   struct kl_addr address = socket_address(ctx, v6);
-  struct bpf_sock* sk = ctx->sk;
-  struct kl_socket* known = sk ? bpf_sk_storage_get(&sockets, sk, NULL, 0) : NULL;
+  const struct kl_socket* known = socket_remembered(ctx);
   if (known && known->backend_port == (__be16)ctx->user_port && kl_same_addr(&known->backend, &address)) {
     socket_set(ctx, &known->frontend, known->frontend_port, v6);
     return SOCKET_GO_ON;
@@ -189,6 +212,18 @@ int getpeername4(struct bpf_sock_addr* ctx) {
 SEC("cgroup/getpeername6")
 int getpeername6(struct bpf_sock_addr* ctx) {
   return socket_show_peer(ctx, 1);
+}
+
+SEC("cgroup/sock_release")
+int sock_release(struct bpf_sock* sk) {
+  if (sk->protocol == IPPROTO_TCP) {
+    __u64 cookie = bpf_get_socket_cookie(sk);
+    /* Most are of no service, and deleting takes a lock also where there is nothing. */
+    if (bpf_map_lookup_elem(&connected, &cookie)) {
+      bpf_map_delete_elem(&connected, &cookie);
+    }
+  }
+  return SOCKET_GO_ON;
 }
 
 #endif

@@ -32,12 +32,13 @@ TEST_F(KubectlTest, LogsExecCopyForwardAttachDebugDescribe) {
 
   EXPECT_EQ(kubectl_ok({"exec", "-i", "box", "--", "cat"}, "through stdin"), "through stdin");
   EXPECT_EQ(kubectl({"exec", "box", "--", "sh", "-c", "exit 7"}).code, 7);
-  // With a terminal of its own, as by hand.
-  std::string command;
-  for (const auto& word : control_plane_->kubectl_command({"exec", "-it", "box", "--", "tty"})) {
+  // With a terminal of its own, as by hand: its size follows the caller's, and comes after the start.
+  std::string command = "stty rows 33 cols 101;";
+  for (const auto& word : control_plane_->kubectl_command({"exec", "-it", "box", "--", "sh", "-c"})) {
     command += word + " ";
   }
-  EXPECT_EQ(run({"timeout", "20", "script", "-qec", command, "/dev/null"}).out, "/dev/pts/0\r\n");
+  command += "'tty; until stty size | grep -v \"^0 0\"; do sleep 0.1; done'";
+  EXPECT_EQ(run({"timeout", "20", "script", "-qec", command, "/dev/null"}).out, "/dev/pts/0\r\n33 101\r\n");
 
   std::ofstream(home() + "/there") << "a file\n";
   kubectl_ok({"cp", home() + "/there", "box:/tmp/there"});
