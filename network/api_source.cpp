@@ -11,6 +11,10 @@ namespace {
 
 // As kube-proxy asks: what another proxy serves, and what nobody does, does not even come over the wire.
 constexpr const char* kOurs = "!service.kubernetes.io/headless,!service.kubernetes.io/service-proxy-name";
+// A node's own user may not watch slices.
+constexpr const char* kNoRight =
+    "; role network needs the rights of ClusterRole system:node-proxier: bind them to this user, or give "
+    "--network-kubeconfig with one that has them";
 constexpr const char* kChangeTime = "endpoints.kubernetes.io/last-change-trigger-time";
 
 class Api : public ObjectSource {
@@ -55,7 +59,7 @@ class Api : public ObjectSource {
   }
   /// One line when it begins, not one for each attempt; how often it is tried is for those who debug.
   void failed(const Error& error, Duration wait) {
-    auto text = error.message();
+    auto text = error.message() + (error.kind() == Kind::permission ? kNoRight : "");
     if (trouble() != text) {
       log::warning("{}; what was known stays in force, trying again", text);
     }
