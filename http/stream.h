@@ -39,6 +39,8 @@ class Stream : public Connection {
 
   /// The socket itself, for its options and for breaking it.
   Socket& socket() { return tls_ ? tls_->next_layer() : plain_; }
+  /// What is over it; nullptr: it is plain.
+  asio::ssl::stream<Socket>* tls() { return tls_.get(); }
 
   /// Bytes that were read from the socket already, and are to be read first.
   void put_back(std::string bytes) { put_back_ = std::move(bytes); }

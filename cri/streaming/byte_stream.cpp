@@ -16,7 +16,7 @@ constexpr std::chrono::seconds kCloseTime{1};
 
 class PlainBytes final : public ByteStream {
  public:
-  PlainBytes(Loop& loop, ClientSocket socket, std::string already_read, IdleWatch& idle)
+  PlainBytes(Loop& loop, keelson::http::Stream socket, std::string already_read, IdleWatch& idle)
       : loop_(loop), socket_(std::move(socket)), first_(std::move(already_read)), idle_(idle) {}
 
   Task<std::string_view> read() override {
@@ -72,7 +72,7 @@ class PlainBytes final : public ByteStream {
   }
 
   Loop& loop_;
-  ClientSocket socket_;
+  keelson::http::Stream socket_;
   std::string first_;
   std::string buffer_;
   IdleWatch& idle_;
@@ -139,7 +139,7 @@ class WebSocketBytes final : public ByteStream {
 
 }  // namespace
 
-std::unique_ptr<ByteStream> make_plain_bytes(Loop& loop, ClientSocket socket, std::string already_read,
+std::unique_ptr<ByteStream> make_plain_bytes(Loop& loop, keelson::http::Stream socket, std::string already_read,
                                              IdleWatch& idle) {
   return std::make_unique<PlainBytes>(loop, std::move(socket), std::move(already_read), idle);
 }

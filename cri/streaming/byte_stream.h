@@ -9,12 +9,12 @@
 #include <boost/beast/websocket/stream.hpp>
 
 #include "common/loop.h"
-#include "cri/streaming/client_socket.h"
 #include "cri/streaming/idle_watch.h"
+#include "http/websocket_teardown.h"
 
 namespace keelson::cri {
 
-using WebSocket = boost::beast::websocket::stream<ClientSocket>;
+using WebSocket = boost::beast::websocket::stream<keelson::http::Stream>;
 
 /// Belongs to the loop's thread; one read and one write at a time. Destroying it drops the connection.
 class ByteStream {
@@ -33,7 +33,7 @@ class ByteStream {
 };
 
 /// `already_read` came behind the HTTP request. `idle` outlives the stream.
-std::unique_ptr<ByteStream> make_plain_bytes(Loop& loop, ClientSocket socket, std::string already_read,
+std::unique_ptr<ByteStream> make_plain_bytes(Loop& loop, keelson::http::Stream socket, std::string already_read,
                                              IdleWatch& idle);
 /// `socket` is accepted.
 std::unique_ptr<ByteStream> make_websocket_bytes(Loop& loop, WebSocket socket, IdleWatch& idle);

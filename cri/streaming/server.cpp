@@ -95,7 +95,7 @@ class HttpServer final : public StreamingServer {
   }
 
   // A client that leaves, or wants what there is not, is its own affair, and anybody can be one.
-  static Task<> serve_quietly(SessionRoom room, ClientSocket socket) {
+  static Task<> serve_quietly(SessionRoom room, keelson::http::Stream socket) {
     auto served = co_await serve_connection(room, std::move(socket));
     if (!served && served.error().kind() != Kind::internal) {
       log::debug("streaming session: {}", served.error().message());
@@ -105,8 +105,9 @@ class HttpServer final : public StreamingServer {
   }
 
   // Once there was a certificate there always is one.
-  ClientSocket wrap(tcp::socket socket) {
-    return certificate_ ? ClientSocket(std::move(socket), *certificate_->current()) : ClientSocket(std::move(socket));
+  keelson::http::Stream wrap(tcp::socket socket) {
+    return certificate_ ? keelson::http::Stream(std::move(socket), *certificate_->current())
+                        : keelson::http::Stream(std::move(socket));
   }
 
   static void prepare(tcp::socket& socket) {

@@ -24,14 +24,14 @@ namespace websocket = beast::websocket;
 /// A connection whose request has been read.
 struct Arrived {
   SessionRoom room;
-  ClientSocket socket;
+  keelson::http::Stream socket;
   Request request;
   std::string behind;  // bytes that came after the request
 };
 
 /// Over TLS, after the handshake; the caller's deadline is on both.
-Task<Request> read_request(ClientSocket* socket, beast::flat_buffer* buffer) {
-  KEELSON_CO_DO(co_await socket->shake_hands());
+Task<Request> read_request(keelson::http::Stream* socket, beast::flat_buffer* buffer) {
+  KEELSON_CO_DO(co_await socket->accept_tls());
   Request request;
   auto [error, count] = co_await http::async_read(*socket, *buffer, request, use_result);
   if (error) {
@@ -157,7 +157,7 @@ Task<> serve_websocket(Arrived* arrived, Offer offer) {
 
 }  // namespace
 
-Task<> serve_connection(SessionRoom room, ClientSocket socket) {
+Task<> serve_connection(SessionRoom room, keelson::http::Stream socket) {
   beast::flat_buffer buffer;
   KEELSON_CO_TRY(auto request, co_await with_deadline(room.loop, room.times.request, read_request(&socket, &buffer)));
   Arrived arrived{room, std::move(socket), std::move(request), beast::buffers_to_string(buffer.data())};

@@ -4,8 +4,8 @@
 
 #include "common/loop.h"
 #include "common/task_group.h"
-#include "cri/streaming/client_socket.h"
 #include "cri/streaming/tokens.h"
+#include "http/stream.h"
 
 namespace keelson::cri {
 
@@ -18,6 +18,6 @@ struct SessionRoom {
 };
 
 /// Serves one accepted connection to its end. Errors of the connection are the client's.
-Task<> serve_connection(SessionRoom room, ClientSocket socket);
+Task<> serve_connection(SessionRoom room, keelson::http::Stream socket);
 
 }  // namespace keelson::cri

@@ -2,7 +2,6 @@
 # What streaming/ adds to the target keelson::cri; paths are relative to cri/.
 set(CRI_STREAMING_SRCS
   streaming/server.cpp streaming/session.cpp streaming/upgrade.cpp streaming/tokens.cpp streaming/byte_stream.cpp
-  streaming/client_socket.cpp
   streaming/remote_command.cpp streaming/channels.cpp streaming/websocket_channels.cpp streaming/spdy_channels.cpp
   streaming/spdy_headers.cpp streaming/spdy_frames.cpp streaming/spdy_connection.cpp
   streaming/port_forward.cpp streaming/forward_pairs.cpp streaming/forward_socket.cpp streaming/websocket_forward.cpp)

@@ -165,7 +165,7 @@ Response refuse_token() {
   return refusal(http::status::not_found, "this URL was used, is too old, or never was");
 }
 
-Task<> send_response(ClientSocket* socket, Response response) {
+Task<> send_response(keelson::http::Stream* socket, Response response) {
   auto [error, count] = co_await http::async_write(*socket, response, use_result);
   if (error) {
     co_return fail_asio(error, "answer a streaming request");
@@ -173,7 +173,7 @@ Task<> send_response(ClientSocket* socket, Response response) {
   co_return Result<>();
 }
 
-Task<> send_refusal(ClientSocket* socket, Response response) {
+Task<> send_refusal(keelson::http::Stream* socket, Response response) {
   const auto text = response.body().substr(0, response.body().find('\n'));
   KEELSON_CO_DO(co_await send_response(socket, std::move(response)));
   co_return fail(Kind::invalid, "refused: {}", text);

@@ -9,7 +9,8 @@
 
 #include <boost/beast/http.hpp>
 
-#include "cri/streaming/client_socket.h"
+#include "common/loop.h"
+#include "http/stream.h"
 
 namespace keelson::cri {
 
@@ -51,8 +52,8 @@ Response refuse_plain();
 /// 404: used, too old, or never made.
 Response refuse_token();
 
-Task<> send_response(ClientSocket* socket, Response response);
+Task<> send_response(keelson::http::Stream* socket, Response response);
 /// The same, and then Kind::invalid with its text.
-Task<> send_refusal(ClientSocket* socket, Response response);
+Task<> send_refusal(keelson::http::Stream* socket, Response response);
 
 }  // namespace keelson::cri

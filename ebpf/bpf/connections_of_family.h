@@ -185,12 +185,14 @@ KL_INLINE void CT(note_gone)(const CT_ROW* row, struct gone* gone) {
   gone->whole = row->state != KL_CT_ESTABLISHED && !(row->flags & KL_CT_TUNNEL);
 }
 
-/* A flow that has lost a row is forgotten whole: with the other alone its packets would still be sent on, and its
+/* A flow that has just lost a row is forgotten whole: with the other alone its packets would still be sent on, and its
  * replies be nobody's. An open connection keeps the other: from that the one that is lost is made again (keep_twin). */
-__noinline int CT(forget_twin)(const struct gone* gone) {
+__noinline int CT(forget_gone)(void) {
+  struct gone* gone = bpf_map_lookup_elem(&gone_of_cpu, &zero_row);
   if (!gone || !gone->whole) {
     return 0;
   }
+  gone->whole = 0;
   struct place place = place_of(&gone->twin, CT_V6);
 #pragma unroll
   for (int second = 0; second < 2; second++) {
@@ -234,7 +236,8 @@ __noinline int CT(store_in)(__u64 where, const struct kl_flow* flow, const struc
   if (!gone) {
     return CT_FULL;
   }
-  int result = CT_FULL, evicts = 0;
+  int result = CT_FULL;
+  __u32 counter = KL_COUNTERS;
   bpf_spin_lock(&bucket->lock);
   __u32 least = 0xffffffffu, chosen = 0;
 #pragma unroll
@@ -266,7 +269,7 @@ __noinline int CT(store_in)(__u64 where, const struct kl_flow* flow, const struc
   KL_OPAQUE(chosen);
   if (result != CT_TAKEN && least <= may_go && chosen < KL_CT_WAYS) {
     if (least > 1) {
-      evicts = 1;
+      counter = KL_FLOWS_EVICTED;
       CT(note_gone)(&bucket->row[chosen], gone);
     }
     KL_WRITE_ONCE(bucket->changes, changes_after(bucket->changes));
@@ -278,9 +281,8 @@ __noinline int CT(store_in)(__u64 where, const struct kl_flow* flow, const struc
     result = CT_STORED;
   }
   bpf_spin_unlock(&bucket->lock);
-  if (__builtin_expect(evicts, 0)) {
-    count(KL_FLOWS_EVICTED);
-    CT(forget_twin)(gone);
+  if (counter != KL_COUNTERS) {
+    count(counter);
   }
   return result;
 }
@@ -340,7 +342,8 @@ __noinline int CT(store)(const struct kl_flow* flow, const struct row* row, __u3
       CT(mark_spilled)(place.bucket);
     }
   }
-  if (stored == CT_FULL) {
+  int full = stored == CT_FULL;
+  if (full) {
     stored = CT(store_in)(tag | place.bucket, flow, row, how | CT_EVICT_CLOSED, now);
   }
   if (stored == CT_FULL) {
@@ -351,6 +354,9 @@ __noinline int CT(store)(const struct kl_flow* flow, const struct row* row, __u3
   }
   if (stored == CT_FULL) {
     stored = CT(store_in)(tag | place.bucket, flow, row, how | CT_EVICT, now);
+  }
+  if (__builtin_expect(full, 0)) {
+    CT(forget_gone)();
   }
   return stored == CT_STORED;
 }
