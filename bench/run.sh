@@ -72,12 +72,12 @@ start_runtimes() {  # once, for all benches of runtimes
     ctr --address "$home/containerd.sock" -n k8s.io images import "$image" > /dev/null
   done
 }
-beside() { echo "== $1: beside $(containerd --version | awk '{print $1, $3}'), $(runc --version | head -1), bridge + host-local"; }
+beside() { echo "== $1 $(containerd --version | awk '{print $1, $3}'), $(runc --version | head -1), bridge + host-local"; }
 why() { tail -n 5 "$home/keelson.log" "$home/containerd.log"; return 1; }
 
 bench_cri() {
   start_runtimes || return 0
-  beside cri
+  beside "cri: beside"
   "$top/build/bench/cri_bench" --ours "$home/run/cri.sock" --theirs "$home/containerd.sock" --our-pid $our_pid --their-pid $their_pid --home "$home" || why
 }
 
@@ -92,7 +92,7 @@ bench_pull() {
   for _ in $(seq 100); do grep -q '^$' "$layers/registry" && break; sleep 0.1; done
   mkdir -p "$home/certs.d/bench.example"
   printf 'server = "http://%s"\n\n[host."http://%s"]\n  capabilities = ["pull", "resolve"]\n' "$(head -1 "$layers/registry")" "$(head -1 "$layers/registry")" > "$home/certs.d/bench.example/hosts.toml"
-  beside pull
+  beside "pull: beside"
   "$top/build/bench/pull_bench" --ours "$home/run/cri.sock" --theirs "$home/containerd.sock" --home "$home" --registry bench.example \
     --gzip "$layers"/*.gz --zstd "$layers"/*.zst || why
 }
@@ -121,6 +121,20 @@ bench_services() {
   timeout --foreground --kill-after=10 720 "$top/build/bench/services_bench" --home "$home" || echo "services: ended with $? (124: out of time)"
 }
 
+bench_cluster() {
+  local tool
+  if peer=$("$top/tests/peers/containerd.sh" --if-built 2> /dev/null); then export PATH=$peer:$PATH; fi
+  for tool in containerd runc ctr; do
+    command -v $tool > /dev/null || { echo "SKIP: cluster: needs $tool"; return 0; }
+  done
+  [ -x /usr/lib/cni/bridge ] || { echo "SKIP: cluster: needs the reference plugins in /usr/lib/cni"; return 0; }
+  beside "cluster: a node of a real control plane, beside kubelet 1.34,"
+  local folder=$home/$(basename "$home")-cluster  # its last part names cgroup and pins
+  mkdir -p "$folder"
+  KEELSON_BIN=$top/build/bin timeout --foreground --kill-after=10 900 "$top/build/bench/cluster_bench" --home "$folder" ||
+    { echo "cluster: ended with $? (124: out of time)"; tail -n 5 "$folder"/*/*.log; }
+}
+
 if wanted sync; then bench_sync; fi
 if wanted services; then bench_services; fi
 # A filter may name one line of it.
@@ -128,3 +142,4 @@ if wanted xdp || [[ $filter == xdp* ]]; then bench_xdp; fi
 if wanted cri; then bench_cri; fi
 if wanted pull; then bench_pull; fi
 if wanted cni; then bench_cni; fi
+if wanted cluster; then bench_cluster; fi

@@ -66,6 +66,24 @@ current-context: context
   return path;
 }
 
+std::string ControlPlane::add_node(const std::string& name) {
+  more_tokens_ += fmt::format("{0}-token,system:node:{0},{0},system:nodes\n", name);
+  return write_kubeconfig(name + ".conf", name + "-token");
+}
+
+std::string ControlPlane::write_audit_policy() const {
+  auto path = home_ + "/audit-policy.yaml";
+  std::ofstream(path) << R"(apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived, ResponseStarted]
+rules:
+- {level: Metadata, userGroups: ["system:nodes"]}
+- {level: Metadata, users: ["system:kube-proxy"]}
+- {level: None}
+)";
+  return path;
+}
+
 void ControlPlane::write_certificates() {
   std::ofstream(authority_file()) << authority_.certificate();
   std::ofstream(home_ + "/ca.key") << authority_.key();
@@ -85,8 +103,8 @@ void ControlPlane::start() {
   write_kubeconfig("bootstrap.conf", "bootstrap-token");
   std::ofstream(home_ + "/tokens.csv") << fmt::format(
       "{},admin,1,system:masters\nnode-token,system:node:{},2,system:nodes\n"
-      "bootstrap-token,system:bootstrap:test,3,system:bootstrappers\nproxy-token,system:kube-proxy,4\n",
-      kAdminToken, node_);
+      "bootstrap-token,system:bootstrap:test,3,system:bootstrappers\nproxy-token,system:kube-proxy,4\n{}",
+      kAdminToken, node_, more_tokens_);
   const auto key = home_ + "/service-account.key";
   ASSERT_EQ(run({"openssl", "genrsa", "-out", key, "2048"}).code, 0);
   etcd_ = Background({program_, "etcd", "--data-dir", home_ + "/etcd", "--unsafe-no-fsync", "--listen-client-urls",
@@ -125,6 +143,9 @@ void ControlPlane::start_api_server() {
   if (parts_ == Parts::api) {
     command.insert(command.end(), {"--bind-address=127.0.0.1", "--endpoint-reconciler-type=none",
                                    "--disable-admission-plugins=ServiceAccount"});
+  }
+  if (audits_) {
+    command.insert(command.end(), {"--audit-policy-file=" + write_audit_policy(), "--audit-log-path=" + audit_log()});
   }
   const auto log = home_ + "/kube-apiserver.log";
   api_server_ = Background(command, log);

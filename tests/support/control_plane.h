@@ -32,6 +32,13 @@ class ControlPlane {
   /// Files in `home`, which exists. `node`: the one that may register.
   ControlPlane(std::string home, std::string node, Parts parts = Parts::api);
 
+  /// Before start(): another node that may register; its kubeconfig.
+  std::string add_node(const std::string& name);
+  /// Before start(): what nodes and kube-proxy ask for is written into audit_log(), a JSON line (audit.k8s.io/v1 Event,
+  /// level Metadata) for each request that has been answered.
+  void audit_nodes() { audits_ = true; }
+  std::string audit_log() const { return home_ + "/audit.log"; }
+
   /// etcd, then the API server; returns once /readyz says ok (some 3 s), and once there are service accounts if there
   /// shall be any. Fails the test if that does not come about within 60 s.
   void start();
@@ -59,6 +66,7 @@ class ControlPlane {
 
  private:
   std::string write_kubeconfig(const std::string& name, const std::string& token) const;
+  std::string write_audit_policy() const;
   void write_certificates();
   void start_controllers();
   void wait_for(const std::vector<std::string>& arguments, const std::string& answer, Background& program,
@@ -67,6 +75,8 @@ class ControlPlane {
   std::string home_;
   std::string node_;
   Parts parts_;
+  bool audits_ = false;
+  std::string more_tokens_;
   std::string program_;
   TestAuthority authority_;
   Background etcd_;
