@@ -317,6 +317,10 @@ void Agent::on_status(std::function<void(const kube::Pod&, bool)> listener) {
   state_->status_listeners.push_back(std::move(listener));
 }
 
+void Agent::set_leave_services(std::function<Task<>(kube::Pod)> leave) {
+  state_->shared.leave_services = std::move(leave);
+}
+
 void Agent::runtime_changed(const std::string& uid) {
   for (auto& [key, entry] : state_->pods) {
     if (uid.empty() || entry.worker->pod().metadata.uid == uid) {

@@ -61,6 +61,9 @@ class Agent {
   /// agent lives.
   void on_status(std::function<void(const kube::Pod&, bool gone)> listener);
 
+  /// Before run(). A pod that is to end is given to it before its containers are told; see WorkerShared.
+  void set_leave_services(std::function<Task<>(kube::Pod)> leave);
+
   /// The runtime has news of this pod (empty: of any).
   void runtime_changed(const std::string& uid);
 

@@ -117,6 +117,38 @@ TEST_F(AgentTest, APodStartsAndIsReady) {
   EXPECT_EQ(sum, timeline.total());
 }
 
+Task<> leave_when(std::shared_ptr<asio::steady_timer> allowed) {
+  co_await allowed->async_wait(use_result);
+  co_return Result<>();
+}
+
+TEST_F(AgentTest, APodLeavesServicesBeforeItIsTold) {
+  auto allowed = std::make_shared<asio::steady_timer>(loop.io(), asio::steady_timer::time_point::max());
+  std::vector<std::string> left;
+  agent->set_leave_services([&](const kube::Pod& pod) {
+    left.push_back(pod.metadata.name);
+    return leave_when(allowed);
+  });
+  want({make_pod("web", "u1", {"one", "two"}), make_pod("db", "u2")});
+  EXPECT_TRUE(left.empty());
+  want({make_pod("db", "u2")});
+  loop.advance(clock, 1s);
+  EXPECT_EQ(left, std::vector<std::string>{"web"});
+  EXPECT_FALSE(is_ready(pod("web").status));
+  EXPECT_EQ(count("stop_container"), 0U);
+  allowed->cancel();
+  loop.advance(clock, 100ms);
+  EXPECT_EQ(count("stop_container"), 2U);
+  EXPECT_FALSE(agent->find_pod("default", "web"));
+  EXPECT_EQ(left.size(), 1U);
+  // What never answers holds a pod's end up for 2 s.
+  want({});
+  loop.advance(clock, 1s);
+  EXPECT_EQ(count("stop_container"), 2U);
+  loop.advance(clock, 1s);
+  EXPECT_EQ(count("stop_container"), 3U);
+}
+
 TEST_F(AgentTest, CrashesBackOffTenTwentyForty) {
   world.exits_with["main"] = 3;
   want({make_pod("web", "u1")});

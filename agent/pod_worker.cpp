@@ -205,6 +205,9 @@ Task<> PodWorker::State::carry_out(Plan what) {
   }
   Result<> outcome;
   if (!kills.empty()) {
+    if (what.stage == Plan::Stage::ending) {
+      KEELSON_CO_DO(co_await leave_services());
+    }
     outcome = co_await kill_all(std::move(kills), 0);
   }
   for (auto& step : rest) {

@@ -34,6 +34,9 @@ struct WorkerShared {
   StatusNode node;
   Duration resync = std::chrono::seconds(60);  ///< Looks at the runtime at least this often.
   std::function<void(const kube::Pod&)> status_changed = [](const kube::Pod&) {};
+  /// Before the containers of a pod that is to end are told: ends when services send it nothing more. May be empty.
+  /// Gets a deadline.
+  std::function<Task<>(kube::Pod)> leave_services;
 };
 
 class PodWorker {

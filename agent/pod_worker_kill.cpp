@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ending a container: preStop, SIGTERM, SIGKILL, all within one grace.
+// Ending a container: out of the services first, then preStop, SIGTERM, SIGKILL, all within one grace.
 #include <fmt/format.h>
 
 #include "agent/hooks.h"
 #include "agent/pod_worker_state.h"
+#include "common/log.h"
 
 namespace keelson::agent {
 
@@ -13,8 +14,26 @@ using namespace asio::experimental::awaitable_operators;
 
 // What is left for SIGTERM when preStop has used up the grace (kubelet minimumGracePeriodInSeconds).
 constexpr auto kMinimumStop = std::chrono::seconds(2);
+constexpr auto kLeaveLimit = std::chrono::seconds(2);
 
 }  // namespace
+
+/// Once a pod. Without an answer it goes on: a pod's end does not wait for what is not its own.
+Task<> PodWorker::State::leave_services() {
+  if (has_left || !shared.leave_services || memory.orphan) {
+    co_return Result<>();
+  }
+  auto left = co_await with_deadline<void>(shared.loop, kLeaveLimit, shared.leave_services(pod));
+  if (!left && left.error().kind() == Kind::cancelled) {
+    co_return std::unexpected(std::move(left).error());
+  }
+  if (!left) {
+    log::warning("pod {}: it ends while services may still send to it: {}", kube::full_name(pod.metadata),
+                 left.error().message());
+  }
+  has_left = true;
+  co_return Result<>();
+}
 
 Task<> PodWorker::State::kill_container(Step step) {
   const kube::Container* found = kube::find_container(pod.spec, step.name);

@@ -23,6 +23,7 @@ struct PodWorker::State : std::enable_shared_from_this<PodWorker::State> {
   Timeline timeline;
   std::set<std::string> pre_stopped;  // instances whose preStop hook was run
   std::set<std::string> backing_off;  // instances whose back-off was told
+  bool has_left = false;              // services send the pod nothing more, as far as we can have it so
   bool dirty = false;                 // look again without waiting
   bool interrupted = false;           // drop what is being carried out
   Duration retry{0};                  // the wait after a step that failed and has no trouble of its own
@@ -71,6 +72,7 @@ struct PodWorker::State : std::enable_shared_from_this<PodWorker::State> {
   void set_trouble(const std::string& name, std::string reason, std::string message, Duration delay);
 
   // pod_worker_kill.cpp
+  Task<> leave_services();
   Task<> kill_container(Step step);
   Task<> kill_all(std::vector<Step> steps, size_t from);
 };

@@ -8,6 +8,7 @@
 #include "network/admin_api.h"
 #include "network/hand_over.h"
 #include "network/kube_proxy/presence.h"
+#include "network/leaving_pods.h"
 #include "network/shadow.h"
 
 namespace keelson::network {
@@ -62,9 +63,22 @@ class Role : public NetworkRole {
   }
 
   void pod_changed(kube::Pod pod, bool gone) override {
-    if (local_) {
-      loop_.post([this, pod = std::move(pod), gone]() mutable { local_->pod_changed(std::move(pod), gone); });
-    }
+    loop_.post([this, pod = std::move(pod), gone]() mutable {
+      if (leaving_.pod_changed(pod, gone, loop_.clock().steady())) {
+        router_->set_leaving(leaving_.pods());
+      }
+      if (local_) {
+        local_->pod_changed(std::move(pod), gone);
+      }
+    });
+  }
+
+  void pod_ends(kube::Pod pod, std::function<void()> done) override {
+    loop_.post([this, pod = std::move(pod), done = std::move(done)] {
+      leaving_.leaves(pod);
+      router_->set_leaving(leaving_.pods());
+      done();
+    });
   }
 
   bool stop() override {
@@ -143,6 +157,7 @@ class Role : public NetworkRole {
   std::unique_ptr<Router> router_;
   std::unique_ptr<ObjectSource> source_;
   LocalSource* local_ = nullptr;  // source_, if it is one
+  LeavingPods leaving_;
   std::unique_ptr<ProxyServers> servers_;
   std::unique_ptr<AdminApi> api_;
   TaskGroup tasks_{loop_};

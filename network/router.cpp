@@ -61,6 +61,14 @@ class KernelRouter : public Router {
     }
   }
 
+  void set_leaving(std::vector<dataplane::LeavingPod> pods) override {
+    auto started = loop_.clock().steady();
+    auto delta = translator_.set_leaving(std::move(pods));
+    if (synced_) {
+      write(std::move(delta), started, false);
+    }
+  }
+
   Task<> run() override {
     using namespace asio::experimental::awaitable_operators;
     auto ended = co_await (follow_node() || keep_room());

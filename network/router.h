@@ -85,6 +85,9 @@ class Router {
 
   /// Carries a batch out. Never fails: see above.
   virtual void take(ObjectBatch batch) = 0;
+  /// Which pods of this node are about to end (Translator::set_leaving); in the tables when it returns, unless they are
+  /// not synced() yet.
+  virtual void set_leaving(std::vector<dataplane::LeavingPod> pods) = 0;
   /// Follows the node's links and addresses, and makes maps larger in time, until cancelled.
   virtual Task<> run() = 0;
   /// After each batch that was carried out, and each change of the node; also when it changed nothing.

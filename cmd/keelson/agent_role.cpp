@@ -2,6 +2,7 @@
 // The agent's parts wired together.
 #include "cmd/keelson/agent_role.h"
 
+#include <mutex>
 #include <thread>
 
 #include "agent/agent.h"
@@ -52,6 +53,12 @@ agent::AgentOptions agent_options(const NodeConfig& config, const LocalNode& nod
   return options;
 }
 
+/// A loop that others post to, for as long as it is there.
+struct Door {
+  std::mutex mutex;
+  Loop* loop;
+};
+
 }  // namespace
 
 struct AgentRole::State {
@@ -72,6 +79,23 @@ struct AgentRole::State {
         agent(loop, agent_options(config, node, cluster != nullptr), runtime, &probes),
         api(loop, agent, *service),
         tasks(loop) {}
+
+  ~State() {
+    const std::lock_guard lock(door->mutex);
+    door->loop = nullptr;
+  }
+
+  Task<> leave_services(kube::Pod pod, std::function<void(const kube::Pod&, std::function<void()>)> pod_ends) {
+    auto left = std::make_shared<asio::steady_timer>(loop.io(), asio::steady_timer::time_point::max());
+    pod_ends(pod, [way = door, left] {
+      const std::lock_guard lock(way->mutex);
+      if (way->loop != nullptr) {
+        way->loop->post([left] { left->cancel(); });
+      }
+    });
+    co_await left->async_wait(use_result);
+    co_return Result<>();
+  }
 
   Task<> run() {
     KEELSON_CO_DO(configs.make_roots());
@@ -124,6 +148,7 @@ struct AgentRole::State {
   agent::ApiServer api;
   TaskGroup tasks;
   TaskGroup stopping{loop};
+  std::shared_ptr<Door> door = std::make_shared<Door>(Door{.mutex = {}, .loop = &loop});
   std::jthread thread;
   std::unique_ptr<agent::KubeletApi> kubelet_api;  // ends when the thread has ended, and before the agent goes
 };
@@ -132,11 +157,13 @@ AgentRole::AgentRole(const NodeConfig& config, const LocalNode& node, std::optio
     : state_(std::make_unique<State>(config, node, std::move(access))) {}
 AgentRole::~AgentRole() = default;
 
-Result<> AgentRole::start(std::function<void(const kube::Pod&, bool gone)> pod_changed) {
+Result<> AgentRole::start(std::optional<ServiceRoutes> routes) {
   State& s = *state_;
   KEELSON_DO(s.serve_cluster().context("kubelet API"));
-  if (pod_changed) {
-    s.agent.on_status(std::move(pod_changed));
+  if (routes) {
+    s.agent.on_status(std::move(routes->pod_changed));
+    s.agent.set_leave_services(
+        [&s, ends = std::move(routes->pod_ends)](kube::Pod pod) { return s.leave_services(std::move(pod), ends); });
   }
   s.thread = std::jthread([&s] {
     s.agent.on_objects([&s](const kube::DesiredState& state) { s.configs.objects_changed(state); });

@@ -14,6 +14,13 @@
 
 namespace keelson::cli {
 
+/// Who routes services on this node, if this process does. Called on the agent's thread.
+struct ServiceRoutes {
+  std::function<void(const kube::Pod&, bool gone)> pod_changed;
+  /// `done` is called once they lead to the pod no more, on any thread, or never.
+  std::function<void(const kube::Pod&, std::function<void()> done)> pod_ends;
+};
+
 /// Made, started and stopped on one thread, which is not the role's.
 class AgentRole {
  public:
@@ -24,9 +31,8 @@ class AgentRole {
   AgentRole(const AgentRole&) = delete;
   AgentRole& operator=(const AgentRole&) = delete;
 
-  /// `pod_changed` is told each change of a pod's status, on the agent's thread; may be empty. Errors name a key or a
-  /// file; nothing runs then.
-  Result<> start(std::function<void(const kube::Pod&, bool gone)> pod_changed);
+  /// Errors name a key or a file; nothing runs then.
+  Result<> start(std::optional<ServiceRoutes> routes);
   /// Something happened to the node: an Event of it. Thread-safe, from start() on.
   void record(const agent::NodeEvent& event);
   /// Blocks until the agent has ended. False if pods were to be removed and some are left.

@@ -205,8 +205,14 @@ Result<int> run_node(const NodeConfig& given) {
                                                             : kube::load_kubeconfig(config.kubeconfig));
     }
     agent = std::make_unique<AgentRole>(config, *membership.node, std::move(access));
-    KEELSON_DO(agent->start(network ? [&network](const kube::Pod& pod, bool gone) { network->pod_changed(pod, gone); }
-                                    : std::function<void(const kube::Pod&, bool)>()));
+    std::optional<ServiceRoutes> routes;
+    if (network) {
+      routes = ServiceRoutes{
+          .pod_changed = [&network](const kube::Pod& pod, bool gone) { network->pod_changed(pod, gone); },
+          .pod_ends = [&network](const kube::Pod& pod,
+                                 std::function<void()> done) { network->pod_ends(pod, std::move(done)); }};
+    }
+    KEELSON_DO(agent->start(std::move(routes)));
     log::info("agent runs the pods of {}{}", config.manifest_dir.empty() ? "no folder" : config.manifest_dir,
               config.kubeconfig.empty() ? "" : " and of the API server");
   }

@@ -220,6 +220,38 @@ void Translator::take_options(TranslateOptions options) {
   }
 }
 
+Delta Translator::set_leaving(std::vector<LeavingPod> pods) {
+  std::vector<std::string> changed;
+  for (const auto& [one, other] : {std::pair(&pods, &leaving_), std::pair(&leaving_, &pods)}) {
+    for (const auto& pod : *one) {
+      if (std::ranges::find(*other, pod) == other->end()) {
+        changed.insert(changed.end(), pod.addresses.begin(), pod.addresses.end());
+      }
+    }
+  }
+  leaving_ = std::move(pods);
+  for (const auto& [key, entry] : entries_) {
+    // Texts are packed as they are; what has the address in another place is translated for nothing.
+    const bool concerned = std::ranges::any_of(entry.slices, [&](const Slice& slice) {
+      return std::ranges::any_of(changed, [&](const auto& address) { return slice.packed.contains(address); });
+    });
+    if (concerned) {
+      touch(key);
+    }
+  }
+  Delta delta;
+  translate_dirty(&delta);
+  return delta;
+}
+
+bool Translator::is_leaving(const kube::Endpoint& endpoint) const {
+  return !endpoint.addresses.empty() && std::ranges::any_of(leaving_, [&](const LeavingPod& pod) {
+    const bool named = endpoint.target_name == pod.name && endpoint.target_ns == pod.ns;
+    return std::ranges::find(pod.addresses, endpoint.addresses.front()) != pod.addresses.end() &&
+           (named || (endpoint.target_name.empty() && !pod.on_host_network));
+  });
+}
+
 void Translator::translate_dirty(Delta* delta) {
   for (const auto& key : std::exchange(dirty_, {})) {
     auto known = entries_.find(key);
@@ -255,18 +287,24 @@ void Translator::claim_health_port(const std::string& key, Entry& entry, uint16_
 }
 
 void Translator::translate_entry(const std::string& key, Entry& entry, Delta* delta) {
-  const auto all_slices = entry.unpack_slices();
+  auto all_slices = entry.unpack_slices();
+  const auto service = entry.known ? kube::unpack_service(entry.service) : kube::Service();
   std::vector<const kube::EndpointSlice*> slices;
-  for (const auto& slice : all_slices) {
+  for (auto& slice : all_slices) {
+    for (auto& endpoint : slice.endpoints) {
+      if (!leaving_.empty() && !service.publish_not_ready_addresses && is_leaving(endpoint)) {
+        endpoint.serving = endpoint.serving.value_or(endpoint.ready.value_or(true));
+        endpoint.ready = false;
+        endpoint.terminating = true;
+      }
+    }
     if (is_routed(slice)) {
       slices.push_back(&slice);
     }
   }
   std::map<ServiceKey, Service> wanted;
   uint16_t health_port = 0;
-  kube::Service service;
   if (entry.known) {
-    service = kube::unpack_service(entry.service);
     wanted = translate(service, slices, options_);
     health_port = health_check_port(service);
   }

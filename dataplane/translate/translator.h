@@ -39,6 +39,14 @@ struct KnownService {
   std::vector<ServiceKey> routed;           ///< Its services in the model.
 };
 
+/// A pod of this node that is about to end.
+struct LeavingPod {
+  std::string ns, name;
+  std::vector<std::string> addresses;
+  bool on_host_network = false;  ///< Others have the same addresses.
+  bool operator==(const LeavingPod&) const = default;
+};
+
 /// One thread at a time.
 class Translator {
  public:
@@ -53,6 +61,11 @@ class Translator {
   Delta set_options(TranslateOptions options);
   /// The same, for who reads the model: at 50,000 services what changed would be as large as the model, once more.
   void settle(TranslateOptions options);
+
+  /// These pods, and no others, are leaving. Their endpoints are as ones that terminate, whatever the slices still say:
+  /// nothing new is sent to them unless there is nobody else. Not those of a service that publishes addresses that are
+  /// not ready.
+  Delta set_leaving(std::vector<LeavingPod> pods);
 
   const TranslateOptions& options() const { return options_; }
   const Model& model() const { return model_; }
@@ -97,7 +110,10 @@ class Translator {
   void translate_entry(const std::string& key, Entry& entry, Delta* delta);
   void claim_health_port(const std::string& key, Entry& entry, uint16_t port, const HealthCheck& check);
 
+  bool is_leaving(const kube::Endpoint& endpoint) const;
+
   TranslateOptions options_;
+  std::vector<LeavingPod> leaving_;
   std::vector<std::string> dirty_;                                     // services to be translated again
   Entries entries_;                                                    // by the service's key
   std::unordered_map<std::string, const std::string*> slice_service_;  // slice -> service, as entries_ has it

@@ -157,5 +157,85 @@ TEST(TranslatorTest, WhatChangesNothingIsNoDelta) {
   EXPECT_EQ(translator.service_count() + translator.slice_count(), 0u);
 }
 
+kube::Endpoint endpoint(const std::string& address, const std::string& pod) {
+  kube::Endpoint endpoint;
+  endpoint.addresses = {address};
+  endpoint.node_name = "a";
+  endpoint.target_kind = pod.empty() ? "" : "Pod";
+  endpoint.target_ns = pod.empty() ? "" : "n";
+  endpoint.target_name = pod;
+  return endpoint;
+}
+
+class LeavingTest : public ::testing::Test {
+ protected:
+  LeavingTest() {
+    service_.metadata = {.name = "s", .ns = "n"};
+    service_.cluster_ip = "10.0.0.1";
+    service_.cluster_ips = {"10.0.0.1"};
+    service_.ports.push_back({.name = "p", .port = 80});
+    slice_.metadata = {.name = "e", .ns = "n", .labels = {{std::string(kube::kServiceNameLabel), "s"}}};
+    slice_.ports.push_back({.name = "p", .port = 8080});
+    slice_.endpoints = {endpoint("10.1.0.1", "web-1"), endpoint("10.1.0.2", "web-2"), endpoint("10.1.0.3", "")};
+  }
+
+  void tell() { translator_.apply({.services = {service_}, .slices = {slice_}}); }
+  /// The model if the slice said of these that they terminate.
+  Model model_without(const std::vector<size_t>& places) const {
+    auto slice = slice_;
+    for (auto place : places) {
+      slice.endpoints[place].ready = false;
+      slice.endpoints[place].serving = true;
+      slice.endpoints[place].terminating = true;
+    }
+    return translate({.services = {{"n/s", service_}}, .slices = {{"n/e", slice}}}, on_node("a"));
+  }
+  static LeavingPod pod(const std::string& name, const std::string& address) {
+    return {.ns = "n", .name = name, .addresses = {address}};
+  }
+
+  kube::Service service_;
+  kube::EndpointSlice slice_;
+  Translator translator_{on_node("a")};
+};
+
+TEST_F(LeavingTest, APodThatLeavesIsAnEndpointThatTerminates) {
+  tell();
+  EXPECT_FALSE(translator_.set_leaving({pod("web-1", "10.1.0.1")}).empty());
+  EXPECT_EQ(translator_.model(), model_without({0}));
+  EXPECT_NE(translator_.model(), model_without({}));
+  // A slice that does not know yet changes nothing of that, one that knows neither.
+  slice_.metadata.labels["some"] = "change";
+  tell();
+  EXPECT_EQ(translator_.model(), model_without({0}));
+  EXPECT_TRUE(translator_.set_leaving({pod("web-1", "10.1.0.1")}).empty());
+  // An endpoint that names no pod is known by its address.
+  translator_.set_leaving({pod("web-1", "10.1.0.1"), pod("other", "10.1.0.3")});
+  EXPECT_EQ(translator_.model(), model_without({0, 2}));
+  EXPECT_FALSE(translator_.set_leaving({}).empty());
+  EXPECT_EQ(translator_.model(), model_without({}));
+}
+
+TEST_F(LeavingTest, AnotherPodWithTheAddressStays) {
+  tell();
+  EXPECT_TRUE(translator_.set_leaving({pod("older", "10.1.0.1")}).empty());
+  auto on_host = pod("web-1", "10.1.0.3");
+  on_host.on_host_network = true;
+  EXPECT_TRUE(translator_.set_leaving({on_host}).empty());
+}
+
+TEST_F(LeavingTest, WithNobodyElseItIsUsedOn) {
+  tell();
+  translator_.set_leaving({pod("web-1", "10.1.0.1"), pod("web-2", "10.1.0.2"), pod("last", "10.1.0.3")});
+  EXPECT_EQ(translator_.model(), model_without({0, 1, 2}));
+  EXPECT_FALSE(translator_.model().services.begin()->second.backends.empty());
+}
+
+TEST_F(LeavingTest, AServiceThatPublishesAllAddressesKeepsIt) {
+  service_.publish_not_ready_addresses = true;
+  tell();
+  EXPECT_TRUE(translator_.set_leaving({pod("web-1", "10.1.0.1")}).empty());
+}
+
 }  // namespace
 }  // namespace keelson::dataplane

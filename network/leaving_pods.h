@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which pods of this node are about to end, for as long as slices may name them. The control plane's word for a pod's
+// end comes back to the node as an EndpointSlice after the pod's own containers have been told, mostly; so who ends
+// pods tells here first.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "dataplane/translate/translator.h"
+#include "kube/pod.h"
+
+namespace keelson::network {
+
+/// Pure but for what it remembers.
+class LeavingPods {
+ public:
+  /// A pod begins to end. It counts until another pod has its address, on the host's network its name, or until 10
+  /// minutes after it has gone.
+  void leaves(const kube::Pod& pod);
+  /// Another status of any pod of this node, or its end. Whether pods() has changed.
+  bool pod_changed(const kube::Pod& pod, bool gone, SteadyTime now);
+  std::vector<dataplane::LeavingPod> pods() const;
+
+ private:
+  struct Known {
+    dataplane::LeavingPod pod;
+    std::optional<SteadyTime> gone;
+  };
+  std::map<std::string, Known> known_;  // by uid
+};
+
+}  // namespace keelson::network
