@@ -17,6 +17,8 @@ constexpr size_t kAtOnce = 8;
 /// Twice this, with the jitter, and the request itself are below the 5 s within which a status is to be right.
 constexpr std::chrono::seconds kAwayWait{1};
 constexpr std::chrono::milliseconds kMostWait{2'000};
+/// Most pods have started, or ended, by then: one request instead of three.
+constexpr std::chrono::milliseconds kHold{500};
 constexpr const char* kMirror = "kubernetes.io/config.mirror";
 
 bool is_final(const std::optional<kube::PodPhase>& phase) {
@@ -103,12 +105,38 @@ std::optional<kube::Request> StatusManager::next_request(const Entry& entry) {
   return std::nullopt;
 }
 
+bool StatusManager::can_wait(const Entry& entry) {
+  const kube::PodStatus& said = entry.ours->status;
+  const auto& phase = entry.api->status.phase;
+  if (entry.ours->gone) {
+    return false;
+  }
+  if (entry.api->deleting) {
+    return true;
+  }
+  const auto starts = [](const kube::ContainerStatus& container) {
+    const auto& waiting = container.state.waiting;
+    return waiting && (waiting->reason == "ContainerCreating" || waiting->reason == "PodInitializing");
+  };
+  return said.phase == kube::PodPhase::pending && phase.value_or(kube::PodPhase::pending) == kube::PodPhase::pending &&
+         std::ranges::all_of(said.container_statuses, starts) &&
+         std::ranges::all_of(said.init_container_statuses, starts);
+}
+
 void StatusManager::look_at(const std::string& key) {
   auto it = entries_.find(key);
   if (it == entries_.end() || it->second.busy || it->second.queued || it->second.resting || !next_request(it->second)) {
     return;
   }
-  it->second.queued = true;
+  Entry& entry = it->second;
+  if (can_wait(entry) && !entry.held) {
+    if (!std::exchange(entry.holding, true)) {
+      tasks_.spawn("status of pod " + key + " is held", hold(key));
+    }
+    return;
+  }
+  entry.held = false;
+  entry.queued = true;
   queue_.push_back(key);
   pump();
 }
@@ -215,6 +243,19 @@ Task<> StatusManager::look_again(std::string key, Duration wait) {
   if (auto it = entries_.find(key); it != entries_.end()) {
     it->second.resting = false;
     look_at(key);
+  }
+  co_return Result<>();
+}
+
+Task<> StatusManager::hold(std::string key) {
+  KEELSON_CO_DO(co_await loop_.sleep(kHold));
+  if (auto it = entries_.find(key); it != entries_.end()) {
+    it->second.holding = false;
+    it->second.held = true;
+    look_at(key);
+    if (it = entries_.find(key); it != entries_.end() && !it->second.queued) {
+      it->second.held = false;  // all is said already
+    }
   }
   co_return Result<>();
 }

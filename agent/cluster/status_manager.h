@@ -4,7 +4,8 @@
 // For each pod there is what the API has and what we say; where these differ, a patch is sent. So a start of the agent
 // that finds all as it was sends nothing, what others write over is written again, and however much happens while the
 // API is away, one patch tells of it. One request a pod at a time, few at the same time; while the API is away one
-// request every 1 to 2 s asks whether it is back, and what is due goes out as soon as it is.
+// request every 1 to 2 s asks whether it is back, and what is due goes out as soon as it is. The steps of a pod that has
+// not started yet, or that ends, wait half a second for what follows; all else goes out at once.
 #pragma once
 
 #include <deque>
@@ -64,6 +65,8 @@ class StatusManager {
     std::optional<OurSide> ours;
     bool busy = false;
     bool queued = false;
+    bool holding = false;  ///< Until more of its news have come, or for kHold.
+    bool held = false;     ///< That is over.
     bool resting = false;  ///< After a refusal of just this pod's request.
     Duration wait{0};      ///< The last rest; zero after a success.
   };
@@ -73,6 +76,10 @@ class StatusManager {
   void pump();
   Task<> wake_at(Duration wait);
   Task<> look_again(std::string key, Duration wait);
+  /// Whether what is to be said may wait for what follows soon: the steps of a pod that has not started yet, or of one
+  /// that ends.
+  static bool can_wait(const Entry& entry);
+  Task<> hold(std::string key);
   /// One request about the object `uid`, and the status that a patch brings there.
   struct Sent {
     std::string uid;

@@ -80,6 +80,72 @@ TEST_F(StatusManagerTest, OneRequestAtATimeAndTheNewestWins) {
   EXPECT_EQ(api.pods.at("default/web").status.pod_ip, "10.0.0.3");
 }
 
+kube::ContainerStatus waiting(const std::string& reason) {
+  kube::ContainerStatus status;
+  status.name = "main";
+  status.state.waiting = kube::ContainerWaiting{.reason = reason, .message = {}};
+  return status;
+}
+
+TEST_F(StatusManagerTest, TheStepsOfAQuickStartAreOneWord) {
+  api.put(make_pod("web", "u1"));
+  auto pod = make_pod("web", "u1");
+  pod.status.container_statuses = {waiting("ContainerCreating")};
+  manager->says(pod, false);
+  loop.advance(clock, 100ms);
+  pod.status.pod_ip = "10.0.0.1";
+  manager->says(pod, false);
+  loop.advance(clock, 100ms);
+  EXPECT_TRUE(api.requests.empty());
+  pod.status.phase = kube::PodPhase::running;
+  manager->says(pod, false);
+  loop.advance(clock, 20ms);
+  EXPECT_EQ(api.requests.size(), 1U);
+  EXPECT_EQ(phase("web"), kube::PodPhase::running);
+  loop.advance(clock, 60s);
+  EXPECT_EQ(api.requests.size(), 1U);
+}
+
+TEST_F(StatusManagerTest, AStartThatTakesLongIsSaidMeanwhile) {
+  api.put(make_pod("web", "u1"));
+  auto pod = make_pod("web", "u1");
+  pod.status.container_statuses = {waiting("ContainerCreating")};
+  manager->says(pod, false);
+  loop.advance(clock, 520ms);
+  EXPECT_EQ(api.pods.at("default/web").status.container_statuses.size(), 1U);
+  pod.status.pod_ip = "10.0.0.1";
+  manager->says(pod, false);
+  loop.advance(clock, 520ms);
+  EXPECT_EQ(api.pods.at("default/web").status.pod_ip, "10.0.0.1");
+  EXPECT_EQ(api.requests.size(), 2U);
+}
+
+TEST_F(StatusManagerTest, TroubleOfAStartIsSaidAtOnce) {
+  api.put(make_pod("web", "u1"));
+  auto pod = make_pod("web", "u1");
+  pod.status.container_statuses = {waiting("ErrImagePull")};
+  manager->says(pod, false);
+  loop.advance(clock, 20ms);
+  EXPECT_EQ(api.requests.size(), 1U);
+}
+
+TEST_F(StatusManagerTest, AQuickEndIsOneWordAndTheDeletion) {
+  api.put(deleting(make_pod("web", "u1", kube::PodPhase::running)));
+  auto pod = make_pod("web", "u1", kube::PodPhase::running);
+  pod.status.message = "not ready";
+  manager->says(pod, false);
+  loop.advance(clock, 100ms);
+  pod.status.phase = kube::PodPhase::succeeded;
+  manager->says(pod, false);
+  loop.advance(clock, 100ms);
+  EXPECT_TRUE(api.requests.empty());
+  manager->says(pod, true);
+  loop.advance(clock, 30ms);
+  ASSERT_EQ(api.requests.size(), 2U);
+  EXPECT_EQ(api.requests[0].method, "PATCH");
+  EXPECT_EQ(api.requests[1].method, "DELETE");
+}
+
 TEST_F(StatusManagerTest, WhatOthersWriteOverIsWrittenAgain) {
   api.put(make_pod("web", "u1"));
   manager->says(make_pod("web", "u1", kube::PodPhase::running), false);
