@@ -55,6 +55,7 @@ agent::AgentOptions agent_options(const NodeConfig& config, const LocalNode& nod
 
 /// A loop that others post to, for as long as it is there.
 struct Door {
+  explicit Door(Loop& l) : loop(&l) {}
   std::mutex mutex;
   Loop* loop;
 };
@@ -148,7 +149,7 @@ struct AgentRole::State {
   agent::ApiServer api;
   TaskGroup tasks;
   TaskGroup stopping{loop};
-  std::shared_ptr<Door> door = std::make_shared<Door>(Door{.mutex = {}, .loop = &loop});
+  std::shared_ptr<Door> door = std::make_shared<Door>(loop);
   std::jthread thread;
   std::unique_ptr<agent::KubeletApi> kubelet_api;  // ends when the thread has ended, and before the agent goes
 };

@@ -24,10 +24,7 @@ class ClusterNodeTest : public MemberTest {
       return;
     }
     make_images(home() + "/images");
-    ASSERT_NO_FATAL_FAILURE(
-        join({"--roles", "agent,runtime,network", "--client-ca-file", control_plane_->authority_file(),
-              "--network-kubeconfig", control_plane_->proxy_kubeconfig(), "--bpf-dir", pins(),
-              "--remove-services-on-exit"}));
+    ASSERT_NO_FATAL_FAILURE(join(flags()));
     ASSERT_NO_FATAL_FAILURE(wait_node_ready());
   }
 
@@ -43,6 +40,18 @@ class ClusterNodeTest : public MemberTest {
     }
   }
 
+  /// Of the node, beside those of every member.
+  virtual std::vector<std::string> flags() const {
+    return {"--roles",
+            "agent,runtime,network",
+            "--client-ca-file",
+            control_plane_->authority_file(),
+            "--network-kubeconfig",
+            control_plane_->proxy_kubeconfig(),
+            "--bpf-dir",
+            pins(),
+            "--remove-services-on-exit"};
+  }
   /// Its output; a failure of it fails the test.
   std::string kubectl_ok(const std::vector<std::string>& arguments, const std::string& input = "") {
     auto done = kubectl(arguments, input);

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// TCP connections between namespaces of a SmallNet, for tests of what happens to them: the program connection-load.
+// TCP connections, between namespaces of a SmallNet or where the test itself is, for tests of what happens to them: the
+// program connection-load.
 #pragma once
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "ebpf/testing.h"
 #include "tests/support/process.h"
 
 namespace keelson::testing {
+
+/// Where connection-load is. It links nothing, so that it runs in any container.
+std::string connection_load_program();
 
 /// Answers on this address and port while it lives. What it prints is in a file of `folder`.
 class ConnectionServer {
@@ -33,11 +38,17 @@ class ConnectionLoad {
   ConnectionLoad(const ebpf::testing::SmallNet& net, const std::string& ns, LoadSize size, const std::string& to,
                  const std::filesystem::path& folder, const std::string& cgroup = "");
 
+  /// In this process' own namespace.
+  ConnectionLoad(LoadSize size, const std::string& to, const std::filesystem::path& folder);
+
   /// Opens no more, waits until it is known of each whether it is whole (10 s at most), ends, and prints its counts.
   /// What went wrong, a line each; empty: nothing.
   std::string end();
 
  private:
+  ConnectionLoad(std::string name, std::vector<std::string> enter, LoadSize size, const std::string& to,
+                 std::string file);
+
   Background process_;
   std::string name_, file_;
 };

@@ -3,7 +3,8 @@
 // connection-load drive OPEN RATE ADDRESS PORT
 // The client keeps OPEN connections, each of which exchanges bytes once a second, and opens RATE others a second, which
 // wait a little, so that there are always some at their beginning, exchange bytes and end. It says "ready" once all are
-// open. SIGTERM ends both; the client, once all that it has open has answered again, prints what went wrong:
+// open. SIGTERM ends both. The server takes what has come by then, refuses what comes later, and goes on with what is
+// open until that has ended. The client, once all that it has open has answered again, prints what went wrong:
 //   opened N failed N resets N silent N slow N longest_ms N
 // failed: could not be opened in 10 s; resets: an open one ended; silent: an open one without an answer for 10 s;
 // slow: opened in more than 900 ms, so that something had to be sent twice. Each of these but the slow ones has a line
@@ -100,23 +101,30 @@ class Poll {
   int signals_ = -1;
 };
 
-int serve(const char* address, const char* port) {
-  auto at = address_of(address, port);
-  int listener = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
-  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  check(bind(listener, reinterpret_cast<sockaddr*>(&at), sizeof at) == 0 && listen(listener, 4096) == 0, address);
-  Poll poll;
-  poll.add(listener, EPOLLIN);
-  std::puts("ready");
-  std::fflush(stdout);
-  while (poll.run_once([&](int fd, uint32_t) {
-    if (fd == listener) {
-      for (int next; (next = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0;) {
-        setsockopt(next, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-        poll.add(next, EPOLLIN);
+class Server {
+ public:
+  explicit Server(int listener) : listener_(listener) { poll_.add(listener_, EPOLLIN); }
+
+  void run() {
+    bool ends = false;
+    while (!ends || open_ > 0) {
+      bool goes_on = poll_.run_once([&](int fd, uint32_t) { fd == listener_ ? take_all() : answer(fd); });
+      if (!goes_on && !std::exchange(ends, true)) {
+        take_all();
+        close(std::exchange(listener_, -1));
       }
-      return;
     }
+  }
+
+ private:
+  void take_all() {
+    for (int next, one = 1; (next = accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0;) {
+      setsockopt(next, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+      poll_.add(next, EPOLLIN);
+      open_++;
+    }
+  }
+  void answer(int fd) {
     char bytes[64];
     auto length = read(fd, bytes, sizeof bytes);
     if (length < 0 && errno == EAGAIN) {
@@ -124,9 +132,23 @@ int serve(const char* address, const char* port) {
     }
     if (length <= 0 || write(fd, bytes, static_cast<size_t>(length)) != length || bytes[length - 1] == kEnd) {
       close(fd);
+      open_--;
     }
-  })) {
   }
+
+  Poll poll_;
+  int listener_;
+  size_t open_ = 0;
+};
+
+int serve(const char* address, const char* port) {
+  auto at = address_of(address, port);
+  int listener = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
+  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  check(bind(listener, reinterpret_cast<sockaddr*>(&at), sizeof at) == 0 && listen(listener, 4096) == 0, address);
+  std::puts("ready");
+  std::fflush(stdout);
+  Server(listener).run();
   return 0;
 }
 

@@ -24,14 +24,18 @@ std::string environment(const char* name) {
 
 }  // namespace
 
-std::string kubernetes_program() {
+std::string peer_program(const std::string& name) {
   auto peers = environment("KEELSON_PEERS");
   if (peers.empty()) {
     auto cache = environment("XDG_CACHE_HOME");
     peers = (cache.empty() ? environment("HOME") + "/.cache" : cache) + "/keelson/peers";
   }
-  auto program = peers + "/kubernetes-1.34.4/kubernetes";
+  auto program = peers + "/" + name;
   return fs::exists(program) ? program : "";
+}
+
+std::string kubernetes_program() {
+  return peer_program("kubernetes-1.34.4/kubernetes");
 }
 
 void enter_node_network(const std::string& address) {
@@ -92,6 +96,7 @@ void ControlPlane::write_certificates() {
     std::ofstream(home_ + "/" + name + ".key") << issued.key;
   };
   write("kube-apiserver", authority_.issue("kube-apiserver", "", "IP:10.96.0.1"));
+  write("front-proxy", authority_.issue("front-proxy-client"));
   write("kubelet-client", authority_.issue("kube-apiserver-kubelet-client", "system:masters"));
 }
 
@@ -131,6 +136,14 @@ void ControlPlane::start_api_server() {
                                       "--tls-private-key-file=" + home_ + "/kube-apiserver.key",
                                       "--kubelet-client-certificate=" + kubelet_client_certificate_file(),
                                       "--kubelet-client-key=" + kubelet_client_key_file(),
+                                      "--requestheader-client-ca-file=" + authority_file(),
+                                      "--requestheader-allowed-names=front-proxy-client",
+                                      "--requestheader-username-headers=X-Remote-User",
+                                      "--requestheader-group-headers=X-Remote-Group",
+                                      "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+                                      "--proxy-client-cert-file=" + home_ + "/front-proxy.crt",
+                                      "--proxy-client-key-file=" + home_ + "/front-proxy.key",
+                                      "--enable-aggregator-routing",
                                       "--service-cluster-ip-range=10.96.0.0/16,fd96::/108",
                                       "--service-account-issuer=https://kubernetes.default.svc",
                                       "--service-account-key-file=" + key,

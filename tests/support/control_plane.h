@@ -14,6 +14,8 @@ namespace keelson::testing {
 inline constexpr const char* kApiServer = "https://127.0.0.1:6443";
 inline constexpr const char* kAdminToken = "admin-token";
 
+/// A program that `./dev peers` builds, "metrics-server-0.8.0/metrics-server"; empty if it has not been built.
+std::string peer_program(const std::string& name);
 /// The program that tests/peers/kubernetes.sh builds; empty if it has not been built.
 std::string kubernetes_program();
 

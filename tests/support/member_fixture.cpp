@@ -44,6 +44,7 @@ void MemberTest::TearDown() {
   if (IsSkipped()) {
     return;
   }
+  see_again();
   NodeTest::TearDown();
   kubectl({"delete", "node", kNode, "--ignore-not-found"});
   kubectl({"delete", "lease", kNode, "-n", "kube-node-lease", "--ignore-not-found"});
@@ -95,6 +96,25 @@ std::set<std::string> MemberTest::connections() const {
     }
   }
   return ports;
+}
+
+void MemberTest::black_hole(const std::set<std::string>& ports) {
+  // The kernel's own first rule, for addresses of this machine, comes after ours for once.
+  ASSERT_EQ(run({"ip", "rule", "add", "pref", "10", "lookup", "local"}).code, 0);
+  ASSERT_EQ(run({"ip", "rule", "del", "pref", "0"}).code, 0);
+  for (const auto& port : ports) {
+    for (const char* side : {"sport", "dport"}) {
+      ASSERT_EQ(run({"ip", "rule", "add", "pref", "1", "ipproto", "tcp", side, port, "blackhole"}).code, 0);
+    }
+  }
+}
+
+void MemberTest::see_again() {
+  while (run({"ip", "rule", "del", "pref", "1"}).code == 0) {
+  }
+  if (run({"ip", "rule", "del", "pref", "10"}).code == 0) {
+    EXPECT_EQ(run({"ip", "rule", "add", "pref", "0", "lookup", "local"}).code, 0);
+  }
 }
 
 }  // namespace keelson::testing

@@ -37,6 +37,10 @@ class MemberTest : public NodeTest {
   static std::chrono::nanoseconds lease_age();
   /// Local ports of the node's connections to the API server.
   std::set<std::string> connections() const;
+  /// Packets of connections with these local ports vanish from now on, in both directions, and nobody says so; until
+  /// the test ends, or see_again().
+  static void black_hole(const std::set<std::string>& ports);
+  static void see_again();
 
   static inline std::string control_plane_home_;
   static inline std::unique_ptr<ControlPlane> control_plane_;
