@@ -104,8 +104,10 @@ struct Agent::State {
       tell(old, true);
     }
     changed.cancel();
-    if (next && !stopping) {
-      start_worker(key, *std::move(next), false);
+    // Whoever was told may have called desired(), which has started the next one, or wants another by now.
+    if (next && !stopping && !pods.contains(key)) {
+      const auto newest = wanted->pods.find(key);
+      start_worker(key, newest != wanted->pods.end() ? newest->second : *std::move(next), false);
     }
     co_return Result<>();
   }

@@ -104,6 +104,21 @@ class AgentTest : public ::testing::Test {
   std::unique_ptr<TaskGroup> group;
 };
 
+TEST_F(AgentTest, APodThatWaitedForItsNameStartsOnceThoughTheOwnerAsksForItAtTheOldOnesEnd) {
+  want({make_pod("web", "u1")});
+  agent->on_status([this](const kube::Pod&, bool gone) {
+    if (gone) {
+      agent->desired(wanted);
+    }
+  });
+  want({make_pod("web", "u2")});
+  loop.advance(clock, 60s);
+  EXPECT_EQ(count("create_sandbox"), 2U);
+  want({});
+  loop.advance(clock, 60s);
+  EXPECT_TRUE(world.sandboxes.empty()) << "a second worker of the name would have been left";
+}
+
 TEST_F(AgentTest, APodStartsAndIsReady) {
   want({make_pod("web", "u1")});
   EXPECT_TRUE(is_ready(pod("web").status));
