@@ -170,7 +170,7 @@ struct Agent::State {
     const bool objects = !wanted || wanted->config_maps != state.config_maps || wanted->secrets != state.secrets ||
                          wanted->services != state.services;
     wanted = std::move(state);
-    if (!adopting && (!adopted || (wanted->complete && !orphans_sought))) {
+    if (!adopting && !orphans_sought) {
       adopting = true;
       adopted = false;
       tasks.spawn("adopt pods", adopt());
@@ -192,7 +192,7 @@ struct Agent::State {
   }
 
   /// Pods that the runtime has and nobody wants are ended first; a wanted pod waits for an old one of its name. While
-  /// the state is not complete, only such old ones are known to be unwanted.
+  /// the state is not complete, only such old ones are known to be unwanted, and with each state they are sought anew.
   Task<> adopt() {
     auto found = co_await runtime.list_pods();
     while (!found) {

@@ -446,6 +446,24 @@ TEST_F(AgentTest, AnIncompleteStateRemovesNothing) {
   EXPECT_EQ(agent->pods().size(), 1U);
 }
 
+TEST_F(AgentTest, TheOldPodOfANameMakesWayThoughTheNameIsWantedLaterThanTheFirstState) {
+  want({make_pod("db", "u2")});
+  end_agent();
+  start_agent();
+  kube::DesiredState some;
+  some.complete = false;
+  agent->desired(some);
+  loop.advance(clock, 1s);
+  world.stop_takes = 20s;
+  some.pods.emplace("default/db", make_pod("db", "u3"));
+  agent->desired(some);
+  loop.advance(clock, 5s);
+  EXPECT_EQ(count("create_sandbox"), 1U) << "both would run at the same time";
+  loop.advance(clock, 60s);
+  EXPECT_EQ(count("create_sandbox"), 2U);
+  EXPECT_EQ(world.sandboxes.size(), 1U);
+}
+
 TEST_F(AgentTest, AnOrphanGoesWhenTheStateIsComplete) {
   want({make_pod("web", "u1")});
   end_agent();
