@@ -84,6 +84,15 @@ void StatusManager::says(const kube::Pod& pod, bool gone) {
   look_at(key);
 }
 
+/// What we say; a start that has been told once stays, for what is left on the node may no longer show it.
+kube::PodStatus StatusManager::status_to_tell(const Entry& entry) {
+  kube::PodStatus status = entry.ours->status;
+  if (entry.api->status.start_time) {
+    status.start_time = entry.api->status.start_time;
+  }
+  return status;
+}
+
 std::optional<kube::Request> StatusManager::next_request(const Entry& entry) {
   if (!entry.api || !entry.ours || entry.api->deleted) {
     return std::nullopt;
@@ -95,7 +104,7 @@ std::optional<kube::Request> StatusManager::next_request(const Entry& entry) {
   if ((mirror ? api.mirror_of : api.uid) != ours.uid || (is_final(api.status.phase) && !is_final(ours.status.phase))) {
     return std::nullopt;
   }
-  if (auto patch = kube::status_patch(api.uid, api.status, ours.status); patch && *patch != api.untaken) {
+  if (auto patch = kube::status_patch(api.uid, api.status, status_to_tell(entry)); patch && *patch != api.untaken) {
     return kube::patch_request(object_path(entry.ns, "pods", entry.name) + "/status", kube::PatchType::strategic,
                                *std::move(patch));
   }
@@ -156,7 +165,7 @@ void StatusManager::pump() {
     }
     it->second.busy = true;
     ++active_;
-    Sent sent{it->second.api->uid, it->second.ours->status, request->method == "DELETE"};
+    Sent sent{it->second.api->uid, status_to_tell(it->second), request->method == "DELETE"};
     tasks_.spawn("status of pod " + key, serve(key, std::move(sent), *std::move(request)));
   }
 }

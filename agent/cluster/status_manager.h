@@ -51,7 +51,7 @@ class StatusManager {
     kube::PodStatus status;
     bool deleting = false;
     bool deleted = false;  ///< We have deleted it: what is left are others' finalizers.
-    std::string untaken;   ///< The patch that still was due after one had succeeded: fields the server does not know.
+    std::string untaken;   ///< What still was due of a patch that had succeeded: fields the server does not know.
   };
   struct OurSide {
     std::string uid;
@@ -71,6 +71,7 @@ class StatusManager {
     Duration wait{0};      ///< The last rest; zero after a success.
   };
 
+  static kube::PodStatus status_to_tell(const Entry& entry);
   static std::optional<kube::Request> next_request(const Entry& entry);
   void look_at(const std::string& key);
   void pump();

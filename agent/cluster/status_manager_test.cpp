@@ -186,6 +186,20 @@ TEST_F(StatusManagerTest, AFieldThatTheServerDoesNotKnowIsSentOnce) {
   EXPECT_EQ(api.requests.size(), 2U);
 }
 
+TEST_F(StatusManagerTest, AStartThatWasToldOnceStays) {
+  auto told = make_pod("etcd-n1", "mirror", kube::PodPhase::running);
+  told.metadata.annotations["kubernetes.io/config.mirror"] = "static";
+  told.status.start_time = WallTime(1000s);
+  api.put(told);
+  auto pod = make_pod("etcd-n1", "static", kube::PodPhase::running);
+  pod.status.start_time = WallTime(1005s);  // an agent that began anew has seen no more than the sandbox
+  pod.status.pod_ip = "10.0.0.9";
+  manager->says(pod, false);
+  loop.advance(clock, 60s);
+  EXPECT_EQ(api.pods.at("default/etcd-n1").status.pod_ip, "10.0.0.9");
+  EXPECT_EQ(api.pods.at("default/etcd-n1").status.start_time, WallTime(1000s));
+}
+
 TEST_F(StatusManagerTest, AnotherPodOfTheNameIsLeftAlone) {
   api.put(make_pod("web", "u2"));
   manager->says(make_pod("web", "u1", kube::PodPhase::failed), false);
