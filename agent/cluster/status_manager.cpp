@@ -5,11 +5,15 @@
 #include <algorithm>
 #include <charconv>
 
+#include <boost/json/parse.hpp>
+
 #include "common/log.h"
 #include "kube/codec.h"
 #include "kube/status_patch.h"
 
 namespace keelson::agent {
+
+namespace json = boost::json;
 
 namespace {
 
@@ -31,6 +35,22 @@ uint64_t version_of(const kube::ObjectMeta& meta) {
   const auto& text = meta.resource_version;
   std::from_chars(text.data(), text.data() + text.size(), version);
   return version;
+}
+
+/// Whether all that `part` says is said in `whole`, too.
+bool is_part(const json::value& part, const json::value& whole) {
+  if (part.is_object() && whole.is_object()) {
+    return std::ranges::all_of(part.as_object(), [&](const auto& member) {
+      const auto* other = whole.as_object().if_contains(member.key());
+      return other != nullptr && is_part(member.value(), *other);
+    });
+  }
+  if (part.is_array() && whole.is_array()) {
+    return std::ranges::all_of(part.as_array(), [&](const auto& item) {
+      return std::ranges::any_of(whole.as_array(), [&](const auto& other) { return is_part(item, other); });
+    });
+  }
+  return part == whole;
 }
 
 }  // namespace
@@ -165,7 +185,7 @@ void StatusManager::pump() {
     }
     it->second.busy = true;
     ++active_;
-    Sent sent{it->second.api->uid, status_to_tell(it->second), request->method == "DELETE"};
+    Sent sent{it->second.api->uid, status_to_tell(it->second), request->body, request->method == "DELETE"};
     tasks_.spawn("status of pod " + key, serve(key, std::move(sent), *std::move(request)));
   }
 }
@@ -208,7 +228,9 @@ void StatusManager::succeeded(const std::string& key, const Sent& sent, const st
   }
   auto pods = kube::decode_pods(body);
   if (pods && pods->size() == 1 && pods->front().metadata.uid == sent.uid) {
-    entry.api->untaken = kube::status_patch(sent.uid, pods->front().status, sent.status).value_or("");
+    // What is due now and was not sent is what others have changed meanwhile: that is not for the server to know.
+    const auto rest = kube::status_patch(sent.uid, pods->front().status, sent.status).value_or("");
+    entry.api->untaken = rest.empty() || !is_part(json::parse(rest), json::parse(sent.body)) ? "" : rest;
     api_has(pods->front());
   } else {
     entry.api->status = sent.status;  // the watch will say

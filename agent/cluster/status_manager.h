@@ -85,6 +85,7 @@ class StatusManager {
   struct Sent {
     std::string uid;
     kube::PodStatus status;
+    std::string body;
     bool deletes = false;
   };
   Task<> serve(std::string key, Sent sent, kube::Request request);

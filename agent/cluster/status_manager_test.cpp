@@ -186,6 +186,23 @@ TEST_F(StatusManagerTest, AFieldThatTheServerDoesNotKnowIsSentOnce) {
   EXPECT_EQ(api.requests.size(), 2U);
 }
 
+TEST_F(StatusManagerTest, WhatOthersChangeWhileAPatchIsOnItsWayIsWrittenAgain) {
+  api.put(make_pod("web", "u1"));
+  bool once = true;
+  api.before = [&](const kube::Request&) {
+    if (std::exchange(once, false)) {
+      auto pod = api.pods.at("default/web");
+      pod.status.message = "somebody's";
+      api.put(pod);
+    }
+    return Result<>();
+  };
+  manager->says(make_pod("web", "u1", kube::PodPhase::running), false);
+  loop.advance(clock, 60s);
+  EXPECT_EQ(api.pods.at("default/web").status.message, "");
+  EXPECT_EQ(api.requests.size(), 2U);
+}
+
 TEST_F(StatusManagerTest, AStartThatWasToldOnceStays) {
   auto told = make_pod("etcd-n1", "mirror", kube::PodPhase::running);
   told.metadata.annotations["kubernetes.io/config.mirror"] = "static";
