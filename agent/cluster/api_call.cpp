@@ -3,10 +3,34 @@
 
 #include <fmt/format.h>
 
+#include <memory>
+
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "agent/cluster/token_bucket.h"
+
 namespace keelson::agent {
+
+namespace {
+
+/// By value, as all of a coroutine's.
+Task<std::string> call_within(Loop* loop, ApiCall call, std::shared_ptr<TokenBucket> bucket, kube::Request request,
+                              Duration deadline) {
+  if (const Duration wait = bucket->reserve(loop->clock().steady()); wait > Duration(0)) {
+    KEELSON_CO_DO(co_await loop->sleep(wait));
+  }
+  co_return co_await call(std::move(request), deadline);
+}
+
+}  // namespace
+
+ApiCall limited(Loop& loop, ApiCall call, double per_second, double burst) {
+  return [&loop, call = std::move(call), bucket = std::make_shared<TokenBucket>(per_second, burst)](
+             kube::Request request, Duration deadline) {
+    return call_within(&loop, call, bucket, std::move(request), deadline);
+  };
+}
 
 std::string object_path(std::string_view ns, std::string_view resource, std::string_view name) {
   return fmt::format("/api/v1/namespaces/{}/{}{}{}", ns, resource, name.empty() ? "" : "/", name);

@@ -20,6 +20,10 @@ inline ApiCall api_call(kube::Client& client) {
       [&client](kube::Request request, Duration deadline) { return kube::call(client, std::move(request), deadline); };
 }
 
+/// The same, with at most `burst` requests at once and `per_second` in the long run: those above wait, before their
+/// deadline begins. The kubelet's kubeAPIBurst and kubeAPIQPS are the defaults.
+ApiCall limited(Loop& loop, ApiCall call, double per_second = 50, double burst = 100);
+
 /// For an answer to come as a whole.
 inline constexpr std::chrono::seconds kApiDeadline{10};
 

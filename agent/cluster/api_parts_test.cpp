@@ -44,6 +44,34 @@ class PartTest : public ::testing::Test {
   std::unique_ptr<Part> part;
 };
 
+// ---- Requests
+
+Task<> ask_for_an_event(ApiCall call) {
+  kube::Request request;
+  request.path = object_path("default", "events", "e");
+  KEELSON_CO_DO(co_await call(std::move(request), kApiDeadline));
+  co_return Result<>();
+}
+
+TEST(LimitedTest, RequestsAboveTheBurstWaitTheirTurn) {
+  FakeClock clock;
+  Loop loop{clock, "test"};
+  SmallApi api{loop};
+  api.latency = Duration(0);
+  const auto call = limited(loop, api.call(), 2, 3);
+  TaskGroup tasks(loop);
+  for (int i = 0; i < 7; ++i) {
+    tasks.spawn("request", ask_for_an_event(call));
+  }
+  loop.advance(clock, 1ms);
+  EXPECT_EQ(api.requests.size(), 3U);
+  loop.advance(clock, 1s);
+  EXPECT_EQ(api.requests.size(), 5U);
+  loop.advance(clock, 1s);
+  EXPECT_EQ(api.requests.size(), 7U);
+  EXPECT_EQ(tasks.count(), 0U);
+}
+
 // ---- Mirror pods
 
 class MirrorPodsTest : public PartTest<MirrorPods> {

@@ -45,27 +45,33 @@ struct Cluster::State {
   State(kube::Client& c, ClusterOptions o)
       : client(c),
         options(std::move(o)),
+        seeds(options.seed != 0 ? options.seed : random_seed()),
         ledger({.node_name = options.node_name,
                 .has_manifests = !options.manifest_dir.empty(),
                 .allocatable = options.allocatable,
                 .labels = own_labels(options.node_name)}),
-        statuses(c.loop(), api_call(c), random_seed()),
-        tokens(c.loop(), api_call(c), random_seed(),
-               [this](const std::string& uid, TokenMap renewed) { configs->tokens_changed(uid, std::move(renewed)); }),
-        events(c.loop(), api_call(c), random_seed()),
+        call(limited(c.loop(), api_call(c))),
+        statuses(c.loop(), call, seeds()),
+        tokens(c.loop(), call, seeds(),
+               [this](const std::string& uid, TokenMap tokens_now) { renewed(uid, std::move(tokens_now)); }),
+        events(c.loop(), api_call(c), seeds()),
         mirrors(
-            c.loop(), api_call(c), options.node_name, random_seed(), [this](const kube::Pod& pod) { learn({pod}); },
+            c.loop(), call, options.node_name, seeds(), [this](const kube::Pod& pod) { learn({pod}); },
             [this](const std::string& name) { return is_on_node(name); }),
-        config_maps(c, "ConfigMaps", [this] { dirty(); }),
-        secrets(c, "Secrets", [this] { dirty(); }),
-        services(c, "Services", [this] { dirty(); }),
+        config_maps(c, "ConfigMaps", seeds(), [this] { dirty(); }),
+        secrets(c, "Secrets", seeds(), [this] { dirty(); }),
+        services(c, "Services", seeds(), [this] { dirty(); }),
         pods(c,
              {.ns = "",
               .label_selector = {},
               .field_selector = "spec.nodeName=" + options.node_name,
-              .annotations = {"*"}},
+              .annotations = {"*"},
+              // A cache that lags would not have what runs here since a moment before we began.
+              .newest = true,
+              .seed = seeds()},
              pods_consumer()),
-        node(c, {.ns = "", .label_selector = {}, .field_selector = "metadata.name=" + options.node_name},
+        node(c,
+             {.ns = "", .label_selector = {}, .field_selector = "metadata.name=" + options.node_name, .seed = seeds()},
              node_consumer()),
         inputs_changed(c.loop().io(), asio::steady_timer::time_point::max()),
         tasks(c.loop()) {
@@ -183,6 +189,7 @@ struct Cluster::State {
   }
 
   Task<> tell_agent() {
+    co_await asio::post(asio::use_awaitable);  // a task's first part runs where it is spawned: not now, but next
     told_soon = false;
     auto state = ledger.wanted(client.loop().clock().wall());
     for (const auto& rejected : ledger.take_rejected()) {
@@ -233,9 +240,11 @@ struct Cluster::State {
 
   kube::Client& client;
   const ClusterOptions options;
+  std::mt19937_64 seeds;
   Agent* agent = nullptr;
-  NodePodConfigs* configs = nullptr;
+  TokensRenewed renewed;
   PodLedger ledger;
+  const ApiCall call;  // of all but events, which have a limit of their own
   StatusManager statuses;
   TokenManager tokens;
   EventSender events;
@@ -257,10 +266,10 @@ Cluster::Cluster(kube::Client& client, ClusterOptions options)
     : state_(std::make_unique<State>(client, std::move(options))) {}
 Cluster::~Cluster() = default;
 
-Task<> Cluster::run(Agent& agent, PodRuntime& runtime, NodePodConfigs& configs) {
+Task<> Cluster::run(Agent& agent, PodRuntime& runtime, TokensRenewed renewed) {
   State& s = *state_;
   s.agent = &agent;
-  s.configs = &configs;
+  s.renewed = std::move(renewed);
   Loop& loop = s.client.loop();
   auto found = co_await runtime.list_pods();
   while (!found) {

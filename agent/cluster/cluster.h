@@ -9,11 +9,12 @@
 // static pods.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "agent/agent.h"
-#include "agent/config/node_pod_configs.h"
 #include "agent/config/pod_inputs.h"
 #include "agent/pod_runtime.h"
 #include "kube/client/client.h"
@@ -25,17 +26,21 @@ struct ClusterOptions {
   std::string node_name;
   std::string manifest_dir;        ///< Of static pods; empty: there are none.
   kube::ResourceList allocatable;  ///< What pods may take of the node: "cpu", "memory", "pods" ...
+  uint64_t seed = 0;               ///< Of the waits; 0: a random one.
 };
 
-/// Belongs to the agent's loop. Made before the configs that it feeds; they, the agent and the runtime are given to
-/// run(). `client` outlives it.
+/// Newer tokens of a pod that has some.
+using TokensRenewed = std::function<void(const std::string& uid, TokenMap tokens)>;
+
+/// Belongs to the agent's loop. Made before the configs that it feeds; the agent and the runtime are given to run().
+/// `client` outlives it.
 class Cluster : public PodInputs {
  public:
   Cluster(kube::Client& client, ClusterOptions options);
   ~Cluster() override;
 
   /// Runs until cancelled. The agent has no source of its own; its listeners are set here.
-  Task<> run(Agent& agent, PodRuntime& runtime, NodePodConfigs& configs);
+  Task<> run(Agent& agent, PodRuntime& runtime, TokensRenewed renewed);
   /// Ends all requests and watches; run() must have ended.
   Task<> close();
 

@@ -28,30 +28,22 @@ std::string patch_of(const kube::Event& event) {
 }  // namespace
 
 EventSender::EventSender(Loop& loop, ApiCall call, uint64_t seed, EventLimits limits)
-    : loop_(loop), call_(std::move(call)), limits_(limits), random_(seed), tasks_(loop) {}
-
-bool EventSender::Allowance::take(SteadyTime now, double per_second, double most) {
-  left = since == SteadyTime() ? most
-                               : std::min(most, left + per_second * std::chrono::duration<double>(now - since).count());
-  since = now;
-  if (left < 1) {
-    return false;
-  }
-  left -= 1;
-  return true;
-}
+    : loop_(loop),
+      call_(std::move(call)),
+      limits_(limits),
+      random_(seed),
+      requests_(limits.per_second, limits.burst),
+      tasks_(loop) {}
 
 bool EventSender::is_spam(const kube::Event& event) {
   const auto& about = event.involved_object;
   const SteadyTime now = loop_.clock().steady();
-  const auto most = static_cast<double>(limits_.object_burst);
-  const double per_second = 1.0 / static_cast<double>(limits_.object_refill.count());
   if (objects_.size() > kRemembered) {
-    std::erase_if(objects_, [&](const auto& entry) {
-      return entry.second.left + per_second * std::chrono::duration<double>(now - entry.second.since).count() >= most;
-    });
+    std::erase_if(objects_, [&](const auto& entry) { return entry.second.full(now); });
   }
-  return !objects_[fmt::format("{}/{}/{}/{}", about.kind, about.ns, about.name, about.uid)].take(now, per_second, most);
+  const TokenBucket fresh(1.0 / static_cast<double>(limits_.object_refill.count()), limits_.object_burst);
+  const auto object = fmt::format("{}/{}/{}/{}", about.kind, about.ns, about.name, about.uid);
+  return !objects_.try_emplace(object, fresh).first->second.take(now);
 }
 
 void EventSender::send(const kube::Event& event) {
@@ -76,7 +68,7 @@ void EventSender::send(const kube::Event& event) {
 
 Task<> EventSender::work() {
   while (!queue_.empty()) {
-    if (!requests_.take(loop_.clock().steady(), limits_.per_second, limits_.burst)) {
+    if (!requests_.take(loop_.clock().steady())) {
       KEELSON_CO_DO(co_await loop_.sleep(
           std::chrono::duration_cast<Duration>(std::chrono::duration<double>(1.0 / limits_.per_second))));
       continue;

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "agent/cluster/api_call.h"
+#include "agent/cluster/token_bucket.h"
 #include "common/task_group.h"
 #include "kube/event.h"
 
@@ -35,12 +36,6 @@ class EventSender {
   Task<> close() { return tasks_.close(); }
 
  private:
-  struct Allowance {
-    double left = 0;
-    SteadyTime since{};
-    bool take(SteadyTime now, double per_second, double most);
-  };
-
   Task<> work();
   Task<bool> deliver(kube::Event event);
   bool is_spam(const kube::Event& event);
@@ -53,8 +48,8 @@ class EventSender {
   std::deque<std::string> queue_;              // their names, the oldest first
   std::set<std::string> posted_;               // names that the API has
   std::deque<std::string> posted_order_;
-  std::map<std::string, Allowance> objects_;
-  Allowance requests_;
+  std::map<std::string, TokenBucket> objects_;
+  TokenBucket requests_;
   bool working_ = false;
   TaskGroup tasks_;
 };

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <random>
 #include <set>
 #include <string>
 #include <utility>
@@ -24,9 +25,10 @@ namespace keelson::agent {
 template <class T>
 class ObjectWatches {
  public:
-  /// `kind` is for the log. `changed` is called after each change, and when a scope has been asked for the first time.
-  ObjectWatches(kube::Client& client, std::string kind, std::function<void()> changed)
-      : client_(client), kind_(std::move(kind)), changed_(std::move(changed)) {}
+  /// `kind` is for the log, `seed` of the waits. `changed` is called after each change, and when a scope has been asked
+  /// for the first time.
+  ObjectWatches(kube::Client& client, std::string kind, uint64_t seed, std::function<void()> changed)
+      : client_(client), kind_(std::move(kind)), seeds_(seed), changed_(std::move(changed)) {}
 
   /// Watches these, and no others; what others held is forgotten.
   void want(const std::set<ObjectScope>& scopes) {
@@ -97,7 +99,7 @@ class ObjectWatches {
   void begin(const ObjectScope& scope) {
     auto entry = std::make_shared<Entry>(client_.loop(), scope);
     entries_[scope] = entry;
-    kube::WatchOptions options{.ns = scope.ns, .label_selector = {}, .field_selector = {}};
+    kube::WatchOptions options{.ns = scope.ns, .label_selector = {}, .field_selector = {}, .seed = seeds_()};
     if (!scope.name.empty()) {
       options.field_selector = "metadata.name=" + scope.name;
     }
@@ -167,6 +169,7 @@ class ObjectWatches {
 
   kube::Client& client_;
   const std::string kind_;
+  std::mt19937_64 seeds_;
   const std::function<void()> changed_;
   std::map<ObjectScope, Shared> entries_;
   std::vector<Shared> ending_;  // cancelled, and perhaps not ended yet

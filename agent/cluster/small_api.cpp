@@ -9,6 +9,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "kube/codec.h"
+#include "tests/support/strategic_merge.h"
 
 namespace keelson::agent {
 
@@ -93,37 +94,7 @@ Result<std::string> SmallApi::answer(const kube::Request& request) {
 
 Result<std::string> SmallApi::patch(kube::Pod& pod, const std::string& body) {
   auto object = json::parse(kube::encode_json(pod)).as_object();
-  auto& status = object["status"].as_object();
-  const auto change = json::parse(body);
-  for (const auto& [key, value] : change.at("status").as_object()) {
-    if (value.is_null()) {
-      status.erase(key);
-    } else if (key != "conditions") {
-      auto replaced = value;
-      if (auto* list = replaced.if_array(); list != nullptr && !list->empty() && list->front().is_object() &&
-                                            list->front().as_object().contains("$patch")) {
-        list->erase(list->begin());
-      }
-      status[key] = std::move(replaced);
-    } else {
-      auto& conditions =
-          status.contains("conditions") ? status["conditions"].as_array() : status["conditions"].emplace_array();
-      for (const auto& condition : value.as_array()) {
-        auto known =
-            std::ranges::find_if(conditions, [&](const auto& c) { return c.at("type") == condition.at("type"); });
-        if (known == conditions.end()) {
-          known = conditions.insert(conditions.end(), json::object());
-        }
-        for (const auto& [field, text] : condition.as_object()) {
-          if (text.is_null()) {
-            known->as_object().erase(field);
-          } else {
-            known->as_object()[field] = text;
-          }
-        }
-      }
-    }
-  }
+  testing::strategic_merge(object, json::parse(body).as_object());
   KEELSON_TRY(auto patched, kube::decode_pods(json::serialize(object)));
   put(std::move(patched.at(0)));
   return kube::encode_json(pod);

@@ -8,58 +8,11 @@
 
 #include <boost/json.hpp>
 
+#include "tests/support/strategic_merge.h"
+
 namespace keelson::agent {
 
-namespace {
-
 namespace json = boost::json;
-
-/// Lists of a Node that a strategic merge patch merges by a key.
-std::string_view merge_key(std::string_view field) {
-  return field == "conditions" || field == "addresses" ? "type" : "";
-}
-
-bool replaces(const json::array& list) {
-  return std::ranges::any_of(list, [](const json::value& item) { return item.as_object().contains("$patch"); });
-}
-
-void merge(json::object& into, const json::object& patch);
-
-void merge_list(json::array& into, const json::array& patch, std::string_view key) {
-  if (replaces(patch)) {
-    into.clear();
-  }
-  for (const auto& item : patch) {
-    if (item.as_object().contains("$patch")) {
-      continue;
-    }
-    auto* const found = replaces(patch) ? into.end() : std::ranges::find_if(into, [&](const json::value& one) {
-      return one.at(key) == item.at(key);
-    });
-    if (found == into.end()) {
-      into.push_back(item);
-    } else {
-      merge(found->as_object(), item.as_object());
-    }
-  }
-}
-
-void merge(json::object& into, const json::object& patch) {
-  for (const auto& [key, value] : patch) {
-    auto* const old = into.if_contains(key);
-    if (value.is_null()) {
-      into.erase(key);
-    } else if (old != nullptr && old->is_object() && value.is_object()) {
-      merge(old->as_object(), value.as_object());
-    } else if (old != nullptr && value.is_array() && !merge_key(key).empty()) {
-      merge_list(old->as_array(), value.as_array(), merge_key(key));
-    } else {
-      into[key] = value;
-    }
-  }
-}
-
-}  // namespace
 
 Task<std::string> FakeNodeApi::call(kube::Request request, Duration deadline) {
   requests.push_back(request);
@@ -90,7 +43,7 @@ Result<std::string> FakeNodeApi::patch(const std::string& body) {
   if (node.is_null()) {
     return fail(Kind::not_found, "404: nodes not found");
   }
-  merge(node.as_object(), json::parse(body).as_object());
+  testing::strategic_merge(node.as_object(), json::parse(body).as_object());
   touch(node);
   return json::serialize(node);
 }

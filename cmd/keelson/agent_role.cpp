@@ -103,7 +103,9 @@ struct AgentRole::State {
     runtime.watch([this](const std::string& uid) { agent.runtime_changed(uid); });
     tasks.spawn("admin API", api.run(config.run + "/admin.sock"));
     if (cluster) {
-      tasks.spawn("cluster", cluster->run(agent, runtime, configs));
+      tasks.spawn("cluster", cluster->run(agent, runtime, [this](const std::string& uid, agent::TokenMap renewed) {
+        configs.tokens_changed(uid, std::move(renewed));
+      }));
     }
     co_return co_await agent.run();
   }

@@ -23,7 +23,7 @@ using Field = ComponentField<Reading>;
 
 constexpr const char* kLogs = "use logLevel or --log-level";
 constexpr const char* kEvents = "exits and changes come as events";
-constexpr const char* kRates = "requests are bounded by what there is to say";
+constexpr const char* kRates = "the limits are 50 a second and 100 at once";
 constexpr const char* kNoEviction = "pods are not evicted yet";
 constexpr const char* kNoImageGc = "images are not collected yet";
 constexpr const char* kRotation = "logs are rotated as they are written, 10Mi each, 5 of them";

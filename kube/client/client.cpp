@@ -8,8 +8,8 @@
 #include <algorithm>
 
 #include "common/task_group.h"
+#include "kube/client/curl_transport.h"
 #include "kube/client/request_stats.h"
-#include "kube/client/transport.h"
 
 namespace keelson::kube {
 
@@ -67,8 +67,12 @@ void add_query(std::string& path, std::string_view name, std::string_view value)
 }
 
 struct Client::State {
-  State(Loop& l, ClusterAccess a, ClientOptions o)
-      : loop(l), access(std::move(a)), options(o), transport(l, access), tasks(l) {
+  State(Loop& l, ClusterAccess a, ClientOptions o, std::unique_ptr<Transport> t)
+      : loop(l),
+        access(std::move(a)),
+        options(o),
+        transport(t ? std::move(t) : std::make_unique<CurlTransport>(l, access)),
+        tasks(l) {
     servers.push_back(own_server());
     tasks.spawn("API server probe", probe_silence());
   }
@@ -88,6 +92,9 @@ struct Client::State {
   }
 
   Task<Credential> credential() {
+    if (const auto& fixed = access.credentials->fixed()) {
+      co_return *fixed;
+    }
     auto source = access.credentials;
     co_return co_await blocking(secrets, [source] { return source->get(); });
   }
@@ -112,7 +119,7 @@ struct Client::State {
                                      .server = std::move(server),
                                      .credential = std::move(credential),
                                      .connect_deadline = options.connect_deadline};
-    co_return transport.start(std::move(transfer_request));
+    co_return transport->start(std::move(transfer_request));
   }
 
   Task<std::shared_ptr<Transfer>> send(Request request) {
@@ -154,14 +161,14 @@ struct Client::State {
   Task<> probe_silence() {
     while (true) {
       KEELSON_CO_DO(co_await loop.sleep(options.silence / 4));
-      if (transport.count() == 0 || loop.clock().steady() - transport.last_byte() < options.silence) {
+      if (transport->count() == 0 || loop.clock().steady() - transport->last_byte() < options.silence) {
         continue;
       }
       auto probed = co_await with_deadline(loop, options.probe_deadline, probe());
       if (!probed && probed.error().kind() == Kind::timeout) {
-        transport.abandon(Error(Kind::unavailable,
-                                fmt::format("the API server has been silent for {} s",
-                                            (options.silence + options.probe_deadline) / std::chrono::seconds(1))));
+        transport->abandon(Error(Kind::unavailable,
+                                 fmt::format("the API server has been silent for {} s",
+                                             (options.silence + options.probe_deadline) / std::chrono::seconds(1))));
       }
     }
   }
@@ -178,14 +185,14 @@ struct Client::State {
   size_t current = 0;
   std::optional<Server> answered_by;
   RequestStats stats;
-  Transport transport;
+  const std::unique_ptr<Transport> transport;
   TaskGroup tasks;
   asio::thread_pool secrets{1};
   std::optional<asio::thread_pool> worker;  // most clients need none
 };
 
-Client::Client(Loop& loop, ClusterAccess access, ClientOptions options)
-    : state_(std::make_unique<State>(loop, std::move(access), options)) {}
+Client::Client(Loop& loop, ClusterAccess access, ClientOptions options, std::unique_ptr<Transport> transport)
+    : state_(std::make_unique<State>(loop, std::move(access), options, std::move(transport))) {}
 
 Client::~Client() = default;
 
@@ -217,7 +224,7 @@ void Client::set_other_servers(const std::vector<ServerAddress>& servers) {
 
 void Client::drop_connection() {
   state_->move_on(state_->servers[state_->current % state_->servers.size()]);
-  state_->transport.abandon(Error(Kind::unavailable, "its connection was given up: no answer came"));
+  state_->transport->abandon(Error(Kind::unavailable, "its connection was given up: no answer came"));
 }
 
 std::optional<ServerAddress> Client::server() const {
@@ -240,7 +247,7 @@ asio::thread_pool& Client::worker() {
 }
 
 Task<> Client::close() {
-  state_->transport.abandon(Error(Kind::cancelled, "the client is closed"));
+  state_->transport->abandon(Error(Kind::cancelled, "the client is closed"));
   co_return co_await state_->tasks.close();
 }
 

@@ -20,6 +20,7 @@
 #include "common/loop.h"
 #include "common/stats.h"
 #include "kube/client/kubeconfig.h"
+#include "kube/client/transport.h"
 
 namespace keelson::kube {
 
@@ -61,7 +62,8 @@ class Answer {
 /// for a credential plugin that runs, at most that one's deadline.
 class Client {
  public:
-  Client(Loop& loop, ClusterAccess access, ClientOptions options = {});
+  /// `transport` not given: libcurl's.
+  Client(Loop& loop, ClusterAccess access, ClientOptions options = {}, std::unique_ptr<Transport> transport = nullptr);
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;

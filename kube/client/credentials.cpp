@@ -75,7 +75,14 @@ std::vector<std::string> environment_of(const CredentialPlugin& plugin) {
 
 }  // namespace
 
-Credentials::Credentials(CredentialSource source, const Clock& clock) : source_(std::move(source)), clock_(clock) {}
+Credentials::Credentials(CredentialSource source, const Clock& clock) : source_(std::move(source)), clock_(clock) {
+  const bool of_files = (source_.token.empty() && !source_.token_file.empty()) ||
+                        (source_.certificate_pem.empty() && !source_.certificate_file.empty()) ||
+                        (source_.key_pem.empty() && !source_.key_file.empty());
+  if (!source_.plugin && !of_files) {
+    fixed_ = {.token = source_.token, .certificate_pem = source_.certificate_pem, .key_pem = source_.key_pem};
+  }
+}
 
 Result<Credential> Credentials::get() {
   if (source_.plugin) {

@@ -51,6 +51,8 @@ class Credentials {
   /// once; a file that cannot be read leaves what it last held. A plugin runs again only when what it printed has
   /// expired, or was refused. Errors name file or plugin and what to do; never what was in it.
   Result<Credential> get();
+  /// The credential where it never changes: it comes from no file and no plugin. Thread-safe, and blocks on nothing.
+  const std::optional<Credential>& fixed() const { return fixed_; }
   /// The server did not accept it (401): the plugin will be asked again.
   void refused();
 
@@ -59,6 +61,7 @@ class Credentials {
 
   const CredentialSource source_;
   const Clock& clock_;
+  std::optional<Credential> fixed_;
   Credential last_;                    // of files
   std::optional<Credential> printed_;  // of the plugin
   std::optional<WallTime> printed_until_;

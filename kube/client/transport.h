@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// libcurl's multi interface on a Loop: HTTP transfers whose bodies are read by coroutines, over one connection.
+// How requests reach a server, and what comes back: the wire, as the client sees it.
+//
+// The client's own wire is curl_transport.h. A test or a simulation has another, on its loop's clock, which loses,
+// delays and refuses at will; all that the client makes of that is the real thing.
 #pragma once
 
-#include <curl/curl.h>
-
-#include <functional>
-#include <map>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_set>
 
 #include "common/loop.h"
 #include "kube/client/credentials.h"
@@ -34,11 +33,12 @@ struct TransferRequest {
   std::chrono::milliseconds connect_deadline{5'000};
 };
 
-/// One request and what comes back. Cancelled when destroyed. On the loop's thread.
+/// One request and what comes back: who has the wire fills it in (the protected calls), a coroutine reads it. Cancelled
+/// when destroyed. On the loop's thread.
 class Transfer {
  public:
-  Transfer(Loop& loop, CURLM* multi, CURL* easy);
-  ~Transfer();
+  Transfer(Loop& loop, TransferRequest request);
+  virtual ~Transfer() = default;
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
 
@@ -51,76 +51,46 @@ class Transfer {
   std::optional<Duration> retry_after() const { return retry_after_; }
   /// No connection came about: another server is worth a try, and so is waiting for none of those asked of this one.
   bool no_connection() const { return no_connection_; }
-  const Server& server() const { return request_.server; }
+  const TransferRequest& request() const { return request_; }
+
+ protected:
+  /// The status is known.
+  void answered(int status, std::optional<Duration> retry_after);
+  /// More of the body.
+  void arrived(std::string_view bytes);
+  /// Nothing more comes: the body has ended, or `error` has cut it short, or came instead of an answer.
+  void finish(std::optional<Error> error, bool no_connection = false);
+  bool has_status() const { return status_ != 0; }
+  size_t unread() const { return body_.size(); }
 
  private:
-  friend class Transport;
-  static size_t on_body(char* data, size_t one, size_t count, void* user);
-  static size_t on_header(char* data, size_t one, size_t count, void* user);
-  void finish(std::optional<Error> error);
+  /// Somebody has read all that was there.
+  virtual void drained() = 0;
   void notify();
   Task<> wait();
 
-  Loop& loop_;
-  CURLM* multi_;  // null: no more in it
-  CURL* easy_;
-  TransferRequest request_;
-  curl_slist* headers_ = nullptr;
-  curl_slist* connect_to_ = nullptr;
-  char message_[CURL_ERROR_SIZE] = {};
-  SteadyTime* last_byte_ = nullptr;
+  const TransferRequest request_;
   asio::steady_timer changed_;  // never due: its waits end when something has changed
   size_t notices_ = 0;
   std::string body_;
   int status_ = 0;
   std::optional<Duration> retry_after_;
-  bool headers_ended_ = false;
-  bool paused_ = false;
   bool finished_ = false;
   bool no_connection_ = false;
   std::optional<Error> error_;
 };
 
-/// All transfers to a cluster. HTTP/2 where the server speaks it: then all of them share one connection.
-///
-/// A connection whose other end has gone without a word is found by the kernel within 10 s: keep-alive probes after 3 s
-/// of silence, and TCP_USER_TIMEOUT of 8 s for what is not acknowledged (tcp(7)).
+/// All transfers of a client. On the loop's thread.
 class Transport {
  public:
-  Transport(Loop& loop, const ClusterAccess& access);
-  ~Transport();
-  Transport(const Transport&) = delete;
-  Transport& operator=(const Transport&) = delete;
-
-  Result<std::shared_ptr<Transfer>> start(TransferRequest request);
+  virtual ~Transport() = default;
+  virtual Result<std::shared_ptr<Transfer>> start(TransferRequest request) = 0;
   /// Ends all transfers with `error` and closes the connection.
-  void abandon(const Error& error);
+  virtual void abandon(const Error& error) = 0;
   /// Transfers that have not ended.
-  size_t count();
+  virtual size_t count() = 0;
   /// When something last arrived.
-  SteadyTime last_byte() const { return last_byte_; }
-
- private:
-  struct Socket;
-  static int on_socket(CURL* easy, curl_socket_t fd, int what, void* user, void* socket);
-  static int on_timer(CURLM* multi, long milliseconds, void* user);
-  void open();
-  void close();
-  void arm(const std::shared_ptr<Socket>& socket);
-  void act(curl_socket_t fd, int events);
-  void collect();
-  void finish(Transfer& transfer, CURLcode code);
-  void remove(Transfer& transfer);
-  /// Those that wait for the same connection: each would only wait as long again.
-  void give_up_waiting(const Transfer& failed);
-
-  Loop& loop_;
-  const ClusterAccess access_;
-  CURLM* multi_ = nullptr;
-  asio::steady_timer timer_;
-  std::map<curl_socket_t, std::shared_ptr<Socket>> sockets_;
-  std::map<CURL*, std::weak_ptr<Transfer>> transfers_;
-  SteadyTime last_byte_{};
+  virtual SteadyTime last_byte() const = 0;
 };
 
 }  // namespace keelson::kube

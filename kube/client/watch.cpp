@@ -111,7 +111,8 @@ struct Watch<T>::State {
         consumer(std::move(n)),
         random(options.seed != 0 ? options.seed : random_seed()),
         backoff(random()),
-        hurry(c.loop().io(), asio::steady_timer::time_point::max()) {}
+        hurry(c.loop().io(), asio::steady_timer::time_point::max()),
+        list_from(options.newest ? "" : "0") {}
 
   static constexpr Resource kResource = resource_of(static_cast<const T*>(nullptr));
 
@@ -327,9 +328,9 @@ struct Watch<T>::State {
   const WatchConsumer<T> consumer;
   std::mt19937_64 random;
   Backoff backoff;
-  asio::steady_timer hurry;     // cancelled: the wait after a failure ends
-  std::string version;          // seen last
-  std::string list_from = "0";  // the list is to be no older; "0": any that the server has at hand; empty: the newest
+  asio::steady_timer hurry;  // cancelled: the wait after a failure ends
+  std::string version;       // seen last
+  std::string list_from;     // the list is to be no older; "0": any that the server has at hand; empty: the newest
   bool need_list = true;
   bool whole_list = false;
   bool was_gone = false;  // the last failure

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // All objects of a kind as they are at the API server, and each change of them: list, watch, and all that goes wrong.
 //
-// A Watch lists once (the first time from the server's cache, in pages), then watches from the version that the list
-// had. What follows from what happens:
+// A Watch lists once (the first time, unless told otherwise, from the server's cache; in pages), then watches from the
+// version that the list had. What follows from what happens:
 // - the watch ends, or its connection breaks: it goes on from the last version seen, bookmarks included;
 // - 410 Gone, as an answer, as an event, or in the middle of the pages: it lists again;
 // - anything else: it waits 0.8 s, then twice as long each time up to 30 s, each wait stretched by up to as much again
@@ -28,6 +28,7 @@ struct WatchOptions {
   std::string label_selector;        ///< As in the API: "!service.kubernetes.io/headless".
   std::string field_selector;        ///< "metadata.name=node-1".
   AnnotationNames annotations = {};  ///< All others are dropped.
+  bool newest = false;               ///< The first list is of the newest, too, and not of what the server has at hand.
   int page_size = 500;
   uint64_t seed = 0;                         ///< Of the waits; 0: a random one.
   std::chrono::seconds answer_deadline{60};  ///< For an answer to begin, and for each part of a list.

@@ -31,9 +31,9 @@ class WatchTest : public ::testing::Test {
     server_.emplace(loop_, FaultServerOptions{.seed = seed});
     begin(server_->access(), seed, page_size);
   }
-  void begin(ClusterAccess access, uint64_t seed, int page_size = 500) {
+  void begin(ClusterAccess access, uint64_t seed, int page_size = 500, bool newest = false) {
     client_.emplace(loop_, std::move(access));
-    watch_.emplace(*client_, WatchOptions{.page_size = page_size, .seed = seed},
+    watch_.emplace(*client_, WatchOptions{.newest = newest, .page_size = page_size, .seed = seed},
                    WatchConsumer<Service>{.synced = [this](std::vector<Service> all) { replace(std::move(all)); },
                                           .changed = [this](Changes<Service> changes) { change(std::move(changes)); },
                                           .failed =
@@ -143,6 +143,14 @@ TEST_F(WatchTest, ListsInPagesThenFollows) {
   ASSERT_EQ(sent.size(), 1U);
   EXPECT_EQ(sent[0].value, 5) << "four lists and a watch";
   EXPECT_EQ(stats.families().at("rest_client_request_duration_seconds").samples[0].histogram[0].count(), 4U);
+}
+
+TEST_F(WatchTest, TheFirstListIsOfTheNewestIfAskedFor) {
+  server_.emplace(loop_, FaultServerOptions{.seed = 1});
+  server_->put("a", 1);
+  begin(server_->access(), 1, 500, true);
+  ASSERT_TRUE(settles());
+  EXPECT_EQ(server_->requests()[0].target, "/api/v1/services?limit=500");
 }
 
 TEST_F(WatchTest, ABrokenWatchGoesOnFromTheLastVersion) {
