@@ -340,6 +340,12 @@ Result<> check_config(const NodeConfig& config) {
       return fail(Kind::invalid, "{}: '{}' has white space or a backslash in it", setting.key, config.*(*text));
     }
   }
+  if (!config.bootstrap_kubeconfig.empty() && config.kubeconfig.empty()) {
+    return fail(
+        Kind::invalid,
+        "bootstrapKubeconfig needs kubeconfig beside it (--bootstrap-kubeconfig, --kubeconfig): the file that is "
+        "written with what the cluster has certified, and read from then on");
+  }
   KEELSON_DO(check_streaming(config));
   KEELSON_DO(check_network(config));
   if (config.cgroup_driver != "cgroupfs" && config.cgroup_driver != "systemd") {

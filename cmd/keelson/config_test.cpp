@@ -76,6 +76,13 @@ TEST(Config, ChecksHowPodsAreToldAndFlowsKept) {
             "udpTimeout: '30' is not a duration like 4h, 90s or 500ms");
 }
 
+TEST(Config, ABootstrapNeedsAFileToWrite) {
+  EXPECT_EQ(check_config({.bootstrap_kubeconfig = "/etc/b.conf"}).error().message(),
+            "bootstrapKubeconfig needs kubeconfig beside it (--bootstrap-kubeconfig, --kubeconfig): the file that is "
+            "written with what the cluster has certified, and read from then on");
+  EXPECT_TRUE(check_config({.kubeconfig = "/etc/k.conf", .bootstrap_kubeconfig = "/etc/b.conf"}));
+}
+
 TEST(Config, ChecksWhereItListens) {
   EXPECT_EQ(check_config({.healthz_bind_address = "here:10256"}).error().message(),
             "healthzBindAddress: 'here:10256' is not an IP address and a port, such as 0.0.0.0:10256 or [::]:10256");
