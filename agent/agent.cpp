@@ -2,270 +2,12 @@
 // Workers made, told and ended.
 #include "agent/agent.h"
 
-#include <fmt/format.h>
-
-#include <map>
-#include <set>
-
-#include "agent/pod_worker.h"
-#include "common/log.h"
-#include "common/task_group.h"
+#include "agent/agent_state.h"
+#include "agent/critical_pod.h"
 
 namespace keelson::agent {
 
-namespace {
-
-std::optional<int64_t> grace_of_deletion(const kube::Pod& pod) {
-  if (!pod.metadata.deletion_timestamp) {
-    return std::nullopt;
-  }
-  return pod.metadata.deletion_grace_period_seconds.value_or(pod.spec.termination_grace_period_seconds);
-}
-
-/// A pod's name's worker, and the pod of that name that waits for its end.
-struct Entry {
-  std::unique_ptr<PodWorker> worker;
-  std::optional<kube::Pod> next;
-};
-
-}  // namespace
-
-struct Agent::State {
-  State(Loop& l, AgentOptions o, PodRuntime& r, ContainerProbes* p)
-      : options(std::move(o)),
-        loop(l),
-        runtime(r),
-        events(l.clock(), options.node_name),
-        probed(options.probe_folder),
-        shared{.loop = l,
-               .runtime = r,
-               .events = events,
-               .probed = probed,
-               .probes = p,
-               .times = options.times,
-               .node = options.node,
-               .resync = options.resync},
-        tasks(l),
-        workers(l),
-        changed(l.io()) {
-    changed.expires_at(asio::steady_timer::time_point::max());
-    shared.status_changed = [this](const kube::Pod& pod) { tell(pod, false); };
-  }
-
-  AgentOptions options;
-  Loop& loop;
-  PodRuntime& runtime;
-  EventRecorder events;
-  ProbeRecord probed;
-  WorkerShared shared;
-  TaskGroup tasks;  // the source, adoption
-  TaskGroup workers;
-  asio::steady_timer changed;         // cancelled when a worker ends, and by stop()
-  std::map<std::string, Entry> pods;  // by "namespace/name"; an orphan's key may have its uid behind
-  std::set<std::string> told;         // problems of the source already told
-  std::optional<kube::DesiredState> wanted;
-  bool adopting = false;
-  bool adopted = false;
-  bool orphans_sought = false;  // among all pods of a complete state
-  bool stopping = false;
-  bool ended = false;
-  std::function<void(const kube::DesiredState&)> objects_listener = [](const kube::DesiredState&) {};
-  std::vector<std::function<void(const kube::Pod&, bool)>> status_listeners;
-
-  void tell(const kube::Pod& pod, bool gone) {
-    for (const auto& listener : status_listeners) {
-      listener(pod, gone);
-    }
-  }
-
-  void start_worker(const std::string& key, kube::Pod pod, bool orphan) {
-    if (!pod.metadata.creation_timestamp) {
-      pod.metadata.creation_timestamp = loop.clock().wall();
-    }
-    const auto grace = grace_of_deletion(pod);
-    auto worker = std::make_unique<PodWorker>(shared, std::move(pod), orphan);
-    PodWorker* running = worker.get();
-    if (grace) {
-      running->remove(*grace);
-    }
-    pods[key].worker = std::move(worker);
-    workers.spawn("pod " + key, follow(key, running));
-  }
-
-  /// Runs a worker to its end, and starts the pod that waited for its name.
-  Task<> follow(std::string key, PodWorker* worker) {
-    KEELSON_CO_DO(co_await worker->run());
-    auto it = pods.find(key);
-    kube::Pod old = it->second.worker->pod();
-    bool orphan = it->second.worker->is_orphan();
-    std::optional<kube::Pod> next = std::move(it->second.next);
-    pods.erase(it);
-    if (!orphan) {
-      tell(old, true);
-    }
-    changed.cancel();
-    // Whoever was told may have called desired(), which has started the next one, or wants another by now.
-    if (next && !stopping && !pods.contains(key)) {
-      const auto newest = wanted->pods.find(key);
-      start_worker(key, newest != wanted->pods.end() ? newest->second : *std::move(next), false);
-    }
-    co_return Result<>();
-  }
-
-  void want_pod(const std::string& key, const kube::Pod& pod, bool objects) {
-    auto it = pods.find(key);
-    if (it == pods.end()) {
-      start_worker(key, pod, false);
-      return;
-    }
-    PodWorker& worker = *it->second.worker;
-    const auto grace = grace_of_deletion(pod);
-    if (worker.pod().metadata.uid != pod.metadata.uid || (worker.removed() && !grace)) {
-      it->second.next = pod;
-      worker.remove();
-      return;
-    }
-    it->second.next.reset();
-    kube::Pod update = pod;
-    update.metadata.creation_timestamp = worker.pod().metadata.creation_timestamp;
-    worker.update(std::move(update), objects);
-    if (grace) {
-      worker.remove(*grace);
-    }
-  }
-
-  void tell_problems(const std::vector<kube::SourceProblem>& problems) {
-    std::set<std::string> now;
-    for (const auto& problem : problems) {
-      now.insert(problem.text);
-      if (told.contains(problem.text)) {
-        continue;
-      }
-      if (problem.warning) {
-        log::warning("manifest {}; it is ignored", problem.text);
-        continue;
-      }
-      log::error("manifest {}; what its last good version held goes on", problem.text);
-      kube::ObjectReference about{.kind = problem.kind.empty() ? "Node" : problem.kind,
-                                  .ns = problem.kind.empty() || problem.ns.empty() ? "default" : problem.ns,
-                                  .name = problem.name.empty() ? options.node_name : problem.name,
-                                  .uid = {},
-                                  .api_version = "v1",
-                                  .resource_version = {},
-                                  .field_path = {}};
-      events.record(std::move(about), EventType::warning, "FailedValidation", problem.text);
-    }
-    told = std::move(now);
-  }
-
-  void desired(kube::DesiredState state) {
-    if (stopping) {
-      return;
-    }
-    for (auto& [key, pod] : state.pods) {
-      pod.spec.node_name = options.node_name;
-    }
-    tell_problems(state.problems);
-    objects_listener(state);
-    const bool objects = !wanted || wanted->config_maps != state.config_maps || wanted->secrets != state.secrets ||
-                         wanted->services != state.services;
-    wanted = std::move(state);
-    if (!adopting && !orphans_sought) {
-      adopting = true;
-      adopted = false;
-      tasks.spawn("adopt pods", adopt());
-    } else if (adopted) {
-      apply_wanted(objects);
-    }
-  }
-
-  void apply_wanted(bool objects) {
-    for (auto& [key, entry] : pods) {
-      if (wanted->complete && !wanted->pods.contains(key)) {
-        entry.next.reset();
-        entry.worker->remove();
-      }
-    }
-    for (const auto& [key, pod] : wanted->pods) {
-      want_pod(key, pod, objects);
-    }
-  }
-
-  /// Pods that the runtime has and nobody wants are ended first; a wanted pod waits for an old one of its name. While
-  /// the state is not complete, only such old ones are known to be unwanted, and with each state they are sought anew.
-  Task<> adopt() {
-    auto found = co_await runtime.list_pods();
-    while (!found) {
-      log::warning("look for pods of an earlier run: {}; trying again in 1 s", found.error().message());
-      KEELSON_CO_DO(co_await loop.sleep(std::chrono::seconds(1)));
-      found = co_await runtime.list_pods();
-    }
-    for (const auto& meta : *found) {
-      const bool replaced = !meta.name.empty() && wanted->pods.contains(kube::full_name(meta));
-      if (!is_known(meta.uid) && (wanted->complete || replaced) && !stopping) {
-        remove_orphan(meta);
-      }
-    }
-    orphans_sought = wanted->complete;
-    adopting = false;
-    adopted = true;
-    if (!stopping) {
-      apply_wanted(true);
-    }
-    co_return Result<>();
-  }
-
-  /// Wanted, or some worker's.
-  bool is_known(const std::string& uid) const {
-    return std::ranges::any_of(wanted->pods, [&](const auto& entry) { return entry.second.metadata.uid == uid; }) ||
-           std::ranges::any_of(pods, [&](const auto& entry) { return entry.second.worker->pod().metadata.uid == uid; });
-  }
-
-  void remove_orphan(const kube::ObjectMeta& meta) {
-    kube::Pod orphan;
-    orphan.metadata = meta;
-    auto key = kube::full_name(meta);
-    if (meta.name.empty() || pods.contains(key)) {
-      key += " " + meta.uid;
-    }
-    log::info("pod {} ({}) is left of an earlier run and no manifest has it: it is removed", key, meta.uid);
-    start_worker(key, std::move(orphan), true);
-  }
-
-  const PodWorker* find(std::string_view ns, std::string_view name) const {
-    auto it = pods.find(fmt::format("{}/{}", ns, name));
-    return it == pods.end() || it->second.worker->is_orphan() ? nullptr : it->second.worker.get();
-  }
-
-  Task<> wait_changed() {
-    co_await changed.async_wait(use_result);
-    co_return Result<>();
-  }
-  Task<> wait_empty() {
-    while (!pods.empty()) {
-      KEELSON_CO_DO(co_await wait_changed());
-    }
-    co_return Result<>();
-  }
-  Task<> remove_all() {
-    Duration longest{0};
-    for (auto& [key, entry] : pods) {
-      entry.next.reset();
-      entry.worker->remove();
-      longest =
-          std::max<Duration>(longest, std::chrono::seconds(entry.worker->pod().spec.termination_grace_period_seconds));
-    }
-    auto outcome = co_await with_deadline<void>(loop, longest + options.stop_slack, wait_empty());
-    if (!outcome) {
-      std::string left;
-      for (const auto& [key, entry] : pods) {
-        left += " " + key;
-      }
-      co_return fail(Kind::timeout, "these pods could not be removed:{}", left);
-    }
-    co_return Result<>();
-  }
-};
+using namespace asio::experimental::awaitable_operators;
 
 namespace {
 
@@ -321,6 +63,51 @@ void Agent::on_status(std::function<void(const kube::Pod&, bool)> listener) {
 
 void Agent::set_leave_services(std::function<Task<>(kube::Pod)> leave) {
   state_->shared.leave_services = std::move(leave);
+}
+
+bool Agent::fail_pod(const std::string& uid, Verdict verdict, std::optional<int64_t> grace) {
+  for (auto& [key, entry] : state_->pods) {
+    if (entry.worker->pod().metadata.uid == uid && !entry.worker->is_orphan() && !entry.worker->is_failed()) {
+      entry.worker->fail_pod(std::move(verdict), grace);
+      return true;
+    }
+  }
+  return false;
+}
+
+Task<bool> Agent::wait_ended(std::vector<std::string> uids, Duration limit) {
+  State& s = *state_;
+  const SteadyTime end = s.loop.clock().steady() + limit;
+  const auto runs = [&uids](const auto& entry) {
+    const PodWorker& worker = *entry.second.worker;
+    return !worker.has_ended() && std::ranges::find(uids, worker.pod().metadata.uid) != uids.end();
+  };
+  while (std::ranges::any_of(s.pods, runs)) {
+    const Duration left = end - s.loop.clock().steady();
+    if (left <= Duration(0)) {
+      co_return false;
+    }
+    auto waited = co_await (s.loop.sleep(left) || s.wait_changed());
+    if (waited.index() == 0 && !std::get<0>(waited)) {
+      co_return std::unexpected(std::get<0>(std::move(waited)).error());
+    }
+  }
+  co_return true;
+}
+
+size_t Agent::free_dead() {
+  size_t left = 0;
+  if (!state_->options.manifest_dir.empty()) {
+    return left;
+  }
+  for (auto& [key, entry] : state_->pods) {
+    PodWorker& worker = *entry.worker;
+    if (worker.has_ended() && !is_static(worker.pod())) {
+      worker.free_dead();
+      left += worker.observed().containers.empty() && worker.observed().sandboxes.empty() ? 0 : 1;
+    }
+  }
+  return left;
 }
 
 void Agent::runtime_changed(const std::string& uid) {

@@ -63,6 +63,15 @@ class Agent {
 
   /// Before run(). A pod that is to end is given to it before its containers are told; see WorkerShared.
   void set_leave_services(std::function<Task<>(kube::Pod)> leave);
+  /// Ends a pod for a reason of the node's, as PodWorker::fail_pod. False: it is not here, or has ended, or is about to
+  /// for such a reason.
+  bool fail_pod(const std::string& uid, Verdict verdict, std::optional<int64_t> grace);
+  /// Until none of these pods (uids) runs any more: their phases are final, or they are not here. False: after `limit`,
+  /// one still does.
+  Task<bool> wait_ended(std::vector<std::string> uids, Duration limit);
+  /// Room is wanted: of pods of the API that have ended, nothing but the status and the logs is kept. What manifests
+  /// have stays, for nobody else remembers that it has ended. Answers how many have something left, which goes soon.
+  size_t free_dead();
 
   /// The runtime has news of this pod (empty: of any).
   void runtime_changed(const std::string& uid);

@@ -190,6 +190,10 @@ Task<ObservedPod> CriPodRuntime::observe(std::string uid) {
 Task<> CriPodRuntime::prepare(kube::Pod pod) {
   co_return co_await configs_.prepare(std::move(pod));
 }
+Task<> CriPodRuntime::release(kube::Pod pod) {
+  co_return co_await configs_.release(std::move(pod));
+}
+
 Task<> CriPodRuntime::clean_up(kube::Pod pod) {
   co_return co_await configs_.clean_up(std::move(pod));
 }

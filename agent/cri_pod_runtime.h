@@ -32,6 +32,7 @@ class CriPodRuntime : public PodRuntime {
   Task<std::vector<kube::ObjectMeta>> list_pods() override;
   Task<ObservedPod> observe(std::string uid) override;
   Task<> prepare(kube::Pod pod) override;
+  Task<> release(kube::Pod pod) override;
   Task<> clean_up(kube::Pod pod) override;
   Task<std::string> create_sandbox(kube::Pod pod, uint32_t attempt) override;
   Task<> stop_sandbox(std::string id) override;

@@ -170,6 +170,8 @@ std::string_view to_string(Step::Kind kind) {
       return "kill_container";
     case Kind::remove_container:
       return "remove_container";
+    case Kind::release:
+      return "release";
     case Kind::clean_up:
       return "clean_up";
   }

@@ -9,8 +9,8 @@
 //   ending --------------> kill mains, then sidecars in reverse order, then stop the sandbox
 //     | nothing runs            | pod still wanted: its phase is final, its dead containers stay for logs
 //     v                         v
-//   removing                 finished
-//     | pod no longer wanted: containers, sandboxes, volumes and cgroup go
+//   removing                 finished: volumes and cgroup have gone
+//     | pod no longer wanted: containers, sandboxes, and all files go
 //     v
 //   gone
 //
@@ -66,6 +66,8 @@ struct Verdict {
   kube::PodPhase phase = kube::PodPhase::failed;
   std::string reason;
   std::string message;
+  /// Of a condition DisruptionTarget=True with reason TerminationByKubelet: the node ends a pod that did nothing wrong.
+  std::optional<std::string> disruption = {};
   bool operator==(const Verdict&) const = default;
 };
 
@@ -78,7 +80,9 @@ struct PodMemory {
   std::optional<int64_t> grace;    ///< Overrides the spec's; once given, only ever shorter.
   std::optional<Verdict> verdict;  ///< Evicted, DeadlineExceeded: decided from outside of the containers.
   std::optional<StartTrouble> sandbox_trouble;
-  bool prepared = false;  ///< Volumes and cgroup are in place (of this agent's life).
+  bool prepared = false;   ///< Volumes and cgroup are in place (of this agent's life).
+  bool released = false;   ///< They have gone, for nothing will run any more.
+  bool free_dead = false;  ///< Room is wanted: once the pod has ended, its dead containers go, too.
   bool cleaned = false;
   std::map<std::string, ContainerMemory, std::less<>> containers;
 };
@@ -93,7 +97,8 @@ struct Step {
     start_container,   ///< `name`, `attempt`, `delay` (its restart_delay), `id` (the sandbox): pull, create, start.
     kill_container,    ///< `name`, `id`, `grace`, `message`: preStop, SIGTERM, SIGKILL.
     remove_container,  ///< `id`, `name`.
-    clean_up,          ///< Volumes, cgroup and directories go.
+    release,           ///< Volumes and cgroup go; logs stay.
+    clean_up,          ///< All of the pod's files go.
   };
   Kind kind = Kind::prepare;
   std::string name = {};

@@ -52,6 +52,30 @@ bool is_stranded(const kube::Pod& pod, const ObservedPod& observed) {
          !observed.sandboxes.front().ready && !observed.containers.empty() && !is_running(observed);
 }
 
+void plan_removal_of_dead(Planning& p) {
+  for (const auto& instance : p.observed.containers) {
+    p.plan.steps.push_back({.kind = Kind::remove_container, .name = instance.name, .id = instance.id});
+  }
+  for (const auto& sandbox : p.observed.sandboxes) {
+    p.plan.steps.push_back({.kind = Kind::remove_sandbox, .id = sandbox.id});
+  }
+}
+
+/// Its phase is final, and its object still there.
+void plan_finish(Planning& p) {
+  if (!p.plan.steps.empty()) {
+    return;  // the sandbox first
+  }
+  if (!p.memory.released) {
+    p.plan.steps.push_back({.kind = Kind::release});
+  } else if (p.memory.free_dead) {
+    plan_removal_of_dead(p);
+  }
+  if (p.plan.steps.empty()) {
+    p.plan.stage = Plan::Stage::finished;
+  }
+}
+
 }  // namespace
 
 bool is_running(const ObservedPod& observed) {
@@ -73,17 +97,10 @@ void plan_ending(Planning& p) {
     }
   }
   if (!p.memory.removed) {
-    if (p.plan.steps.empty()) {
-      p.plan.stage = Plan::Stage::finished;
-    }
+    plan_finish(p);
     return;
   }
-  for (const auto& instance : p.observed.containers) {
-    p.plan.steps.push_back({.kind = Kind::remove_container, .name = instance.name, .id = instance.id});
-  }
-  for (const auto& sandbox : p.observed.sandboxes) {
-    p.plan.steps.push_back({.kind = Kind::remove_sandbox, .id = sandbox.id});
-  }
+  plan_removal_of_dead(p);
   if (!p.memory.cleaned) {
     p.plan.steps.push_back({.kind = Kind::clean_up});
   } else if (p.plan.steps.empty()) {

@@ -208,6 +208,20 @@ TEST(Plan, ARemovedPodEndsMainsFirstThenEverythingGoes) {
   EXPECT_EQ(w.ask().stage, Plan::Stage::gone);
 }
 
+TEST(Plan, WhatHasEndedGivesUpItsVolumesAndWhenRoomIsWantedItsDead) {
+  World w(pod_of({}, {"a"}), {instance("a", RunState::exited)});
+  w.memory.verdict = Verdict{PodPhase::failed, "Evicted", "", {}};
+  w.observed.sandboxes[0].ready = false;
+  EXPECT_EQ(w.steps(), "release");
+  w.memory.released = true;
+  EXPECT_EQ(w.steps(), "") << "its logs are for whoever asks";
+  EXPECT_EQ(w.ask().stage, Plan::Stage::finished);
+  w.memory.free_dead = true;
+  EXPECT_EQ(w.steps(), "remove_container a-0, remove_sandbox s0");
+  w.observed = {};
+  EXPECT_EQ(w.ask().stage, Plan::Stage::finished) << "its object is still there";
+}
+
 TEST(Plan, ALostSandboxIsReplacedAndInitRunsAgain) {
   World w(pod_of({"i1"}, {"a"}), {instance("i1", RunState::exited), instance("a", RunState::exited, 137)});
   w.observed.sandboxes[0].ready = false;
@@ -217,7 +231,7 @@ TEST(Plan, ALostSandboxIsReplacedAndInitRunsAgain) {
   EXPECT_EQ(w.steps(), "start_container i1 1");
   World never(pod_of({}, {"a", "b"}, RestartPolicy::never), {instance("a", RunState::exited)});
   never.observed.sandboxes[0].ready = false;
-  EXPECT_EQ(never.steps(), "");
+  EXPECT_EQ(never.steps(), "release");
   EXPECT_EQ(never.status().phase, PodPhase::failed);
 }
 

@@ -25,6 +25,8 @@ class PodConfigs {
 
   /// The pod's folders, cgroup and volumes; idempotent.
   virtual Task<> prepare(kube::Pod pod) = 0;
+  /// Volumes and cgroup of a pod that has ended; logs and termination messages stay. Idempotent.
+  virtual Task<> release(kube::Pod pod) = 0;
   /// The reverse, by uid alone if need be; idempotent. Nothing of the pod is left.
   virtual Task<> clean_up(kube::Pod pod) = 0;
 

@@ -56,6 +56,8 @@ class PodRuntime {
 
   /// Folders, cgroup, volumes of the pod; idempotent. The error is the text of a FailedMount event.
   virtual Task<> prepare(kube::Pod pod) = 0;
+  /// Of a pod that has ended, volumes and cgroup; what `kubectl logs` shows stays. What is not there is fine.
+  virtual Task<> release(kube::Pod pod) = 0;
   /// Undoes prepare(); what is not there is fine.
   virtual Task<> clean_up(kube::Pod pod) = 0;
 

@@ -268,9 +268,16 @@ void set_addresses(kube::PodStatus& status, const StatusInput& in, const StatusN
   status.pod_ip = status.pod_ips.empty() ? "" : status.pod_ips.front();
 }
 
-}  // namespace
-
-namespace {
+/// The node's word on a pod that it has ended. Others' conditions of that type give way to it.
+void set_disruption(kube::PodStatus& status, const StatusInput& in, WallTime now) {
+  const auto& verdict = in.memory.verdict;
+  if (!verdict || !verdict->disruption || !is_final(status.phase)) {
+    return;
+  }
+  std::erase_if(status.conditions, [](const auto& c) { return c.type == kube::kDisruptionTarget; });
+  set_condition(status, in.previous,
+                condition(kube::kDisruptionTarget, true, kube::kTerminationByKubelet, *verdict->disruption), now);
+}
 
 /// Nothing is left in the runtime of a pod that has ended: what was said of it stays.
 kube::PodStatus status_of_ended(const StatusInput& in, WallTime now) {
@@ -281,6 +288,7 @@ kube::PodStatus status_of_ended(const StatusInput& in, WallTime now) {
   if (std::erase_if(status.conditions, [](const auto& c) { return c.type == "PodReadyToStartContainers"; }) > 0) {
     set_condition(status, in.previous, condition("PodReadyToStartContainers", false), now);
   }
+  set_disruption(status, in, now);
   return status;
 }
 
@@ -308,6 +316,7 @@ kube::PodStatus make_status(const StatusInput& input, const StatusNode& node, Wa
   }
   set_phase(status, input, now);
   set_conditions(status, input, now);
+  set_disruption(status, input, now);
   return status;
 }
 

@@ -53,6 +53,9 @@ void PodWorker::State::publish() {
   }
   if (status != pod.status) {
     pod.status = std::move(status);
+    if (!memory.verdict) {
+      memory.verdict = final_verdict(pod.status);  // it stands, when its containers have gone, too
+    }
     shared.status_changed(pod);
   }
 }
@@ -186,6 +189,11 @@ Task<> PodWorker::State::carry_out_step(Step step) {
       co_return co_await kill_container(std::move(step));
     case Step::Kind::remove_container:
       co_return co_await shared.runtime.remove_container(step.id);
+    case Step::Kind::release: {
+      KEELSON_CO_DO(co_await shared.runtime.release(pod));
+      memory.released = true;
+      co_return Result<>();
+    }
     case Step::Kind::clean_up: {
       KEELSON_CO_DO(co_await shared.runtime.clean_up(pod));
       memory.cleaned = true;
@@ -346,13 +354,6 @@ void PodWorker::remove(std::optional<int64_t> grace) {
   }
 }
 
-void PodWorker::fail_pod(Verdict verdict) {
-  if (!state_->memory.verdict) {
-    state_->memory.verdict = std::move(verdict);
-    state_->stop_current();
-  }
-}
-
 void PodWorker::poke() {
   state_->poke();
 }
@@ -367,6 +368,14 @@ const ObservedPod& PodWorker::observed() const {
 }
 bool PodWorker::removed() const {
   return state_->memory.removed;
+}
+
+bool PodWorker::has_ended() const {
+  return final_verdict(state_->pod.status).has_value();
+}
+
+bool PodWorker::is_failed() const {
+  return state_->memory.verdict || has_ended();
 }
 
 bool PodWorker::is_orphan() const {

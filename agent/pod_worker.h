@@ -57,8 +57,11 @@ class PodWorker {
   /// The pod is no longer wanted; the first grace (seconds) counts instead of the spec's. A later, shorter one cuts a
   /// running kill short; a longer one is ignored.
   void remove(std::optional<int64_t> grace = std::nullopt);
-  /// Ends the pod for a reason of the node's ("Evicted"); its objects stay until remove().
-  void fail_pod(Verdict verdict);
+  /// Ends the pod for a reason of the node's ("Evicted"), within `grace` seconds if that is less than its own; its
+  /// objects stay until remove(). The first verdict counts.
+  void fail_pod(Verdict verdict, std::optional<int64_t> grace = std::nullopt);
+  /// Room is wanted: what is left of a pod that has ended goes. Its status stays as it is.
+  void free_dead();
   /// Something may have changed in the runtime.
   void poke();
 
@@ -67,6 +70,10 @@ class PodWorker {
   const Timeline& timeline() const;
   const ObservedPod& observed() const;
   bool removed() const;
+  /// Its phase is final.
+  bool has_ended() const;
+  /// It has ended, or is about to, for a reason that stands.
+  bool is_failed() const;
   bool is_orphan() const;
 
  private:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ending a container: out of the services first, then preStop, SIGTERM, SIGKILL, all within one grace.
+// Ending a pod for the node, and a container: out of the services first, then preStop, SIGTERM, SIGKILL, all within one
+// grace.
 #include <fmt/format.h>
 
 #include "agent/hooks.h"
@@ -66,6 +67,25 @@ Task<> PodWorker::State::kill_all(std::vector<Step> steps, size_t from) {
   }
   auto [one, others] = co_await (kill_container(std::move(first)) && kill_all(std::move(steps), from + 1));
   co_return one ? std::move(others) : std::move(one);
+}
+
+void PodWorker::fail_pod(Verdict verdict, std::optional<int64_t> grace) {
+  PodMemory& memory = state_->memory;
+  if (memory.verdict) {
+    return;
+  }
+  memory.verdict = std::move(verdict);
+  if (grace) {
+    const int64_t now = memory.grace.value_or(state_->pod.spec.termination_grace_period_seconds);
+    memory.grace = std::min(now, std::max<int64_t>(*grace, 1));
+  }
+  state_->stop_current();
+}
+
+void PodWorker::free_dead() {
+  if (!std::exchange(state_->memory.free_dead, true)) {
+    state_->poke();
+  }
 }
 
 }  // namespace keelson::agent

@@ -96,6 +96,10 @@ Task<> SmallWorld::prepare(kube::Pod pod) {
   co_return Result<>();
 }
 
+Task<> SmallWorld::release(kube::Pod pod) {
+  co_return co_await enter("release", pod.metadata.uid);
+}
+
 Task<> SmallWorld::clean_up(kube::Pod pod) {
   KEELSON_CO_DO(co_await enter("clean_up", pod.metadata.uid));
   prepared.erase(pod.metadata.uid);

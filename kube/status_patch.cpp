@@ -53,7 +53,8 @@ Value conditions(const Value* has, const Value* says) {
   Value changed = Value::of_type(Value::Type::list);
   for (const Value& condition : says != nullptr ? says->items : std::vector<Value>()) {
     const std::string type = text_of(condition, "type");
-    if (!is_condition_of_node(type)) {
+    const bool ours = type == kDisruptionTarget && text_of(condition, "reason") == kTerminationByKubelet;
+    if (!is_condition_of_node(type) && !ours) {
       continue;
     }
     Value before = Value::of_type(Value::Type::map);

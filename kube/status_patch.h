@@ -10,8 +10,12 @@
 
 namespace keelson::kube {
 
-/// The conditions that the node sets; all others belong to somebody else (a readiness gate's controller, the scheduler,
-/// who evicts) and no patch names them.
+/// A condition that several set. The node does when it has ended a pod for want of something, with this reason.
+inline constexpr const char* kDisruptionTarget = "DisruptionTarget";
+inline constexpr const char* kTerminationByKubelet = "TerminationByKubelet";
+
+/// The conditions that the node alone sets; all others belong to somebody else (a readiness gate's controller, the
+/// scheduler, who evicts), and no patch names them but for the node's own DisruptionTarget.
 bool is_condition_of_node(std::string_view type);
 
 /// The patch of the subresource `status` that turns what the API has into what the node says; nullopt if that is the

@@ -52,6 +52,16 @@ TEST(StatusPatchTest, OnlyWhatDiffers) {
             R"({"metadata":{"uid":"u"},"status":{"phase":"Running","reason":null}})");
 }
 
+TEST(StatusPatchTest, OfADisruptionOnlyTheNodesOwnIsNamed) {
+  auto says = running();
+  says.conditions.push_back(condition("DisruptionTarget", ConditionStatus::true_status, "PreemptionByScheduler"));
+  EXPECT_EQ(status_patch("u", running(), says), std::nullopt);
+  says.conditions.back().reason = "TerminationByKubelet";
+  const auto patch = status_patch("u", running(), says);
+  ASSERT_TRUE(patch.has_value());
+  EXPECT_NE(patch->find(R"("reason":"TerminationByKubelet")"), std::string::npos) << *patch;
+}
+
 TEST(StatusPatchTest, ConditionsOfOthersAreNeverNamed) {
   auto has = running();
   has.conditions.push_back(condition("example.com/gate", ConditionStatus::true_status));

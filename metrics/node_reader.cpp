@@ -19,8 +19,9 @@ namespace keelson::metrics {
 
 namespace {
 
-constexpr auto kShortest = std::chrono::seconds(5);  // between two readings that make a rate
-constexpr auto kWalk = std::chrono::minutes(1);      // volumeStatsAggPeriod
+constexpr auto kShortest = std::chrono::seconds(5);     // between two readings that make a rate
+constexpr auto kWalk = std::chrono::minutes(1);         // volumeStatsAggPeriod
+constexpr auto kQuick = std::chrono::milliseconds(50);  // a walk that may be done at each reading
 constexpr const char* kPodLinks[] = {"veth", "docker", "nerdctl", "kl"};
 
 uint64_t number_in(const std::string& path) {
@@ -62,10 +63,15 @@ DiskUse use_of_tree(const std::string& path) {
   return use;
 }
 
+/// Both are there, on different file systems.
+bool are_apart(const std::string& one, const std::string& other) {
+  struct stat first{}, second{};
+  return ::stat(one.c_str(), &first) == 0 && ::stat(other.c_str(), &second) == 0 && first.st_dev != second.st_dev;
+}
+
 /// A file system of its own is on `path`.
 bool is_mount(const std::string& path) {
-  struct stat own{}, parent{};
-  return ::stat(path.c_str(), &own) == 0 && ::stat((path + "/..").c_str(), &parent) == 0 && own.st_dev != parent.st_dev;
+  return are_apart(path, path + "/..");
 }
 
 }  // namespace
@@ -125,14 +131,16 @@ ContainerUse NodeReader::read_container(const PodPlace& pod, const ContainerPlac
 VolumeUse NodeReader::read_volume(const PodPlace& pod, const VolumePlace& place) {
   VolumeUse use{.place = place, .at = clock_.wall(), .disk = disk_of(place.path)};
   if (is_mount(place.path)) {
+    use.apart = true;
     return use;
   }
   auto& walked = walked_[pod.uid + "/" + place.name];
   walked.turn = turn_;
   const auto now = clock_.steady();
-  if (walked.at == SteadyTime() || now - walked.at >= kWalk) {
+  if (walked.at == SteadyTime() || now - walked.at >= (place.limited && walked.took < kQuick ? Duration(0) : kWalk)) {
     walked.at = now;
     walked.disk = use_of_tree(place.path);
+    walked.took = clock_.steady() - now;
   }
   use.disk.used = walked.disk.used;
   use.disk.inodes_used = walked.disk.inodes_used;
@@ -184,6 +192,15 @@ NodeUse NodeReader::read(const NodePlaces& places, Depth depth) {
   read_machine(node);
   node.disk = disk_of(places.root);
   node.images = places.images;
+  if (!places.images_path.empty()) {
+    node.images_apart = are_apart(places.images_path, places.root);
+    if (node.images_apart) {
+      const auto used = node.images.value_or(DiskUse());
+      node.images = disk_of(places.images_path);
+      node.images->used = used.used;
+      node.images->inodes_used = used.inodes_used;
+    }
+  }
   for (const auto& cgroup : places.pod_cgroups) {
     auto& group = node.groups.emplace_back();
     group.cgroup = cgroup;

@@ -14,7 +14,7 @@ namespace keelson::metrics {
 /// What is worth a walk through files.
 enum class Depth {
   groups,  ///< cgroups and links alone
-  disks,   ///< logs and volumes, too; a volume's files are counted once a minute
+  disks,   ///< logs and volumes, too; a volume's files are counted once a minute (VolumePlace::limited: each time)
 };
 
 /// One thread at a time; blocks on disks. Nothing here starts a program. What is gone meanwhile counts nothing.
@@ -34,6 +34,7 @@ class NodeReader {
   };
   struct Walked {
     SteadyTime at{};
+    Duration took{0};
     DiskUse disk;
     uint64_t turn = 0;
   };

@@ -36,6 +36,7 @@ struct VolumePlace {
   std::string name;
   std::string path;
   std::string claim = {};  ///< of a PersistentVolumeClaim
+  bool limited = false;    ///< looked at each time, as long as that is quickly done
 };
 
 struct PodPlace {
@@ -53,6 +54,7 @@ struct NodePlaces {
   std::vector<std::string> pod_cgroups;  ///< of all pods, and of the QoS classes: "/kubepods", ...
   std::vector<PodPlace> pods;
   std::optional<DiskUse> images;  ///< used, inodes_used of the image store, as the runtime tells
+  std::string images_path = {};   ///< a path on its file system
 };
 
 /// One cgroup. The rate is known from the second reading on, some seconds later.
@@ -73,6 +75,7 @@ struct VolumeUse {
   VolumePlace place;
   WallTime at{};
   DiskUse disk;
+  bool apart = false;  ///< on a file system of its own, such as memory
 };
 
 struct PodUse : GroupUse {
@@ -90,6 +93,7 @@ struct NodeUse : GroupUse {
   uint64_t threads = 0, most_threads = 0;
   DiskUse disk;  ///< of the agent's folder
   std::optional<DiskUse> images;
+  bool images_apart = false;  ///< on another file system than `disk`; then its numbers are all in `images`
   std::vector<LinkUse> links;
   std::vector<GroupUse> groups;  ///< NodePlaces::pod_cgroups
   std::vector<PodUse> pods;

@@ -120,25 +120,6 @@ json::object container_json(const Scope& scope, const ContainerUse& use) {
   return container;
 }
 
-/// What a pod takes of the node's disk: layers, logs, and volumes that are on it.
-DiskUse ephemeral_of(const PodUse& pod) {
-  DiskUse sum;
-  const auto add = [&sum](const DiskUse& part) {
-    sum.used += part.used;
-    sum.inodes_used += part.inodes_used;
-  };
-  for (const auto& container : pod.containers) {
-    add(container.place.layer.value_or(DiskUse()));
-    add(container.logs);
-  }
-  for (const auto& volume : pod.volumes) {
-    if (volume.place.claim.empty()) {
-      add(volume.disk);
-    }
-  }
-  return sum;
-}
-
 json::object volume_json(const PodUse& pod, const VolumeUse& use) {
   auto volume = disk_json(use.disk, use.at);
   volume["name"] = use.place.name;
@@ -160,7 +141,7 @@ void add_rest(const Scope& scope, const PodUse& use, json::object& pod) {
   if (!volumes.empty()) {
     pod["volume"] = std::move(volumes);
   }
-  pod["ephemeral-storage"] = part_json(scope.node, ephemeral_of(use), use.at);
+  pod["ephemeral-storage"] = part_json(scope.node, ephemeral_storage(use), use.at);
   size_t processes = 0;
   for (const auto& container : use.containers) {
     processes += container.processes;
@@ -214,7 +195,8 @@ json::object node_json(const Scope& scope) {
   }
   out["fs"] = disk_json(node.disk, node.at);
   if (node.images) {
-    const auto images = part_json(node, *node.images, node.at);
+    const auto images =
+        node.images->capacity > 0 ? disk_json(*node.images, node.at) : part_json(node, *node.images, node.at);
     out["runtime"] = json::object{{"imageFs", images}, {"containerFs", images}};
   }
   out["rlimit"] =
@@ -224,6 +206,24 @@ json::object node_json(const Scope& scope) {
 }
 
 }  // namespace
+
+DiskUse ephemeral_storage(const PodUse& pod) {
+  DiskUse sum;
+  const auto add = [&sum](const DiskUse& part) {
+    sum.used += part.used;
+    sum.inodes_used += part.inodes_used;
+  };
+  for (const auto& container : pod.containers) {
+    add(container.place.layer.value_or(DiskUse()));
+    add(container.logs);
+  }
+  for (const auto& volume : pod.volumes) {
+    if (volume.place.claim.empty() && !volume.apart) {
+      add(volume.disk);
+    }
+  }
+  return sum;
+}
 
 std::string summary_json(const NodeUse& node, bool only_cpu_and_memory) {
   const Scope scope{node, !only_cpu_and_memory};

@@ -12,4 +12,7 @@ namespace keelson::metrics {
 /// out, as the kubelet leaves it out.
 std::string summary_json(const NodeUse& node, bool only_cpu_and_memory);
 
+/// used and inodes_used of what a pod has on the disks of the node: layers, logs, and volumes that are on them.
+DiskUse ephemeral_storage(const PodUse& pod);
+
 }  // namespace keelson::metrics

@@ -3,9 +3,11 @@
 #include "agent/cluster/admission.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
+#include "agent/critical_pod.h"
 #include "kube/pod_qos.h"
 
 namespace keelson::agent {
@@ -106,6 +108,27 @@ std::optional<Rejection> check_os(const kube::Pod& pod, const AdmissionNode& nod
   return std::nullopt;
 }
 
+/// The kubelet's eviction manager as an admission handler: what is short already gets no more pods that may be evicted.
+std::optional<Rejection> check_pressures(const kube::Pod& pod, const AdmissionNode& node) {
+  const Pressures& pressed = node.pressures;
+  if (pressed == Pressures{} || is_critical(pod)) {
+    return std::nullopt;
+  }
+  if (!pressed.disk && !pressed.pid &&
+      (kube::qos_class(pod) != kube::QosClass::best_effort ||
+       tolerates(pod, {.key = "node.kubernetes.io/memory-pressure", .value = "", .effect = "NoSchedule"}))) {
+    return std::nullopt;
+  }
+  std::vector<std::string_view> conditions;
+  for (const auto& [holds, name] : {std::pair(pressed.memory, "MemoryPressure"),
+                                    std::pair(pressed.disk, "DiskPressure"), std::pair(pressed.pid, "PIDPressure")}) {
+    if (holds) {
+      conditions.emplace_back(name);
+    }
+  }
+  return Rejection{"Evicted", fmt::format("The node had condition: [{}]. ", fmt::join(conditions, " "))};
+}
+
 }  // namespace
 
 bool tolerates(const kube::Pod& pod, const kube::Taint& taint) {
@@ -119,6 +142,9 @@ bool tolerates(const kube::Pod& pod, const kube::Taint& taint) {
 
 std::optional<Rejection> admit(const kube::Pod& pod, const std::vector<const kube::Pod*>& others,
                                const AdmissionNode& node) {
+  if (auto rejected = check_pressures(pod, node)) {
+    return rejected;
+  }
   if (auto rejected = check_os(pod, node)) {
     return rejected;
   }

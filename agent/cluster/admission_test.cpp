@@ -127,6 +127,26 @@ TEST(AdmissionTest, TaintsThatExecute) {
   EXPECT_FALSE(tolerating({.key = "other", .op = "Exists"}));
 }
 
+TEST(AdmissionTest, PressuresRefuseWhatMayBeEvicted) {
+  const auto asks = pod("", "100");
+  const auto best_effort = pod();
+  auto tolerant = best_effort;
+  tolerant.spec.tolerations = {{.key = "node.kubernetes.io/memory-pressure", .op = "Exists"}};
+  auto critical = best_effort;
+  critical.spec.priority = 2'000'000'000;
+  auto at = node();
+  at.pressures.memory = true;
+  EXPECT_EQ(refusal(best_effort, {}, at), "Evicted: The node had condition: [MemoryPressure]. ");
+  EXPECT_EQ(refusal(asks, {}, at), "");
+  EXPECT_EQ(refusal(tolerant, {}, at), "");
+  EXPECT_EQ(refusal(critical, {}, at), "");
+  at.pressures.disk = true;
+  EXPECT_EQ(refusal(tolerant, {}, at), "Evicted: The node had condition: [MemoryPressure DiskPressure]. ");
+  at.pressures = {.pid = true};
+  EXPECT_EQ(refusal(asks, {}, at), "Evicted: The node had condition: [PIDPressure]. ");
+  EXPECT_EQ(refusal(critical, {}, at), "");
+}
+
 TEST(AdmissionTest, OperatingSystem) {
   auto wants = pod();
   wants.spec.os_name = "windows";

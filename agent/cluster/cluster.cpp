@@ -331,6 +331,10 @@ Task<TokenMap> Cluster::provide(kube::Pod pod) {
   co_return co_await s.tokens.get(std::move(pod));
 }
 
+void Cluster::pressed_by(const Pressures& pressures) {
+  state_->ledger.pressed_by(pressures);
+}
+
 void Cluster::forget(const std::string& uid) {
   state_->tokens.forget(uid);
 }

@@ -16,6 +16,7 @@
 
 #include "agent/agent.h"
 #include "agent/config/pod_inputs.h"
+#include "agent/node/eviction_signals.h"
 #include "agent/pod_runtime.h"
 #include "kube/client/client.h"
 #include "kube/quantity.h"
@@ -43,6 +44,9 @@ class Cluster : public PodInputs {
   Task<> run(Agent& agent, PodRuntime& runtime, TokensRenewed renewed);
   /// Ends all requests and watches; run() must have ended.
   Task<> close();
+
+  /// What the node is short of: pods that come are refused accordingly.
+  void pressed_by(const Pressures& pressures);
 
   Task<TokenMap> provide(kube::Pod pod) override;
   void forget(const std::string& uid) override;

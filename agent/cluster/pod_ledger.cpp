@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "agent/critical_pod.h"
 #include "common/log.h"
 #include "kube/status_patch.h"
 
@@ -57,7 +58,7 @@ void PodLedger::manifests(kube::DesiredState state, WallTime now) {
     pod.spec.tolerations.push_back(
         {.key = "", .op = "Exists", .value = "", .effect = "NoExecute", .toleration_seconds = std::nullopt});
     auto& annotations = pod.metadata.annotations;
-    annotations["kubernetes.io/config.source"] = "file";
+    annotations[kConfigSource] = "file";
     annotations["kubernetes.io/config.hash"] = pod.metadata.uid;
     auto name = kube::full_name(pod.metadata);
     auto known = statics_.find(name);
@@ -79,6 +80,9 @@ bool PodLedger::put(kube::Pod pod) {
   auto& there = mirror ? mirrors_ : pods_;
   auto known = there.find(name);
   const bool news = known == there.end() || mirror || !only_our_words(known->second, pod);
+  if (auto source = pod.metadata.annotations.find(kConfigSource); !mirror && source != pod.metadata.annotations.end()) {
+    source->second = "api";  // nobody makes a static pod by an annotation
+  }
   if (!mirror && (is_final(pod.status) || pod.status.start_time)) {
     admitted_.insert(pod.metadata.uid);  // a node has seen it before
   }
@@ -132,8 +136,11 @@ bool PodLedger::complete() const {
 }
 
 AdmissionNode PodLedger::admission_node() const {
-  AdmissionNode node{
-      .name = options_.node_name, .labels = options_.labels, .taints = {}, .allocatable = options_.allocatable};
+  AdmissionNode node{.name = options_.node_name,
+                     .labels = options_.labels,
+                     .taints = {},
+                     .allocatable = options_.allocatable,
+                     .pressures = pressures_};
   if (node_) {
     node.labels = node_->metadata.labels;
     node.taints = node_->taints;

@@ -47,6 +47,8 @@ class PodLedger {
   void adopt(std::set<std::string> uids);
   /// The Node as the API has it; nullopt: it has none. False: nothing that counts here is new.
   bool node_is(std::optional<kube::Node> node);
+  /// What the node is short of from now on: a pod that comes then may be refused.
+  void pressed_by(const Pressures& pressures) { pressures_ = pressures; }
   /// Static pods, and objects that they refer to.
   void manifests(kube::DesiredState state, WallTime now);
   /// All pods that the API has for us. `some_left_out`: there are others, which we cannot read.
@@ -87,6 +89,7 @@ class PodLedger {
   std::set<std::string> ended_;                     // uids
   std::vector<RejectedPod> rejected_;
   std::optional<kube::Node> node_;
+  Pressures pressures_;
   bool node_known_ = false;
   bool synced_ = false;
   bool left_out_ = false;

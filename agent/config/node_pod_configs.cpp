@@ -8,14 +8,10 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "agent/config/env.h"
 #include "agent/config/image_auth.h"
-#include "agent/config/log_links.h"
-#include "agent/config/pod_cgroups.h"
-#include "agent/config/pod_work.h"
+#include "agent/config/node_pod_configs_state.h"
 #include "agent/config/security.h"
-#include "agent/config/user_ranges.h"
-#include "agent/config/volumes.h"
+#include "agent/pod_phase.h"
 #include "common/atomic_file.h"
 #include "common/fd.h"
 #include "common/log.h"
@@ -26,63 +22,11 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr size_t kThreads = 2;
-std::string log_dir_of(const PodConfigOptions& options, const kube::ObjectMeta& pod) {
-  return fmt::format("{}/{}_{}_{}", options.pod_logs_dir, pod.ns, pod.name, pod.uid);
-}
-
-bool has_ended(const kube::Pod& pod) {
-  return pod.status.phase == kube::PodPhase::succeeded || pod.status.phase == kube::PodPhase::failed;
-}
-
 std::string host_text(const std::string& path) {
   return read_file(path).value_or("");
 }
 
 }  // namespace
-
-struct NodePodConfigs::State {
-  State(Loop& l, PodConfigOptions o, PodInputs* i)
-      : loop(l),
-        options(std::move(o)),
-        inputs(i),
-        volumes(options.root),
-        cgroups(options.systemd_cgroups ? cgroup::Driver::systemd : cgroup::Driver::cgroupfs, options.cgroup_root),
-        links{.folder = options.container_logs_dir, .pod_logs_dir = options.pod_logs_dir},
-        users(options.root),
-        pool(kThreads) {}
-  ~State() { pool.join(); }
-
-  Loop& loop;
-  const PodConfigOptions options;
-  PodInputs* const inputs;
-  const Volumes volumes;
-  const PodCgroups cgroups;
-  const LogLinks links;
-  UserRanges users;
-  std::shared_ptr<const kube::DesiredState> objects = std::make_shared<kube::DesiredState>();
-  std::map<std::string, kube::Pod> pods;                      // prepared, by uid
-  std::map<std::string, std::vector<std::string>> addresses;  // as containers were told, by uid
-  PodWorks works;
-  std::map<std::string, std::shared_ptr<const TokenMap>> tokens;  // by uid
-  asio::thread_pool pool;
-
-  std::string hosts_file(const std::string& uid) const { return volumes.pod_dir(uid) + "/etc-hosts"; }
-  std::string container_dir(const std::string& uid, const std::string& container) const {
-    return volumes.pod_dir(uid) + "/containers/" + container;
-  }
-  std::string message_file(const std::string& uid, const std::string& container, uint32_t attempt) const {
-    return fmt::format("{}/{}", container_dir(uid, container), attempt);
-  }
-
-  /// The pod's user namespace, if it is to have one.
-  Result<std::optional<cri::IdMapping>> users_of(const kube::Pod& pod) const;
-  Result<> add_mounts(const ContainerOrder& order, const kube::Container& container, const Environment& env,
-                      cri::ContainerConfig& out) const;
-  Result<> add_files(const ContainerOrder& order, const kube::Container& container, cri::ContainerConfig& out) const;
-  void refresh_volumes(const kube::Pod& pod);
-  void share_cpu();
-};
 
 NodePodConfigs::NodePodConfigs(Loop& loop, PodConfigOptions options, PodInputs* inputs)
     : state_(std::make_unique<State>(loop, std::move(options), inputs)) {}
@@ -113,95 +57,6 @@ void NodePodConfigs::objects_changed(const kube::DesiredState& state) {
       s.refresh_volumes(pod);
     }
   }
-}
-
-/// Volumes of running pods follow their objects; what fails now is told when the pod is prepared next.
-void NodePodConfigs::State::refresh_volumes(const kube::Pod& pod) {
-  auto turn = works.of(pod.metadata.uid);
-  auto work = [this, turn, cleanings = turn->cleanings.load(), pod, now = objects, ips = addresses[pod.metadata.uid],
-               own = tokens[pod.metadata.uid]] {
-    auto lock = take_turn(*turn, cleanings, pod.metadata.uid);
-    auto done = lock ? volumes.refresh(pod, *now, options.node, ips, own.get()) : std::unexpected(lock.error());
-    if (!done && done.error().kind() != Kind::cancelled) {
-      log::warning("pod {}: {}", kube::full_name(pod.metadata), done.error().message());
-    }
-  };
-  asio::post(pool, work);
-}
-
-/// All Burstable pods together weigh what they ask for together.
-void NodePodConfigs::State::share_cpu() {
-  int64_t milli_cpu = 0;
-  for (const auto& [uid, pod] : pods) {
-    if (kube::qos_class(pod) == kube::QosClass::burstable) {
-      milli_cpu += requested_milli_cpu(pod);
-    }
-  }
-  if (auto set = cgroups.set_burstable(cpu_shares(milli_cpu)); !set) {
-    log::warning("share the CPU between classes of pods: {}", set.error().message());
-  }
-}
-
-Task<> NodePodConfigs::prepare(kube::Pod pod) {
-  auto* s = state_.get();
-  auto limits = pod_limits_of(pod);
-  auto turn = s->works.of(pod.metadata.uid);
-  const uint64_t before = turn->cleanings.load();
-  if (s->inputs != nullptr) {
-    KEELSON_CO_TRY(auto given, co_await s->inputs->provide(pod));
-    if (turn->cleanings != before) {
-      co_return fail(Kind::cancelled, "pod {} has gone", pod.metadata.uid);
-    }
-    s->tokens[pod.metadata.uid] = std::make_shared<const TokenMap>(std::move(given));
-  }
-  auto objects = s->objects;
-  auto own_tokens = s->tokens[pod.metadata.uid];
-  auto work = [s, turn, cleanings = before, pod, limits, objects, ips = s->addresses[pod.metadata.uid],
-               own = own_tokens]() -> Result<> {
-    KEELSON_TRY(auto lock, take_turn(*turn, cleanings, pod.metadata.uid));
-    KEELSON_DO(s->cgroups.create(pod, limits));
-    KEELSON_DO(make_directories(log_dir_of(s->options, pod.metadata)));
-    KEELSON_DO(s->volumes.mount_all(pod, *objects, s->options.node, ips, own.get()));
-    if (!pod.spec.host_users.value_or(true)) {
-      KEELSON_DO(s->users.acquire(pod.metadata.uid));
-    }
-    return {};
-  };
-  KEELSON_CO_DO(co_await blocking(s->pool, work));
-  if (objects != s->objects || own_tokens != s->tokens[pod.metadata.uid]) {
-    s->refresh_volumes(pod);
-  }
-  s->pods[pod.metadata.uid] = std::move(pod);
-  s->share_cpu();
-  co_return Result<>();
-}
-
-Task<> NodePodConfigs::clean_up(kube::Pod pod) {
-  auto* s = state_.get();
-  auto uid = pod.metadata.uid;
-  s->pods.erase(uid);
-  s->addresses.erase(uid);
-  s->tokens.erase(uid);
-  if (s->inputs != nullptr) {
-    s->inputs->forget(uid);
-  }
-  s->share_cpu();
-  auto turn = s->works.of(uid);
-  auto work = [s, turn, cleanings = ++turn->cleanings, uid]() -> Result<> {
-    KEELSON_TRY(auto lock, take_turn(*turn, cleanings, uid));
-    KEELSON_DO(s->volumes.remove_all(uid));
-    s->users.release(uid);
-    KEELSON_DO(s->cgroups.remove(uid));
-    std::error_code ignored;
-    for (const auto& entry : fs::directory_iterator(s->options.pod_logs_dir, ignored)) {
-      if (entry.path().filename().string().ends_with("_" + uid)) {
-        KEELSON_DO(remove_tree(entry.path()));
-      }
-    }
-    s->links.remove_pod(uid);
-    return {};
-  };
-  co_return co_await blocking(s->pool, work);
 }
 
 void NodePodConfigs::tokens_changed(const std::string& uid, TokenMap tokens) {

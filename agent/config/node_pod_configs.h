@@ -34,6 +34,7 @@ class NodePodConfigs : public PodConfigs {
 
   void objects_changed(const kube::DesiredState& state) override;
   Task<> prepare(kube::Pod pod) override;
+  Task<> release(kube::Pod pod) override;
   Task<> clean_up(kube::Pod pod) override;
   Result<std::vector<std::string>> prepared() override;
   Result<cri::SandboxConfig> sandbox(const kube::Pod& pod, uint32_t attempt) override;

@@ -51,6 +51,17 @@ Result<std::vector<std::string>> mounts_below(const std::string& folder) {
   return found;
 }
 
+/// Never deletes through a mount.
+Result<> unmount_and_remove(const std::string& folder) {
+  KEELSON_TRY(auto mounts, mounts_below(folder));
+  for (const auto& mount : mounts) {
+    if (::umount2(mount.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT) {
+      return fail_errno(errno, "unmount {}", mount);
+    }
+  }
+  return remove_tree(folder);
+}
+
 Result<> mount_tmpfs(const std::string& path, int64_t size) {
   KEELSON_DO(make_directories(path));
   KEELSON_TRY(auto there, mounts_below(path));
@@ -238,15 +249,15 @@ Result<> Volumes::refresh(const kube::Pod& pod, const kube::DesiredState& object
   return {};
 }
 
-Result<> Volumes::remove_all(const std::string& uid) const {
-  auto folder = pod_dir(uid);
-  KEELSON_TRY(auto mounts, mounts_below(folder));
-  for (const auto& mount : mounts) {
-    if (::umount2(mount.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT) {
-      return fail_errno(errno, "unmount {}", mount);
-    }
+Result<> Volumes::remove_volumes(const std::string& uid) const {
+  for (const char* folder : {"volume-subpaths", "volumes"}) {
+    KEELSON_DO(unmount_and_remove(fmt::format("{}/{}", pod_dir(uid), folder)));
   }
-  return remove_tree(folder);
+  return {};
+}
+
+Result<> Volumes::remove_all(const std::string& uid) const {
+  return unmount_and_remove(pod_dir(uid));
 }
 
 Result<std::vector<std::string>> Volumes::list() const {

@@ -30,6 +30,8 @@ class Volumes {
   /// Brings the volumes of ConfigMaps, Secrets and the downward API up to date, and touches no other.
   Result<> refresh(const kube::Pod& pod, const kube::DesiredState& objects, const NodeFacts& node,
                    const std::vector<std::string>& pod_ips, const TokenMap* tokens = nullptr) const;
+  /// Unmounts and removes the pod's volumes alone. Never deletes through a mount. Absent is success.
+  Result<> remove_volumes(const std::string& uid) const;
   /// Unmounts what is mounted below the pod's folder and removes the folder. Never deletes through a mount. Absent is
   /// success.
   Result<> remove_all(const std::string& uid) const;

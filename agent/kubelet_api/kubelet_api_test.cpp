@@ -64,7 +64,9 @@ class KubeletApiTest : public ::testing::Test {
     options_.authentication.client_ca_file = dir_ + "/ca.crt";
     options_.authorization = {.webhook = false, .node_name = "n1"};
     options_.cri_socket = dir_ + "/absent.sock";
-    options_.stats = {.node_name = "n1", .root = dir_, .version = "v1.34.4"};
+    options_.stats.node_name = "n1";
+    options_.stats.root = dir_;
+    options_.stats.version = "v1.34.4";
     options_.configuration = R"({"port":10250})";
     options_.collect_probes = [](Stats& stats) {
       stats.counter("prober_probe_total", "Probes.", 3, {{"result", "successful"}});

@@ -12,7 +12,7 @@
 #include <string>
 
 #include "agent/agent.h"
-#include "common/cgroup/unit_name.h"
+#include "agent/node_usage.h"
 #include "common/loop.h"
 #include "common/stats.h"
 #include "cri/client/client.h"
@@ -20,14 +20,12 @@
 
 namespace keelson::agent {
 
-struct StatsOptions {
-  std::string node_name;
-  std::string root = "/var/lib/keelson";  ///< the agent's: its disk is the node's, and volumes are below
-  cgroup::Driver driver = cgroup::Driver::cgroupfs;
-  std::string cgroup_root = "/";
+struct StatsOptions : UsageOptions {
   std::string version;  ///< of Kubernetes, as the Node tells: "v1.34.4"
   /// Of other parts, for /metrics; called on the serving loop.
   std::function<void(Stats&)> more = [](Stats&) {};
+  /// The same, called on the agent's thread.
+  std::function<void(Stats&)> more_of_agent = [](Stats&) {};
 };
 
 /// Belongs to `loop`; the agent is asked on its own. The kernel is asked on a thread of its own, one reading at a time;

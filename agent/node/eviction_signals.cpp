@@ -6,16 +6,19 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <map>
 #include <ranges>
-#include <set>
 #include <utility>
+
+#include "common/duration.h"
 
 namespace keelson::agent {
 
 namespace {
 
-constexpr std::array<std::pair<EvictionSignal, std::string_view>, 8> kSignals = {
+constexpr std::array<std::pair<EvictionSignal, std::string_view>, 9> kSignals = {
     {{EvictionSignal::memory_available, "memory.available"},
+     {EvictionSignal::allocatable_memory, "allocatableMemory.available"},
      {EvictionSignal::nodefs_available, "nodefs.available"},
      {EvictionSignal::nodefs_inodes_free, "nodefs.inodesFree"},
      {EvictionSignal::imagefs_available, "imagefs.available"},
@@ -33,6 +36,8 @@ Level level_of(EvictionSignal signal, const Machine& machine) {
   switch (signal) {
     case EvictionSignal::memory_available:
       return {machine.memory, machine.memory_available};
+    case EvictionSignal::allocatable_memory:
+      return {};  // what pods take is not the machine's to tell
     case EvictionSignal::nodefs_available:
     case EvictionSignal::imagefs_available:
     case EvictionSignal::containerfs_available:
@@ -45,6 +50,61 @@ Level level_of(EvictionSignal signal, const Machine& machine) {
       return {machine.processes, machine.processes_available};
   }
   return {};
+}
+
+/// The part before `sign` names a signal; no signal twice. `form`: how a text should look.
+Result<std::vector<std::pair<EvictionSignal, std::string_view>>> parse_pairs(const std::vector<std::string>& texts,
+                                                                             char sign, std::string_view form) {
+  std::vector<std::pair<EvictionSignal, std::string_view>> pairs;
+  for (const std::string& text : texts) {
+    const size_t at = text.find(sign);
+    if (at == std::string::npos) {
+      return fail(Kind::invalid, "'{}' is not {}", text, form);
+    }
+    const auto name = std::string_view(text).substr(0, at);
+    const auto* known = std::ranges::find(kSignals, name, [](const auto& entry) { return entry.second; });
+    if (known == kSignals.end() || known->first == EvictionSignal::allocatable_memory) {
+      auto names = kSignals | std::views::values |
+                   std::views::filter([](auto one) { return one != to_string(EvictionSignal::allocatable_memory); });
+      return fail(Kind::invalid, "'{}': there is no signal {}; use one of {}", text, name, fmt::join(names, ", "));
+    }
+    if (std::ranges::find(pairs, known->first, [](const auto& pair) { return pair.first; }) != pairs.end()) {
+      return fail(Kind::invalid, "{} is given twice", name);
+    }
+    pairs.emplace_back(known->first, std::string_view(text).substr(at + 1));
+  }
+  return pairs;
+}
+
+/// "100Mi" or "10%".
+Result<EvictionAmount> parse_amount(std::string_view text) {
+  if (text.ends_with('%')) {
+    KEELSON_TRY(const double share, parse_share(text));
+    return EvictionAmount{.amount = {}, .share = share};
+  }
+  KEELSON_TRY(const auto amount, kube::Quantity::parse(text));
+  if (amount.negative()) {
+    return fail(Kind::invalid, "'{}' is negative", text);
+  }
+  return EvictionAmount{.amount = amount, .share = {}};
+}
+
+Result<std::map<EvictionSignal, Duration>> parse_graces(const std::vector<std::string>& texts) {
+  KEELSON_TRY(const auto pairs, parse_pairs(texts, '=', "SIGNAL=DURATION, such as memory.available=1m30s"));
+  std::map<EvictionSignal, Duration> graces;
+  for (const auto& [signal, text] : pairs) {
+    KEELSON_TRY(graces[signal], parse_duration(text).context("{}", to_string(signal)));
+  }
+  return graces;
+}
+
+Result<std::map<EvictionSignal, EvictionAmount>> parse_reclaims(const std::vector<std::string>& texts) {
+  KEELSON_TRY(const auto pairs, parse_pairs(texts, '=', "SIGNAL=AMOUNT, such as nodefs.available=1Gi"));
+  std::map<EvictionSignal, EvictionAmount> reclaims;
+  for (const auto& [signal, text] : pairs) {
+    KEELSON_TRY(reclaims[signal], parse_amount(text).context("{}", to_string(signal)));
+  }
+  return reclaims;
 }
 
 }  // namespace
@@ -64,41 +124,49 @@ std::string_view to_string(EvictionSignal signal) {
   return known != kSignals.end() ? known->second : std::string_view();
 }
 
-int64_t EvictionThreshold::value(int64_t capacity) const {
+int64_t EvictionAmount::value(int64_t capacity) const {
   return share ? static_cast<int64_t>(*share * static_cast<double>(capacity)) : amount.whole();
 }
 
 Result<std::vector<EvictionThreshold>> parse_thresholds(const std::vector<std::string>& texts) {
   std::vector<EvictionThreshold> thresholds;
-  std::set<std::string_view> seen;
-  for (const std::string& text : texts) {
-    const size_t sign = text.find('<');
-    if (sign == std::string::npos) {
-      return fail(Kind::invalid, "'{}' is not SIGNAL<AMOUNT, such as memory.available<100Mi", text);
+  KEELSON_TRY(const auto pairs, parse_pairs(texts, '<', "SIGNAL<AMOUNT, such as memory.available<100Mi"));
+  for (const auto& [signal, text] : pairs) {
+    KEELSON_TRY(const auto amount, parse_amount(text).context("{}", to_string(signal)));
+    if (amount.share && (*amount.share == 0 || *amount.share == 1)) {
+      continue;
     }
-    const auto name = std::string_view(text).substr(0, sign);
-    const auto value = std::string_view(text).substr(sign + 1);
-    const auto* known = std::ranges::find(kSignals, name, [](const auto& entry) { return entry.second; });
-    if (known == kSignals.end()) {
-      return fail(Kind::invalid, "'{}': there is no signal {}; use one of {}", text, name,
-                  fmt::join(kSignals | std::views::values, ", "));
+    thresholds.push_back({amount, signal, Duration(0), std::nullopt});
+  }
+  return thresholds;
+}
+
+Result<std::vector<EvictionThreshold>> parse_eviction(const EvictionTexts& texts) {
+  KEELSON_TRY(auto thresholds, parse_thresholds(texts.hard).context("evictionHard"));
+  KEELSON_TRY(auto soft, parse_thresholds(texts.soft).context("evictionSoft"));
+  KEELSON_TRY(const auto graces, parse_graces(texts.soft_grace).context("evictionSoftGracePeriod"));
+  KEELSON_TRY(const auto reclaims, parse_reclaims(texts.minimum_reclaim).context("evictionMinimumReclaim"));
+  for (auto& threshold : soft) {
+    const auto grace = graces.find(threshold.signal);
+    if (grace == graces.end()) {
+      return fail(Kind::invalid, "evictionSoft: {} has no grace period; give one by evictionSoftGracePeriod",
+                  to_string(threshold.signal));
     }
-    if (!seen.insert(name).second) {
-      return fail(Kind::invalid, "{} is given twice", name);
-    }
-    EvictionThreshold threshold{.signal = known->first, .amount = {}, .share = {}};
-    if (value.ends_with('%')) {
-      KEELSON_TRY(threshold.share, parse_share(value).context("{}", name));
-      if (*threshold.share == 0 || *threshold.share == 1) {
-        continue;
-      }
-    } else {
-      KEELSON_TRY(threshold.amount, kube::Quantity::parse(value).context("{}", name));
-      if (threshold.amount.negative()) {
-        return fail(Kind::invalid, "{}: '{}' is negative", name, value);
-      }
-    }
+    threshold.grace = grace->second;
     thresholds.push_back(threshold);
+  }
+  for (auto& threshold : thresholds) {
+    if (const auto found = reclaims.find(threshold.signal); found != reclaims.end()) {
+      threshold.minimum_reclaim = found->second;
+    }
+  }
+  const auto memory = std::ranges::find_if(thresholds, [](const EvictionThreshold& threshold) {
+    return threshold.signal == EvictionSignal::memory_available && threshold.hard();
+  });
+  if (memory != thresholds.end()) {
+    auto of_pods = *memory;
+    of_pods.signal = EvictionSignal::allocatable_memory;
+    thresholds.push_back(of_pods);
   }
   return thresholds;
 }

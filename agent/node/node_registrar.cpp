@@ -231,6 +231,9 @@ Task<> NodeRegistrar::observe() {
     view_.machine = *std::move(machine);
     view_.pressures =
         held_.observe(pressures(options_.settings.reservation.eviction_hard, view_.machine), loop_.clock().steady());
+    if (options_.pressures) {
+      view_.pressures |= options_.pressures();
+    }
   } else if (cancelled(machine.error())) {
     co_return std::unexpected(std::move(machine).error());
   } else {

@@ -32,6 +32,8 @@ struct RegistrarOptions {
   Duration update_frequency = std::chrono::seconds(10);
   Duration report_frequency = std::chrono::minutes(5);  ///< Each time another one, from half of it to one and a half.
   Duration pressure_transition = std::chrono::minutes(5);
+  /// What else presses the node, held for as long as it should be; may be empty. On the loop's thread.
+  std::function<Pressures()> pressures;
   Duration answer = std::chrono::seconds(8);   ///< How long one request may take.
   uint64_t seed = 0;                           ///< Of the waits.
   std::function<void(const NodeEvent&)> tell;  ///< On the loop's thread; may be empty.

@@ -11,7 +11,10 @@
 #include "agent/config/node_pod_configs.h"
 #include "agent/container_prober.h"
 #include "agent/cri_pod_runtime.h"
+#include "agent/eviction/node_sources.h"
 #include "agent/kubelet_api/kubelet_api.h"
+#include "agent/node_usage.h"
+#include "cmd/keelson/eviction_options.h"
 #include "cmd/keelson/kubelet_api_options.h"
 #include "cmd/keelson/network_options.h"
 #include "cmd/keelson/node.h"
@@ -43,6 +46,13 @@ agent::PodConfigOptions pod_config_options(const NodeConfig& config, const Local
   return options;
 }
 
+agent::UsageOptions usage_options(const NodeConfig& config) {
+  return {.node_name = node_name(config),
+          .root = config.root,
+          .driver = driver_of(config),
+          .cgroup_root = config.cgroup_root};
+}
+
 /// In a cluster, the manifests reach the agent with the pods of the API.
 agent::AgentOptions agent_options(const NodeConfig& config, const LocalNode& node, bool in_cluster) {
   agent::AgentOptions options;
@@ -60,12 +70,28 @@ struct Door {
   Loop* loop;
 };
 
+/// Who ends pods when the node is short, and removes images.
+struct Eviction {
+  Eviction(Loop& loop, agent::Agent& agent, cri::RuntimeClient& runtime, const NodeConfig& config,
+           const EvictionSettings& settings, int64_t reserved_memory)
+      : usage(loop, loop, agent, runtime, usage_options(config)),
+        images(loop, runtime, settings.images, settings.evictor.record),
+        sources(usage, images, config.root, reserved_memory),
+        evictor(loop, agent, sources, settings.evictor) {}
+
+  agent::NodeUsage usage;
+  agent::ImageCollector images;
+  agent::NodeEvictionSources sources;
+  agent::Evictor evictor;
+};
+
 }  // namespace
 
 struct AgentRole::State {
   State(const NodeConfig& c, const LocalNode& node, std::optional<kube::ClusterAccess> access)
       : config(c),
         addresses(node.addresses),
+        reserved_memory(node.reserved_memory),
         loop(real_clock(), "kl-agent"),
         client(access ? std::make_unique<kube::Client>(loop, *std::move(access)) : nullptr),
         cluster(client ? std::make_unique<agent::Cluster>(*client,
@@ -106,6 +132,8 @@ struct AgentRole::State {
       tasks.spawn("cluster", cluster->run(agent, runtime, [this](const std::string& uid, agent::TokenMap renewed) {
         configs.tokens_changed(uid, std::move(renewed));
       }));
+      tasks.spawn("evictions", eviction->evictor.run());
+      tasks.spawn("unused images", eviction->images.run());
     }
     co_return co_await agent.run();
   }
@@ -128,11 +156,48 @@ struct AgentRole::State {
     co_return Result<>();
   }
 
+  /// Before the thread is there. Alone, all pods are static ones, and images nobody else's to bring back: all stay.
+  Result<> guard_node() {
+    if (!cluster) {
+      return {};
+    }
+    KEELSON_TRY(auto settings, eviction_settings(config));
+    settings.evictor.record = [this](const agent::NodeEvent& event) { record(event); };
+    settings.evictor.tell = [this](const agent::Pressures& pressures) {
+      board.tell(pressures);
+      cluster->pressed_by(pressures);
+    };
+    eviction.emplace(loop, agent, *service, config, settings, reserved_memory);
+    return {};
+  }
+
+  void collect(Stats& stats) const {
+    if (eviction) {
+      eviction->evictor.collect(stats);
+      eviction->images.collect(stats);
+    }
+  }
+
+  void record(const agent::NodeEvent& event) {
+    const auto name = node_name(config);
+    // The kubelet's way: the uid of a Node in its events is its name.
+    agent.events().record({.kind = "Node",
+                           .ns = "default",
+                           .name = name,
+                           .uid = name,
+                           .api_version = "v1",
+                           .resource_version = {},
+                           .field_path = {}},
+                          event.warning ? agent::EventType::warning : agent::EventType::normal, event.reason,
+                          event.message);
+  }
+
   /// Before the thread is there.
   Result<> serve_cluster() {
     KEELSON_TRY(auto options, kubelet_api_options(config, addresses));
     if (options) {
       options->collect_probes = [this](Stats& stats) { probes.collect(stats); };
+      options->stats.more_of_agent = [this](Stats& stats) { collect(stats); };
       KEELSON_TRY(kubelet_api, agent::KubeletApi::start(*std::move(options), loop, agent));
     }
     return {};
@@ -140,6 +205,8 @@ struct AgentRole::State {
 
   const NodeConfig& config;
   const std::vector<std::string> addresses;
+  const int64_t reserved_memory;
+  agent::NodeBoard board;
   Loop loop;
   std::unique_ptr<kube::Client> client;  // with the next one: nullptr where there is no API server
   std::unique_ptr<agent::Cluster> cluster;
@@ -149,6 +216,7 @@ struct AgentRole::State {
   agent::ContainerProber probes;
   agent::Agent agent;
   agent::ApiServer api;
+  std::optional<Eviction> eviction;  // in a cluster
   TaskGroup tasks;
   TaskGroup stopping{loop};
   std::shared_ptr<Door> door = std::make_shared<Door>(loop);
@@ -162,6 +230,7 @@ AgentRole::~AgentRole() = default;
 
 Result<> AgentRole::start(std::optional<ServiceRoutes> routes) {
   State& s = *state_;
+  KEELSON_DO(s.guard_node());
   KEELSON_DO(s.serve_cluster().context("kubelet API"));
   if (routes) {
     s.agent.on_status(std::move(routes->pod_changed));
@@ -178,19 +247,11 @@ Result<> AgentRole::start(std::optional<ServiceRoutes> routes) {
 
 void AgentRole::record(const agent::NodeEvent& event) {
   State& s = *state_;
-  s.loop.post([&s, event] {
-    const auto name = node_name(s.config);
-    // The kubelet's way: the uid of a Node in its events is its name.
-    s.agent.events().record({.kind = "Node",
-                             .ns = "default",
-                             .name = name,
-                             .uid = name,
-                             .api_version = "v1",
-                             .resource_version = {},
-                             .field_path = {}},
-                            event.warning ? agent::EventType::warning : agent::EventType::normal, event.reason,
-                            event.message);
-  });
+  s.loop.post([&s, event] { s.record(event); });
+}
+
+const agent::NodeBoard& AgentRole::pressures() const {
+  return state_->board;
 }
 
 bool AgentRole::stop() {

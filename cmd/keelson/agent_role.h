@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 
+#include "agent/node/node_board.h"
 #include "cmd/keelson/config.h"
 #include "cmd/keelson/membership.h"
 #include "common/result.h"
@@ -35,6 +36,8 @@ class AgentRole {
   Result<> start(std::optional<ServiceRoutes> routes);
   /// Something happened to the node: an Event of it. Thread-safe, from start() on.
   void record(const agent::NodeEvent& event);
+  /// What presses the node, as evictions have it. Thread-safe; as long as this object lives.
+  const agent::NodeBoard& pressures() const;
   /// Blocks until the agent has ended. False if pods were to be removed and some are left.
   bool stop();
 

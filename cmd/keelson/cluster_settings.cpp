@@ -30,9 +30,26 @@ const Setting kSettings[] = {
     {"reservedSystemCPUs", "--reserved-cpus", &NodeConfig::reserved_system_cpus,
      "Role agent: CPUs left for the system, as 0-1,8; instead of the cpu of the two above"},
     {"evictionHard", "--eviction-hard", &NodeConfig::eviction_hard,
-     "Role agent: below what the node is under pressure, SIGNAL<AMOUNT (repeatable); replaces all defaults"},
+     "Role agent: below what the node is under pressure and pods are evicted at once, SIGNAL<AMOUNT (repeatable); "
+     "replaces all defaults"},
+    {"evictionSoft", "--eviction-soft", &NodeConfig::eviction_soft,
+     "Role agent: the same, but pods are evicted after a grace period only (repeatable)"},
+    {"evictionSoftGracePeriod", "--eviction-soft-grace-period", &NodeConfig::eviction_soft_grace_period,
+     "Role agent: that period of each, SIGNAL=DURATION (repeatable)"},
+    {"evictionMinimumReclaim", "--eviction-minimum-reclaim", &NodeConfig::eviction_minimum_reclaim,
+     "Role agent: once pods are evicted, until so much more is left than the threshold, SIGNAL=AMOUNT (repeatable)"},
+    {"evictionMaxPodGracePeriod", "--eviction-max-pod-grace-period", &NodeConfig::eviction_max_pod_grace_period,
+     "Role agent: the most seconds that a pod has to end when a soft threshold is crossed"},
     {"evictionPressureTransitionPeriod", "--eviction-pressure-transition-period",
      &NodeConfig::eviction_pressure_transition_period, "Role agent: how long a pressure is told after it has gone"},
+    {"imageGCHighThresholdPercent", "--image-gc-high-threshold", &NodeConfig::image_gc_high_threshold,
+     "Role agent: so full is the disk of images when unused ones are removed (100: never)"},
+    {"imageGCLowThresholdPercent", "--image-gc-low-threshold", &NodeConfig::image_gc_low_threshold,
+     "Role agent: until it is so full"},
+    {"imageMinimumGCAge", "--minimum-image-ttl-duration", &NodeConfig::image_minimum_gc_age,
+     "Role agent: no image that came later is removed"},
+    {"imageMaximumGCAge", "--image-maximum-gc-age", &NodeConfig::image_maximum_gc_age,
+     "Role agent: an image that nobody has used for so long is removed however much room there is (0s: it stays)"},
     {"nodeStatusUpdateFrequency", "--node-status-update-frequency", &NodeConfig::node_status_update_frequency,
      "Role agent: how often the node's status is worked out; news are sent"},
     {"nodeStatusReportFrequency", "--node-status-report-frequency", &NodeConfig::node_status_report_frequency,
@@ -42,13 +59,15 @@ const Setting kSettings[] = {
     {"nodeStatusMaxImages", "--node-status-max-images", &NodeConfig::node_status_max_images,
      "Role agent: how many images the node's status lists (-1: all)"},
     {"bootstrapKubeconfig", "--bootstrap-kubeconfig", &NodeConfig::bootstrap_kubeconfig,
-     "Role agent: who asks the cluster for the node's first client certificate; then --kubeconfig is written, if it is "
-     "not there"},
+     "Role agent: who asks the cluster for the node's first client certificate; then --kubeconfig, which must be "
+     "given, "
+     "is written if it is not there"},
     {"rotateCertificates", "--rotate-certificates", &NodeConfig::rotate_certificates,
      "Role agent: renew the client certificate before it expires, if the kubeconfig names "
      "<certDir>/kubelet-client-current.pem"},
     {"serverTLSBootstrap", "--server-tls-bootstrap", &NodeConfig::server_tls_bootstrap,
-     "Role agent: have the cluster certify the node as a server: <certDir>/kubelet-server-current.pem"},
+     "Role agent: have the cluster certify the node as a server, and serve the kubelet API with that certificate: "
+     "<certDir>/kubelet-server-current.pem"},
 };
 
 }  // namespace

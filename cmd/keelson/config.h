@@ -106,7 +106,15 @@ struct NodeConfig {
   std::string reserved_system_cpus;
   std::vector<std::string> eviction_hard = {"memory.available<100Mi", "nodefs.available<10%", "nodefs.inodesFree<5%",
                                             "imagefs.available<15%", "imagefs.inodesFree<5%"};
+  std::vector<std::string> eviction_soft;
+  std::vector<std::string> eviction_soft_grace_period;
+  std::vector<std::string> eviction_minimum_reclaim;
+  std::string eviction_max_pod_grace_period = "0";
   std::string eviction_pressure_transition_period = "5m";
+  std::string image_gc_high_threshold = "85";
+  std::string image_gc_low_threshold = "80";
+  std::string image_minimum_gc_age = "2m";
+  std::string image_maximum_gc_age = "0s";
   std::string node_status_update_frequency = "10s";
   std::string node_status_report_frequency = "5m";
   std::string node_lease_duration_seconds = "40";

@@ -132,11 +132,11 @@ Result<std::optional<agent::KubeletApiOptions>> kubelet_api_options(const NodeCo
               parse_duration(config.streaming_connection_idle_timeout).context("streamingConnectionIdleTimeout"));
   options.node_addresses = addresses;
   options.cri_socket = cri_socket(config);
-  options.stats = {.node_name = node_name(config),
-                   .root = config.root,
-                   .driver = driver_of(config),
-                   .cgroup_root = config.cgroup_root,
-                   .version = "v1.34.4"};
+  options.stats.node_name = node_name(config);
+  options.stats.root = config.root;
+  options.stats.driver = driver_of(config);
+  options.stats.cgroup_root = config.cgroup_root;
+  options.stats.version = "v1.34.4";
   options.configuration = kubelet_configuration(config);
   return options;
 }

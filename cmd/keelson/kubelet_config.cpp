@@ -24,8 +24,6 @@ using Field = ComponentField<Reading>;
 constexpr const char* kLogs = "use logLevel or --log-level";
 constexpr const char* kEvents = "exits and changes come as events";
 constexpr const char* kRates = "the limits are 50 a second and 100 at once";
-constexpr const char* kNoEviction = "pods are not evicted yet";
-constexpr const char* kNoImageGc = "images are not collected yet";
 constexpr const char* kRotation = "logs are rotated as they are written, 10Mi each, 5 of them";
 constexpr const char* kNoManagers = "CPUs, memory and devices are not pinned";
 constexpr const char* kNoShutdown = "the node's shutdown is not held up";
@@ -48,11 +46,11 @@ void set_texts(Reading& reading, const YAML::Node& value) {
   reading.config.*field = value.as<std::vector<std::string>>();
 }
 /// {memory: 1Gi} as "memory=1Gi".
-template <std::vector<std::string> NodeConfig::* field>
+template <std::vector<std::string> NodeConfig::* field, char sign = '='>
 void set_pairs(Reading& reading, const YAML::Node& value) {
   (reading.config.*field).clear();
   for (const auto& [key, text] : value.as<std::map<std::string, std::string>>()) {
-    (reading.config.*field).push_back(fmt::format("{}={}", key, text));
+    (reading.config.*field).push_back(fmt::format("{}{}{}", key, sign, text));
   }
 }
 
@@ -143,10 +141,10 @@ const Field kFields[] = {
     {"maxParallelImagePulls", Type::number, nullptr, "images are pulled side by side"},
     {"registryPullQPS", Type::number, nullptr, "the registry says when it has had enough", "5"},
     {"registryBurst", Type::number, nullptr, "the registry says when it has had enough", "10"},
-    {"imageMinimumGCAge", Type::duration, nullptr, kNoImageGc, "2m0s"},
-    {"imageMaximumGCAge", Type::duration, nullptr, kNoImageGc},
-    {"imageGCHighThresholdPercent", Type::number, nullptr, kNoImageGc, "85"},
-    {"imageGCLowThresholdPercent", Type::number, nullptr, kNoImageGc, "80"},
+    {"imageMinimumGCAge", Type::duration, &set_text<&NodeConfig::image_minimum_gc_age>, ""},
+    {"imageMaximumGCAge", Type::duration, &set_text<&NodeConfig::image_maximum_gc_age>, ""},
+    {"imageGCHighThresholdPercent", Type::number, &set_text<&NodeConfig::image_gc_high_threshold>, "", "", true},
+    {"imageGCLowThresholdPercent", Type::number, &set_text<&NodeConfig::image_gc_low_threshold>, "", "", true},
     {"imagePullCredentialsVerificationPolicy", Type::text, nullptr, "images that are there are not verified again",
      "NeverVerify"},
     {"preloadedImagesVerificationAllowlist", Type::texts, nullptr, "images that are there are not verified again"},
@@ -186,13 +184,13 @@ const Field kFields[] = {
     {"mergeDefaultEvictionSettings", Type::flag,
      [](Reading& r, const YAML::Node& v) { r.merge_evictions = v.as<bool>(); }, ""},
     {"evictionHard", Type::pairs, &set_eviction_hard, ""},
-    {"evictionSoft", Type::pairs, nullptr, kNoEviction},
-    {"evictionSoftGracePeriod", Type::pairs, nullptr, kNoEviction},
+    {"evictionSoft", Type::pairs, &set_pairs<&NodeConfig::eviction_soft, '<'>, ""},
+    {"evictionSoftGracePeriod", Type::pairs, &set_pairs<&NodeConfig::eviction_soft_grace_period>, ""},
     {"evictionPressureTransitionPeriod", Type::duration, &set_text<&NodeConfig::eviction_pressure_transition_period>,
      ""},
-    {"evictionMaxPodGracePeriod", Type::number, nullptr, kNoEviction},
-    {"evictionMinimumReclaim", Type::pairs, nullptr, kNoEviction},
-    {"kernelMemcgNotification", Type::flag, nullptr, kNoEviction},
+    {"evictionMaxPodGracePeriod", Type::number, &set_text<&NodeConfig::eviction_max_pod_grace_period>, ""},
+    {"evictionMinimumReclaim", Type::pairs, &set_pairs<&NodeConfig::eviction_minimum_reclaim>, ""},
+    {"kernelMemcgNotification", Type::flag, nullptr, "what is left of memory is looked at each 10s"},
 
     {"podLogsDir", Type::text, &set_text<&NodeConfig::pod_logs_dir>, ""},
     {"containerLogMaxSize", Type::text, nullptr, kRotation, "10Mi"},

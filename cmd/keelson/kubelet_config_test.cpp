@@ -122,6 +122,23 @@ TEST(KubeletConfig, EvictionThresholdsReplaceTheDefaultsOrNot) {
                           "imagefs.inodesFree<5%", "memory.available<1Gi", "pid.available<5%"));
 }
 
+TEST(KubeletConfig, EvictionsAndImagesAreAsTheFileSays) {
+  const auto config =
+      parsed(std::string(kHead) +
+             "evictionSoft: {memory.available: 1Gi}\nevictionSoftGracePeriod: {memory.available: 1m30s}\n"
+             "evictionMinimumReclaim: {nodefs.available: 5%}\nevictionMaxPodGracePeriod: 20\n"
+             "imageGCHighThresholdPercent: 70\nimageGCLowThresholdPercent: 0\nimageMinimumGCAge: 0s\n"
+             "imageMaximumGCAge: 24h\n");
+  EXPECT_THAT(config.notes, IsEmpty());
+  EXPECT_THAT(config.eviction_soft, ElementsAre("memory.available<1Gi"));
+  EXPECT_THAT(config.eviction_soft_grace_period, ElementsAre("memory.available=1m30s"));
+  EXPECT_THAT(config.eviction_minimum_reclaim, ElementsAre("nodefs.available=5%"));
+  EXPECT_EQ(config.eviction_max_pod_grace_period, "20");
+  EXPECT_EQ(config.image_gc_high_threshold + " " + config.image_gc_low_threshold, "70 0");
+  EXPECT_EQ(config.image_minimum_gc_age, "2m") << "0s is the default";
+  EXPECT_EQ(config.image_maximum_gc_age, "24h");
+}
+
 TEST(KubeletConfig, WhatDoesNotApplyIsTold) {
   EXPECT_THAT(parsed(std::string(kHead) + "cpuManagerPolicy: static\nfailSwapOn: false\noomScoreAdj: -999\n"
                                           "cpuCFSQuota: false\nfeatureGates: {Some: true}\npodPidsLimit: 100\n"

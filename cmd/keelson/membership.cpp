@@ -5,13 +5,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "agent/node/machine.h"
 #include "agent/node/node_labels.h"
 #include "cmd/keelson/network_options.h"
 #include "cmd/keelson/node.h"
-#include "common/duration.h"
+#include "cmd/keelson/setting_values.h"
 #include "common/host_addresses.h"
 #include "common/log.h"
 #include "kube/client/known_servers.h"
@@ -80,23 +79,6 @@ std::vector<std::string> lone_addresses() {
   return addresses;
 }
 
-Result<int64_t> parse_count(std::string_view key, const std::string& text, int64_t least, int64_t most) {
-  int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size() || number < least || number > most) {
-    return fail(Kind::invalid, "{}: '{}' is not a number from {} to {}", key, text, least, most);
-  }
-  return number;
-}
-
-Result<Duration> parse_period(std::string_view key, const std::string& text) {
-  KEELSON_TRY(auto period, parse_duration(text).context("{}", key));
-  if (period < std::chrono::seconds(1)) {
-    return fail(Kind::invalid, "{}: '{}' is less than 1s", key, text);
-  }
-  return period;
-}
-
 Result<agent::PodLimits> pod_limits(const NodeConfig& config) {
   agent::PodLimits limits;
   KEELSON_TRY(limits.max_pods, parse_count("maxPods", config.max_pods, 1, 1 << 20));
@@ -147,8 +129,14 @@ Result<LocalNode> local_node(const NodeConfig& config) {
   }
   KEELSON_TRY(const auto limits, pod_limits(config));
   KEELSON_TRY(const auto reserved, reservation(config));
-  node.allocatable =
-      agent::node_allocatable(agent::node_capacity(agent::read_machine("", config.root), limits), reserved);
+  const auto capacity = agent::node_capacity(agent::read_machine("", config.root), limits);
+  node.allocatable = agent::node_allocatable(capacity, reserved);
+  for (const auto* list : {&reserved.system, &reserved.kube}) {
+    const auto memory = capacity.find("memory");
+    if (const auto found = list->find("memory"); found != list->end() && memory != capacity.end()) {
+      node.reserved_memory += found->second.of(memory->second).whole();
+    }
+  }
   return node;
 }
 

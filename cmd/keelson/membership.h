@@ -16,6 +16,7 @@ namespace keelson::cli {
 struct LocalNode {
   std::vector<std::string> addresses;  ///< The primary one first, one of each family.
   kube::ResourceList allocatable;
+  int64_t reserved_memory = 0;  ///< bytes, by systemReserved and kubeReserved
 };
 /// Kind::invalid names the key. Reads the machine.
 Result<LocalNode> local_node(const NodeConfig& config);

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inside of NodePodConfigs, shared by the making of configs (node_pod_configs.cpp) and of files (pod_files.cpp).
+#pragma once
+
+#include <fmt/format.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/config/env.h"
+#include "agent/config/log_links.h"
+#include "agent/config/node_pod_configs.h"
+#include "agent/config/pod_cgroups.h"
+#include "agent/config/pod_work.h"
+#include "agent/config/user_ranges.h"
+#include "agent/config/volumes.h"
+
+namespace keelson::agent {
+
+inline std::string log_dir_of(const PodConfigOptions& options, const kube::ObjectMeta& pod) {
+  return fmt::format("{}/{}_{}_{}", options.pod_logs_dir, pod.ns, pod.name, pod.uid);
+}
+
+struct NodePodConfigs::State {
+  State(Loop& l, PodConfigOptions o, PodInputs* i)
+      : loop(l),
+        options(std::move(o)),
+        inputs(i),
+        volumes(options.root),
+        cgroups(options.systemd_cgroups ? cgroup::Driver::systemd : cgroup::Driver::cgroupfs, options.cgroup_root),
+        links{.folder = options.container_logs_dir, .pod_logs_dir = options.pod_logs_dir},
+        users(options.root),
+        pool(2) {}
+  ~State() { pool.join(); }
+
+  Loop& loop;
+  const PodConfigOptions options;
+  PodInputs* const inputs;
+  const Volumes volumes;
+  const PodCgroups cgroups;
+  const LogLinks links;
+  UserRanges users;
+  std::shared_ptr<const kube::DesiredState> objects = std::make_shared<kube::DesiredState>();
+  std::map<std::string, kube::Pod> pods;                      // prepared, by uid
+  std::map<std::string, std::vector<std::string>> addresses;  // as containers were told, by uid
+  PodWorks works;
+  std::map<std::string, std::shared_ptr<const TokenMap>> tokens;  // by uid
+  asio::thread_pool pool;
+
+  std::string hosts_file(const std::string& uid) const { return volumes.pod_dir(uid) + "/etc-hosts"; }
+  std::string container_dir(const std::string& uid, const std::string& container) const {
+    return volumes.pod_dir(uid) + "/containers/" + container;
+  }
+  std::string message_file(const std::string& uid, const std::string& container, uint32_t attempt) const {
+    return fmt::format("{}/{}", container_dir(uid, container), attempt);
+  }
+
+  /// The pod's user namespace, if it is to have one.
+  Result<std::optional<cri::IdMapping>> users_of(const kube::Pod& pod) const;
+  Result<> add_mounts(const ContainerOrder& order, const kube::Container& container, const Environment& env,
+                      cri::ContainerConfig& out) const;
+  Result<> add_files(const ContainerOrder& order, const kube::Container& container, cri::ContainerConfig& out) const;
+  void refresh_volumes(const kube::Pod& pod);
+  void share_cpu();
+  void forget(const std::string& uid);
+};
+
+}  // namespace keelson::agent

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a pod has on the node, made and taken away: volumes, cgroup, folders.
+#include <filesystem>
+
+#include "agent/config/node_pod_configs_state.h"
+#include "agent/config/resources.h"
+#include "common/fd.h"
+#include "common/log.h"
+#include "kube/pod_qos.h"
+
+namespace keelson::agent {
+
+namespace fs = std::filesystem;
+
+/// Volumes of running pods follow their objects; what fails now is told when the pod is prepared next.
+void NodePodConfigs::State::refresh_volumes(const kube::Pod& pod) {
+  auto turn = works.of(pod.metadata.uid);
+  auto work = [this, turn, cleanings = turn->cleanings.load(), pod, now = objects, ips = addresses[pod.metadata.uid],
+               own = tokens[pod.metadata.uid]] {
+    auto lock = take_turn(*turn, cleanings, pod.metadata.uid);
+    auto done = lock ? volumes.refresh(pod, *now, options.node, ips, own.get()) : std::unexpected(lock.error());
+    if (!done && done.error().kind() != Kind::cancelled) {
+      log::warning("pod {}: {}", kube::full_name(pod.metadata), done.error().message());
+    }
+  };
+  asio::post(pool, work);
+}
+
+/// All Burstable pods together weigh what they ask for together.
+void NodePodConfigs::State::share_cpu() {
+  int64_t milli_cpu = 0;
+  for (const auto& [uid, pod] : pods) {
+    if (kube::qos_class(pod) == kube::QosClass::burstable) {
+      milli_cpu += requested_milli_cpu(pod);
+    }
+  }
+  if (auto set = cgroups.set_burstable(cpu_shares(milli_cpu)); !set) {
+    log::warning("share the CPU between classes of pods: {}", set.error().message());
+  }
+}
+
+Task<> NodePodConfigs::prepare(kube::Pod pod) {
+  auto* s = state_.get();
+  auto limits = pod_limits_of(pod);
+  auto turn = s->works.of(pod.metadata.uid);
+  const uint64_t before = turn->cleanings.load();
+  if (s->inputs != nullptr) {
+    KEELSON_CO_TRY(auto given, co_await s->inputs->provide(pod));
+    if (turn->cleanings != before) {
+      co_return fail(Kind::cancelled, "pod {} has gone", pod.metadata.uid);
+    }
+    s->tokens[pod.metadata.uid] = std::make_shared<const TokenMap>(std::move(given));
+  }
+  auto objects = s->objects;
+  auto own_tokens = s->tokens[pod.metadata.uid];
+  auto work = [s, turn, cleanings = before, pod, limits, objects, ips = s->addresses[pod.metadata.uid],
+               own = own_tokens]() -> Result<> {
+    KEELSON_TRY(auto lock, take_turn(*turn, cleanings, pod.metadata.uid));
+    KEELSON_DO(s->cgroups.create(pod, limits));
+    KEELSON_DO(make_directories(log_dir_of(s->options, pod.metadata)));
+    KEELSON_DO(s->volumes.mount_all(pod, *objects, s->options.node, ips, own.get()));
+    if (!pod.spec.host_users.value_or(true)) {
+      KEELSON_DO(s->users.acquire(pod.metadata.uid));
+    }
+    return {};
+  };
+  KEELSON_CO_DO(co_await blocking(s->pool, work));
+  if (objects != s->objects || own_tokens != s->tokens[pod.metadata.uid]) {
+    s->refresh_volumes(pod);
+  }
+  s->pods[pod.metadata.uid] = std::move(pod);
+  s->share_cpu();
+  co_return Result<>();
+}
+
+/// Nothing of the pod is brought up to date any more.
+void NodePodConfigs::State::forget(const std::string& uid) {
+  pods.erase(uid);
+  addresses.erase(uid);
+  tokens.erase(uid);
+  if (inputs != nullptr) {
+    inputs->forget(uid);
+  }
+  share_cpu();
+}
+
+Task<> NodePodConfigs::release(kube::Pod pod) {
+  auto* s = state_.get();
+  auto uid = pod.metadata.uid;
+  s->forget(uid);
+  auto turn = s->works.of(uid);
+  auto work = [s, turn, cleanings = ++turn->cleanings, uid]() -> Result<> {
+    KEELSON_TRY(auto lock, take_turn(*turn, cleanings, uid));
+    KEELSON_DO(s->volumes.remove_volumes(uid));
+    return s->cgroups.remove(uid);
+  };
+  co_return co_await blocking(s->pool, work);
+}
+
+Task<> NodePodConfigs::clean_up(kube::Pod pod) {
+  auto* s = state_.get();
+  auto uid = pod.metadata.uid;
+  s->forget(uid);
+  auto turn = s->works.of(uid);
+  auto work = [s, turn, cleanings = ++turn->cleanings, uid]() -> Result<> {
+    KEELSON_TRY(auto lock, take_turn(*turn, cleanings, uid));
+    KEELSON_DO(s->volumes.remove_all(uid));
+    s->users.release(uid);
+    KEELSON_DO(s->cgroups.remove(uid));
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(s->options.pod_logs_dir, ignored)) {
+      if (entry.path().filename().string().ends_with("_" + uid)) {
+        KEELSON_DO(remove_tree(entry.path()));
+      }
+    }
+    s->links.remove_pod(uid);
+    return {};
+  };
+  co_return co_await blocking(s->pool, work);
+}
+
+}  // namespace keelson::agent

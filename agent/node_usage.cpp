@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/node_usage.h"
+
+#include "agent/config/resources.h"
+#include "agent/config/volumes.h"
+#include "agent/eviction/ranking.h"
+#include "common/cgroup/counters.h"
+#include "common/log.h"
+#include "common/on_loop.h"
+
+namespace keelson::agent {
+
+namespace {
+
+using metrics::Depth;
+
+constexpr auto kAskLimit = std::chrono::seconds(10);
+constexpr auto kDisksAge = std::chrono::seconds(30);
+constexpr auto kDisksLimit = std::chrono::seconds(2);  // an answer without them is better than a scrape that times out
+
+std::vector<KnownPod> pods_of(const Agent& agent) {
+  std::vector<KnownPod> list;
+  for (auto& pod : agent.pods()) {
+    auto observed = agent.find_observed(pod.metadata.ns, pod.metadata.name);
+    if (observed) {
+      list.push_back({std::move(pod), *std::move(observed)});
+    }
+  }
+  return list;
+}
+
+/// The newest instance of each container that runs.
+std::vector<metrics::ContainerPlace> containers_of(const ObservedPod& observed) {
+  std::vector<metrics::ContainerPlace> places;
+  for (const auto& container : observed.containers) {
+    if (container.state == RunState::running && observed.newest(container.name) == &container) {
+      places.push_back({.name = container.name,
+                        .id = container.id,
+                        .image = container.image,
+                        .log_path = container.log_path,
+                        .started = container.started_at});
+    }
+  }
+  return places;
+}
+
+std::vector<metrics::VolumePlace> volumes_of(const kube::Pod& pod, const Volumes& volumes) {
+  std::vector<metrics::VolumePlace> places;
+  const bool limited = limits_storage(pod);
+  for (const auto& volume : pod.spec.volumes) {
+    if (!volume.host_path) {  // the node's own files are no use of the pod's
+      places.push_back({.name = volume.name, .path = volumes.path_of(pod, volume), .limited = limited});
+    }
+  }
+  return places;
+}
+
+metrics::DiskUse disk_of(const cri::FileUse& use) {
+  return {.used = use.bytes, .inodes_used = use.inodes};
+}
+
+}  // namespace
+
+struct NodeUsage::State {
+  State(Loop& l, Loop& al, Agent& a, cri::RuntimeClient& r, UsageOptions o)
+      : loop(l), agents_loop(al), agent(a), runtime(r), options(std::move(o)), volumes(options.root) {
+    if (auto cgroups = cgroup::CounterReader::open()) {
+      reader = std::make_shared<metrics::NodeReader>(*std::move(cgroups));
+    } else {
+      log::warning("what pods use is not known: {}", cgroups.error().message());
+    }
+  }
+
+  /// What the runtime tells of disks; what it told before while it is away.
+  Task<> refresh_disks() {
+    const auto now = loop.clock().steady();
+    if (disks_at && now - *disks_at < kDisksAge) {
+      co_return Result<>();
+    }
+    disks_at = now;  // whoever comes meanwhile takes what there is
+    auto written = co_await runtime.list_writable_layers(kDisksLimit);
+    if (!written) {
+      log::debug("what containers wrote: {}", written.error().message());
+      co_return Result<>();  // it is away: it need not be waited for twice
+    }
+    layers = *std::move(written);
+    co_return co_await refresh_images();
+  }
+
+  Task<> refresh_images() {
+    auto stored = co_await runtime.image_store(kDisksLimit);
+    if (stored) {
+      images = disk_of(*stored);
+      images_path = stored->mountpoint;
+    } else {
+      log::debug("the image store: {}", stored.error().message());
+    }
+    co_return Result<>();
+  }
+
+  metrics::NodePlaces node_places() const {
+    metrics::NodePlaces node{.name = options.node_name,
+                             .root = options.root,
+                             .pod_cgroups = {},
+                             .pods = {},
+                             .images = images,
+                             .images_path = images_path};
+    for (const char* group : {"kubepods", "kubepods/burstable", "kubepods/besteffort"}) {
+      node.pod_cgroups.push_back(cgroup::nested_path(options.driver, {options.cgroup_root, group}));
+    }
+    return node;
+  }
+
+  metrics::NodePlaces places(const std::vector<KnownPod>& pods) const {
+    auto node = node_places();
+    for (const auto& [pod, observed] : pods) {
+      auto& place = node.pods.emplace_back(metrics::PodPlace{
+          .ns = pod.metadata.ns,
+          .name = pod.metadata.name,
+          .uid = pod.metadata.uid,
+          .cgroup = pod_cgroup(options.driver, options.cgroup_root, pod),
+          .started = pod.status.start_time.value_or(pod.metadata.creation_timestamp.value_or(WallTime())),
+          .host_network = pod.spec.host_network,
+          .containers = containers_of(observed),
+          .volumes = volumes_of(pod, volumes)});
+      for (auto& container : place.containers) {
+        if (const auto known = layers.find(container.id); known != layers.end()) {
+          container.layer = disk_of(known->second);
+        }
+      }
+    }
+    return node;
+  }
+
+  Task<metrics::NodeUse> read(metrics::NodePlaces what, Depth depth) {
+    if (!reader) {
+      co_return fail(Kind::unsupported, "this node has no cgroups that can be read");
+    }
+    auto work = [reader = reader, what = std::move(what), depth] {
+      return Result<metrics::NodeUse>(reader->read(what, depth));
+    };
+    co_return co_await blocking(kernel, std::move(work));
+  }
+
+  Loop& loop;
+  Loop& agents_loop;
+  Agent& agent;
+  cri::RuntimeClient& runtime;
+  const UsageOptions options;
+  const Volumes volumes;
+  std::shared_ptr<metrics::NodeReader> reader;  // null: no cgroups
+  std::optional<SteadyTime> disks_at;
+  std::map<std::string, cri::FileUse> layers;
+  std::optional<metrics::DiskUse> images;
+  std::string images_path;
+  asio::thread_pool kernel{1};
+};
+
+NodeUsage::NodeUsage(Loop& loop, Loop& agents_loop, Agent& agent, cri::RuntimeClient& runtime, UsageOptions options)
+    : state_(std::make_unique<State>(loop, agents_loop, agent, runtime, std::move(options))) {}
+
+NodeUsage::~NodeUsage() = default;
+
+Task<std::vector<KnownPod>> NodeUsage::pods() {
+  State& s = *state_;
+  co_return co_await with_deadline<std::vector<KnownPod>>(
+      s.loop, kAskLimit, on_loop(s.agents_loop, [&a = s.agent] { return Result<std::vector<KnownPod>>(pods_of(a)); }));
+}
+
+Task<metrics::NodeUse> NodeUsage::read(Depth depth) {
+  State& s = *state_;
+  if (depth == Depth::disks) {
+    KEELSON_CO_DO(co_await s.refresh_disks());
+  }
+  KEELSON_CO_TRY(const auto known, co_await pods());
+  co_return co_await s.read(s.places(known), depth);
+}
+
+Task<metrics::NodeUse> NodeUsage::read_node() {
+  State& s = *state_;
+  if (s.images_path.empty()) {
+    KEELSON_CO_DO(co_await s.refresh_images());
+  }
+  co_return co_await s.read(s.node_places(), Depth::groups);
+}
+
+}  // namespace keelson::agent

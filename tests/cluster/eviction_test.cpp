@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// A node that is short of something, and pods that write too much, with a real API server.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include <filesystem>
+
+#include "tests/support/cluster_images.h"
+#include "tests/support/member_fixture.h"
+
+namespace keelson::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+namespace fs = std::filesystem;
+
+constexpr int64_t kMiB = 1 << 20;
+
+class EvictionTest : public MemberTest {
+ protected:
+  static void SetUpTestSuite() { start_cluster(ControlPlane::Parts::api); }
+
+  void SetUp() override {
+    MemberTest::SetUp();
+    if (!IsSkipped()) {
+      make_images(home() + "/images");
+    }
+  }
+  void TearDown() override {
+    if (!IsSkipped()) {
+      kubectl({"delete", "pods", "--all", "--grace-period=1", "--timeout=25s"});
+    }
+    MemberTest::TearDown();
+  }
+
+  static void create_pod(const std::string& name, const std::string& command, const std::string& container = "",
+                         const std::string& spec = "") {
+    const auto yaml = fmt::format(R"(apiVersion: v1
+kind: Pod
+metadata: {{name: {}}}
+spec:
+  nodeName: {}
+  automountServiceAccountToken: false
+  terminationGracePeriodSeconds: 30
+{}  containers:
+  - name: main
+    image: keelson.example/busybox:1
+    command: [sh, -c, "{}"]
+{})",
+                                  name, kNode, spec, command, container);
+    const auto created = kubectl({"create", "-f", "-"}, yaml);
+    ASSERT_EQ(created.code, 0) << created.error << yaml;
+  }
+  static std::string field(const std::string& pod, const std::string& path) {
+    return kubectl({"get", "pod", pod, "-o", "jsonpath={.status." + path + "}"}).out;
+  }
+  void expect_soon(const std::string& pod, const std::string& path, const std::string& wanted,
+                   std::chrono::seconds limit = 40s) {
+    wait_until(fmt::format("{}: {} is {}", pod, path, wanted), [&] { return field(pod, path) == wanted; }, limit);
+    if (HasFatalFailure()) {
+      FAIL() << kubectl({"get", "pods,events", "-o", "wide"}).out << log();
+    }
+  }
+  static std::string events_of(const std::string& name) {
+    return kubectl({"get", "events", "--field-selector", "involvedObject.name=" + name, "-o",
+                    "jsonpath={range .items[*]}{.type} {.reason} {.message}\n{end}"})
+        .out;
+  }
+  std::string metrics() { return kubectl({"get", "--raw", fmt::format("/api/v1/nodes/{}/proxy/metrics", kNode)}).out; }
+};
+
+TEST_F(EvictionTest, APodThatFillsItsEmptyDirIsEvictedAndItsFilesGo) {
+  join({"--client-ca-file", control_plane_->authority_file()});
+  wait_node_ready();
+  const std::string volumes = "  volumes: [{name: scratch, emptyDir: {sizeLimit: 1Mi}}]\n";
+  const std::string mounts = "    volumeMounts: [{name: scratch, mountPath: /scratch}]\n";
+  create_pod("writer",
+             "trap 'exit 0' TERM; dd if=/dev/zero of=/scratch/f bs=1M count=3; while true; do sleep 0.1; done", mounts,
+             volumes);
+  create_pod("modest", "dd if=/dev/zero of=/scratch/f bs=1k count=100; sleep 1000", mounts, volumes);
+  expect_soon("writer", "phase", "Failed");
+  EXPECT_EQ(field("writer", "reason"), "Evicted");
+  EXPECT_EQ(field("writer", "message"), "Usage of EmptyDir volume \"scratch\" exceeds the limit \"1Mi\". ");
+  EXPECT_THAT(events_of("writer"), HasSubstr("Warning Evicted Usage of EmptyDir volume \"scratch\" exceeds"));
+  EXPECT_EQ(field("modest", "phase"), "Running");
+  EXPECT_THAT(metrics(), HasSubstr("kubelet_evictions{eviction_signal=\"emptydirfs.limit\"} 1\n"));
+  EXPECT_THAT(kubectl({"logs", "writer"}).out + kubectl({"logs", "writer"}).error, HasSubstr("3+0 records out"))
+      << "its logs stay";
+  const auto uid = kubectl({"get", "pod", "writer", "-o", "jsonpath={.metadata.uid}"}).out;
+  wait_until("its volume has gone", [&] { return !fs::exists(fmt::format("{}/root/pods/{}/volumes", home(), uid)); });
+  EXPECT_EQ(kubectl({"delete", "pod", "writer", "--timeout=20s"}).code, 0);
+}
+
+TEST_F(EvictionTest, APodThatEatsMemoryIsEvictedBeforeThoseWithinTheirRequests) {
+  // Of what pods may take, so that nothing else on this machine counts.
+  const auto meminfo = read_text("/proc/meminfo");
+  const int64_t memory = std::stoll(meminfo.substr(meminfo.find("MemTotal:") + 9)) * 1024;
+  join({"--client-ca-file", control_plane_->authority_file(), "--system-reserved",
+        fmt::format("memory={}", memory - 600 * kMiB), "--eviction-hard", "memory.available<300Mi"});
+  wait_node_ready();
+  create_pod("modest", "head -c 20m /dev/zero | tail", "    resources: {requests: {memory: 50Mi}}\n");
+  create_pod("small", "sleep 1000");
+  expect_soon("small", "phase", "Running");
+  create_pod("eater", "trap 'exit 0' TERM; head -c 400m /dev/zero | tail & while true; do sleep 0.1; done");
+  expect_soon("eater", "phase", "Failed");
+  EXPECT_EQ(field("eater", "reason"), "Evicted");
+  const auto message = field("eater", "message");
+  EXPECT_THAT(message, StartsWith("The node was low on resource: memory. Threshold quantity: 300Mi, available: "));
+  EXPECT_THAT(message, HasSubstr("Container main was using "));
+  EXPECT_THAT(message, HasSubstr(", request is 0, has larger consumption of memory. "));
+  const std::string condition = "conditions[?(@.type==\"DisruptionTarget\")]";
+  EXPECT_EQ(field("eater", condition + ".status") + " " + field("eater", condition + ".reason"),
+            "True TerminationByKubelet");
+  EXPECT_EQ(field("eater", condition + ".message"), message);
+  EXPECT_THAT(events_of("eater"), HasSubstr("Warning Evicted The node was low on resource: memory."));
+  EXPECT_THAT(events_of(kNode), HasSubstr("Warning EvictionThresholdMet Attempting to reclaim memory"));
+  EXPECT_EQ(field("small", "phase"), "Running") << "one was enough";
+  EXPECT_THAT(metrics(), HasSubstr("kubelet_evictions{eviction_signal=\"allocatableMemory.available\"} 1\n"));
+  wait_until("the node says so",
+             [] { return node("{.status.conditions[?(@.type==\"MemoryPressure\")].status}") == "True"; });
+  create_pod("late", "sleep 1000");
+  expect_soon("late", "reason", "Evicted");
+  EXPECT_EQ(field("late", "message"), "Pod was rejected: The node had condition: [MemoryPressure]. ");
+  create_pod("asks", "sleep 1000", "    resources: {requests: {memory: 10Mi}}\n");
+  expect_soon("asks", "phase", "Running");
+}
+
+}  // namespace
+}  // namespace keelson::testing
