@@ -3,6 +3,7 @@
 
 #include <boost/json.hpp>
 
+#include "agent/node/heartbeat.h"
 #include "cmd/keelson/network_options.h"
 #include "cmd/keelson/node.h"
 #include "common/duration.h"
@@ -63,6 +64,13 @@ Result<> tls(const NodeConfig& config, agent::KubeletApiOptions& options) {
                  .key_file = config.tls_private_key_file,
                  .only_tls13 = config.tls_min_version == "VersionTLS13"};
   options.pki_folder = config.cert_dir.empty() ? config.root + "/pki" : config.cert_dir;
+  if (config.server_tls_bootstrap && config.tls_cert_file.empty() && !config.kubeconfig.empty()) {
+    // The heartbeat asks for it, and replaces it; somebody has to approve it first.
+    options.tls.certificate_file = agent::serving_certificate_file(options.pki_folder);
+    options.tls.key_file = options.tls.certificate_file;
+    options.tls.certificate_setting = options.tls.key_setting = "serverTLSBootstrap";
+    options.tls_comes_later = true;
+  }
   return {};
 }
 

@@ -39,6 +39,29 @@ class BootstrapTest : public MemberTest {
   std::string cert_dir() const { return home() + "/pki"; }
   std::string client_file() const { return cert_dir() + "/kubelet-client-current.pem"; }
   std::string server_file() const { return cert_dir() + "/kubelet-server-current.pem"; }
+  /// The one request for a serving certificate is approved.
+  void approve_serving() {
+    std::string pending;
+    wait_until("the serving certificate is asked for", [&] {
+      pending = kubectl({"get", "csr", "-o",
+                         "jsonpath={.items[?(@.spec.signerName==\"kubernetes.io/kubelet-serving\")]"
+                         ".metadata.name}"})
+                    .out;
+      return !pending.empty();
+    });
+    ASSERT_EQ(kubectl({"certificate", "approve", pending}).code, 0);
+  }
+  /// What the kubelet API serves with, if that is the cluster's word: its serial number.
+  static std::string served() {
+    const auto shown = run({"openssl", "s_client", "-connect", std::string(kAddress) + ":10250", "-CAfile",
+                            control_plane_->authority_file(), "-verify_return_error", "-verify_ip", kAddress})
+                           .out;
+    std::string pem;
+    if (const size_t at = shown.find("-----BEGIN CERTIFICATE"); at != std::string::npos) {
+      pem = shown.substr(at);
+    }
+    return pem.empty() ? "" : run({"openssl", "x509", "-noout", "-serial"}, pem).out;
+  }
   static std::string shown(const std::string& file, const std::string& what) {
     return run({"openssl", "x509", "-in", file, "-noout", what}).out;
   }
@@ -63,17 +86,10 @@ TEST_F(BootstrapTest, ANodeWithATokenAloneBecomesAMember) {
   EXPECT_EQ(kubectl({"get", "node", kNode, "--kubeconfig", kubeconfig, "-o", "name"}).out, "node/member-1\n")
       << "the file is a kubeconfig for anybody";
 
-  // Nobody approves servers by himself.
-  std::string pending;
-  wait_until("the serving certificate is asked for", [&] {
-    pending = kubectl({"get", "csr", "-o",
-                       "jsonpath={.items[?(@.spec.signerName==\"kubernetes.io/kubelet-serving\")]"
-                       ".metadata.name}"})
-                  .out;
-    return !pending.empty();
-  });
-  ASSERT_EQ(kubectl({"certificate", "approve", pending}).code, 0);
+  EXPECT_EQ(served(), "") << "nobody approves servers by himself";
+  approve_serving();
   wait_until("the serving certificate is there", [&] { return fs::exists(server_file()); });
+  EXPECT_EQ(served(), shown(server_file(), "-serial"));
   EXPECT_THAT(run({"openssl", "x509", "-in", server_file(), "-noout", "-ext", "subjectAltName"}).out,
               HasSubstr("DNS:member-1, IP Address:10.250.0.1"));
 
@@ -109,6 +125,23 @@ current-context: x
   const auto renewed = lease("{.spec.renewTime}");
   wait_until("the Lease is renewed", [&] { return lease("{.spec.renewTime}") > renewed; }, 12s);
   EXPECT_EQ(ready(), "True");
+}
+
+TEST_F(BootstrapTest, TheServingCertificateIsRenewedWhileItServes) {
+  fs::create_directories(cert_dir());
+  const auto old = control_plane_->authority().issue("system:node:member-1", "system:nodes",
+                                                     "DNS:member-1,IP:10.250.0.1", {.from = -1000, .to = 40});
+  std::ofstream(server_file()) << old.certificate << old.key;
+  const auto before = shown(server_file(), "-serial");
+  kubectl({"delete", "csr", "--all"});  // what others have asked for
+  join({"--cert-dir", cert_dir(), "--server-tls-bootstrap"});
+  wait_node_ready();
+  EXPECT_EQ(served(), before);
+  const auto pid = node_pid();
+  approve_serving();
+  wait_until("another one is served", [&] { return served() != before && !served().empty(); });
+  EXPECT_EQ(served(), shown(server_file(), "-serial"));
+  EXPECT_EQ(node_pid(), pid);
 }
 
 }  // namespace
