@@ -162,6 +162,9 @@ std::optional<Rejection> admit(const kube::Pod& pod, const std::vector<const kub
       return fails("TaintToleration", "node(s) had taints that the pod didn't tolerate");
     }
   }
+  if (node.shutting_down) {
+    return Rejection{"NodeShutdown", "Pod was rejected as the node is shutting down."};
+  }
   return std::nullopt;
 }
 

@@ -15,8 +15,8 @@ namespace keelson::agent {
 
 /// Why a pod is not run: status.reason, and the text of its event.
 struct Rejection {
-  std::string
-      reason;  ///< "Evicted", "OutOfcpu", "NodeAffinity", "NodePorts", "TaintToleration", "PodOSNotSupported" ...
+  std::string reason;   ///< "Evicted", "OutOfcpu", "NodeAffinity", "NodeShutdown", "NodePorts", "TaintToleration",
+                        ///< "PodOSNotSupported" ...
   std::string message;  ///< "Node didn't have enough resource: cpu, requested: 2000, used: 0, capacity: 1000"
   bool operator==(const Rejection&) const = default;
 };
@@ -27,6 +27,7 @@ struct AdmissionNode {
   std::vector<kube::Taint> taints;
   kube::ResourceList allocatable;  ///< A resource that is missing is not judged, but for extended ones: there is none.
   Pressures pressures = {};        ///< What the node is short of.
+  bool shutting_down = false;      ///< Nothing is to begin any more.
 };
 
 /// nullopt: it fits beside `others`, the pods that are on the node and have not ended. Pure.

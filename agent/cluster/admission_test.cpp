@@ -147,6 +147,12 @@ TEST(AdmissionTest, PressuresRefuseWhatMayBeEvicted) {
   EXPECT_EQ(refusal(critical, {}, at), "");
 }
 
+TEST(AdmissionTest, NothingBeginsOnANodeThatGoesDown) {
+  auto at = node();
+  at.shutting_down = true;
+  EXPECT_EQ(refusal(pod(), {}, at), "NodeShutdown: Pod was rejected as the node is shutting down.");
+}
+
 TEST(AdmissionTest, OperatingSystem) {
   auto wants = pod();
   wants.spec.os_name = "windows";

@@ -335,6 +335,10 @@ void Cluster::pressed_by(const Pressures& pressures) {
   state_->ledger.pressed_by(pressures);
 }
 
+void Cluster::shutting_down(bool now) {
+  state_->ledger.shutting_down(now);
+}
+
 void Cluster::forget(const std::string& uid) {
   state_->tokens.forget(uid);
 }

@@ -47,6 +47,8 @@ class Cluster : public PodInputs {
 
   /// What the node is short of: pods that come are refused accordingly.
   void pressed_by(const Pressures& pressures);
+  /// The machine is going down, or is not after all.
+  void shutting_down(bool now);
 
   Task<TokenMap> provide(kube::Pod pod) override;
   void forget(const std::string& uid) override;

@@ -140,7 +140,8 @@ AdmissionNode PodLedger::admission_node() const {
                      .labels = options_.labels,
                      .taints = {},
                      .allocatable = options_.allocatable,
-                     .pressures = pressures_};
+                     .pressures = pressures_,
+                     .shutting_down = shutting_down_};
   if (node_) {
     node.labels = node_->metadata.labels;
     node.taints = node_->taints;

@@ -49,6 +49,8 @@ class PodLedger {
   bool node_is(std::optional<kube::Node> node);
   /// What the node is short of from now on: a pod that comes then may be refused.
   void pressed_by(const Pressures& pressures) { pressures_ = pressures; }
+  /// The machine is going down, or is not after all: what comes meanwhile is refused.
+  void shutting_down(bool now) { shutting_down_ = now; }
   /// Static pods, and objects that they refer to.
   void manifests(kube::DesiredState state, WallTime now);
   /// All pods that the API has for us. `some_left_out`: there are others, which we cannot read.
@@ -90,6 +92,7 @@ class PodLedger {
   std::vector<RejectedPod> rejected_;
   std::optional<kube::Node> node_;
   Pressures pressures_;
+  bool shutting_down_ = false;
   bool node_known_ = false;
   bool synced_ = false;
   bool left_out_ = false;

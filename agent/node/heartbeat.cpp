@@ -124,7 +124,11 @@ class NodeMember : public Member {
   NodeMember(kube::ClusterAccess access, std::optional<kube::ClusterAccess> bootstrap, HeartbeatOptions options)
       : Member("kl-node", std::move(access), options.other_servers),
         sources_(loop_, options.runtime_socket, options.state_dir),
-        registrar_(loop_, api_, sources_, seeded(options.registrar)) {
+        board_(options.board),
+        registrar_(loop_, api_, sources_, completed(options)) {
+    if (board_ != nullptr) {
+      board_->listen([this] { loop_.post([this] { registrar_.look_now(); }); });
+    }
     if (bootstrap) {
       bootstrap_api_.emplace(bootstrap_client_.emplace(loop_, *std::move(bootstrap)));
     }
@@ -132,12 +136,19 @@ class NodeMember : public Member {
     spawn("node", registrar_.run());
     start();
   }
-  ~NodeMember() override { stop(); }
+  ~NodeMember() override {
+    if (board_ != nullptr) {
+      board_->listen({});
+    }
+    stop();
+  }
 
  private:
-  static RegistrarOptions seeded(RegistrarOptions options) {
-    options.seed = any_seed();
-    return options;
+  static RegistrarOptions completed(const HeartbeatOptions& options) {
+    auto registrar = options.registrar;
+    registrar.seed = any_seed();
+    registrar.board = options.board;
+    return registrar;
   }
 
   void order_certificates(const NodeCertificateOptions& options, const std::string& node) {
@@ -163,6 +174,7 @@ class NodeMember : public Member {
   }
 
   OwnSources sources_;
+  NodeBoard* const board_;
   NodeRegistrar registrar_;
   std::optional<kube::Client> bootstrap_client_;
   std::optional<ClientApi> bootstrap_api_;

@@ -2,7 +2,8 @@
 // What the agent writes of the node for the heartbeat to read, which runs on a thread of its own.
 #pragma once
 
-#include <atomic>
+#include <functional>
+#include <mutex>
 
 #include "agent/node/eviction_signals.h"
 
@@ -11,14 +12,43 @@ namespace keelson::agent {
 /// Thread-safe.
 class NodeBoard {
  public:
-  void tell(const Pressures& now) { bits_ = (now.memory ? 1U : 0U) | (now.disk ? 2U : 0U) | (now.pid ? 4U : 0U); }
-  Pressures told() const {
-    const unsigned bits = bits_;
-    return {.memory = (bits & 1U) != 0, .disk = (bits & 2U) != 0, .pid = (bits & 4U) != 0};
+  struct Words {
+    Pressures pressures;
+    bool shutting_down = false;  ///< The machine, and this node with it.
+    bool operator==(const Words&) const = default;
+  };
+
+  Words read() const {
+    const std::lock_guard guard(mutex_);
+    return words_;
+  }
+  void tell(const Pressures& pressures) {
+    change([&](Words& words) { words.pressures = pressures; });
+  }
+  void tell_shutdown(bool now) {
+    change([&](Words& words) { words.shutting_down = now; });
+  }
+  /// Called after each change, on the thread of whoever made it, which waits; empty: nobody is. After the call nobody
+  /// calls the one before.
+  void listen(std::function<void()> listener) {
+    const std::lock_guard guard(mutex_);
+    listener_ = std::move(listener);
   }
 
  private:
-  std::atomic<unsigned> bits_ = 0;
+  template <class F>
+  void change(F how) {
+    const std::lock_guard guard(mutex_);
+    const Words before = words_;
+    how(words_);
+    if (words_ != before && listener_) {
+      listener_();
+    }
+  }
+
+  mutable std::mutex mutex_;
+  Words words_;
+  std::function<void()> listener_;
 };
 
 }  // namespace keelson::agent

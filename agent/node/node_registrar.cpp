@@ -10,6 +10,8 @@
 
 namespace keelson::agent {
 
+using namespace asio::experimental::awaitable_operators;
+
 namespace {
 
 constexpr std::chrono::milliseconds kFirstWait{100};
@@ -54,7 +56,8 @@ NodeRegistrar::NodeRegistrar(Loop& loop, NodeApi& api, NodeSources& sources, Reg
       started_(loop.clock().steady()),
       held_(options_.pressure_transition),
       report_after_(options_.report_frequency),
-      random_(options_.seed) {}
+      random_(options_.seed),
+      news_(loop.io(), asio::steady_timer::time_point::max()) {}
 
 Task<> NodeRegistrar::run() {
   KEELSON_CO_DO(co_await observe());
@@ -134,9 +137,13 @@ Task<> NodeRegistrar::look_until(SteadyTime next) {
   while (true) {
     const SteadyTime now = loop_.clock().steady();
     const bool often = !was_ready_ && now - started_ < kFastLooks;
-    KEELSON_CO_DO(co_await loop_.sleep(often ? std::min<Duration>(kFastLook, next - now) : next - now));
+    auto waited = co_await (loop_.sleep(often ? std::min<Duration>(kFastLook, next - now) : next - now) || wait_news());
+    if (waited.index() == 0 && !std::get<0>(waited)) {
+      co_return std::unexpected(std::get<0>(std::move(waited)).error());
+    }
+    const bool news = std::exchange(has_news_, false);
     KEELSON_CO_DO(co_await observe());
-    if (loop_.clock().steady() >= next || (!was_ready_ && looks_ready())) {
+    if (news || loop_.clock().steady() >= next || (!was_ready_ && looks_ready())) {
       co_return Result<>();
     }
   }
@@ -231,15 +238,34 @@ Task<> NodeRegistrar::observe() {
     view_.machine = *std::move(machine);
     view_.pressures =
         held_.observe(pressures(options_.settings.reservation.eviction_hard, view_.machine), loop_.clock().steady());
-    if (options_.pressures) {
-      view_.pressures |= options_.pressures();
-    }
   } else if (cancelled(machine.error())) {
     co_return std::unexpected(std::move(machine).error());
   } else {
     log::warning("look at the machine: {}; what was seen before counts", machine.error().message());
   }
+  read_board();
   co_return co_await ask_runtime();
+}
+
+/// The own look at the machine counts beside it: an agent that hangs keeps no pressure back.
+void NodeRegistrar::read_board() {
+  if (options_.board != nullptr) {
+    const auto words = options_.board->read();
+    view_.pressures |= words.pressures;
+    view_.shutting_down = words.shutting_down;
+  }
+}
+
+void NodeRegistrar::look_now() {
+  has_news_ = true;
+  news_.cancel();
+}
+
+Task<> NodeRegistrar::wait_news() {
+  while (!has_news_) {
+    co_await news_.async_wait(use_result);
+  }
+  co_return Result<>();
 }
 
 Task<> NodeRegistrar::ask_runtime() {

@@ -14,6 +14,7 @@
 #include <string>
 
 #include "agent/node/node_api.h"
+#include "agent/node/node_board.h"
 #include "agent/node/node_status.h"
 #include "common/loop.h"
 
@@ -32,8 +33,8 @@ struct RegistrarOptions {
   Duration update_frequency = std::chrono::seconds(10);
   Duration report_frequency = std::chrono::minutes(5);  ///< Each time another one, from half of it to one and a half.
   Duration pressure_transition = std::chrono::minutes(5);
-  /// What else presses the node, held for as long as it should be; may be empty. On the loop's thread.
-  std::function<Pressures()> pressures;
+  /// What the agent says of the node; outlives the registrar, may be null.
+  const NodeBoard* board = nullptr;
   Duration answer = std::chrono::seconds(8);   ///< How long one request may take.
   uint64_t seed = 0;                           ///< Of the waits.
   std::function<void(const NodeEvent&)> tell;  ///< On the loop's thread; may be empty.
@@ -57,6 +58,8 @@ class NodeRegistrar {
 
   /// Until it is cancelled.
   Task<> run();
+  /// There is news on the board: it is told now.
+  void look_now();
   /// By which others reach this node: as the API server knows them, or else as they are configured.
   std::vector<kube::NodeAddress> addresses() const;
 
@@ -73,6 +76,8 @@ class NodeRegistrar {
   Task<> observe();
   Task<> ask_runtime();
   Task<> ask_images();
+  Task<> wait_news();
+  void read_board();
   bool looks_ready() const;
   bool too_early_for(const kube::FullNode& existing) const;
 
@@ -96,6 +101,8 @@ class NodeRegistrar {
   std::optional<SteadyTime> reported_;
   Duration report_after_;
   uint64_t random_;
+  asio::steady_timer news_;  ///< Cancelled by look_now().
+  bool has_news_ = false;
   bool was_ready_ = false;
   bool failing_ = false;
 };

@@ -118,6 +118,25 @@ TEST_F(NodeRegistrarTest, AStatusThatStaysIsToldSeldom) {
   EXPECT_EQ(api_.count("POST", "/nodes"), 1U);
 }
 
+TEST_F(NodeRegistrarTest, WhatTheAgentSaysIsToldAtOnce) {
+  NodeBoard board;
+  options_.board = &board;
+  start();
+  board.listen([this] { loop_.post([this] { registrar_->look_now(); }); });
+  advance(1s);
+  board.tell_shutdown(true);
+  loop_.run_until_idle();
+  EXPECT_EQ(ready(), ConditionStatus::false_status);
+  EXPECT_EQ(condition("Ready").message, "node is shutting down");
+  EXPECT_EQ(condition("Ready").reason, "KubeletNotReady");
+  board.tell_shutdown(false);
+  board.tell(Pressures{.pid = true});
+  loop_.run_until_idle();
+  EXPECT_EQ(ready(), ConditionStatus::true_status);
+  EXPECT_EQ(condition("PIDPressure").status, ConditionStatus::true_status);
+  stop();
+}
+
 TEST_F(NodeRegistrarTest, NewsAreToldWithTheNextLook) {
   start();
   const auto since = condition("MemoryPressure").last_transition_time;

@@ -104,6 +104,7 @@ NodeCondition ready(const NodeView& view, const kube::ResourceList& capacity) {
   if (!missing.empty()) {
     add(fmt::format("missing node capacity for resources: {}", fmt::join(missing, ", ")));
   }
+  add(view.shutting_down ? "node is shutting down" : "");
   return errors.empty() ? condition_of(kReady, true, "KubeletReady", "kubelet is posting ready status")
                         : condition_of(kReady, false, "KubeletNotReady", aggregate(errors));
 }

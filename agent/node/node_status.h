@@ -43,6 +43,7 @@ struct RuntimeView {
 struct NodeView {
   Machine machine;
   Pressures pressures;
+  bool shutting_down = false;  ///< The machine is: the node is not Ready.
   RuntimeView runtime;
 };
 

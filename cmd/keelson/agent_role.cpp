@@ -14,10 +14,13 @@
 #include "agent/eviction/node_sources.h"
 #include "agent/kubelet_api/kubelet_api.h"
 #include "agent/node_usage.h"
+#include "agent/shutdown/logind.h"
+#include "agent/shutdown/node_shutdown.h"
 #include "cmd/keelson/eviction_options.h"
 #include "cmd/keelson/kubelet_api_options.h"
 #include "cmd/keelson/network_options.h"
 #include "cmd/keelson/node.h"
+#include "cmd/keelson/shutdown_options.h"
 #include "common/log.h"
 #include "common/task_group.h"
 #include "cri/client/client.h"
@@ -52,6 +55,30 @@ agent::UsageOptions usage_options(const NodeConfig& config) {
           .driver = driver_of(config),
           .cgroup_root = config.cgroup_root};
 }
+
+/// Who has the machine's shutdown wait for pods.
+struct Shutdown {
+  Shutdown(Loop& loop, agent::Agent& agent, agent::ShutdownOptions options)
+      : node(loop, agent, with_release(std::move(options))), inhibitor(std::in_place, logind_options(loop)) {}
+
+  agent::ShutdownOptions with_release(agent::ShutdownOptions options) {
+    delay = agent::shutdown_time(options.periods);
+    options.done = [this] {
+      if (inhibitor) {
+        inhibitor->release();
+      }
+    };
+    return options;
+  }
+  agent::LogindOptions logind_options(Loop& loop) {
+    return {.delay = delay,
+            .tell = [this, &loop](bool going_down) { loop.post([this, going_down] { node.going_down(going_down); }); }};
+  }
+
+  std::chrono::seconds delay{0};
+  agent::NodeShutdown node;
+  std::optional<agent::LogindInhibitor> inhibitor;  // none once the daemon ends
+};
 
 /// In a cluster, the manifests reach the agent with the pods of the API.
 agent::AgentOptions agent_options(const NodeConfig& config, const LocalNode& node, bool in_cluster) {
@@ -147,6 +174,10 @@ struct AgentRole::State {
     if (config.remove_pods_on_exit) {
       configs.remove_empty_roots();
     }
+    if (shutdown) {
+      shutdown->inhibitor.reset();
+      KEELSON_CO_DO(co_await shutdown->node.close());
+    }
     KEELSON_CO_DO(co_await tasks.close());
     if (cluster) {
       KEELSON_CO_DO(co_await cluster->close());
@@ -171,7 +202,29 @@ struct AgentRole::State {
     return {};
   }
 
+  /// Before the thread is there.
+  Result<> guard_shutdown() {
+    agent::ShutdownOptions options;
+    KEELSON_TRY(options.periods, shutdown_periods(config));
+    if (options.periods.empty()) {
+      return {};
+    }
+    options.state_file = config.root + "/graceful_node_shutdown_state";
+    options.record = [this](const agent::NodeEvent& event) { record(event); };
+    options.tell = [this](bool now) {
+      board.tell_shutdown(now);
+      if (cluster) {
+        cluster->shutting_down(now);
+      }
+    };
+    shutdown.emplace(loop, agent, std::move(options));
+    return {};
+  }
+
   void collect(Stats& stats) const {
+    if (shutdown) {
+      shutdown->node.collect(stats);
+    }
     if (eviction) {
       eviction->evictor.collect(stats);
       eviction->images.collect(stats);
@@ -217,6 +270,7 @@ struct AgentRole::State {
   agent::Agent agent;
   agent::ApiServer api;
   std::optional<Eviction> eviction;  // in a cluster
+  std::optional<Shutdown> shutdown;
   TaskGroup tasks;
   TaskGroup stopping{loop};
   std::shared_ptr<Door> door = std::make_shared<Door>(loop);
@@ -231,6 +285,7 @@ AgentRole::~AgentRole() = default;
 Result<> AgentRole::start(std::optional<ServiceRoutes> routes) {
   State& s = *state_;
   KEELSON_DO(s.guard_node());
+  KEELSON_DO(s.guard_shutdown());
   KEELSON_DO(s.serve_cluster().context("kubelet API"));
   if (routes) {
     s.agent.on_status(std::move(routes->pod_changed));
@@ -250,7 +305,7 @@ void AgentRole::record(const agent::NodeEvent& event) {
   s.loop.post([&s, event] { s.record(event); });
 }
 
-const agent::NodeBoard& AgentRole::pressures() const {
+agent::NodeBoard& AgentRole::board() {
   return state_->board;
 }
 

@@ -36,8 +36,8 @@ class AgentRole {
   Result<> start(std::optional<ServiceRoutes> routes);
   /// Something happened to the node: an Event of it. Thread-safe, from start() on.
   void record(const agent::NodeEvent& event);
-  /// What presses the node, as evictions have it. Thread-safe; as long as this object lives.
-  const agent::NodeBoard& pressures() const;
+  /// What the agent says of the node, for the heartbeat; as long as this object lives.
+  agent::NodeBoard& board();
   /// Blocks until the agent has ended. False if pods were to be removed and some are left.
   bool stop();
 

@@ -111,6 +111,9 @@ struct NodeConfig {
   std::vector<std::string> eviction_minimum_reclaim;
   std::string eviction_max_pod_grace_period = "0";
   std::string eviction_pressure_transition_period = "5m";
+  std::string shutdown_grace_period = "0s";
+  std::string shutdown_grace_period_critical_pods = "0s";
+  std::vector<std::string> shutdown_grace_period_by_pod_priority;  ///< PRIORITY=DURATION
   std::string image_gc_high_threshold = "85";
   std::string image_gc_low_threshold = "80";
   std::string image_minimum_gc_age = "2m";

@@ -26,7 +26,6 @@ constexpr const char* kEvents = "exits and changes come as events";
 constexpr const char* kRates = "the limits are 50 a second and 100 at once";
 constexpr const char* kRotation = "logs are rotated as they are written, 10Mi each, 5 of them";
 constexpr const char* kNoManagers = "CPUs, memory and devices are not pinned";
-constexpr const char* kNoShutdown = "the node's shutdown is not held up";
 constexpr const char* kNoSwap = "pods get no swap";
 constexpr const char* kIptables = "no iptables rules are made";
 constexpr const char* kProfiles = "profiles are taken from outside, by perf";
@@ -70,6 +69,17 @@ void set_taints(Reading& reading, const YAML::Node& value) {
 
 void set_eviction_hard(Reading& reading, const YAML::Node& value) {
   reading.eviction_hard = value.as<std::map<std::string, std::string>>();
+}
+
+/// [{priority: 1000, shutdownGracePeriodSeconds: 30}] as "1000=30s".
+void set_shutdown_periods(Reading& reading, const YAML::Node& value) {
+  reading.config.shutdown_grace_period_by_pod_priority.clear();
+  for (const auto& period : value) {
+    const auto priority = member(period, "priority");
+    const auto seconds = member(period, "shutdownGracePeriodSeconds");
+    reading.config.shutdown_grace_period_by_pod_priority.push_back(
+        fmt::format("{}={}s", priority.empty() ? "0" : priority, seconds.empty() ? "0" : seconds));
+  }
 }
 
 void set_update_frequency(Reading& reading, const YAML::Node& value) {
@@ -224,9 +234,10 @@ const Field kFields[] = {
     {"protectKernelDefaults", Type::flag, nullptr, "the kernel's settings are left alone"},
     {"userNamespaces.idsPerPod", Type::number, nullptr, "each pod has 65536 ids", "65536"},
 
-    {"shutdownGracePeriod", Type::duration, nullptr, kNoShutdown},
-    {"shutdownGracePeriodCriticalPods", Type::duration, nullptr, kNoShutdown},
-    {"shutdownGracePeriodByPodPriority", Type::objects, nullptr, kNoShutdown},
+    {"shutdownGracePeriod", Type::duration, &set_text<&NodeConfig::shutdown_grace_period>, ""},
+    {"shutdownGracePeriodCriticalPods", Type::duration, &set_text<&NodeConfig::shutdown_grace_period_critical_pods>,
+     ""},
+    {"shutdownGracePeriodByPodPriority", Type::objects, &set_shutdown_periods, ""},
     {"crashLoopBackOff.maxContainerRestartPeriod", Type::duration, nullptr, "restarts wait for up to 5m", "5m0s"},
 
     {"enableControllerAttachDetach", Type::flag, nullptr, "volumes are attached by the controller", "true", true},

@@ -139,6 +139,15 @@ TEST(KubeletConfig, EvictionsAndImagesAreAsTheFileSays) {
   EXPECT_EQ(config.image_maximum_gc_age, "24h");
 }
 
+TEST(KubeletConfig, AShutdownWaitsAsTheFileSays) {
+  const auto config = parsed(std::string(kHead) +
+                             "shutdownGracePeriod: 30s\nshutdownGracePeriodCriticalPods: 10s\n"
+                             "shutdownGracePeriodByPodPriority: [{priority: 1000, shutdownGracePeriodSeconds: 20}]\n");
+  EXPECT_THAT(config.notes, IsEmpty());
+  EXPECT_EQ(config.shutdown_grace_period + " " + config.shutdown_grace_period_critical_pods, "30s 10s");
+  EXPECT_THAT(config.shutdown_grace_period_by_pod_priority, ElementsAre("1000=20s"));
+}
+
 TEST(KubeletConfig, WhatDoesNotApplyIsTold) {
   EXPECT_THAT(parsed(std::string(kHead) + "cpuManagerPolicy: static\nfailSwapOn: false\noomScoreAdj: -999\n"
                                           "cpuCFSQuota: false\nfeatureGates: {Some: true}\npodPidsLimit: 100\n"

@@ -219,7 +219,7 @@ Result<int> run_node(const NodeConfig& given) {
   std::unique_ptr<agent::Heartbeat> heartbeat;
   if (membership.heartbeat) {
     auto options = *membership.heartbeat;
-    options.registrar.pressures = [&agent] { return agent->pressures().told(); };
+    options.board = &agent->board();
     options.registrar.tell = [&agent](const agent::NodeEvent& event) { agent->record(event); };
     KEELSON_TRY(heartbeat, agent::Heartbeat::start(std::move(options)).context("join the cluster"));
   }
