@@ -14,14 +14,15 @@ namespace keelson::agent {
 
 namespace {
 
-/// A CPU counts by thousandths, all else by whole ones.
-int64_t amount(const std::string& resource, const kube::Quantity& quantity) {
-  return resource == "cpu" ? quantity.milli() : quantity.whole();
-}
-
-Rejection lacks(const std::string& resource, int64_t requested, int64_t used, int64_t capacity) {
-  return {"OutOf" + resource, fmt::format("Node didn't have enough resource: {}, requested: {}, used: {}, capacity: {}",
-                                          resource, requested, used, capacity)};
+/// The first that is lacking is told, all of them are counted.
+void add_lack(std::optional<Rejection>& rejection, const std::string& resource, int64_t requested, int64_t used,
+              int64_t capacity) {
+  if (!rejection) {
+    rejection.emplace("OutOf" + resource,
+                      fmt::format("Node didn't have enough resource: {}, requested: {}, used: {}, capacity: {}",
+                                  resource, requested, used, capacity));
+  }
+  rejection->shortage[resource] = requested + used - capacity;
 }
 
 Rejection fails(const std::string& predicate, std::string_view why) {
@@ -30,9 +31,10 @@ Rejection fails(const std::string& predicate, std::string_view why) {
 
 std::optional<Rejection> check_resources(const kube::Pod& pod, const std::vector<const kube::Pod*>& others,
                                          const AdmissionNode& node) {
+  std::optional<Rejection> rejection;
   if (auto pods = node.allocatable.find("pods");
       pods != node.allocatable.end() && std::ssize(others) + 1 > pods->second.whole()) {
-    return lacks("pods", 1, std::ssize(others), pods->second.whole());
+    add_lack(rejection, "pods", 1, std::ssize(others), pods->second.whole());
   }
   const auto wanted = kube::pod_requests(pod);
   kube::ResourceList used;
@@ -51,10 +53,10 @@ std::optional<Rejection> check_resources(const kube::Pod& pod, const std::vector
     const auto capacity = known ? there->second : kube::Quantity();
     const auto taken = used[resource];
     if (taken + quantity > capacity) {
-      return lacks(resource, amount(resource, quantity), amount(resource, taken), amount(resource, capacity));
+      add_lack(rejection, resource, amount(resource, quantity), amount(resource, taken), amount(resource, capacity));
     }
   }
-  return std::nullopt;
+  return rejection;
 }
 
 struct HostPort {
@@ -131,6 +133,10 @@ std::optional<Rejection> check_pressures(const kube::Pod& pod, const AdmissionNo
 
 }  // namespace
 
+int64_t amount(const std::string& resource, const kube::Quantity& quantity) {
+  return resource == "cpu" ? quantity.milli() : quantity.whole();
+}
+
 bool tolerates(const kube::Pod& pod, const kube::Taint& taint) {
   return std::ranges::any_of(pod.spec.tolerations, [&](const kube::Toleration& toleration) {
     const bool effect = toleration.effect.empty() || toleration.effect == taint.effect;
@@ -148,8 +154,10 @@ std::optional<Rejection> admit(const kube::Pod& pod, const std::vector<const kub
   if (auto rejected = check_os(pod, node)) {
     return rejected;
   }
-  if (auto rejected = check_resources(pod, others, node)) {
-    return rejected;
+  auto lacking = check_resources(pod, others, node);
+  if (lacking && !is_critical(pod)) {
+    lacking->shortage.clear();
+    return lacking;
   }
   if (!wants_node(pod, node)) {
     return fails("NodeAffinity", "node(s) didn't match Pod's node affinity/selector");
@@ -164,6 +172,9 @@ std::optional<Rejection> admit(const kube::Pod& pod, const std::vector<const kub
   }
   if (node.shutting_down) {
     return Rejection{"NodeShutdown", "Pod was rejected as the node is shutting down."};
+  }
+  if (lacking) {
+    return lacking;
   }
   return std::nullopt;
 }

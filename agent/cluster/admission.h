@@ -3,6 +3,7 @@
 // scheduler has decided is looked at again, for it may not have known all, or was not asked.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,11 +14,17 @@
 
 namespace keelson::agent {
 
+/// What a pod lacks of each resource: thousandths of a CPU, bytes, pods.
+using Shortage = std::map<std::string, int64_t>;
+/// How much of a resource that is in these terms.
+int64_t amount(const std::string& resource, const kube::Quantity& quantity);
+
 /// Why a pod is not run: status.reason, and the text of its event.
 struct Rejection {
-  std::string reason;   ///< "Evicted", "OutOfcpu", "NodeAffinity", "NodeShutdown", "NodePorts", "TaintToleration",
-                        ///< "PodOSNotSupported" ...
-  std::string message;  ///< "Node didn't have enough resource: cpu, requested: 2000, used: 0, capacity: 1000"
+  std::string reason;      ///< "Evicted", "OutOfcpu", "NodeAffinity", "NodeShutdown", "NodePorts", "TaintToleration",
+                           ///< "PodOSNotSupported" ...
+  std::string message;     ///< "Node didn't have enough resource: cpu, requested: 2000, used: 0, capacity: 1000"
+  Shortage shortage = {};  ///< Of a critical pod: this is all that it wants; others may make room for it.
   bool operator==(const Rejection&) const = default;
 };
 

@@ -4,6 +4,7 @@
 
 #include <sys/utsname.h>
 
+#include <map>
 #include <random>
 
 #include "agent/cluster/event_sender.h"
@@ -12,6 +13,7 @@
 #include "agent/cluster/pod_ledger.h"
 #include "agent/cluster/status_manager.h"
 #include "agent/cluster/token_manager.h"
+#include "agent/pod_phase.h"
 #include "common/log.h"
 #include "common/task_group.h"
 #include "kube/client/watch.h"
@@ -204,9 +206,28 @@ struct Cluster::State {
     secrets.copy_to(state.secrets);
     services.copy_to(state.services);
     agent->desired(std::move(state));
+    preempt();
     update_mirrors();
     inputs_changed.cancel();
     co_return Result<>();
+  }
+
+  /// With their own grace, for they did nothing wrong.
+  void preempt() {
+    for (const auto& [pod, resource] : ledger.take_preempted()) {
+      constexpr const char* kMessage = "Preempted in order to admit critical pod";
+      if (!agent->fail_pod(pod.metadata.uid,
+                           {.phase = kube::PodPhase::failed,
+                            .reason = "Preempting",
+                            .message = kMessage,
+                            .disruption = "Pod was preempted by Kubelet to accommodate a critical pod."},
+                           std::nullopt)) {
+        continue;
+      }
+      log::info("pod {} is preempted: a critical pod lacks {}", kube::full_name(pod.metadata), resource);
+      agent->events().record({.pod = pod.metadata, .container = {}}, EventType::warning, "Preempting", kMessage);
+      ++preemptions[resource];
+    }
   }
 
   void update_mirrors() {
@@ -222,6 +243,9 @@ struct Cluster::State {
 
   void pod_changed(const kube::Pod& pod, bool gone) {
     statuses.says(pod, gone);
+    if (has_ended(pod) && !gone && ledger.stopped(pod.metadata.uid)) {
+      dirty();
+    }
     if (gone) {
       ledger.ended(pod.metadata.uid);
       dirty();
@@ -257,6 +281,7 @@ struct Cluster::State {
   std::optional<kube::FolderSource> folder;
   asio::steady_timer inputs_changed;            // cancelled after each state that the agent is given
   std::optional<std::pair<Kind, int>> trouble;  // of the watches of pods and of the node
+  std::map<std::string, uint64_t> preemptions;  // by the resource that was lacking
   bool left_out = false;
   bool told_soon = false;
   TaskGroup tasks;
@@ -337,6 +362,13 @@ void Cluster::pressed_by(const Pressures& pressures) {
 
 void Cluster::shutting_down(bool now) {
   state_->ledger.shutting_down(now);
+}
+
+void Cluster::collect(Stats& stats) const {
+  for (const auto& [resource, count] : state_->preemptions) {
+    stats.counter("kubelet_preemptions", "[ALPHA] Cumulative number of pod preemptions by preemption resource",
+                  static_cast<double>(count), {{"preemption_signal", resource}});
+  }
 }
 
 void Cluster::forget(const std::string& uid) {

@@ -18,6 +18,7 @@
 #include "agent/config/pod_inputs.h"
 #include "agent/node/eviction_signals.h"
 #include "agent/pod_runtime.h"
+#include "common/stats.h"
 #include "kube/client/client.h"
 #include "kube/quantity.h"
 
@@ -49,6 +50,9 @@ class Cluster : public PodInputs {
   void pressed_by(const Pressures& pressures);
   /// The machine is going down, or is not after all.
   void shutting_down(bool now);
+
+  /// kubelet_preemptions.
+  void collect(Stats& stats) const;
 
   Task<TokenMap> provide(kube::Pod pod) override;
   void forget(const std::string& uid) override;

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/cluster/pod_ledger.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
+#include "agent/cluster/preemption.h"
 #include "agent/critical_pod.h"
 #include "common/log.h"
 #include "kube/status_patch.h"
@@ -103,7 +106,9 @@ void PodLedger::synced(std::vector<kube::Pod> pods, bool some_left_out) {
   };
   std::erase_if(admitted_, [&](const auto& uid) { return !is_there(uid); });
   std::erase_if(refused_, [&](const auto& entry) { return !is_there(entry.first); });
-  std::erase_if(ended_, [&](const auto& uid) { return !is_there(uid); });
+  for (auto* uids : {&ended_, &stopped_, &preempted_}) {
+    std::erase_if(*uids, [&](const auto& uid) { return !is_there(uid); });
+  }
 }
 
 bool PodLedger::changed(kube::Changes<kube::Pod> changes) {
@@ -113,7 +118,9 @@ bool PodLedger::changed(kube::Changes<kube::Pod> changes) {
       const auto& uid = it->second.metadata.uid;
       admitted_.erase(uid);
       refused_.erase(uid);
-      ended_.erase(uid);
+      for (auto* uids : {&ended_, &stopped_, &preempted_}) {
+        uids->erase(uid);
+      }
       pods_.erase(it);
       news = true;
     }
@@ -157,7 +164,8 @@ std::vector<const kube::Pod*> PodLedger::active_pods() const {
   }
   for (const auto& [name, pod] : pods_) {
     const auto& uid = pod.metadata.uid;
-    if (admitted_.contains(uid) && !refused_.contains(uid) && !ended_.contains(uid) && !is_final(pod.status)) {
+    if (admitted_.contains(uid) && !refused_.contains(uid) && !ended_.contains(uid) && !stopped_.contains(uid) &&
+        !is_final(pod.status)) {
       active.push_back(&pod);
     }
   }
@@ -178,6 +186,9 @@ void PodLedger::judge(WallTime now) {
     const auto& uid = pod->metadata.uid;
     // What is to be deleted anyway is not worth a word.
     auto refusal = pod->metadata.deletion_timestamp ? std::nullopt : admit(*pod, active_pods(), node);
+    if (refusal && !refusal->shortage.empty() && makes_room(*pod, node, *refusal)) {
+      continue;
+    }
     admitted_.insert(uid);
     if (!refusal) {
       continue;
@@ -190,6 +201,32 @@ void PodLedger::judge(WallTime now) {
     refused_[uid] = std::move(status);
     rejected_.push_back({*pod, *std::move(refusal)});
   }
+}
+
+bool PodLedger::makes_room(const kube::Pod& pod, const AdmissionNode& node, Rejection& refusal) {
+  auto others = active_pods();
+  std::erase_if(others, [this](const kube::Pod* other) { return preempted_.contains(other->metadata.uid); });
+  const auto lacking = admit(pod, others, node);
+  if (!lacking) {
+    return true;  // once those have ended that are about to
+  }
+  const auto chosen = preempted_for(pod, others, lacking->shortage);
+  if (!chosen) {
+    std::string list;
+    for (const auto& [resource, quantity] : lacking->shortage) {
+      list += fmt::format("(res: {}, q: {}), ", resource, quantity);
+    }
+    refusal = {"UnexpectedAdmissionError",
+               fmt::format("Unexpected error while attempting to recover from admission failure: preemption: error "
+                           "finding a set of pods to preempt: no set of running pods found to reclaim resources: [{}]",
+                           list)};
+    return false;
+  }
+  for (const kube::Pod* other : *chosen) {
+    preempted_.insert(other->metadata.uid);
+    preempting_.push_back({*other, lacking->shortage.begin()->first});
+  }
+  return true;
 }
 
 kube::DesiredState PodLedger::wanted(WallTime now) {
@@ -214,6 +251,10 @@ kube::DesiredState PodLedger::wanted(WallTime now) {
 
 std::vector<RejectedPod> PodLedger::take_rejected() {
   return std::exchange(rejected_, {});
+}
+
+std::vector<PreemptedPod> PodLedger::take_preempted() {
+  return std::exchange(preempting_, {});
 }
 
 References PodLedger::references() const {

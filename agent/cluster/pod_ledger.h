@@ -39,6 +39,12 @@ struct RejectedPod {
   Rejection rejection;
 };
 
+/// A pod that ends so that a critical one has room.
+struct PreemptedPod {
+  kube::Pod pod;
+  std::string resource;  ///< One that was lacking.
+};
+
 class PodLedger {
  public:
   explicit PodLedger(LedgerOptions options);
@@ -65,6 +71,10 @@ class PodLedger {
   kube::DesiredState wanted(WallTime now);
   /// Pods refused by wanted() since the last call.
   std::vector<RejectedPod> take_rejected();
+  /// Pods that are to end for a critical one, found by wanted() since the last call. It waits until they have.
+  std::vector<PreemptedPod> take_preempted();
+  /// Nothing of this pod runs any more: what it took is free. False: that was known.
+  bool stopped(const std::string& uid) { return stopped_.insert(uid).second; }
   /// What the wanted pods refer to, those aside that have ended.
   References references() const;
 
@@ -79,6 +89,8 @@ class PodLedger {
   AdmissionNode admission_node() const;
   std::vector<const kube::Pod*> active_pods() const;
   void judge(WallTime now);
+  /// True: pods end for it, and it waits. Otherwise `refusal` is the last word.
+  bool makes_room(const kube::Pod& pod, const AdmissionNode& node, Rejection& refusal);
   bool put(kube::Pod pod);
 
   LedgerOptions options_;
@@ -89,7 +101,10 @@ class PodLedger {
   std::set<std::string> admitted_;                  // uids
   std::map<std::string, kube::PodStatus> refused_;  // by uid
   std::set<std::string> ended_;                     // uids
+  std::set<std::string> stopped_;                   // uids: ended, but for their objects
+  std::set<std::string> preempted_;                 // uids: about to be
   std::vector<RejectedPod> rejected_;
+  std::vector<PreemptedPod> preempting_;
   std::optional<kube::Node> node_;
   Pressures pressures_;
   bool shutting_down_ = false;

@@ -181,5 +181,30 @@ TEST_F(PodLedgerTest, OnlyWhatRunsIsReferredTo) {
   EXPECT_THAT(ledger.references().secrets, IsEmpty());
 }
 
+TEST_F(PodLedgerTest, ACriticalPodWaitsForThoseThatMakeRoomForIt) {
+  ledger.node_is(make_node());
+  ledger.synced({make_pod("small", "u1", 1), make_pod("big", "u2", 3)}, false);
+  EXPECT_EQ(wanted().pods.size(), 2U);
+  auto critical = make_pod("critical", "u3", 2);
+  critical.spec.priority = 2'000'000'000;
+  ledger.changed({.changed = {critical}, .removed = {}});
+  EXPECT_THAT(wanted().pods, ElementsAre(Key("default/big"), Key("default/small"))) << "not yet";
+  const auto preempted = ledger.take_preempted();
+  ASSERT_EQ(preempted.size(), 1U);
+  EXPECT_EQ(preempted[0].pod.metadata.name + " " + preempted[0].resource, "big cpu");
+  EXPECT_EQ(wanted().pods.size(), 2U);
+  EXPECT_THAT(ledger.take_preempted(), IsEmpty()) << "those that are about to end do";
+  EXPECT_TRUE(ledger.stopped("u2"));
+  EXPECT_FALSE(ledger.stopped("u2"));
+  EXPECT_EQ(reason("critical"), "");
+  auto too_big = make_pod("too-big", "u4", 4);
+  too_big.spec.priority = 2'000'000'000;
+  ledger.changed({.changed = {too_big}, .removed = {}});
+  EXPECT_EQ(reason("too-big"), "UnexpectedAdmissionError");
+  EXPECT_THAT(wanted().pods.at("default/too-big").status.message,
+              HasSubstr("no set of running pods found to reclaim resources: [(res: cpu, q: 3000), ]"));
+  EXPECT_THAT(ledger.take_preempted(), IsEmpty()) << "nobody ends for nothing";
+}
+
 }  // namespace
 }  // namespace keelson::agent

@@ -222,6 +222,9 @@ struct AgentRole::State {
   }
 
   void collect(Stats& stats) const {
+    if (cluster) {
+      cluster->collect(stats);
+    }
     if (shutdown) {
       shutdown->node.collect(stats);
     }

@@ -127,5 +127,30 @@ TEST_F(EvictionTest, APodThatEatsMemoryIsEvictedBeforeThoseWithinTheirRequests) 
   expect_soon("asks", "phase", "Running");
 }
 
+TEST_F(EvictionTest, ACriticalPodMakesRoomForItself) {
+  join({"--client-ca-file", control_plane_->authority_file(), "--max-pods", "3"});
+  wait_node_ready();
+  const auto request = [](const char* memory) {
+    return fmt::format("    resources: {{requests: {{memory: {0}}}, limits: {{memory: {0}}}}}\n", memory);
+  };
+  create_pod("small", "trap 'exit 0' TERM; while true; do sleep 0.1; done", request("20Mi"));
+  create_pod("plain", "trap 'exit 0' TERM; while true; do sleep 0.1; done");
+  create_pod("big", "trap 'exit 0' TERM; while true; do sleep 0.1; done", request("40Mi"));
+  for (const char* pod : {"small", "plain", "big"}) {
+    expect_soon(pod, "phase", "Running");
+  }
+  create_pod("critical", "sleep 1000", "", "  priorityClassName: system-node-critical\n");
+  expect_soon("critical", "phase", "Running");
+  EXPECT_EQ(field("plain", "phase") + " " + field("plain", "reason"), "Failed Preempting");
+  EXPECT_EQ(field("plain", "message"), "Preempted in order to admit critical pod");
+  EXPECT_EQ(field("plain", "conditions[?(@.type==\"DisruptionTarget\")].message"),
+            "Pod was preempted by Kubelet to accommodate a critical pod.");
+  EXPECT_THAT(events_of("plain"), HasSubstr("Warning Preempting Preempted in order to admit critical pod"));
+  EXPECT_EQ(field("small", "phase") + " " + field("big", "phase"), "Running Running");
+  EXPECT_THAT(metrics(), HasSubstr("kubelet_preemptions{preemption_signal=\"pods\"} 1\n"));
+  create_pod("late", "sleep 1000");
+  expect_soon("late", "reason", "OutOfpods");
+}
+
 }  // namespace
 }  // namespace keelson::testing
