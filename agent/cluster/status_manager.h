@@ -4,8 +4,8 @@
 // For each pod there is what the API has and what we say; where these differ, a patch is sent. So a start of the agent
 // that finds all as it was sends nothing, what others write over is written again, and however much happens while the
 // API is away, one patch tells of it. One request a pod at a time, few at the same time; while the API is away one
-// request every 1 to 2 s asks whether it is back, and what is due goes out as soon as it is. The steps of a pod that has
-// not started yet, or that ends, wait half a second for what follows; all else goes out at once.
+// request every 1 to 2 s asks whether it is back, and what is due goes out as soon as it is. The steps of a pod that
+// has not started yet, or that ends, wait half a second for what follows; all else goes out at once.
 #pragma once
 
 #include <deque>
