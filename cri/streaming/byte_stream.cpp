@@ -9,7 +9,6 @@ namespace keelson::cri {
 namespace {
 
 namespace websocket = boost::beast::websocket;
-using asio::ip::tcp;
 
 constexpr size_t kChunk = 32 << 10;
 constexpr std::chrono::seconds kCloseTime{1};
@@ -50,7 +49,7 @@ class PlainBytes final : public ByteStream {
   }
 
   Task<> lost() override {
-    co_await socket_.socket().async_wait(tcp::socket::wait_error, use_result);
+    co_await socket_.socket().async_wait(asio::socket_base::wait_error, use_result);
     co_return fail(Kind::unavailable, "the client's connection broke");
   }
 
@@ -113,7 +112,7 @@ class WebSocketBytes final : public ByteStream {
   Task<> close() override { co_return co_await with_deadline(loop_, kCloseTime, say_goodbye()); }
 
   Task<> lost() override {
-    co_await socket_.next_layer().socket().async_wait(tcp::socket::wait_error, use_result);
+    co_await socket_.next_layer().socket().async_wait(asio::socket_base::wait_error, use_result);
     co_return fail(Kind::unavailable, "the client's connection broke");
   }
 

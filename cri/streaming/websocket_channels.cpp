@@ -86,7 +86,7 @@ Task<> WebSocketChannels::say_goodbye() {
 }
 
 Task<> WebSocketChannels::lost() {
-  co_await socket_.next_layer().socket().async_wait(asio::ip::tcp::socket::wait_error, use_result);
+  co_await socket_.next_layer().socket().async_wait(asio::socket_base::wait_error, use_result);
   co_return fail(Kind::unavailable, "the client's connection broke");
 }
 

@@ -160,7 +160,7 @@ Task<> finish(SessionPtr session) {
 }
 
 Task<> lost(SessionPtr session) {
-  co_await session->socket.next_layer().socket().async_wait(asio::ip::tcp::socket::wait_error, use_result);
+  co_await session->socket.next_layer().socket().async_wait(asio::socket_base::wait_error, use_result);
   co_return fail(Kind::unavailable, "the client's connection broke");
 }
 
