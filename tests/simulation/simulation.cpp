@@ -16,9 +16,9 @@ using namespace std::chrono_literals;
 
 /// What a calm may take until all is right: a watch's longest wait (60 s), a second for each thing behind it.
 constexpr auto kCalmBound = 180s;
-/// Requests that a node may make: the kubelet's two bursts of 100 (kubeAPIBurst, eventBurst). In ten seconds a fraction
-/// of what it may (50 a second of each besides).
-constexpr uint64_t kMostInASecond = 200;
+/// Requests that a node may make in a second: the kubelet's two bursts of 100 (kubeAPIBurst, eventBurst), and 50 of each
+/// besides. In ten seconds it is a fraction of what it may.
+constexpr uint64_t kMostInASecond = 300;
 constexpr uint64_t kMostInTen = 400;
 /// While nothing happens: Leases, the node's status, watches that end by themselves, tokens.
 constexpr uint64_t kMostInACalmMinute = 60;
