@@ -100,10 +100,11 @@ TEST_F(EvictionTest, APodThatEatsMemoryIsEvictedBeforeThoseWithinTheirRequests) 
   join({"--client-ca-file", control_plane_->authority_file(), "--system-reserved",
         fmt::format("memory={}", memory - 600 * kMiB), "--eviction-hard", "memory.available<300Mi"});
   wait_node_ready();
-  create_pod("modest", "head -c 20m /dev/zero | tail", "    resources: {requests: {memory: 50Mi}}\n");
+  create_pod("modest", "(head -c 20m /dev/zero; sleep 1000) | tail", "    resources: {requests: {memory: 50Mi}}\n");
   create_pod("small", "sleep 1000");
   expect_soon("small", "phase", "Running");
-  create_pod("eater", "trap 'exit 0' TERM; head -c 400m /dev/zero | tail & while true; do sleep 0.1; done");
+  create_pod("eater",
+             "trap 'exit 0' TERM; (head -c 400m /dev/zero; sleep 1000) | tail & while true; do sleep 0.1; done");
   expect_soon("eater", "phase", "Failed");
   EXPECT_EQ(field("eater", "reason"), "Evicted");
   const auto message = field("eater", "message");
