@@ -261,7 +261,7 @@ TEST_F(PodsTest, ObjectsAreWaitedForAndTheirUpdatesReachTheVolume) {
                .out.find("MountVolume.SetUp failed for volume \"settings\" : configmap \"settings\" not found") !=
            std::string::npos;
   });
-  EXPECT_EQ(field("reads", ".status.containerStatuses[0].state.waiting.reason"), "ContainerCreating");
+  expect_soon("reads", ".status.containerStatuses[0].state.waiting.reason", "ContainerCreating");
   create("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {color: blue}\n");
   expect_soon("reads", ".status.containerStatuses[0].state.waiting.reason", "CreateContainerConfigError");
   create("apiVersion: v1\nkind: Secret\nmetadata: {name: late}\nstringData: {key: canary-of-the-secret}\n");
@@ -326,7 +326,8 @@ spec:
   EXPECT_EQ(field(name, ".metadata.ownerReferences[0].kind"), "Node");
   const auto uid = field(name, ".metadata.uid");
   const auto pid = process_of(name, "main");
-  EXPECT_EQ(kubectl({"delete", "pod", name, "--timeout=20s"}).code, 0);
+  const auto deleted = kubectl({"delete", "pod", name, "--timeout=20s"});
+  EXPECT_EQ(deleted.code, 0) << deleted.error << kubectl({"get", "pod", name, "-o", "yaml"}).out << log();
   expect_ready(name);
   EXPECT_NE(field(name, ".metadata.uid"), uid);
   EXPECT_EQ(process_of(name, "main"), pid) << "the mirror is not the pod";
