@@ -185,6 +185,23 @@ KL_INLINE void CT(note_gone)(const CT_ROW* row, struct gone* gone) {
   gone->whole = row->state != KL_CT_ESTABLISHED && !(row->flags & KL_CT_TUNNEL);
 }
 
+/* A row of the flow, whatever it says. One of an earlier flow with the same ports may be left in the second bucket. */
+KL_INLINE int CT(has_row)(const struct kl_flow* flow) {
+  struct place place = place_of(flow, CT_V6);
+#pragma unroll
+  for (int second = 0; second < 2; second++) {
+    __u32 index = second ? place.other : place.bucket;
+    const CT_BUCKET* bucket = bpf_map_lookup_elem(&CT_MAP, &index);
+#pragma unroll
+    for (__u32 way = 0; bucket && way < KL_CT_WAYS; way++) {
+      if (bucket->tag[way] == place.tag && CT(is_of)(&bucket->row[way], flow)) {
+        return 1;
+      }
+    }
+  }
+  return 0;
+}
+
 /* A flow that has just lost a row is forgotten whole: with the other alone its packets would still be sent on, and its
  * replies be nobody's. An open connection keeps the other: from that the one that is lost is made again (keep_twin). */
 __noinline int CT(forget_gone)(void) {
@@ -193,6 +210,9 @@ __noinline int CT(forget_gone)(void) {
     return 0;
   }
   gone->whole = 0;
+  if (CT(has_row)(&gone->flow)) {
+    return 0; /* a later flow's, and so is the twin */
+  }
   struct place place = place_of(&gone->twin, CT_V6);
 #pragma unroll
   for (int second = 0; second < 2; second++) {
