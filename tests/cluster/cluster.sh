@@ -13,20 +13,25 @@ if [ -z "${KEELSON_CLUSTER_HOME:-}" ]; then
   export KEELSON_CLUSTER_PROGRAM=$program
   KEELSON_CLUSTER_HOME=$(mktemp -d /tmp/keelson-cluster-XXXXXX)
   export KEELSON_CLUSTER_HOME
-  exec unshare --net --kill-child "$0" "$@"
+  exec unshare --net "$0" "$@"
 fi
 home=$KEELSON_CLUSTER_HOME name=$(basename "$KEELSON_CLUSTER_HOME")
 node=node-1 address=10.250.0.1
 cgroup2=$(awk '$3 == "cgroup2" {print $2; exit}' /proc/mounts)
 plane=
 daemon=
+command=
 stop() {
   trap - EXIT INT TERM
+  [ -z "$command" ] || kill "$command" 2>/dev/null || true
   if [ -n "$daemon" ] && kill -0 "$daemon" 2>/dev/null; then
     kill -TERM "$daemon"
     wait "$daemon" || echo "the node ended with $?: $(tail -3 "$home/node.log")" >&2
   fi
   [ -z "$plane" ] || { exec 9>&-; wait "$plane" || true; }
+  # What a node leaves that was killed.
+  pkill -KILL -f "keelson-shim .*$home" || true
+  awk -v home="$home/" 'index($5, home) == 1 {print $5}' /proc/self/mountinfo | sort -r | xargs -r -n1 umount -l
   rm -rf "/sys/fs/bpf/$name"
   [ -z "$cgroup2" ] || rmdir "$cgroup2/$name-sockets" 2>/dev/null || true
   [ -n "${KEELSON_CLUSTER_KEEP:-}" ] && echo "kept: $home" || rm -rf --one-file-system "$home"
@@ -65,7 +70,7 @@ if [ -n "$cgroup2" ]; then mkdir -p "$cgroup2/$name-sockets"; sockets=(--socket-
 keelson node --roles agent,runtime,network --node-name $node --root "$home/root" --manifests "$home/manifests" --cni-conf-dir "$home/cni" \
   --kubeconfig "$home/control-plane/node.conf" --network-kubeconfig "$home/control-plane/proxy.conf" --client-ca-file "$home/control-plane/ca.crt" \
   --cni-bin-dir "$build/bin" --pod-logs-dir "$home/logs/pods" --container-logs-dir "$home/logs/containers" --cgroup-root "/$name" \
-  --bpf-dir "/sys/fs/bpf/$name" "${sockets[@]}" --remove-pods-on-exit --remove-services-on-exit --image-archives "$home/images" > "$home/node.log" 2>&1 &
+  --bpf-dir "/sys/fs/bpf/$name" "${sockets[@]}" --remove-pods-on-exit --remove-services-on-exit --image-archives "$home/images" > "$home/node.log" 2>&1 9>&- &
 daemon=$!
 until [ "$(kubectl get node $node -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}' 2>/dev/null)" = True ]; do
   kill -0 $daemon 2>/dev/null || { tail -20 "$home/node.log" >&2; exit 1; }
@@ -73,6 +78,8 @@ until [ "$(kubectl get node $node -o 'jsonpath={.status.conditions[?(@.type=="Re
   sleep 0.2
 done
 kubectl get nodes -o wide >&2
-if [ $# -gt 0 ]; then "$@"; exit; fi
+# In the background, so that a signal is answered at once and not when it has ended; without what holds the control
+# plane, which ends when nobody does.
+if [ $# -gt 0 ]; then "$@" <&0 9>&- & command=$!; wait $command; exit; fi
 echo "kubectl and keelson are ready in this shell; images: $(cd "$home/images" && ls | sed 's/\.tar$//' | tr '\n' ' '); \`exit\` ends the cluster" >&2
 bash --norc -i
