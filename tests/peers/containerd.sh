@@ -4,24 +4,17 @@
 # put it first in PATH. usage: containerd.sh [--if-built]    (KEELSON_PEERS: where; default ~/.cache/keelson/peers)
 # Exit 77 with "SKIP: ..." where it cannot, or with --if-built has not yet; Debian's containerd 1.6 is the peer then.
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 version=2.1.9 runc_version=1.3.6
-out=${KEELSON_PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/keelson/peers}/containerd-$version
+title="containerd $version and runc $runc_version" folder=containerd-$version
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 module=github.com/containerd/containerd/v2
-skip() { echo "SKIP: containerd $version: $*" >&2; exit 77; }
 
 if [ ! -x "$out/containerd" ] || [ ! -x "$out/runc" ]; then
   [ "${1:-}" != --if-built ] || skip "not built: ./dev peers"
-  PATH=$PATH:/usr/local/go/bin
-  command -v go > /dev/null || skip "needs go (1.24 or newer)"
   [ -e /usr/include/seccomp.h ] || skip "needs libseccomp-dev, for runc"
-  work=$(mktemp -d)
-  trap 'rm -rf "$work"' EXIT
+  begin_build 1.24 "some minutes"
   # -mod=mod may write what it resolved, so it works on a copy; go.sum still holds it to what was built before.
   cp -r "$here/containerd" "$here/runc" "$work/"
-  mkdir -p "$out"
-  echo "building containerd $version and runc $runc_version, once (some minutes)" >&2
-  export GOTOOLCHAIN=local
   flags=(-mod=mod -trimpath)
   cd "$work/containerd"
   for program in containerd-shim-runc-v2 ctr containerd; do

@@ -4,21 +4,15 @@
 # kubernetes.sh, so that most of it is built already. usage: metrics-server.sh
 # (KEELSON_PEERS: where; default ~/.cache/keelson/peers)    Exit 77 with "SKIP: ..." where it cannot.
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 version=0.8.0
-out=${KEELSON_PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/keelson/peers}/metrics-server-$version
-skip() { echo "SKIP: metrics-server: $*" >&2; exit 77; }
+title="metrics-server $version" folder=metrics-server-$version
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 if [ ! -x "$out/metrics-server" ]; then
-  PATH=$PATH:/usr/local/go/bin
-  command -v go > /dev/null || skip "needs go (1.24 or newer)"
-  work=$(mktemp -d)
-  trap 'rm -rf "$work"' EXIT
+  begin_build 1.24 "1 to 6 minutes"
   cp "$here"/metrics-server/go.* "$work/"
-  mkdir -p "$out"
-  echo "building metrics-server $version, once (1 to 6 minutes)" >&2
   cd "$work"
-  GOTOOLCHAIN=local nice go build -mod=mod -trimpath -ldflags "-s -w" -o metrics-server sigs.k8s.io/metrics-server/cmd/metrics-server >&2 ||
+  nice go build -mod=mod -trimpath -ldflags "-s -w" -o metrics-server sigs.k8s.io/metrics-server/cmd/metrics-server >&2 ||
     skip "it does not build, see above"
   mv metrics-server "$out/"
 fi
