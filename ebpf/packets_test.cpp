@@ -263,7 +263,7 @@ TEST_F(PacketsTest, BrokenOnesAreNeverMadeLonger) {
 // to another flow, and writes one.
 class CrowdedTest : public PacketsTest {
  protected:
-  CrowdedTest() { connections_ = KL_CT_WAYS; }
+  explicit CrowdedTest(uint32_t connections = KL_CT_WAYS) { connections_ = connections; }
 
   static std::pair<Layout, Bytes> datagram_to_service(std::mt19937& random, bool v6) {
     for (;;) {
@@ -338,6 +338,39 @@ TEST_F(CrowdedTest, NoRowIsReadHalfWritten) {
     }
     threads.clear();
     EXPECT_EQ(wrong, 0) << (v6 ? "IPv6" : "IPv4");
+  }
+}
+
+class NearlyFullTest : public CrowdedTest {
+ protected:
+  static constexpr uint32_t kRows = 256 * KL_CT_WAYS;
+  NearlyFullTest() : CrowdedTest(kRows) {}
+};
+
+// Rows are moved to make room, and found while they are: no flow goes, and none begins twice.
+TEST_F(NearlyFullTest, EveryFlowKeepsItsRows) {
+  constexpr uint16_t kFlows = kRows * 3 / 4 / 2;
+  std::mt19937 random(27);
+  for (bool v6 : {false, true}) {
+    const auto [at, packet] = datagram_to_service(random, v6);
+    const auto before = *programs_->counters();
+    std::atomic<uint16_t> open = 1;
+    translated(at, packet, 5000);
+    {
+      std::jthread others([&, seed = random()] {
+        std::mt19937 own(seed);
+        while (open < kFlows) {
+          translated(at, packet, static_cast<uint16_t>(5000 + own() % open));
+        }
+      });
+      while (open < kFlows) {
+        translated(at, packet, static_cast<uint16_t>(5000 + open));
+        open++;
+      }
+    }
+    const auto after = *programs_->counters();
+    EXPECT_EQ(after[KL_FLOWS_NEW] - before[KL_FLOWS_NEW], kFlows) << (v6 ? "IPv6" : "IPv4");
+    EXPECT_EQ(after[KL_FLOWS_EVICTED], before[KL_FLOWS_EVICTED]) << (v6 ? "IPv6" : "IPv4");
   }
 }
 

@@ -198,6 +198,7 @@ struct kl_ct6 {
 
 #define KL_CT_WAYS 5
 #define KL_CT_SPILLED 0x8000 /* in changes: a row may be in its second bucket */
+#define KL_CT_MOVING 0x4000  /* in changes: a row is being moved to its second bucket */
 /* `changes` goes up by one before and after a row is written: rows are read without the lock. */
 struct kl_ct4_bucket {
   struct bpf_spin_lock lock;

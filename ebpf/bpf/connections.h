@@ -2,8 +2,9 @@
 /* The connection table: which flows are known, and what is done with their packets.
  *
  * Why not BPF_MAP_TYPE_LRU_HASH: it takes 30 ns to find and 140 to insert, and a flow has two rows. A bucket of five
- * rows in an array, written under one spin lock and read without it, takes less; a full bucket gives up its oldest row,
- * so there is nothing to collect, and what a packet of IPv4 has to know is mostly in one cache line.
+ * rows in an array, written under one spin lock and read without it, takes less, and what a packet of IPv4 has to know
+ * is mostly in one cache line. A row is in the first or second bucket of its flow. Where both are full one is moved to
+ * its own second bucket, so that a table can be nearly full, or else the oldest goes: there is nothing to collect.
  */
 #ifndef KEELSON_EBPF_CONNECTIONS_H
 #define KEELSON_EBPF_CONNECTIONS_H
@@ -43,7 +44,8 @@ KL_INLINE struct place place_of(const struct kl_flow* flow, int v6) {
 }
 
 KL_INLINE __u16 changes_after(__u16 changes) {
-  return (changes & KL_CT_SPILLED) | ((changes + 1) & ~KL_CT_SPILLED);
+  const __u16 marks = KL_CT_SPILLED | KL_CT_MOVING;
+  return (changes & marks) | ((changes + 1) & ~marks);
 }
 
 enum { CT_STORED, CT_FULL /* of live rows */, CT_TAKEN /* by a live row of the same flow that says something else */ };
@@ -67,6 +69,20 @@ struct {
   __type(key, __u32);
   __type(value, struct gone);
 } gone_of_cpu KL_MAP;
+
+/* A row on its way from its first bucket to its second. */
+struct moved_row {
+  struct kl_flow flow;
+  struct row row;
+  __u16 tag;
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct moved_row);
+} moved_of_cpu KL_MAP;
 
 #define CT_V6 0
 #include "ebpf/bpf/connections_of_family.h"

@@ -96,9 +96,10 @@ KL_INLINE int CT(find_in)(__u32 index, __u16 tag, const struct kl_flow* flow, __
   }
   __u16 changes = KL_READ_ONCE(bucket->changes);
   KL_BARRIER();
-  *spilled = changes & KL_CT_SPILLED;
   if (bucket->tag[0] != tag && bucket->tag[1] != tag && bucket->tag[2] != tag && bucket->tag[3] != tag &&
       bucket->tag[4] != tag) {
+    KL_BARRIER();
+    *spilled = KL_READ_ONCE(bucket->changes) & KL_CT_SPILLED; /* after the tags: it may just be moved (displace) */
     return 0;
   }
   if (loads_in_order) {
@@ -113,10 +114,13 @@ KL_INLINE int CT(find_in)(__u32 index, __u16 tag, const struct kl_flow* flow, __
     }
     KL_BARRIER();
     if (!(changes & 1) && KL_READ_ONCE(bucket->changes) == changes && there == taken) {
+      *spilled = changes & KL_CT_SPILLED;
       return taken;
     }
   }
-  return CT(find_locked)((__u64)tag << 32 | index, flow, state, now, row);
+  int found = CT(find_locked)((__u64)tag << 32 | index, flow, state, now, row);
+  *spilled = KL_READ_ONCE(bucket->changes) & KL_CT_SPILLED;
+  return found;
 }
 
 KL_INLINE int CT(find)(const struct kl_flow* flow, __u8 state, __u32 now, struct row* row) {
@@ -171,71 +175,7 @@ KL_INLINE int CT(contradicts)(const CT_ROW* have, const struct row* row, __u32 h
          ((__s32)idle < 0 || idle <= time_to_live(settings, have->protocol, have->state));
 }
 
-/* Under the lock. */
-KL_INLINE void CT(note_gone)(const CT_ROW* row, struct gone* gone) {
-  CT_GET(gone->flow.src, row->src);
-  CT_GET(gone->flow.dst, row->dst);
-  gone->flow.sport = row->sport;
-  gone->flow.dport = row->dport;
-  CT_GET(gone->twin.src, row->to_dst);
-  CT_GET(gone->twin.dst, row->to_src);
-  gone->twin.sport = row->to_dport;
-  gone->twin.dport = row->to_sport;
-  gone->flow.protocol = gone->twin.protocol = row->protocol;
-  gone->whole = row->state != KL_CT_ESTABLISHED && !(row->flags & KL_CT_TUNNEL);
-}
-
-/* A row of the flow, whatever it says. One of an earlier flow with the same ports may be left in the second bucket. */
-KL_INLINE int CT(has_row)(const struct kl_flow* flow) {
-  struct place place = place_of(flow, CT_V6);
-#pragma unroll
-  for (int second = 0; second < 2; second++) {
-    __u32 index = second ? place.other : place.bucket;
-    const CT_BUCKET* bucket = bpf_map_lookup_elem(&CT_MAP, &index);
-#pragma unroll
-    for (__u32 way = 0; bucket && way < KL_CT_WAYS; way++) {
-      if (bucket->tag[way] == place.tag && CT(is_of)(&bucket->row[way], flow)) {
-        return 1;
-      }
-    }
-  }
-  return 0;
-}
-
-/* A flow that has just lost a row is forgotten whole: with the other alone its packets would still be sent on, and its
- * replies be nobody's. An open connection keeps the other: from that the one that is lost is made again (keep_twin). */
-__noinline int CT(forget_gone)(void) {
-  struct gone* gone = bpf_map_lookup_elem(&gone_of_cpu, &zero_row);
-  if (!gone || !gone->whole) {
-    return 0;
-  }
-  gone->whole = 0;
-  if (CT(has_row)(&gone->flow)) {
-    return 0; /* a later flow's, and so is the twin */
-  }
-  struct place place = place_of(&gone->twin, CT_V6);
-#pragma unroll
-  for (int second = 0; second < 2; second++) {
-    __u32 index = second ? place.other : place.bucket;
-    CT_BUCKET* bucket = bpf_map_lookup_elem(&CT_MAP, &index);
-    if (!bucket) {
-      return 0;
-    }
-    bpf_spin_lock(&bucket->lock);
-#pragma unroll
-    for (__u32 way = 0; way < KL_CT_WAYS; way++) {
-      const CT_ROW* row = &bucket->row[way];
-      /* Its ports may have become another flow's. */
-      if (bucket->tag[way] == place.tag && CT(is_of)(row, &gone->twin) && row->to_sport == gone->flow.dport &&
-          row->to_dport == gone->flow.sport && CT_SAME(row->to_src, gone->flow.dst) &&
-          CT_SAME(row->to_dst, gone->flow.src)) {
-        bucket->tag[way] = 0;
-      }
-    }
-    bpf_spin_unlock(&bucket->lock);
-  }
-  return 1;
-}
+#include "ebpf/bpf/connections_full_of_family.h"
 
 /* `where`: bucket, and the tag above it. `how`: CT_IF_FREE, CT_EVICT_CLOSED, CT_EVICT. Global, so that the verifier
  * looks at it once and not for each caller. */
@@ -307,42 +247,17 @@ __noinline int CT(store_in)(__u64 where, const struct kl_flow* flow, const struc
   return result;
 }
 
-KL_INLINE void CT(mark_spilled)(__u32 index) {
-  CT_BUCKET* bucket = bpf_map_lookup_elem(&CT_MAP, &index);
-  if (bucket) {
-    bpf_spin_lock(&bucket->lock);
-    bucket->changes |= KL_CT_SPILLED;
-    bpf_spin_unlock(&bucket->lock);
-  }
-}
-
-/* A live row of this flow, that says something else, in its second bucket. */
-__noinline int CT(contradicted_elsewhere)(const struct place* place, const struct kl_flow* flow, const struct row* row,
-                                          __u32 how, __u32 now) {
-  if (!place || !flow || !row) {
+/* A row that has its place in the second bucket keeps it. */
+__noinline int CT(is_in_second)(const struct place* place, const struct kl_flow* flow) {
+  if (!place || !flow) {
     return 0;
   }
   __u32 index = place->bucket;
-  CT_BUCKET* bucket = bpf_map_lookup_elem(&CT_MAP, &index);
+  const CT_BUCKET* bucket = bpf_map_lookup_elem(&CT_MAP, &index);
   if (!bucket || __builtin_expect(!(bucket->changes & KL_CT_SPILLED), 1)) {
     return 0;
   }
-  index = place->other;
-  bucket = bpf_map_lookup_elem(&CT_MAP, &index);
-  const struct kl_config* settings = bpf_map_lookup_elem(&config, &zero_row);
-  if (!bucket || !settings) {
-    return 0;
-  }
-  int taken = 0;
-  bpf_spin_lock(&bucket->lock);
-#pragma unroll
-  for (__u32 way = 0; way < KL_CT_WAYS; way++) {
-    if (bucket->tag[way] == place->tag && CT(is_of)(&bucket->row[way], flow)) {
-      taken = CT(contradicts)(&bucket->row[way], row, how, now, settings);
-    }
-  }
-  bpf_spin_unlock(&bucket->lock);
-  return taken;
+  return !CT(has_in)(place->bucket, place->tag, flow) && CT(has_in)(place->other, place->tag, flow);
 }
 
 /* Global for the same reason: masquerading tries many ports. */
@@ -352,11 +267,20 @@ __noinline int CT(store)(const struct kl_flow* flow, const struct row* row, __u3
   }
   struct place place = place_of(flow, CT_V6);
   __u64 tag = (__u64)place.tag << 32;
-  if ((how & CT_IF_FREE) && CT(contradicted_elsewhere)(&place, flow, row, how, now)) {
-    return 0;
+  int stored = CT_FULL;
+  if (!CT(is_in_second)(&place, flow)) {
+    stored = CT(store_in)(tag | place.bucket, flow, row, how, now);
   }
-  int stored = CT(store_in)(tag | place.bucket, flow, row, how, now);
   if (stored == CT_FULL) {
+    stored = CT(store_in)(tag | place.other, flow, row, how, now);
+    if (stored == CT_STORED) {
+      CT(mark_spilled)(place.bucket);
+    }
+  }
+  if (stored == CT_FULL && CT(make_room)(place.bucket, now)) {
+    stored = CT(store_in)(tag | place.bucket, flow, row, how, now);
+  }
+  if (stored == CT_FULL && CT(make_room)(place.other, now)) {
     stored = CT(store_in)(tag | place.other, flow, row, how, now);
     if (stored == CT_STORED) {
       CT(mark_spilled)(place.bucket);
@@ -387,25 +311,9 @@ __noinline int CT(forget)(const struct kl_flow* flow) {
     return 0;
   }
   struct place place = place_of(flow, CT_V6);
-  int found = 0;
-#pragma unroll
-  for (int second = 0; second < 2; second++) {
-    __u32 index = second ? place.other : place.bucket;
-    CT_BUCKET* bucket = bpf_map_lookup_elem(&CT_MAP, &index);
-    if (!bucket) {
-      return found;
-    }
-    bpf_spin_lock(&bucket->lock);
-#pragma unroll
-    for (__u32 way = 0; way < KL_CT_WAYS; way++) {
-      if (bucket->tag[way] == place.tag && CT(is_of)(&bucket->row[way], flow)) {
-        bucket->tag[way] = 0;
-        found++;
-      }
-    }
-    bpf_spin_unlock(&bucket->lock);
-  }
-  return found;
+  __u64 tag = (__u64)place.tag << 32;
+  int found = CT(clear_in)(tag | place.bucket, flow);
+  return found + (place.other != place.bucket ? CT(clear_in)(tag | place.other, flow) : 0);
 }
 
 #undef CT

@@ -156,7 +156,7 @@ TEST_F(ServiceVerbsTest, StatusTellsOfProgramsAndTables) {
   EXPECT_NE(status.out.find("eth0   uplink   tc-ingress,tc-egress\n"), status.out.npos) << status.out;
   EXPECT_NE(status.out.find("p1     pod      tc-ingress,tc-egress\n"), status.out.npos) << status.out;
   auto tree = boost::json::parse(ask({"status", "-o", "json"}).out);
-  EXPECT_EQ(tree.at_pointer("/network/programs/sockets/hooks").as_array().size(), 8U);
+  EXPECT_EQ(tree.at_pointer("/network/programs/sockets/hooks").as_array().size(), 9U);
   EXPECT_EQ(tree.at_pointer("/network/lastSync/failed"), 0);
 }
 

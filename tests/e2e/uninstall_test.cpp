@@ -166,14 +166,14 @@ TEST_F(UninstallTest, NothingOfUsIsLeft) {
   EXPECT_EQ(reply_from_service(), "hello");
   auto before = pinned_below(daemon_->pins());
   EXPECT_GE(before.maps.size(), 10u);
-  EXPECT_EQ(before.links.size(), 14u) << "8 of sockets, 2 of each link";
+  EXPECT_EQ(before.links.size(), 15u) << "9 of sockets, 2 of each link";
   EXPECT_EQ(alive(before), before);
   daemon_->kill();
   EXPECT_EQ(reply_from_service(), "hello") << "without a daemon";
 
   auto dry = keelson({"uninstall", "--dry-run"});
   EXPECT_EQ(dry.code, 0) << dry.error;
-  EXPECT_THAT(dry.out, HasSubstr("14 links"));
+  EXPECT_THAT(dry.out, HasSubstr("15 links"));
   EXPECT_EQ(alive(before), before) << "--dry-run";
 
   auto done = keelson({"uninstall"});
