@@ -98,9 +98,10 @@ class ServiceFixture : public ::testing::TestWithParam<bool> {
   }
 
   // One connection to `to`:port from `ns`; the source that the server sees, or what went wrong.
-  std::string source_seen(const std::string& ns, const std::string& to, uint16_t port, Socket& listener) {
+  std::string source_seen(const std::string& ns, const std::string& to, uint16_t port, Socket& listener,
+                          int patience = 500) {
     auto client = Socket::tcp(*net_, ns, v6());
-    if (int error = client.connect(to, port)) {
+    if (int error = client.connect(to, port, patience)) {
       return strerror(error);
     }
     std::string from;

@@ -46,7 +46,8 @@ TEST_F(ShimTest, ADeviceIsNeverMadeThroughALink) {
 TEST_F(ShimTest, VolumesReadOnlyAndWritable) {
   fs::create_directories(dir_ + "/volume");
   launch();
-  auto spec = container("c", {"sh", "-c", "exec 2>&1; touch /ro/x || echo refused; touch /rw/y; touch /z || echo read-only root"});
+  auto spec = container(
+      "c", {"sh", "-c", "exec 2>&1; touch /ro/x || echo refused; touch /rw/y; touch /z || echo read-only root"});
   spec.mounts.push_back({.source = dir_ + "/volume", .target = "/ro", .flags = MS_RDONLY});
   spec.mounts.push_back({.source = dir_ + "/volume", .target = "/rw"});
   spec.read_only_root = true;
