@@ -44,7 +44,7 @@ Task<> LeaseRenewer::run() {
 /// Not the same moment for all nodes: up to 4 % longer, as the kubelet.
 Duration LeaseRenewer::stretched(Duration wait) {
   random_ = random_ * 6364136223846793005U + 1442695040888963407U;  // Knuth's MMIX
-  return wait + wait * static_cast<Duration::rep>(random_ >> 33) / (int64_t{1} << 31) / 25;
+  return wait + wait * static_cast<Duration::rep>(random_ >> 54) / 1024 / 25;
 }
 
 Task<> LeaseRenewer::renew() {
