@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "agent/container_in_force.h"
 #include "agent/plan_parts.h"
 #include "agent/pod_phase.h"
 #include "kube/pod_qos.h"
@@ -109,6 +110,7 @@ kube::ContainerStatus container_status(const StatusInput& in, const StatusNode& 
   status.image = container.image;
   status.started = false;
   const ObservedContainer* newest = in.observed.newest(container.name);
+  tell_in_force(container, newest, status);
   auto previous = std::ranges::find_if(in.observed.containers, [&](const auto& c) {
     return c.name == container.name && &c != newest && c.state == RunState::exited;
   });
