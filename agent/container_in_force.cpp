@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "agent/config/resources.h"
+
 namespace keelson::agent {
 
 namespace {
@@ -14,6 +16,11 @@ constexpr int64_t kLeastShares = 2;
 int64_t milli_of(const kube::ResourceList& list) {
   const auto it = list.find("cpu");
   return it == list.end() ? 0 : it->second.milli();
+}
+
+int64_t bytes_of(const kube::ResourceList& list) {
+  const auto it = list.find("memory");
+  return it == list.end() ? 0 : it->second.whole();
 }
 
 /// An amount that the spec has, too, keeps the spec's spelling.
@@ -73,6 +80,33 @@ void tell_in_force(const kube::Container& container, const ObservedContainer* in
   if (instance->user) {
     status.user = kube::ContainerUser{instance->user};
   }
+}
+
+ObservedResources resources_for(const kube::Container& container) {
+  const auto& [limits, requests, claims] = container.resources;
+  return {.cpu_shares = cpu_shares(requests.contains("cpu") ? milli_of(requests) : milli_of(limits)),
+          .cpu_quota = cpu_quota(milli_of(limits)),
+          .cpu_period = kCpuPeriod,
+          .memory_limit = bytes_of(limits)};
+}
+
+Resize resize_of(const kube::Container& container, const ObservedContainer& instance,
+                 const std::optional<ObservedResources>& given) {
+  const ObservedResources has = given.value_or(instance.resources);
+  if (has == ObservedResources()) {
+    return Resize::none;
+  }
+  const ObservedResources wanted = resources_for(container);
+  const bool cpu = has.cpu_shares != wanted.cpu_shares || std::max<int64_t>(has.cpu_quota, 0) != wanted.cpu_quota;
+  const bool memory = std::max<int64_t>(has.memory_limit, 0) != wanted.memory_limit;
+  if (!cpu && !memory) {
+    return Resize::none;
+  }
+  const bool restarts = std::ranges::any_of(container.resize_policy, [&](const auto& policy) {
+    return policy.restart_policy == kube::ResizeRestart::restart_container &&
+           ((cpu && policy.resource_name == "cpu") || (memory && policy.resource_name == "memory"));
+  });
+  return restarts ? Resize::by_restart : Resize::in_place;
 }
 
 }  // namespace keelson::agent

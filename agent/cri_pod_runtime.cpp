@@ -297,6 +297,13 @@ Task<> CriPodRuntime::start_container(std::string id) {
   co_return co_await service_.start_container(std::move(id), limits_.act);
 }
 
+Task<> CriPodRuntime::resize_container(kube::Pod pod, std::string name, std::string id) {
+  KEELSON_CO_TRY(auto resources, configs_.resources(pod, name));
+  KEELSON_CO_DO(co_await configs_.resize(pod, Resizing::before_containers));
+  KEELSON_CO_DO(co_await service_.update_container_resources(std::move(id), std::move(resources), limits_.act));
+  co_return co_await configs_.resize(std::move(pod), Resizing::after_containers);
+}
+
 Task<> CriPodRuntime::stop_container(std::string id, Duration grace) {
   auto seconds = std::chrono::ceil<std::chrono::seconds>(grace);
   co_return absent_is_fine(co_await service_.stop_container(std::move(id), seconds, seconds + limits_.act));
