@@ -57,6 +57,14 @@ Duration delay_of(const cri::StringMap& annotations) {
   return std::chrono::milliseconds(milliseconds);
 }
 
+ObservedResources resources_of(const cri::ContainerStatus& status) {
+  const auto told = status.resources.value_or(cri::LinuxResources());
+  return {.cpu_shares = told.cpu_shares,
+          .cpu_quota = told.cpu_quota,
+          .cpu_period = told.cpu_period,
+          .memory_limit = told.memory_limit_bytes};
+}
+
 cri::StringMap pod_labels(const kube::ObjectMeta& pod) {
   return {{kPodName, pod.name}, {kPodNamespace, pod.ns}, {kPodUid, pod.uid}};
 }
@@ -147,6 +155,15 @@ Task<ObservedContainer> CriPodRuntime::observe_container(cri::ContainerStatus li
                          .log_path = status.log_path,
                          .spec_hash = value_at(status.annotations, kHash),
                          .restart_delay = delay_of(status.annotations)};
+  seen.resources = resources_of(status);
+  if (status.user) {
+    seen.user = {status.user->uid, status.user->gid, status.user->supplemental_groups};
+  }
+  for (const auto& mount : status.mounts) {
+    if (mount.recursive_read_only) {
+      seen.recursive_read_only.push_back(mount.container_path);
+    }
+  }
   if (seen.state == RunState::exited) {
     seen.message = termination_message(status);
     ended_[seen.id] = seen;
@@ -278,6 +295,13 @@ Task<std::string> CriPodRuntime::create_container(ContainerOrder order) {
 
 Task<> CriPodRuntime::start_container(std::string id) {
   co_return co_await service_.start_container(std::move(id), limits_.act);
+}
+
+Task<> CriPodRuntime::resize_container(kube::Pod pod, std::string name, std::string id) {
+  KEELSON_CO_TRY(auto resources, configs_.resources(pod, name));
+  KEELSON_CO_DO(co_await configs_.resize(pod, Resizing::before_containers));
+  KEELSON_CO_DO(co_await service_.update_container_resources(std::move(id), std::move(resources), limits_.act));
+  co_return co_await configs_.resize(std::move(pod), Resizing::after_containers);
 }
 
 Task<> CriPodRuntime::stop_container(std::string id, Duration grace) {

@@ -41,6 +41,7 @@ class CriPodRuntime : public PodRuntime {
   Task<std::string> pull_image(kube::Pod pod, std::string image) override;
   Task<std::string> create_container(ContainerOrder order) override;
   Task<> start_container(std::string id) override;
+  Task<> resize_container(kube::Pod pod, std::string name, std::string id) override;
   Task<> stop_container(std::string id, Duration grace) override;
   Task<> remove_container(std::string id) override;
   Task<ExecOutcome> exec(std::string id, std::vector<std::string> command, Duration limit) override;

@@ -3,12 +3,15 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "common/clock.h"
 #include "kube/meta.h"
+#include "kube/pod_status.h"
 
 namespace keelson::agent {
 
@@ -25,6 +28,15 @@ struct ObservedSandbox {
 
 /// CRI ContainerState.
 enum class RunState { created, running, exited, unknown };
+
+/// What is in force of a container's resources; 0: not told, or no limit.
+struct ObservedResources {
+  int64_t cpu_shares = 0;
+  int64_t cpu_quota = 0;   ///< Microseconds of each period.
+  int64_t cpu_period = 0;  ///< Microseconds.
+  int64_t memory_limit = 0;
+  bool operator==(const ObservedResources&) const = default;
+};
 
 /// One instance of a container (CRI ContainerStatus).
 struct ObservedContainer {
@@ -44,6 +56,9 @@ struct ObservedContainer {
   std::string log_path;
   std::string spec_hash;      ///< Of the spec it was made from: spec_hash().
   Duration restart_delay{0};  ///< What must pass between its end and the next instance.
+  ObservedResources resources = {};
+  std::optional<kube::LinuxContainerUser> user = {};
+  std::vector<std::string> recursive_read_only = {};  ///< Mount paths below which nothing can be written.
   bool operator==(const ObservedContainer&) const = default;
 };
 

@@ -55,10 +55,20 @@ void plan_kills(Planning& p) {
       kill.grace = std::chrono::seconds(known->kill_grace.value_or(p.pod.spec.termination_grace_period_seconds));
     } else if (instance.spec_hash != spec_hash(*container)) {
       kill.message = fmt::format("Container {} definition changed, will be restarted", instance.name);
+    } else if (resize_of(p.pod, instance, p.memory) == Resize::by_restart) {
+      kill.message = fmt::format("Container {} resize requires restart", instance.name);
     } else {
       continue;
     }
     p.plan.steps.push_back(std::move(kill));
+  }
+}
+
+void plan_resizes(Planning& p) {
+  for (const auto& instance : p.observed.containers) {
+    if (resize_of(p.pod, instance, p.memory) == Resize::in_place) {
+      p.plan.steps.push_back({.kind = Kind::resize_container, .name = instance.name, .id = instance.id});
+    }
   }
 }
 
@@ -150,6 +160,7 @@ void plan_sync(Planning& p) {
   plan_garbage(p);
   plan_kills(p);
   plan_containers(p, sandboxes.front());
+  plan_resizes(p);
 }
 
 }  // namespace
@@ -168,6 +179,8 @@ std::string_view to_string(Step::Kind kind) {
       return "start_container";
     case Kind::kill_container:
       return "kill_container";
+    case Kind::resize_container:
+      return "resize_container";
     case Kind::remove_container:
       return "remove_container";
     case Kind::release:
@@ -176,6 +189,17 @@ std::string_view to_string(Step::Kind kind) {
       return "clean_up";
   }
   return "";
+}
+
+Resize resize_of(const kube::Pod& pod, const ObservedContainer& instance, const PodMemory& memory) {
+  const kube::Container* container = kube::find_container(pod.spec, instance.name);
+  const ContainerMemory* known = memory_of(memory, instance);
+  const bool stays = std::ranges::any_of(pod.spec.containers, [&](const auto& c) { return &c == container; }) ||
+                     (container != nullptr && container->is_sidecar());
+  if (!stays || instance.state != RunState::running || (known != nullptr && known->kill_message)) {
+    return Resize::none;
+  }
+  return resize_of(*container, instance, known != nullptr ? known->given : std::nullopt);
 }
 
 Plan plan(const kube::Pod& pod, const ObservedPod& observed, const PodMemory& memory, WallTime now,

@@ -59,6 +59,8 @@ struct ContainerMemory {
   std::optional<std::string> kill_message;  ///< A probe or hook wants it gone; the message of its Killing event.
   std::optional<int64_t> kill_grace;        ///< The probe's own grace, in seconds.
   std::optional<StartTrouble> trouble;      ///< Of the next instance.
+  std::optional<ObservedResources> given;   ///< The resources that this agent gave it last.
+  std::string resize_error;                 ///< Why it could not be given others.
 };
 
 /// A final phase, once decided.
@@ -96,6 +98,7 @@ struct Step {
     remove_sandbox,    ///< `id`.
     start_container,   ///< `name`, `attempt`, `delay` (its restart_delay), `id` (the sandbox): pull, create, start.
     kill_container,    ///< `name`, `id`, `grace`, `message`: preStop, SIGTERM, SIGKILL.
+    resize_container,  ///< `name`, `id`: gets the CPU and memory that its spec has now.
     remove_container,  ///< `id`, `name`.
     release,           ///< Volumes and cgroup go; logs stay.
     clean_up,          ///< All of the pod's files go.

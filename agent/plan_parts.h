@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "agent/container_in_force.h"
 #include "agent/plan.h"
 
 namespace keelson::agent {
@@ -36,6 +37,9 @@ const ObservedContainer* instance_in_newest(const ObservedPod& observed, std::st
 
 /// The memory of exactly this instance, or nullptr.
 const ContainerMemory* memory_of(const PodMemory& memory, const ObservedContainer& instance);
+
+/// What this instance needs of the CPU and memory that its spec has now; of one that is to end, nothing.
+Resize resize_of(const kube::Pod& pod, const ObservedContainer& instance, const PodMemory& memory);
 
 bool may_restart(kube::RestartPolicy policy, const ObservedContainer& ended);
 bool is_running(const ObservedPod& observed);

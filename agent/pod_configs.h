@@ -14,6 +14,9 @@
 
 namespace keelson::agent {
 
+/// When a pod's cgroup is changed: what becomes larger before its containers are, what becomes smaller after them.
+enum class Resizing { before_containers, after_containers };
+
 /// All calls on the agent's loop; what may hang (mounts) hangs in a child or a thread of its own.
 class PodConfigs {
  public:
@@ -25,6 +28,8 @@ class PodConfigs {
 
   /// The pod's folders, cgroup and volumes; idempotent.
   virtual Task<> prepare(kube::Pod pod) = 0;
+  /// The pod's cgroup gets what its containers may have together. Kind::conflict: it uses more memory than that.
+  virtual Task<> resize(kube::Pod pod, Resizing when) = 0;
   /// Volumes and cgroup of a pod that has ended; logs and termination messages stay. Idempotent.
   virtual Task<> release(kube::Pod pod) = 0;
   /// The reverse, by uid alone if need be; idempotent. Nothing of the pod is left.
@@ -38,6 +43,8 @@ class PodConfigs {
   virtual Result<cri::SandboxConfig> sandbox(const kube::Pod& pod, uint32_t attempt) = 0;
   /// Kind::invalid: CreateContainerConfigError, with the kubelet's text ("configmap \"x\" not found").
   virtual Result<cri::ContainerConfig> container(const ContainerOrder& order) = 0;
+  /// Of a container that is there already. Kind::invalid: the pod has none of that name.
+  virtual Result<cri::LinuxResources> resources(const kube::Pod& pod, const std::string& container) = 0;
   /// The container of this order has got its id; and it has been removed. For what is named by ids (links to logs).
   virtual void container_created(const ContainerOrder& order, const std::string& id) = 0;
   virtual void container_removed(const std::string& id) = 0;

@@ -75,6 +75,9 @@ class PodRuntime {
   /// say): CreateContainerConfigError. Other kinds: CreateContainerError.
   virtual Task<std::string> create_container(ContainerOrder order) = 0;
   virtual Task<> start_container(std::string id) = 0;
+  /// The container gets the CPU and memory that its spec has, and the pod what all have together. Kind::conflict: the pod
+  /// uses more memory than that.
+  virtual Task<> resize_container(kube::Pod pod, std::string name, std::string id) = 0;
   /// SIGTERM, then SIGKILL after `grace`; ends when the container has ended.
   virtual Task<> stop_container(std::string id, Duration grace) = 0;
   virtual Task<> remove_container(std::string id) = 0;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "agent/container_in_force.h"
 #include "agent/plan_parts.h"
 #include "agent/pod_phase.h"
 #include "kube/pod_qos.h"
@@ -109,6 +110,7 @@ kube::ContainerStatus container_status(const StatusInput& in, const StatusNode& 
   status.image = container.image;
   status.started = false;
   const ObservedContainer* newest = in.observed.newest(container.name);
+  tell_in_force(container, newest, status);
   auto previous = std::ranges::find_if(in.observed.containers, [&](const auto& c) {
     return c.name == container.name && &c != newest && c.state == RunState::exited;
   });
@@ -221,6 +223,23 @@ kube::PodCondition initialized(const StatusInput& in, const kube::PodStatus& sta
                    "containers with incomplete status: " + join(names));
 }
 
+/// Containers that run are to get other resources.
+void set_resize_in_progress(kube::PodStatus& status, const StatusInput& in, WallTime now) {
+  bool resizes = false;
+  std::string error;
+  for (const auto& instance : in.observed.containers) {
+    if (in.plan.stage == Plan::Stage::sync && resize_of(in.pod, instance, in.memory) != Resize::none) {
+      const ContainerMemory* known = memory_of(in.memory, instance);
+      resizes = true;
+      error = known != nullptr && error.empty() ? known->resize_error : error;
+    }
+  }
+  if (resizes) {
+    set_condition(status, in.previous,
+                  condition(kube::kResizeInProgress, true, error.empty() ? "" : "Error", std::move(error)), now);
+  }
+}
+
 void set_conditions(kube::PodStatus& status, const StatusInput& in, WallTime now) {
   const ObservedSandbox* sandbox = in.observed.ready_sandbox();
   bool network = sandbox != nullptr && (in.pod.spec.host_network || !sandbox->ips.empty());
@@ -230,8 +249,10 @@ void set_conditions(kube::PodStatus& status, const StatusInput& in, WallTime now
   set_condition(status, in.previous, pod_ready(in, containers), now);
   set_condition(status, in.previous, containers, now);
   set_condition(status, in.previous, condition("PodScheduled", true), now);
+  set_resize_in_progress(status, in, now);
   for (const auto& other : in.previous.conditions) {
-    if (std::ranges::find(status.conditions, other.type, &kube::PodCondition::type) == status.conditions.end()) {
+    if (other.type != kube::kResizeInProgress &&
+        std::ranges::find(status.conditions, other.type, &kube::PodCondition::type) == status.conditions.end()) {
       status.conditions.push_back(other);
     }
   }
@@ -285,11 +306,18 @@ kube::PodStatus status_of_ended(const StatusInput& in, WallTime now) {
   status.observed_generation = in.pod.metadata.generation;
   status.qos_class = kube::qos_class(in.pod);
   status.start_time = status.start_time ? status.start_time : in.memory.start_time;
+  std::erase_if(status.conditions,
+                [](const auto& c) { return c.type == kube::kResizePending || c.type == kube::kResizeInProgress; });
   if (std::erase_if(status.conditions, [](const auto& c) { return c.type == "PodReadyToStartContainers"; }) > 0) {
     set_condition(status, in.previous, condition("PodReadyToStartContainers", false), now);
   }
   set_disruption(status, in, now);
   return status;
+}
+
+/// Set by controllers, or by who admits pods: a worker hands it on.
+bool is_of_others(const kube::PodCondition& condition) {
+  return !kube::is_condition_of_node(condition.type) || condition.type == kube::kResizePending;
 }
 
 }  // namespace
@@ -321,9 +349,8 @@ kube::PodStatus make_status(const StatusInput& input, const StatusNode& node, Wa
 }
 
 void take_conditions_of_others(kube::PodStatus& status, const kube::PodStatus& from) {
-  std::erase_if(status.conditions, [](const auto& c) { return !kube::is_condition_of_node(c.type); });
-  std::ranges::copy_if(from.conditions, std::back_inserter(status.conditions),
-                       [](const auto& c) { return !kube::is_condition_of_node(c.type); });
+  std::erase_if(status.conditions, is_of_others);
+  std::ranges::copy_if(from.conditions, std::back_inserter(status.conditions), is_of_others);
 }
 
 bool is_ready(const kube::PodStatus& status) {

@@ -31,7 +31,7 @@ struct StatusInput {
 /// longer there, in a pod that ends, what `previous` says of their end is kept.
 kube::PodStatus make_status(const StatusInput& input, const StatusNode& node, WallTime now);
 
-/// Exchanges the conditions that are not the node's (kube/status_patch.h) for those of `from`.
+/// Exchanges the conditions that are not the node's (kube/status_patch.h), and PodResizePending, for those of `from`.
 void take_conditions_of_others(kube::PodStatus& status, const kube::PodStatus& from);
 
 /// Whether the pod's Ready condition is True.

@@ -187,6 +187,8 @@ Task<> PodWorker::State::carry_out_step(Step step) {
       co_return co_await start_container(std::move(step));
     case Step::Kind::kill_container:
       co_return co_await kill_container(std::move(step));
+    case Step::Kind::resize_container:
+      co_return co_await resize_container(std::move(step));
     case Step::Kind::remove_container:
       co_return co_await shared.runtime.remove_container(step.id);
     case Step::Kind::release: {
@@ -219,11 +221,11 @@ Task<> PodWorker::State::carry_out(Plan what) {
     outcome = co_await kill_all(std::move(kills), 0);
   }
   for (auto& step : rest) {
-    bool starts = step.kind == Step::Kind::start_container;
+    const bool alone = step.kind == Step::Kind::start_container || step.kind == Step::Kind::resize_container;
     auto done = co_await carry_out_step(std::move(step));
     if (!done) {
       outcome = std::move(done);
-      if (!starts) {
+      if (!alone) {
         break;
       }
     }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Starting a container: image, create, start, postStart.
+// Starting a container: image, create, start, postStart; and changing its resources while it runs.
 #include <fmt/format.h>
 
 #include <algorithm>
 
+#include "agent/container_in_force.h"
 #include "agent/hooks.h"
 #include "agent/pod_worker_state.h"
 
@@ -116,7 +117,8 @@ Task<> PodWorker::State::start_container(Step step) {
   }
   record(step.name, EventType::normal, "Created", fmt::format("Created container: {}", step.name));
   bool hook = container.lifecycle && container.lifecycle->post_start;
-  memory.containers[step.name] = ContainerMemory{.id = *id, .post_start_pending = hook};
+  memory.containers[step.name] =
+      ContainerMemory{.id = *id, .post_start_pending = hook, .given = resources_for(container)};
   timeline.enter("start", step.name);
   auto started = co_await shared.runtime.start_container(*id);
   timeline.leave();
@@ -131,6 +133,22 @@ Task<> PodWorker::State::start_container(Step step) {
     co_return co_await post_start(std::move(container), *std::move(id));
   }
   co_return Result<>();
+}
+
+Task<> PodWorker::State::resize_container(Step step) {
+  const kube::Container* found = kube::find_container(pod.spec, step.name);
+  if (found == nullptr) {
+    co_return Result<>();
+  }
+  const ObservedResources wanted = resources_for(*found);
+  auto done = co_await shared.runtime.resize_container(pod, step.name, step.id);
+  if (ContainerMemory& known = memory.containers[step.name]; known.id == step.id) {
+    known.resize_error = done ? "" : done.error().message();
+    if (done) {
+      known.given = wanted;
+    }
+  }
+  co_return done;
 }
 
 Task<> PodWorker::State::post_start(kube::Container container, std::string id) {

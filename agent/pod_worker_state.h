@@ -68,6 +68,7 @@ struct PodWorker::State : std::enable_shared_from_this<PodWorker::State> {
   Task<> start_container(Step step);
   std::string target_of(const std::string& name) const;
   Task<std::string> provide_image(kube::Container container);
+  Task<> resize_container(Step step);
   Task<> post_start(kube::Container container, std::string id);
   void set_trouble(const std::string& name, std::string reason, std::string message, Duration delay);
 

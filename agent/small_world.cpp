@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "agent/container_in_force.h"
+
 namespace keelson::agent {
 
 Task<> SmallWorld::enter(std::string call, std::string uid) {
@@ -173,7 +175,8 @@ Task<std::string> SmallWorld::create_container(ContainerOrder order) {
                     .created_at = loop_.clock().wall(),
                     .image_ref = order.image_ref,
                     .spec_hash = spec_hash(*kube::find_container(order.pod.spec, order.name)),
-                    .restart_delay = order.restart_delay};
+                    .restart_delay = order.restart_delay,
+                    .resources = resources_for(*kube::find_container(order.pod.spec, order.name))};
   co_return id;
 }
 
@@ -190,6 +193,17 @@ Task<> SmallWorld::start_container(std::string id) {
   if (auto exit = exits_with.find(container.name); exit != exits_with.end()) {
     exit_container(id, exit->second);
   }
+  co_return Result<>();
+}
+
+Task<> SmallWorld::resize_container(kube::Pod pod, std::string name, std::string id) {
+  KEELSON_CO_DO(co_await enter("resize_container " + name, pod.metadata.uid));
+  auto it = containers.find(id);
+  const kube::Container* container = kube::find_container(pod.spec, name);
+  if (it == containers.end() || container == nullptr) {
+    co_return fail(Kind::not_found, "container {}", id);
+  }
+  it->second.resources = resources_for(*container);
   co_return Result<>();
 }
 

@@ -21,6 +21,7 @@ enum class RestartPolicy { always, on_failure, never };
 enum class TerminationMessagePolicy { file, fallback_to_logs_on_error };
 enum class MountPropagation { none, host_to_container, bidirectional };  ///< private, rslave, rshared.
 enum class RecursiveReadOnly { disabled, if_possible, enabled };
+enum class ResizeRestart { not_required, restart_container };  ///< "NotRequired", "RestartContainer".
 std::string_view to_string(PullPolicy policy);
 std::string_view to_string(Protocol protocol);
 std::string_view to_string(RestartPolicy policy);
@@ -99,6 +100,13 @@ struct ResourceRequirements {
   bool operator==(const ResourceRequirements&) const = default;
 };
 
+/// Whether a container must be made anew to get another amount of a resource.
+struct ContainerResizePolicy {
+  std::string resource_name;  ///< "cpu", "memory".
+  ResizeRestart restart_policy = ResizeRestart::not_required;
+  bool operator==(const ContainerResizePolicy&) const = default;
+};
+
 struct VolumeMount {
   std::string name;  ///< Of a volume of the pod.
   bool read_only = false;
@@ -128,7 +136,7 @@ struct Container {
   std::vector<EnvFromSource> env_from;
   std::vector<EnvVar> env;
   ResourceRequirements resources;
-  RawJson resize_policy;
+  std::vector<ContainerResizePolicy> resize_policy;
   std::optional<RestartPolicy> restart_policy;  ///< Only on init containers, and only `always`: a sidecar.
   std::vector<VolumeMount> volume_mounts;
   std::vector<VolumeDevice> volume_devices;

@@ -131,6 +131,11 @@ void fields(auto& v, Of<ContainerPort> auto& p) {
   v("hostIP", p.host_ip);
 }
 
+void fields(auto& v, Of<ContainerResizePolicy> auto& p) {
+  v.always("resourceName", p.resource_name);
+  v.always("restartPolicy", p.restart_policy);
+}
+
 void fields(auto& v, Of<KeySelector> auto& s) {
   v("name", s.name);
   v.always("key", s.key);

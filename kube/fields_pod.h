@@ -250,6 +250,23 @@ void fields(auto& v, Of<ContainerState> auto& s) {
   v("terminated", s.terminated);
 }
 
+void fields(auto& v, Of<VolumeMountStatus> auto& m) {
+  v.always("name", m.name);
+  v.always("mountPath", m.mount_path);
+  v("readOnly", m.read_only);
+  v("recursiveReadOnly", m.recursive_read_only);
+}
+
+void fields(auto& v, Of<LinuxContainerUser> auto& u) {
+  v.always("uid", u.uid);
+  v.always("gid", u.gid);
+  v("supplementalGroups", u.supplemental_groups);
+}
+
+void fields(auto& v, Of<ContainerUser> auto& u) {
+  v("linux", u.linux_user);
+}
+
 void fields(auto& v, Of<ContainerStatus> auto& s) {
   v.always("name", s.name);
   v("state", s.state);
@@ -261,7 +278,10 @@ void fields(auto& v, Of<ContainerStatus> auto& s) {
   v("containerID", s.container_id);
   v("started", s.started);
   v("allocatedResources", s.allocated_resources);
-  v.ignored({"resources", "volumeMounts", "user", "allocatedResourcesStatus", "stopSignal"});
+  v("resources", s.resources);
+  v("volumeMounts", s.volume_mounts);
+  v("user", s.user);
+  v.ignored({"allocatedResourcesStatus", "stopSignal"});
 }
 
 void fields(auto& v, Of<PodStatus> auto& s) {

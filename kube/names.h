@@ -40,6 +40,9 @@ constexpr Names<PullPolicy, 3> names_of(PullPolicy) {
 constexpr Names<Protocol, 3> names_of(Protocol) {
   return {{{Protocol::tcp, "TCP"}, {Protocol::udp, "UDP"}, {Protocol::sctp, "SCTP"}}};
 }
+constexpr Names<ResizeRestart, 2> names_of(ResizeRestart) {
+  return {{{ResizeRestart::not_required, "NotRequired"}, {ResizeRestart::restart_container, "RestartContainer"}}};
+}
 constexpr Names<RestartPolicy, 3> names_of(RestartPolicy) {
   return {
       {{RestartPolicy::always, "Always"}, {RestartPolicy::on_failure, "OnFailure"}, {RestartPolicy::never, "Never"}}};

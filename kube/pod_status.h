@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kube/container.h"
 #include "kube/meta.h"
 #include "kube/quantity.h"
 
@@ -62,6 +63,27 @@ struct ContainerState {
   bool operator==(const ContainerState&) const = default;
 };
 
+/// A volume mount as it came out (KEP-3857).
+struct VolumeMountStatus {
+  std::string name;
+  std::string mount_path;
+  bool read_only = false;
+  std::optional<RecursiveReadOnly> recursive_read_only;  ///< Of a read-only one: disabled or enabled.
+  bool operator==(const VolumeMountStatus&) const = default;
+};
+
+/// Whom the first process runs as (KEP-3619).
+struct LinuxContainerUser {
+  int64_t uid = 0;
+  int64_t gid = 0;
+  std::vector<int64_t> supplemental_groups;
+  bool operator==(const LinuxContainerUser&) const = default;
+};
+struct ContainerUser {
+  std::optional<LinuxContainerUser> linux_user;
+  bool operator==(const ContainerUser&) const = default;
+};
+
 struct ContainerStatus {
   std::string name;
   ContainerState state;
@@ -70,9 +92,12 @@ struct ContainerStatus {
   int32_t restart_count = 0;
   std::string image;
   std::string image_id;
-  std::string container_id;     ///< "<runtime>://<id>", e.g. "keelson://3f...".
-  std::optional<bool> started;  ///< True once the startup probe has passed.
-  ResourceList allocated_resources;
+  std::string container_id;                       ///< "<runtime>://<id>", e.g. "keelson://3f...".
+  std::optional<bool> started;                    ///< True once the startup probe has passed.
+  ResourceList allocated_resources;               ///< The requests that the node has set aside for it (KEP-1287).
+  std::optional<ResourceRequirements> resources;  ///< What is in force; of one that does not run, what was given.
+  std::vector<VolumeMountStatus> volume_mounts;
+  std::optional<ContainerUser> user;
   bool operator==(const ContainerStatus&) const = default;
 };
 

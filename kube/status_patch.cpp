@@ -13,8 +13,11 @@ namespace keelson::kube {
 
 namespace {
 
-constexpr std::array<std::string_view, 5> kConditions = {"PodScheduled", "PodReadyToStartContainers", "Initialized",
-                                                         "ContainersReady", "Ready"};
+constexpr std::array<std::string_view, 7> kConditions = {
+    "PodScheduled",   "PodReadyToStartContainers", "Initialized", "ContainersReady", "Ready", kResizePending,
+    kResizeInProgress};
+// Those that there are only while something holds.
+constexpr std::array<std::string_view, 2> kPassing = {kResizePending, kResizeInProgress};
 
 bool same(const Value& a, const Value& b) {
   return print_json(a, false) == print_json(b, false);
@@ -48,6 +51,15 @@ Value difference(const Value& has, const Value& says) {
   return changed;
 }
 
+const Value* find_condition(const Value* list, std::string_view type) {
+  if (list == nullptr) {
+    return nullptr;
+  }
+  const auto it =
+      std::ranges::find_if(list->items, [&](const Value& condition) { return text_of(condition, "type") == type; });
+  return it == list->items.end() ? nullptr : &*it;
+}
+
 /// Of the node's conditions, those that differ.
 Value conditions(const Value* has, const Value* says) {
   Value changed = Value::of_type(Value::Type::list);
@@ -57,17 +69,19 @@ Value conditions(const Value* has, const Value* says) {
     if (!is_condition_of_node(type) && !ours) {
       continue;
     }
-    Value before = Value::of_type(Value::Type::map);
-    for (const Value& other : has != nullptr ? has->items : std::vector<Value>()) {
-      if (text_of(other, "type") == type) {
-        before = other;
-      }
-    }
-    Value patch = difference(before, condition);
+    const Value* before = find_condition(has, type);
+    Value patch = difference(before != nullptr ? *before : Value::of_type(Value::Type::map), condition);
     if (!patch.members.empty()) {
       std::erase_if(patch.members, [](const Member& member) { return member.key == "type"; });
       patch.members.push_back({"type", Value::of_string(type)});
       changed.items.push_back(std::move(patch));
+    }
+  }
+  for (const auto type : kPassing) {
+    if (find_condition(has, type) != nullptr && find_condition(says, type) == nullptr) {
+      Value gone = map_of("$patch", Value::of_string("delete"));
+      gone.members.push_back({"type", Value::of_string(std::string(type))});
+      changed.items.push_back(std::move(gone));
     }
   }
   return changed;

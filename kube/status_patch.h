@@ -14,6 +14,10 @@ namespace keelson::kube {
 inline constexpr const char* kDisruptionTarget = "DisruptionTarget";
 inline constexpr const char* kTerminationByKubelet = "TerminationByKubelet";
 
+/// Of a change of resources that has to wait, or cannot be; and of one that is under way (KEP-1287).
+inline constexpr const char* kResizePending = "PodResizePending";
+inline constexpr const char* kResizeInProgress = "PodResizeInProgress";
+
 /// The conditions that the node alone sets; all others belong to somebody else (a readiness gate's controller, the
 /// scheduler, who evicts), and no patch names them but for the node's own DisruptionTarget.
 bool is_condition_of_node(std::string_view type);

@@ -52,6 +52,14 @@ TEST(StatusPatchTest, OnlyWhatDiffers) {
             R"({"metadata":{"uid":"u"},"status":{"phase":"Running","reason":null}})");
 }
 
+TEST(StatusPatchTest, WhatIsOverIsTakenAway) {
+  auto has = running();
+  has.conditions.push_back(condition(kResizePending, ConditionStatus::true_status, "Deferred"));
+  has.conditions.push_back(condition("of/others", ConditionStatus::true_status));
+  EXPECT_EQ(status_patch("u", has, running()),
+            R"({"metadata":{"uid":"u"},"status":{"conditions":[{"$patch":"delete","type":"PodResizePending"}]}})");
+}
+
 TEST(StatusPatchTest, OfADisruptionOnlyTheNodesOwnIsNamed) {
   auto says = running();
   says.conditions.push_back(condition("DisruptionTarget", ConditionStatus::true_status, "PreemptionByScheduler"));

@@ -369,6 +369,18 @@ void Cluster::collect(Stats& stats) const {
     stats.counter("kubelet_preemptions", "[ALPHA] Cumulative number of pod preemptions by preemption resource",
                   static_cast<double>(count), {{"preemption_signal", resource}});
   }
+  std::map<std::string, double> pending = {{"deferred", 0}, {"infeasible", 0}};
+  for (const auto& [uid, resize] : state_->ledger.resizes()) {
+    if (resize.condition) {
+      ++pending[resize.condition->reason == "Infeasible" ? "infeasible" : "deferred"];
+    }
+  }
+  for (const auto& [reason, count] : pending) {
+    stats.gauge("kubelet_pod_pending_resizes", "[ALPHA] Number of pending resizes for pods.", count,
+                {{"reason", reason}});
+  }
+  stats.counter("kubelet_pod_infeasible_resizes_total", "[ALPHA] Number of infeasible resizes for pods.",
+                static_cast<double>(state_->ledger.infeasible_resizes()));
 }
 
 void Cluster::forget(const std::string& uid) {

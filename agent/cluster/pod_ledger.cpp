@@ -76,28 +76,58 @@ void PodLedger::manifests(kube::DesiredState state, WallTime now) {
   folder_read_ = true;
 }
 
-/// True if there is something new in it.
-bool PodLedger::put(kube::Pod pod) {
+/// The pod has what it was given; what the API wants instead is to be judged.
+void PodLedger::keep_resources(kube::Pod& pod, const kube::Pod* known) {
+  const auto& uid = pod.metadata.uid;
+  if (!admitted_.contains(uid)) {
+    return;
+  }
+  const bool same = known != nullptr && known->metadata.uid == uid;
+  const auto given = same ? resources_of(*known) : resources_given(pod);
+  auto wanted = resources_of(pod);
+  if (wanted == given) {
+    resizes_.erase(uid);
+    return;
+  }
+  auto& resize = resizes_[uid];
+  if (resize.wanted != wanted) {
+    resize = {.pod = kube::full_name(pod.metadata), .wanted = std::move(wanted)};
+  }
+  set_resources(pod, given);
+}
+
+/// True if there is something new in it. `before`: of the API's, as they were.
+bool PodLedger::put(kube::Pod pod, const std::map<std::string, kube::Pod>& before) {
   auto name = kube::full_name(pod.metadata);
   const bool mirror = is_mirror(pod);
   auto& there = mirror ? mirrors_ : pods_;
-  auto known = there.find(name);
-  const bool news = known == there.end() || mirror || !only_our_words(known->second, pod);
+  const auto known = before.find(name);
+  bool news = mirror || known == before.end();
+  if (!news) {
+    kube::Pod wanted = known->second;
+    if (const auto resize = resizes_.find(wanted.metadata.uid); resize != resizes_.end()) {
+      set_resources(wanted, resize->second.wanted);
+    }
+    news = !only_our_words(wanted, pod);
+  }
   if (auto source = pod.metadata.annotations.find(kConfigSource); !mirror && source != pod.metadata.annotations.end()) {
     source->second = "api";  // nobody makes a static pod by an annotation
   }
   if (!mirror && (is_final(pod.status) || pod.status.start_time)) {
     admitted_.insert(pod.metadata.uid);  // a node has seen it before
   }
+  if (!mirror) {
+    keep_resources(pod, known != before.end() ? &known->second : nullptr);
+  }
   there.insert_or_assign(std::move(name), std::move(pod));
   return news;
 }
 
 void PodLedger::synced(std::vector<kube::Pod> pods, bool some_left_out) {
-  pods_.clear();
+  const auto before = std::exchange(pods_, {});
   mirrors_.clear();
   for (auto& pod : pods) {
-    put(std::move(pod));
+    put(std::move(pod), before);
   }
   synced_ = true;
   left_out_ = some_left_out;
@@ -106,8 +136,18 @@ void PodLedger::synced(std::vector<kube::Pod> pods, bool some_left_out) {
   };
   std::erase_if(admitted_, [&](const auto& uid) { return !is_there(uid); });
   std::erase_if(refused_, [&](const auto& entry) { return !is_there(entry.first); });
+  std::erase_if(resizes_, [&](const auto& entry) { return !is_there(entry.first); });
   for (auto* uids : {&ended_, &stopped_, &preempted_}) {
     std::erase_if(*uids, [&](const auto& uid) { return !is_there(uid); });
+  }
+}
+
+void PodLedger::forget(const std::string& uid) {
+  admitted_.erase(uid);
+  refused_.erase(uid);
+  resizes_.erase(uid);
+  for (auto* uids : {&ended_, &stopped_, &preempted_}) {
+    uids->erase(uid);
   }
 }
 
@@ -115,19 +155,14 @@ bool PodLedger::changed(kube::Changes<kube::Pod> changes) {
   bool news = false;
   for (const auto& name : changes.removed) {
     if (auto it = pods_.find(name); it != pods_.end()) {
-      const auto& uid = it->second.metadata.uid;
-      admitted_.erase(uid);
-      refused_.erase(uid);
-      for (auto* uids : {&ended_, &stopped_, &preempted_}) {
-        uids->erase(uid);
-      }
+      forget(it->second.metadata.uid);
       pods_.erase(it);
       news = true;
     }
     news = mirrors_.erase(name) > 0 || news;
   }
   for (auto& pod : changes.changed) {
-    news = put(std::move(pod)) || news;
+    news = put(std::move(pod), pods_) || news;
   }
   return news;
 }
@@ -229,12 +264,48 @@ bool PodLedger::makes_room(const kube::Pod& pod, const AdmissionNode& node, Reje
   return true;
 }
 
+/// In the order of their pods' uids, which is as good as any: those that do not fit wait for others to leave.
+void PodLedger::judge_resizes(WallTime now) {
+  const auto node = admission_node();
+  for (auto it = resizes_.begin(); it != resizes_.end();) {
+    auto& [uid, resize] = *it;
+    kube::Pod& pod = pods_.at(resize.pod);
+    auto others = active_pods();
+    if (pod.metadata.deletion_timestamp || std::erase(others, &pod) == 0) {
+      ++it;  // it does not take anything, or will not for long
+      continue;
+    }
+    kube::Pod resized = pod;
+    set_resources(resized, resize.wanted);
+    const auto refusal = judge_resize(resized, others, node);
+    if (!refusal) {
+      pod = std::move(resized);
+      it = resizes_.erase(it);
+      continue;
+    }
+    if (!resize.condition || resize.condition->reason != refusal->reason ||
+        resize.condition->message != refusal->message) {
+      const bool infeasible = refusal->reason == "Infeasible";
+      infeasible_resizes_ += infeasible && (!resize.condition || resize.condition->reason != refusal->reason) ? 1 : 0;
+      resize.condition =
+          kube::PodCondition{.type = kube::kResizePending,
+                             .status = kube::ConditionStatus::true_status,
+                             .observed_generation = pod.metadata.generation,
+                             .last_transition_time = resize.condition ? resize.condition->last_transition_time : now,
+                             .reason = refusal->reason,
+                             .message = refusal->message};
+    }
+    ++it;
+  }
+}
+
 kube::DesiredState PodLedger::wanted(WallTime now) {
   kube::DesiredState state = folder_;
   state.complete = complete();
   state.pods = statics_;
   if (synced_ && node_known_) {
     judge(now);
+    judge_resizes(now);
   }
   for (const auto& [name, pod] : pods_) {
     const auto& uid = pod.metadata.uid;
@@ -244,6 +315,10 @@ kube::DesiredState PodLedger::wanted(WallTime now) {
     auto [it, fresh] = state.pods.emplace(name, pod);
     if (auto refused = refused_.find(uid); fresh && refused != refused_.end() && !is_final(pod.status)) {
       it->second.status = refused->second;
+    }
+    std::erase_if(it->second.status.conditions, [](const auto& c) { return c.type == kube::kResizePending; });
+    if (const auto resize = resizes_.find(uid); fresh && resize != resizes_.end() && resize->second.condition) {
+      it->second.status.conditions.push_back(*resize->second.condition);
     }
   }
   return state;

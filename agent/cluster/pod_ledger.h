@@ -7,7 +7,8 @@
 //
 // A state is complete once the API, the Node and the folder have each been read; until then nothing that is missing
 // counts as unwanted. A pod is judged once: not if the runtime had something of it when we began, nor if the API says
-// that a node has accepted it.
+// that a node has accepted it. Of CPU and memory a pod has what it was admitted with, until a change of that has been
+// judged in its turn.
 #pragma once
 
 #include <map>
@@ -18,6 +19,7 @@
 
 #include "agent/cluster/admission.h"
 #include "agent/cluster/references.h"
+#include "agent/cluster/resize.h"
 #include "kube/client/watch.h"
 #include "kube/folder/manifest_folder.h"
 
@@ -73,6 +75,10 @@ class PodLedger {
   std::vector<RejectedPod> take_rejected();
   /// Pods that are to end for a critical one, found by wanted() since the last call. It waits until they have.
   std::vector<PreemptedPod> take_preempted();
+  /// Changes of resources that wait or cannot be, by the pod's uid.
+  const std::map<std::string, PendingResize>& resizes() const { return resizes_; }
+  /// How many were found to be infeasible.
+  uint64_t infeasible_resizes() const { return infeasible_resizes_; }
   /// Nothing of this pod runs any more: what it took is free. False: that was known.
   bool stopped(const std::string& uid) { return stopped_.insert(uid).second; }
   /// What the wanted pods refer to, those aside that have ended.
@@ -91,7 +97,10 @@ class PodLedger {
   void judge(WallTime now);
   /// True: pods end for it, and it waits. Otherwise `refusal` is the last word.
   bool makes_room(const kube::Pod& pod, const AdmissionNode& node, Rejection& refusal);
-  bool put(kube::Pod pod);
+  void judge_resizes(WallTime now);
+  bool put(kube::Pod pod, const std::map<std::string, kube::Pod>& before);
+  void keep_resources(kube::Pod& pod, const kube::Pod* known);
+  void forget(const std::string& uid);
 
   LedgerOptions options_;
   std::map<std::string, kube::Pod> pods_;           // of the API, without mirrors, by full name
@@ -103,6 +112,8 @@ class PodLedger {
   std::set<std::string> ended_;                     // uids
   std::set<std::string> stopped_;                   // uids: ended, but for their objects
   std::set<std::string> preempted_;                 // uids: about to be
+  std::map<std::string, PendingResize> resizes_;    // by uid
+  uint64_t infeasible_resizes_ = 0;
   std::vector<RejectedPod> rejected_;
   std::vector<PreemptedPod> preempting_;
   std::optional<kube::Node> node_;

@@ -215,6 +215,14 @@ Result<cri::ContainerConfig> NodePodConfigs::container(const ContainerOrder& ord
   return out;
 }
 
+Result<cri::LinuxResources> NodePodConfigs::resources(const kube::Pod& pod, const std::string& name) {
+  const auto* container = kube::find_container(pod.spec, name);
+  if (container == nullptr) {
+    return fail(Kind::invalid, "container {} is not in the pod's spec", name);
+  }
+  return container_resources(pod, *container, memory_capacity());
+}
+
 void NodePodConfigs::container_created(const ContainerOrder& order, const std::string& id) {
   auto& s = *state_;
   const auto& pod = order.pod.metadata;

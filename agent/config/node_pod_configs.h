@@ -34,11 +34,13 @@ class NodePodConfigs : public PodConfigs {
 
   void objects_changed(const kube::DesiredState& state) override;
   Task<> prepare(kube::Pod pod) override;
+  Task<> resize(kube::Pod pod, Resizing when) override;
   Task<> release(kube::Pod pod) override;
   Task<> clean_up(kube::Pod pod) override;
   Result<std::vector<std::string>> prepared() override;
   Result<cri::SandboxConfig> sandbox(const kube::Pod& pod, uint32_t attempt) override;
   Result<cri::ContainerConfig> container(const ContainerOrder& order) override;
+  Result<cri::LinuxResources> resources(const kube::Pod& pod, const std::string& container) override;
   void container_created(const ContainerOrder& order, const std::string& id) override;
   void container_removed(const std::string& id) override;
   std::string termination_log(const kube::ObjectMeta& pod, const std::string& container, uint32_t attempt) override;

@@ -61,6 +61,20 @@ Result<> PodCgroups::create(const kube::Pod& pod, const PodLimits& limits) const
              : Result<>();
 }
 
+Result<> PodCgroups::resize(const kube::Pod& pod, const PodLimits& limits, Resizing when) const {
+  if (!tree_) {
+    return std::unexpected(tree_.error());
+  }
+  const auto usage = tree_->usage(pod_cgroup(driver_, root_, pod));
+  const auto wanted = static_cast<uint64_t>(limits.memory_limit);
+  const bool grows = wanted == 0 || (usage.memory_limit != 0 && wanted >= usage.memory_limit);
+  if (!grows && usage.working_set >= wanted) {
+    return fail(Kind::conflict, "attempting to set pod memory limit ({}) below current usage ({})", wanted,
+                usage.working_set);
+  }
+  return grows == (when == Resizing::before_containers) ? create(pod, limits) : Result<>();
+}
+
 Result<> PodCgroups::set_burstable(int64_t cpu_shares) const {
   if (!tree_) {
     return std::unexpected(tree_.error());

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "agent/config/resources.h"
+#include "agent/pod_configs.h"
 #include "common/cgroup/tree.h"
 #include "common/result.h"
 
@@ -22,6 +23,9 @@ class PodCgroups {
   Result<> create_root() const;
   /// Makes the pod's with its parents, and sets the limits. Idempotent.
   Result<> create(const kube::Pod& pod, const PodLimits& limits) const;
+  /// Gives the pod other limits: before those of its containers change if it gets more memory, after them if less.
+  /// Kind::conflict: it uses more memory than it is to have.
+  Result<> resize(const kube::Pod& pod, const PodLimits& limits, Resizing when) const;
   /// What all Burstable pods weigh together (kubelet: the sum of their requests); BestEffort ones have the least there
   /// is. Where there is no such cgroup, nothing is done.
   Result<> set_burstable(int64_t cpu_shares) const;

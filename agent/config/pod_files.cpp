@@ -73,6 +73,23 @@ Task<> NodePodConfigs::prepare(kube::Pod pod) {
   co_return Result<>();
 }
 
+Task<> NodePodConfigs::resize(kube::Pod pod, Resizing when) {
+  auto* s = state_.get();
+  auto turn = s->works.of(pod.metadata.uid);
+  auto work = [s, turn, cleanings = turn->cleanings.load(), pod, when]() -> Result<> {
+    KEELSON_TRY(auto lock, take_turn(*turn, cleanings, pod.metadata.uid));
+    return s->cgroups.resize(pod, pod_limits_of(pod), when);
+  };
+  KEELSON_CO_DO(co_await blocking(s->pool, work));
+  auto known = s->pods.find(pod.metadata.uid);
+  if (when == Resizing::after_containers && known != s->pods.end()) {
+    known->second.spec = pod.spec;
+    s->share_cpu();
+    s->refresh_volumes(known->second);  // some tell a container its resources
+  }
+  co_return Result<>();
+}
+
 /// Nothing of the pod is brought up to date any more.
 void NodePodConfigs::State::forget(const std::string& uid) {
   pods.erase(uid);

@@ -227,6 +227,25 @@ SandboxStatus from_proto(const v1::PodSandbox& in) {
           {},      read_map(in.labels()),        read_map(in.annotations()),      in.runtime_handler()};
 }
 
+namespace {
+
+LinuxResources read_resources(const v1::LinuxContainerResources& in) {
+  LinuxResources out;
+  out.cpu_period = in.cpu_period();
+  out.cpu_quota = in.cpu_quota();
+  out.cpu_shares = in.cpu_shares();
+  out.memory_limit_bytes = in.memory_limit_in_bytes();
+  out.memory_swap_limit_bytes = in.memory_swap_limit_in_bytes();
+  out.oom_score_adj = in.oom_score_adj();
+  return out;
+}
+
+LinuxContainerUser read_user(const v1::LinuxContainerUser& in) {
+  return {in.uid(), in.gid(), {in.supplemental_groups().begin(), in.supplemental_groups().end()}};
+}
+
+}  // namespace
+
 ContainerStatus from_proto(const v1::ContainerStatus& in) {
   ContainerStatus out;
   out.id = in.id();
@@ -245,6 +264,19 @@ ContainerStatus from_proto(const v1::ContainerStatus& in) {
   out.labels = read_map(in.labels());
   out.annotations = read_map(in.annotations());
   out.log_path = in.log_path();
+  for (const auto& mount : in.mounts()) {
+    Mount& read = out.mounts.emplace_back();
+    read.container_path = mount.container_path();
+    read.host_path = mount.host_path();
+    read.read_only = mount.readonly();
+    read.recursive_read_only = mount.recursive_read_only();
+  }
+  if (in.resources().has_linux()) {
+    out.resources = read_resources(in.resources().linux());
+  }
+  if (in.user().has_linux()) {
+    out.user = read_user(in.user().linux());
+  }
   return out;
 }
 

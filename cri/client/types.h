@@ -166,6 +166,13 @@ struct SandboxStatus {
   std::string runtime_handler;
 };
 
+/// Whom a container's first process runs as.
+struct LinuxContainerUser {
+  int64_t uid = 0;
+  int64_t gid = 0;
+  std::vector<int64_t> supplemental_groups;
+};
+
 struct ContainerStatus {
   std::string id;
   std::string sandbox_id;  ///< in lists only
@@ -184,6 +191,9 @@ struct ContainerStatus {
   StringMap labels;
   StringMap annotations;
   std::string log_path;
+  std::vector<Mount> mounts;
+  std::optional<LinuxResources> resources;  ///< not told by old runtimes; nor is the user
+  std::optional<LinuxContainerUser> user;
 };
 
 struct ListFilter {

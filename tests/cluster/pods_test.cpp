@@ -362,6 +362,26 @@ TEST_F(PodsTest, WhatDoesNotFitFails) {
   EXPECT_EQ(field("big", ".metadata.resourceVersion"), version) << "refused once and for all";
 }
 
+TEST_F(PodsTest, TheStatusTellsWhatAContainerWasGiven) {
+  create_pod("given", "sleep 1000", R"(    securityContext: {runAsUser: 1000, runAsGroup: 2000}
+    resources: {requests: {cpu: 100m, memory: 32Mi}, limits: {cpu: 200m, memory: 64Mi}}
+    volumeMounts:
+    - {name: data, mountPath: /data}
+    - {name: data, mountPath: /below, readOnly: true, recursiveReadOnly: Enabled}
+)",
+             R"(  securityContext: {supplementalGroups: [3000]}
+  volumes: [{name: data, emptyDir: {}}]
+)");
+  expect_ready("given");
+  const std::string status = ".status.containerStatuses[0]";
+  EXPECT_EQ(field("given", status + ".resources"),
+            R"({"limits":{"cpu":"200m","memory":"64Mi"},"requests":{"cpu":"100m","memory":"32Mi"}})");
+  EXPECT_EQ(field("given", status + ".allocatedResources"), R"({"cpu":"100m","memory":"32Mi"})");
+  EXPECT_EQ(field("given", status + ".user.linux"), R"({"gid":2000,"supplementalGroups":[2000,3000],"uid":1000})");
+  EXPECT_EQ(field("given", status + ".volumeMounts[?(@.mountPath==\"/below\")].recursiveReadOnly"), "Enabled");
+  EXPECT_EQ(field("given", status + ".volumeMounts[?(@.mountPath==\"/data\")].recursiveReadOnly"), "");
+}
+
 TEST_F(PodsTest, ConditionsOfOthersStayAndCount) {
   create_pod("gated", "sleep 1000", "", "  readinessGates: [{conditionType: example.com/gate}]\n");
   expect_soon("gated", ".status.conditions[?(@.type==\"ContainersReady\")].status", "True");

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/cluster/resize.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "kube/pod_qos.h"
+
+namespace keelson::agent {
+
+namespace {
+
+constexpr const char* kResizable[] = {"cpu", "memory"};
+
+/// Those that may be changed while they run.
+template <class Pod, class Do>
+void for_each_resizable(Pod& pod, Do&& what) {
+  for (auto& container : pod.spec.containers) {
+    what(container);
+  }
+  for (auto& container : pod.spec.init_containers) {
+    if (container.is_sidecar()) {
+      what(container);
+    }
+  }
+}
+
+const kube::ContainerStatus* status_of(const kube::Pod& pod, const std::string& name) {
+  for (const auto* list : {&pod.status.container_statuses, &pod.status.init_container_statuses}) {
+    const auto it = std::ranges::find(*list, name, &kube::ContainerStatus::name);
+    if (it != list->end()) {
+      return &*it;
+    }
+  }
+  return nullptr;
+}
+
+void take(kube::ResourceList& into, const kube::ResourceList& from) {
+  for (const char* resource : kResizable) {
+    if (const auto it = from.find(resource); it != from.end()) {
+      into[resource] = it->second;
+    }
+  }
+}
+
+}  // namespace
+
+ContainerResources resources_of(const kube::Pod& pod) {
+  ContainerResources found;
+  for_each_resizable(pod, [&](const kube::Container& container) { found[container.name] = container.resources; });
+  return found;
+}
+
+ContainerResources resources_given(const kube::Pod& pod) {
+  ContainerResources found = resources_of(pod);
+  for (auto& [name, resources] : found) {
+    const auto* status = status_of(pod, name);
+    if (status == nullptr || !status->resources) {
+      continue;
+    }
+    take(resources.limits, status->resources->limits);
+    take(resources.requests, status->resources->requests);
+    take(resources.requests, status->allocated_resources);
+  }
+  return found;
+}
+
+void set_resources(kube::Pod& pod, const ContainerResources& resources) {
+  for_each_resizable(pod, [&](kube::Container& container) {
+    if (const auto it = resources.find(container.name); it != resources.end()) {
+      container.resources = it->second;
+    }
+  });
+}
+
+std::optional<Rejection> judge_resize(const kube::Pod& pod, const std::vector<const kube::Pod*>& others,
+                                      const AdmissionNode& node) {
+  const auto requests = kube::pod_requests(pod);
+  for (const char* resource : kResizable) {
+    const auto wanted = requests.find(resource);
+    const auto there = node.allocatable.find(resource);
+    if (wanted != requests.end() && there != node.allocatable.end() && wanted->second > there->second) {
+      return Rejection{"Infeasible",
+                       fmt::format("Node didn't have enough capacity: {}, requested: {}, capacity: {}", resource,
+                                   amount(resource, wanted->second), amount(resource, there->second))};
+    }
+  }
+  auto refusal = admit(pod, others, node);
+  if (refusal) {
+    refusal->reason = "Deferred";
+  }
+  return refusal;
+}
+
+}  // namespace keelson::agent

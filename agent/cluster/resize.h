@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pods whose CPU and memory are changed while they run (KEP-1287; kubelet pkg/kubelet/allocation): what the API wants,
+// and what the node has given. No I/O.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/cluster/admission.h"
+
+namespace keelson::agent {
+
+/// Of containers and sidecars, by name.
+using ContainerResources = std::map<std::string, kube::ResourceRequirements>;
+
+/// What the spec says.
+ContainerResources resources_of(const kube::Pod& pod);
+/// What an earlier life of the agent gave, as the status says: requests that were set aside, limits that are in force.
+/// Where it says nothing, what the spec says.
+ContainerResources resources_given(const kube::Pod& pod);
+void set_resources(kube::Pod& pod, const ContainerResources& resources);
+
+/// Whether the pod may be as it is now beside `others`. nullopt: yes; else with reason "Infeasible", if it never can,
+/// or "Deferred", until others leave. Pure.
+std::optional<Rejection> judge_resize(const kube::Pod& pod, const std::vector<const kube::Pod*>& others,
+                                      const AdmissionNode& node);
+
+/// A change that the API wants and the node has not given.
+struct PendingResize {
+  std::string pod;  ///< Its full name.
+  ContainerResources wanted;
+  std::optional<kube::PodCondition> condition = {};  ///< PodResizePending, once it was judged.
+};
+
+}  // namespace keelson::agent

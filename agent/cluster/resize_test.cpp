@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which changes of resources are given, which wait, and what is left of them when the agent begins anew.
+#include "agent/cluster/resize.h"
+
+#include <gmock/gmock.h>
+
+#include "agent/cluster/pod_ledger.h"
+#include "kube/status_patch.h"
+
+namespace keelson::agent {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::IsEmpty;
+
+constexpr WallTime kNow(1'700'000'000s);
+
+kube::Pod make_pod(const std::string& name, int cpu) {
+  kube::Pod pod;
+  pod.metadata.name = name;
+  pod.metadata.ns = "default";
+  pod.metadata.uid = "uid-" + name;
+  pod.metadata.generation = 1;
+  auto& container = pod.spec.containers.emplace_back();
+  container.name = "c";
+  container.resources.requests["cpu"] = container.resources.limits["cpu"] = kube::Quantity::of(cpu);
+  return pod;
+}
+
+kube::Pod resized(kube::Pod pod, int cpu) {
+  auto& resources = pod.spec.containers[0].resources;
+  resources.requests["cpu"] = resources.limits["cpu"] = kube::Quantity::of(cpu);
+  ++pod.metadata.generation;
+  return pod;
+}
+
+/// As the agent has said it.
+kube::Pod accepted(kube::Pod pod) {
+  pod.status.start_time = kNow;
+  auto& status = pod.status.container_statuses.emplace_back();
+  status.name = "c";
+  status.resources = pod.spec.containers[0].resources;
+  status.allocated_resources = pod.spec.containers[0].resources.requests;
+  return pod;
+}
+
+// A node of 4 CPUs.
+class ResizeTest : public ::testing::Test {
+ protected:
+  ResizeTest() { ledger.node_is(kube::Node()); }
+
+  int64_t cpus(const std::string& name) { return wanted(name).spec.containers[0].resources.requests.at("cpu").whole(); }
+  std::string pending(const std::string& name) {
+    for (const auto& condition : wanted(name).status.conditions) {
+      if (condition.type == kube::kResizePending) {
+        return condition.reason + ": " + condition.message;
+      }
+    }
+    return "";
+  }
+  kube::Pod wanted(const std::string& name) { return ledger.wanted(kNow).pods.at("default/" + name); }
+  bool change(kube::Pod pod) { return ledger.changed({.changed = {std::move(pod)}, .removed = {}}); }
+
+  PodLedger ledger{{.node_name = "n1", .allocatable = {{"cpu", kube::Quantity::of(4)}}, .labels = {}}};
+};
+
+TEST_F(ResizeTest, WhatFitsIsGiven) {
+  const auto pod = make_pod("a", 1);
+  ledger.synced({pod}, false);
+  EXPECT_EQ(cpus("a"), 1);
+  EXPECT_TRUE(change(resized(pod, 3)));
+  EXPECT_EQ(cpus("a"), 3);
+  EXPECT_EQ(pending("a"), "");
+  EXPECT_TRUE(change(resized(pod, 2))) << "less again";
+  EXPECT_EQ(cpus("a"), 2);
+  EXPECT_THAT(ledger.resizes(), IsEmpty());
+}
+
+TEST_F(ResizeTest, WhatDoesNotFitWaitsForOthersToLeave) {
+  const auto pod = make_pod("a", 1);
+  ledger.synced({pod, make_pod("b", 2)}, false);
+  wanted("a");
+  change(resized(pod, 3));
+  EXPECT_EQ(cpus("a"), 1) << "it goes on with what it has";
+  EXPECT_EQ(pending("a"),
+            "Deferred: Node didn't have enough resource: cpu, requested: 3000, used: 2000, capacity: 4000");
+  EXPECT_FALSE(change(resized(pod, 3))) << "nothing new";
+  EXPECT_EQ(ledger.resizes().size(), 1U);
+  ledger.stopped("uid-b");
+  EXPECT_EQ(cpus("a"), 3);
+  EXPECT_EQ(pending("a"), "");
+}
+
+TEST_F(ResizeTest, WhatOthersWaitForTakesNothing) {
+  const auto pod = make_pod("a", 1);
+  ledger.synced({pod, make_pod("b", 2)}, false);
+  wanted("a");
+  change(resized(pod, 3));
+  wanted("a");
+  change(make_pod("late", 1));
+  EXPECT_EQ(wanted("late").status.reason, "") << "one CPU is free, for the other is deferred";
+}
+
+TEST_F(ResizeTest, WhatTheNodeHasNotIsInfeasible) {
+  const auto pod = make_pod("a", 1);
+  ledger.synced({pod}, false);
+  wanted("a");
+  change(resized(pod, 5));
+  EXPECT_EQ(pending("a"), "Infeasible: Node didn't have enough capacity: cpu, requested: 5000, capacity: 4000");
+  EXPECT_EQ(cpus("a"), 1);
+  EXPECT_EQ(ledger.infeasible_resizes(), 1U);
+  wanted("a");
+  EXPECT_EQ(ledger.infeasible_resizes(), 1U) << "counted once";
+  change(pod);
+  EXPECT_EQ(pending("a"), "") << "taken back";
+}
+
+TEST_F(ResizeTest, ANewAgentGoesOnFromTheStatus) {
+  const auto waits = resized(accepted(make_pod("a", 1)), 4);
+  ledger.synced({waits, accepted(make_pod("b", 2))}, false);
+  EXPECT_EQ(cpus("a"), 1) << "what it was given, not what it waits for";
+  EXPECT_EQ(pending("a").substr(0, 8), "Deferred");
+  ledger.synced({waits}, false);
+  EXPECT_EQ(cpus("a"), 4);
+  ledger.synced({waits}, false);
+  EXPECT_EQ(cpus("a"), 4) << "given, though the status does not say so yet";
+}
+
+TEST_F(ResizeTest, APodThatIsNotAdmittedYetIsJudgedAsItIs) {
+  PodLedger fresh({.node_name = "n1", .allocatable = {{"cpu", kube::Quantity::of(4)}}, .labels = {}});
+  const auto pod = make_pod("a", 1);
+  fresh.synced({pod}, false);  // the Node is not known: nobody is admitted
+  fresh.changed({.changed = {resized(pod, 5)}, .removed = {}});
+  fresh.node_is(kube::Node());
+  EXPECT_EQ(fresh.wanted(kNow).pods.at("default/a").status.reason, "OutOfcpu");
+}
+
+}  // namespace
+}  // namespace keelson::agent
