@@ -227,7 +227,7 @@ Result<cri::SandboxConfig> CriPodRuntime::sandbox_config(const kube::Pod& pod, u
 
 Task<std::string> CriPodRuntime::create_sandbox(kube::Pod pod, uint32_t attempt) {
   KEELSON_CO_TRY(auto config, sandbox_config(pod, attempt));
-  const auto handler = pod.spec.runtime_class_name.value_or("");
+  KEELSON_CO_TRY(const auto handler, configs_.handler(pod));
   if (config.security.namespaces.users) {
     // An old runtime would not know the field, and give the pod the node's users.
     KEELSON_CO_TRY(const auto status, co_await service_.status(limits_.act));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// API names of ConfigMap, Secret, Service, EndpointSlice, Node and Event (see reader.h).
+// API names of ConfigMap, Secret, RuntimeClass, Service, EndpointSlice, Node and Event (see reader.h).
 #pragma once
 
 #include "kube/event.h"
@@ -21,6 +21,12 @@ void fields(auto& v, Of<Secret> auto& s) {
   v.base64("data", s.data);
   v.write_only("stringData", s.data);
   v("type", s.type);
+}
+
+void fields(auto& v, Of<RuntimeClass> auto& c) {
+  v("metadata", c.metadata);
+  v("handler", c.handler);
+  v.ignored({"overhead", "scheduling"});
 }
 
 void fields(auto& v, Of<ServicePort> auto& p) {

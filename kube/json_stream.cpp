@@ -35,6 +35,7 @@ void complete(EndpointSlice& slice) {
 }
 void complete(Node&) {}
 void complete(Pod&) {}
+void complete(RuntimeClass&) {}
 void complete(ConfigMap& config_map) {
   default_config_map(config_map);
 }
@@ -213,12 +214,14 @@ template class ListDecoder<EndpointSlice>;
 template class ListDecoder<Node>;
 template class ListDecoder<Pod>;
 template class ListDecoder<ConfigMap>;
+template class ListDecoder<RuntimeClass>;
 template class ListDecoder<Secret>;
 template class EventDecoder<Service>;
 template class EventDecoder<EndpointSlice>;
 template class EventDecoder<Node>;
 template class EventDecoder<Pod>;
 template class EventDecoder<ConfigMap>;
+template class EventDecoder<RuntimeClass>;
 template class EventDecoder<Secret>;
 
 }  // namespace keelson::kube

@@ -6,7 +6,7 @@
 // of the text than one object's is kept. Both read the same tables of fields. Of metadata, managedFields are dropped,
 // and all annotations but those that the caller names.
 //
-// For Service, EndpointSlice, Node, Pod, ConfigMap and Secret. Not thread-safe; may be used on any one thread at a
+// For Service, EndpointSlice, Node, Pod, ConfigMap, Secret and RuntimeClass. Not thread-safe; may be used on any one thread at a
 // time.
 #pragma once
 
@@ -92,12 +92,14 @@ extern template class ListDecoder<EndpointSlice>;
 extern template class ListDecoder<Node>;
 extern template class ListDecoder<Pod>;
 extern template class ListDecoder<ConfigMap>;
+extern template class ListDecoder<RuntimeClass>;
 extern template class ListDecoder<Secret>;
 extern template class EventDecoder<Service>;
 extern template class EventDecoder<EndpointSlice>;
 extern template class EventDecoder<Node>;
 extern template class EventDecoder<Pod>;
 extern template class EventDecoder<ConfigMap>;
+extern template class EventDecoder<RuntimeClass>;
 extern template class EventDecoder<Secret>;
 
 }  // namespace keelson::kube

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The other kinds a node reads: ConfigMap, Secret; and those with a header of their own.
+// The other kinds a node reads: ConfigMap, Secret, RuntimeClass; and those with a header of their own.
 #pragma once
 
 #include <cstdint>
@@ -32,6 +32,14 @@ struct Secret {
   StringMap data;
   std::string type = "Opaque";  ///< "kubernetes.io/dockerconfigjson" ...
   bool operator==(const Secret&) const = default;
+};
+
+/// node.k8s.io/v1: by which of a runtime's handlers the pods that name it are run. It has no namespace. Overhead and
+/// scheduling are in those pods already, by admission.
+struct RuntimeClass {
+  ObjectMeta metadata;
+  std::string handler;
+  bool operator==(const RuntimeClass&) const = default;
 };
 
 /// What the API server fills in, in place: the namespace "default", a Secret's type. Idempotent.

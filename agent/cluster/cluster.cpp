@@ -63,6 +63,7 @@ struct Cluster::State {
         config_maps(c, "ConfigMaps", seeds(), [this] { dirty(); }),
         secrets(c, "Secrets", seeds(), [this] { dirty(); }),
         services(c, "Services", seeds(), [this] { dirty(); }),
+        runtime_classes(c, "RuntimeClasses", seeds(), [this] { dirty(); }),
         pods(c,
              {.ns = "",
               .label_selector = {},
@@ -179,6 +180,7 @@ struct Cluster::State {
     config_maps.retry_now();
     secrets.retry_now();
     services.retry_now();
+    runtime_classes.retry_now();
   }
 
   // ---- To the agent
@@ -202,9 +204,11 @@ struct Cluster::State {
     config_maps.want(references.config_maps);
     secrets.want(references.secrets);
     services.want(references.services);
+    runtime_classes.want(references.runtime_classes);
     config_maps.copy_to(state.config_maps);
     secrets.copy_to(state.secrets);
     services.copy_to(state.services);
+    runtime_classes.copy_to(state.runtime_classes);
     agent->desired(std::move(state));
     preempt();
     update_mirrors();
@@ -254,7 +258,7 @@ struct Cluster::State {
 
   bool has_inputs(const References& references) const {
     return config_maps.synced(references.config_maps) && secrets.synced(references.secrets) &&
-           services.synced(references.services);
+           services.synced(references.services) && runtime_classes.synced(references.runtime_classes);
   }
 
   Task<> wait_inputs() {
@@ -276,6 +280,7 @@ struct Cluster::State {
   ObjectWatches<kube::ConfigMap> config_maps;
   ObjectWatches<kube::Secret> secrets;
   ObjectWatches<kube::Service> services;
+  ObjectWatches<kube::RuntimeClass> runtime_classes;
   kube::Watch<kube::Pod> pods;
   kube::Watch<kube::Node> node;
   std::optional<kube::FolderSource> folder;
@@ -331,6 +336,7 @@ Task<> Cluster::close() {
   KEELSON_CO_DO(co_await s.config_maps.close());
   KEELSON_CO_DO(co_await s.secrets.close());
   KEELSON_CO_DO(co_await s.services.close());
+  KEELSON_CO_DO(co_await s.runtime_classes.close());
   KEELSON_CO_DO(co_await s.tokens.close());
   KEELSON_CO_DO(co_await s.mirrors.close());
   KEELSON_CO_DO(co_await s.events.close());

@@ -48,6 +48,7 @@ void add_environment(References& found, const std::string& ns, const kube::Conta
 void References::merge(References other) {
   config_maps.merge(other.config_maps);
   secrets.merge(other.secrets);
+  runtime_classes.merge(other.runtime_classes);
   services.merge(other.services);
 }
 
@@ -67,6 +68,9 @@ References references_of(const kube::Pod& pod) {
   }
   for (const auto& name : pod.spec.image_pull_secrets) {
     found.secrets.insert({ns, name});
+  }
+  if (pod.spec.runtime_class_name) {
+    found.runtime_classes.insert({"", *pod.spec.runtime_class_name});
   }
   if (pod.spec.enable_service_links) {
     found.services.insert({ns, ""});

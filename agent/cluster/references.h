@@ -10,7 +10,7 @@
 
 namespace keelson::agent {
 
-/// One object, or, with an empty name, all of a kind in a namespace.
+/// One object, or, with an empty name, all of a kind in a namespace. Kinds without namespaces have an empty one.
 struct ObjectScope {
   std::string ns;
   std::string name;
@@ -20,12 +20,13 @@ struct ObjectScope {
 struct References {
   std::set<ObjectScope> config_maps;
   std::set<ObjectScope> secrets;
+  std::set<ObjectScope> runtime_classes;
   std::set<ObjectScope> services;  ///< For the environment: those of the namespace, and default/kubernetes.
 
   void merge(References other);
 };
 
-/// By volumes, environment and imagePullSecrets. Pure.
+/// By volumes, environment, imagePullSecrets and runtimeClassName. Pure.
 References references_of(const kube::Pod& pod);
 
 }  // namespace keelson::agent

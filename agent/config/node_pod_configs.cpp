@@ -11,6 +11,7 @@
 #include "agent/config/image_auth.h"
 #include "agent/config/node_pod_configs_state.h"
 #include "agent/config/security.h"
+#include "agent/critical_pod.h"
 #include "agent/pod_phase.h"
 #include "common/atomic_file.h"
 #include "common/fd.h"
@@ -35,11 +36,12 @@ NodePodConfigs::~NodePodConfigs() = default;
 void NodePodConfigs::objects_changed(const kube::DesiredState& state) {
   auto& s = *state_;
   bool same = s.objects->config_maps == state.config_maps && s.objects->secrets == state.secrets &&
-              s.objects->services == state.services;
+              s.objects->services == state.services && s.objects->runtime_classes == state.runtime_classes;
   auto copy = std::make_shared<kube::DesiredState>();
   copy->config_maps = state.config_maps;
   copy->secrets = state.secrets;
   copy->services = state.services;
+  copy->runtime_classes = state.runtime_classes;
   s.objects = std::move(copy);
   for (auto& [uid, pod] : s.pods) {
     auto now = state.pods.find(kube::full_name(pod.metadata));
@@ -72,6 +74,22 @@ void NodePodConfigs::tokens_changed(const std::string& uid, TokenMap tokens) {
 
 Result<std::vector<std::string>> NodePodConfigs::prepared() {
   return state_->volumes.list();
+}
+
+/// Of a manifest there is nobody to ask: there the name is the handler's.
+Result<std::string> NodePodConfigs::handler(const kube::Pod& pod) {
+  const auto& name = pod.spec.runtime_class_name;
+  if (!name || name->empty()) {
+    return "";
+  }
+  const auto& classes = state_->objects->runtime_classes;
+  if (const auto found = classes.find(*name); found != classes.end()) {
+    return found->second.handler;
+  }
+  if (state_->inputs == nullptr || is_static(pod)) {
+    return *name;
+  }
+  return fail(Kind::not_found, "failed to get sandbox runtime: runtimeclass.node.k8s.io \"{}\" not found", *name);
 }
 
 Result<cri::SandboxConfig> NodePodConfigs::sandbox(const kube::Pod& pod, uint32_t) {

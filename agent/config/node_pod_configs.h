@@ -38,6 +38,7 @@ class NodePodConfigs : public PodConfigs {
   Task<> release(kube::Pod pod) override;
   Task<> clean_up(kube::Pod pod) override;
   Result<std::vector<std::string>> prepared() override;
+  Result<std::string> handler(const kube::Pod& pod) override;
   Result<cri::SandboxConfig> sandbox(const kube::Pod& pod, uint32_t attempt) override;
   Result<cri::ContainerConfig> container(const ContainerOrder& order) override;
   Result<cri::LinuxResources> resources(const kube::Pod& pod, const std::string& container) override;

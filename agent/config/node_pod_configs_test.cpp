@@ -238,5 +238,34 @@ TEST_F(NodePodConfigsTest, CgroupsHaveTheirValues) {
   ASSERT_TRUE(run(configs->clean_up(idle)));
 }
 
+TEST_F(NodePodConfigsTest, AResizedPodsCgroupFollowsInTheRightOrder) {
+  auto& limits = pod.spec.containers[0].resources.limits;
+  auto limit = [&] {
+    return cgroup_value(root + "/kubepods/burstable/podu1", unified() ? "" : "memory",
+                        unified() ? "memory.max" : "memory.limit_in_bytes");
+  };
+  limits = {{"memory", kube::Quantity::of(64 << 20)}};
+  pod.spec.containers[0].resources.requests = {{"memory", kube::Quantity::of(1 << 20)}};
+  ASSERT_TRUE(run(configs->prepare(pod)));
+  EXPECT_EQ(limit(), "67108864");
+  limits = {{"memory", kube::Quantity::of(96 << 20)}};
+  ASSERT_TRUE(run(configs->resize(pod, Resizing::before_containers)));
+  EXPECT_EQ(limit(), "100663296") << "more before the containers get it";
+  limits = {{"memory", kube::Quantity::of(32 << 20)}};
+  ASSERT_TRUE(run(configs->resize(pod, Resizing::before_containers)));
+  EXPECT_EQ(limit(), "100663296") << "less once they have less";
+  ASSERT_TRUE(run(configs->resize(pod, Resizing::after_containers)));
+  EXPECT_EQ(limit(), "33554432");
+}
+
+TEST_F(NodePodConfigsTest, ARuntimeClassNamesAHandler) {
+  EXPECT_EQ(configs->handler(pod).value(), "");
+  pod.spec.runtime_class_name = "sandboxed";
+  EXPECT_EQ(configs->handler(pod).value(), "sandboxed") << "nobody to ask";
+  objects.runtime_classes["sandboxed"].handler = "runsc";
+  configs->objects_changed(objects);
+  EXPECT_EQ(configs->handler(pod).value(), "runsc");
+}
+
 }  // namespace
 }  // namespace keelson::agent

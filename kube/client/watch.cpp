@@ -48,6 +48,9 @@ constexpr Resource resource_of(const ConfigMap*) {
 constexpr Resource resource_of(const Secret*) {
   return {"", "v1", "secrets"};
 }
+constexpr Resource resource_of(const RuntimeClass*) {
+  return {"node.k8s.io", "v1", "runtimeclasses"};
+}
 
 std::string path_of(const Resource& resource, const WatchOptions& options) {
   auto path = resource.group.empty() ? fmt::format("/api/{}", resource.version)
@@ -378,5 +381,6 @@ template class Watch<Node>;
 template class Watch<Pod>;
 template class Watch<ConfigMap>;
 template class Watch<Secret>;
+template class Watch<RuntimeClass>;
 
 }  // namespace keelson::kube

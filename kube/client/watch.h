@@ -81,5 +81,6 @@ extern template class Watch<Node>;
 extern template class Watch<Pod>;
 extern template class Watch<ConfigMap>;
 extern template class Watch<Secret>;
+extern template class Watch<RuntimeClass>;
 
 }  // namespace keelson::kube

@@ -39,7 +39,8 @@ struct DesiredState {
   std::map<std::string, Secret> secrets;
   std::map<std::string, Service> services;
   std::map<std::string, EndpointSlice> endpoint_slices;
-  std::map<std::string, Node> nodes;  ///< By name alone.
+  std::map<std::string, Node> nodes;                    ///< By name alone.
+  std::map<std::string, RuntimeClass> runtime_classes;  ///< By name alone; of the API.
   std::vector<SourceProblem> problems;
   /// False: a source has not told all it has yet, so that what is missing is not known to be unwanted.
   bool complete = true;
