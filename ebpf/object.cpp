@@ -21,7 +21,7 @@ const std::set<std::string> kOfSockets{"sockets", "connected", "peers"};
 // Their rows name rows of next_hops, as those of routes do.
 const std::set<std::string> kConnections{"connections4", "connections6"};
 // Only while connections are moved.
-const std::set<std::string> kOfTransition{"transition", "moved", "predecessors_tc", "predecessors_xdp"};
+const std::set<std::string> kOfTransition{"transition", "moved", "storing", "predecessors_tc", "predecessors_xdp"};
 
 thread_local std::string load_log;
 

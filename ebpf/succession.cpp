@@ -12,7 +12,8 @@ namespace {
 
 const char* const kConnections[] = {"connections4", "connections6"};
 // Connections are moved, and ask for their next hops anew; a fragment waits for milliseconds.
-const char* const kNotCopied[] = {"connections4", "connections6", "fragments", "next_hops", "transition", "moved"};
+const char* const kNotCopied[] = {"connections4", "connections6", "fragments", "next_hops",
+                                  "transition",   "moved",        "storing"};
 // Programs that may be taken over from, by their row in predecessors_tc.
 const char* const kTcHooks[KL_AFTER_COUNT] = {"pod_ingress", "uplink_ingress", "node_egress"};
 const char* const kPacketHooks[] = {"pod_ingress", "uplink_ingress", "node_egress", "uplink_xdp"};
@@ -233,7 +234,7 @@ Result<> Succession::clean_up() {
     bpf_map_delete_elem(object_->map("predecessors_tc"), &row);
     bpf_map_delete_elem(object_->map("predecessors_xdp"), &row);
   }
-  for (const char* map : {"predecessors_tc", "predecessors_xdp", "moved", "transition"}) {
+  for (const char* map : {"predecessors_tc", "predecessors_xdp", "moved", "storing", "transition"}) {
     KEELSON_DO(generation_.unpin_map(map));
   }
   return {};

@@ -75,13 +75,17 @@ Task<> NodePodConfigs::prepare(kube::Pod pod) {
 
 Task<> NodePodConfigs::resize(kube::Pod pod, Resizing when) {
   auto* s = state_.get();
+  auto known = s->pods.find(pod.metadata.uid);
+  if (known != s->pods.end() && known->second.spec == pod.spec) {
+    co_return Result<>();
+  }
   auto turn = s->works.of(pod.metadata.uid);
   auto work = [s, turn, cleanings = turn->cleanings.load(), pod, when]() -> Result<> {
     KEELSON_TRY(auto lock, take_turn(*turn, cleanings, pod.metadata.uid));
     return s->cgroups.resize(pod, pod_limits_of(pod), when);
   };
   KEELSON_CO_DO(co_await blocking(s->pool, work));
-  auto known = s->pods.find(pod.metadata.uid);
+  known = s->pods.find(pod.metadata.uid);
   if (when == Resizing::after_containers && known != s->pods.end()) {
     known->second.spec = pod.spec;
     s->share_cpu();

@@ -104,6 +104,8 @@ Result<> set_user(const ProcessSpec& process, const User& user) {
   if (process.image_groups) {
     groups.insert(groups.end(), user.groups.begin(), user.groups.end());
   }
+  // Its own group, too, or a program that is setgid could leave it and pass a file that is closed to it (CVE-2022-36109).
+  groups.push_back(user.gid);
   std::sort(groups.begin(), groups.end());
   groups.erase(std::unique(groups.begin(), groups.end()), groups.end());
   if (::setgroups(groups.size(), groups.data()) < 0) {

@@ -107,7 +107,7 @@ TEST_F(ShimTest, UsersGroupsAndHome) {
   run(spec);
   EXPECT_EQ(
       output("u"),
-      "uid=33(web) gid=34(web) groups=50(logs),2000\n/home/web\n/made/for/me\nCapEff:0000000000000000\nNoNewPrivs:1\n");
+      "uid=33(web) gid=34(web) groups=34(web),50(logs),2000\n/home/web\n/made/for/me\nCapEff:0000000000000000\nNoNewPrivs:1\n");
 }
 
 TEST_F(ShimTest, ExecSharesTheContainerAndTellsItsExit) {

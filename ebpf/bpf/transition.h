@@ -29,6 +29,20 @@ struct {
   __type(value, struct kl_moved);
 } moved KL_MAP;
 
+/* What store_moved works with. Not of the CPU: before Linux 6.11 packets come in between, on the CPU that it runs on.
+ */
+struct storing {
+  struct kl_flow flow;
+  struct row row, known;
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct storing);
+} storing KL_MAP;
+
 struct {
   __uint(type, BPF_MAP_TYPE_PROG_ARRAY);
   __uint(max_entries, KL_AFTER_COUNT);
@@ -160,18 +174,18 @@ KL_INLINE __u32 store_copy(const struct kl_flow* flow, struct row* row, struct r
 }
 
 __noinline int store_one(struct kl_moved* from, __u32 now) {
-  struct scratch* scratch = bpf_map_lookup_elem(&scratch_of_cpu, &zero_row);
-  if (!from || !scratch) {
+  struct storing* storing_now = bpf_map_lookup_elem(&storing, &zero_row);
+  if (!from || !storing_now) {
     return KL_MOVED_WAITS;
   }
-  struct kl_flow* flow = &scratch->onward;
+  struct kl_flow* flow = &storing_now->flow;
   flow->src = from->src;
   flow->dst = from->dst;
   flow->sport = from->sport;
   flow->dport = from->dport;
   flow->protocol = from->protocol;
   flow->zero[0] = flow->zero[1] = flow->zero[2] = 0;
-  struct row* row = &scratch->row;
+  struct row* row = &storing_now->row;
   row->to_src = from->to_src;
   row->to_dst = from->to_dst;
   row->to_sport = from->to_sport;
@@ -181,8 +195,8 @@ __noinline int store_one(struct kl_moved* from, __u32 now) {
   row->flags = from->flags;
   row->rest = from->rest;
   row->rest.next_hop = 0; /* of other next hops */
-  return flow->src.word[2] == KL_MAPPED_WORD ? store_copy(flow, row, &scratch->found, now, 0)
-                                             : store_copy(flow, row, &scratch->found, now, 1);
+  return flow->src.word[2] == KL_MAPPED_WORD ? store_copy(flow, row, &storing_now->known, now, 0)
+                                             : store_copy(flow, row, &storing_now->known, now, 1);
 }
 
 /* Run by the loader (BPF_PROG_TEST_RUN). */
