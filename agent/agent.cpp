@@ -15,6 +15,18 @@ std::unexpected<Error> fail_pod_not_found(std::string_view name) {
   return fail(Kind::not_found, "pods \"{}\" not found", name);
 }
 
+/// Of a coroutine that may be taken away at any time, even after the agent.
+class InRun {
+ public:
+  explicit InRun(std::shared_ptr<bool> flag) : flag_(std::move(flag)) { *flag_ = true; }
+  ~InRun() { *flag_ = false; }
+  InRun(const InRun&) = delete;
+  InRun& operator=(const InRun&) = delete;
+
+ private:
+  std::shared_ptr<bool> flag_;
+};
+
 }  // namespace
 
 Agent::Agent(Loop& loop, AgentOptions options, PodRuntime& runtime, ContainerProbes* probes)
@@ -24,6 +36,7 @@ Agent::~Agent() = default;
 
 Task<> Agent::run() {
   State& s = *state_;
+  const InRun in_run(s.in_run);
   std::optional<kube::FolderSource> source;
   if (!s.options.manifest_dir.empty()) {
     source.emplace(s.loop, s.options.manifest_dir, [&s](kube::DesiredState state) { s.desired(std::move(state)); });
@@ -36,6 +49,8 @@ Task<> Agent::run() {
   }
   KEELSON_CO_DO(co_await s.tasks.close());
   KEELSON_CO_DO(co_await s.workers.close());
+  *s.in_run = false;
+  s.changed.cancel();
   co_return Result<>();
 }
 
@@ -48,6 +63,10 @@ Task<> Agent::stop(bool remove_pods) {
   }
   s.ended = true;
   s.changed.cancel();
+  // Whoever ends run() before it has waited for its workers takes away what they still use.
+  while (*s.in_run) {
+    KEELSON_CO_DO(co_await s.wait_changed());
+  }
   co_return outcome;
 }
 

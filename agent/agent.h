@@ -47,7 +47,7 @@ class Agent {
   /// Runs until stop(). Running pods are adopted; pods that the runtime has and the source has not are
   /// removed once the source has told all it has (DesiredState::complete).
   Task<> run();
-  /// Ends run(). With `remove_pods` every pod is ended within its grace and removed with all its traces first;
+  /// Ends run(), and waits for that. With `remove_pods` every pod is ended within its grace and removed with all its traces first;
   /// otherwise all goes on without us. Kind::timeout names pods that are left.
   Task<> stop(bool remove_pods);
 

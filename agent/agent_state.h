@@ -67,6 +67,7 @@ struct Agent::State {
   bool orphans_sought = false;  // among all pods of a complete state
   bool stopping = false;
   bool ended = false;
+  std::shared_ptr<bool> in_run = std::make_shared<bool>(false);
   std::function<void(const kube::DesiredState&)> objects_listener = [](const kube::DesiredState&) {};
   std::vector<std::function<void(const kube::Pod&, bool)>> status_listeners;
 
