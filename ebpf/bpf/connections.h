@@ -32,6 +32,11 @@ struct place {
   __u16 tag;
 };
 
+/* Of a row with this tag in this bucket, its other one. */
+KL_INLINE __u32 other_bucket(__u32 bucket, __u16 tag, int v6) {
+  return (bucket ^ (tag * 0x9e3779b1u)) & (v6 ? connections6_mask : connections4_mask);
+}
+
 KL_INLINE struct place place_of(const struct kl_flow* flow, int v6) {
   struct kl_hash hash = kl_flow_hash(flow, hash_seed, v6);
   __u32 mask = v6 ? connections6_mask : connections4_mask;
@@ -39,7 +44,7 @@ KL_INLINE struct place place_of(const struct kl_flow* flow, int v6) {
   if (tag == 0) {
     tag = 1;
   }
-  struct place place = {hash.first & mask, (hash.first ^ (tag * 0x9e3779b1u)) & mask, tag};
+  struct place place = {hash.first & mask, other_bucket(hash.first, tag, v6), tag};
   return place;
 }
 
@@ -55,6 +60,8 @@ enum {
   CT_EVICT_CLOSED = 4, /* over rows of connections that are not open */
   CT_EVICT = 8
 };
+
+enum { CT_NO_ROOM, CT_ROOM_IN_FIRST, CT_ROOM_IN_SECOND };
 
 /* A flow that has lost a row, as that row knew it. */
 struct gone {
@@ -75,6 +82,8 @@ struct moved_row {
   struct kl_flow flow;
   struct row row;
   __u16 tag;
+  __u16 in_vain; /* how often there was no room lately, as so many bits */
+  __u16 skip;    /* how often it is not tried from here on */
 };
 
 struct {

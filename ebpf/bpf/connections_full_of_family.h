@@ -115,14 +115,47 @@ __noinline int CT(displace)(__u64 where, __u32 now) {
   return same;
 }
 
-/* Whether a row of this full bucket could be moved. */
-__noinline int CT(make_room)(__u32 index, __u32 now) {
-  for (__u32 way = 0; way < KL_CT_WAYS; way++) {
-    if (CT(displace)((__u64)way << 32 | index, now)) {
+/* Without the lock: whether somebody may find room here. */
+KL_INLINE int CT(may_have_room)(__u32 index, __u32 now) {
+  const struct kl_config* settings = bpf_map_lookup_elem(&config, &zero_row);
+  const CT_BUCKET* bucket = bpf_map_lookup_elem(&CT_MAP, &index);
+#pragma unroll
+  for (__u32 way = 0; settings && bucket && way < KL_CT_WAYS; way++) {
+    if (bucket->tag[way] == 0 || CT(worth)(&bucket->row[way], now, settings) == 1) {
       return 1;
     }
   }
   return 0;
+}
+
+__noinline int CT(make_room_in)(__u32 index, __u32 now) {
+  const CT_BUCKET* bucket = bpf_map_lookup_elem(&CT_MAP, &index);
+  for (__u32 way = 0; bucket && way < KL_CT_WAYS; way++) {
+    if (CT(may_have_room)(other_bucket(index, bucket->tag[way], CT_V6), now) &&
+        CT(displace)((__u64)way << 32 | index, now)) {
+      return 1;
+    }
+  }
+  return 0;
+}
+
+/* In one of the full buckets of a flow, by moving a row. Where a table is full everywhere that is in vain, and costs
+ * several times a new flow: the more often it was, the longer it is not tried. */
+__noinline int CT(make_room)(const struct place* place, __u32 now) {
+  struct moved_row* moved = bpf_map_lookup_elem(&moved_of_cpu, &zero_row);
+  if (!place || !moved) {
+    return CT_NO_ROOM;
+  }
+  if (moved->skip) {
+    moved->skip--;
+    return CT_NO_ROOM;
+  }
+  int room = CT(make_room_in)(place->bucket, now)  ? CT_ROOM_IN_FIRST
+             : CT(make_room_in)(place->other, now) ? CT_ROOM_IN_SECOND
+                                                   : CT_NO_ROOM;
+  moved->in_vain = room ? 0 : (moved->in_vain << 1 | 1) & 0xff;
+  moved->skip = moved->in_vain >> 1;
+  return room;
 }
 
 /* Under the lock. */

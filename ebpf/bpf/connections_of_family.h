@@ -277,12 +277,10 @@ __noinline int CT(store)(const struct kl_flow* flow, const struct row* row, __u3
       CT(mark_spilled)(place.bucket);
     }
   }
-  if (stored == CT_FULL && CT(make_room)(place.bucket, now)) {
-    stored = CT(store_in)(tag | place.bucket, flow, row, how, now);
-  }
-  if (stored == CT_FULL && CT(make_room)(place.other, now)) {
-    stored = CT(store_in)(tag | place.other, flow, row, how, now);
-    if (stored == CT_STORED) {
+  int room = stored == CT_FULL ? CT(make_room)(&place, now) : CT_NO_ROOM;
+  if (room) {
+    stored = CT(store_in)(tag | (room == CT_ROOM_IN_FIRST ? place.bucket : place.other), flow, row, how, now);
+    if (room == CT_ROOM_IN_SECOND && stored == CT_STORED) {
       CT(mark_spilled)(place.bucket);
     }
   }
