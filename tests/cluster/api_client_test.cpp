@@ -90,6 +90,17 @@ class ApiClientTest : public ::testing::Test {
       EXPECT_TRUE(until([&closed] { return closed; }));
     }
   }
+  /// Ends what was spawned before what it uses goes: to be declared after that.
+  struct TasksEnd {
+    explicit TasksEnd(ApiClientTest& t) : test(t) {}
+    ~TasksEnd() {
+      test.tasks_.cancel();
+      EXPECT_TRUE(test.until([this] { return test.tasks_.count() == 0; }));
+    }
+    TasksEnd(const TasksEnd&) = delete;
+    TasksEnd& operator=(const TasksEnd&) = delete;
+    ApiClientTest& test;
+  };
   Task<> close(bool& closed) {
     (void)(co_await client_->close()).has_value();
     closed = true;
@@ -174,6 +185,7 @@ TEST_F(ApiClientTest, ThreeKindsOverOneConnectionThroughARestart) {
       services.consumer());
   kube::Watch<kube::EndpointSlice> slice_watch(*client_, {}, slices.consumer());
   kube::Watch<kube::Node> node_watch(*client_, {.field_selector = "metadata.name=client-node"}, nodes.consumer());
+  const TasksEnd end(*this);
   tasks_.spawn("services", service_watch.run());
   tasks_.spawn("slices", slice_watch.run());
   tasks_.spawn("nodes", node_watch.run());
@@ -234,6 +246,7 @@ TEST_F(ApiClientTest, WhatItMayNotDoIsSaid) {
   connect(control_plane_->node_kubeconfig());
   Mirror<kube::EndpointSlice> slices;
   kube::Watch<kube::EndpointSlice> watch(*client_, {}, slices.consumer());
+  const TasksEnd end(*this);
   tasks_.spawn("slices", watch.run());
   ASSERT_TRUE(until([&] { return !slices.failures.empty(); }));
   EXPECT_THAT(slices.failures[0],
