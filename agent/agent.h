@@ -47,8 +47,8 @@ class Agent {
   /// Runs until stop(). Running pods are adopted; pods that the runtime has and the source has not are
   /// removed once the source has told all it has (DesiredState::complete).
   Task<> run();
-  /// Ends run(), and waits for that. With `remove_pods` every pod is ended within its grace and removed with all its traces first;
-  /// otherwise all goes on without us. Kind::timeout names pods that are left.
+  /// Ends run(), and waits for that. With `remove_pods` every pod is ended within its grace and removed with all its
+  /// traces first; otherwise all goes on without us. Kind::timeout names pods that are left.
   Task<> stop(bool remove_pods);
 
   /// What is wanted, all of it; called by the source, or by the owner where there is none. A pod with a deletion
