@@ -18,11 +18,6 @@ int64_t milli_of(const kube::ResourceList& list) {
   return it == list.end() ? 0 : it->second.milli();
 }
 
-int64_t bytes_of(const kube::ResourceList& list) {
-  const auto it = list.find("memory");
-  return it == list.end() ? 0 : it->second.whole();
-}
-
 /// An amount that the spec has, too, keeps the spec's spelling.
 void set(kube::ResourceList& list, const char* name, kube::Quantity amount) {
   const auto it = list.find(name);
@@ -80,14 +75,6 @@ void tell_in_force(const kube::Container& container, const ObservedContainer* in
   if (instance->user) {
     status.user = kube::ContainerUser{instance->user};
   }
-}
-
-ObservedResources resources_for(const kube::Container& container) {
-  const auto& [limits, requests, claims] = container.resources;
-  return {.cpu_shares = cpu_shares(requests.contains("cpu") ? milli_of(requests) : milli_of(limits)),
-          .cpu_quota = cpu_quota(milli_of(limits)),
-          .cpu_period = kCpuPeriod,
-          .memory_limit = bytes_of(limits)};
 }
 
 Resize resize_of(const kube::Container& container, const ObservedContainer& instance,

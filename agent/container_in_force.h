@@ -16,9 +16,6 @@ namespace keelson::agent {
 /// are below what the kernel can tell apart.
 void tell_in_force(const kube::Container& container, const ObservedContainer* instance, kube::ContainerStatus& status);
 
-/// CPU and memory as the runtime is to have them.
-ObservedResources resources_for(const kube::Container& container);
-
 enum class Resize {
   none,
   in_place,

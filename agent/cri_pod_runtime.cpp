@@ -288,7 +288,6 @@ Task<std::string> CriPodRuntime::create_container(ContainerOrder order) {
   config.annotations[kRestartCount] = fmt::format("{}", order.attempt);
   config.annotations[kRestartDelay] = fmt::format("{}", order.restart_delay / std::chrono::milliseconds(1));
   // It may be made anew to be resized.
-  KEELSON_CO_DO(co_await configs_.resize(order.pod, Resizing::before_containers));
   KEELSON_CO_DO(co_await configs_.resize(order.pod, Resizing::after_containers));
   KEELSON_CO_TRY(auto id, co_await service_.create_container(order.sandbox_id, std::move(config), std::move(sandbox),
                                                              limits_.act));

@@ -14,7 +14,7 @@
 
 namespace keelson::agent {
 
-/// When a pod's cgroup is changed: what becomes larger before its containers are, what becomes smaller after them.
+/// When a pod's cgroup is changed: before its containers are, if it becomes larger, and after them in any case.
 enum class Resizing { before_containers, after_containers };
 
 /// All calls on the agent's loop; what may hang (mounts) hangs in a child or a thread of its own.

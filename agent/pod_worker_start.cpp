@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "agent/container_in_force.h"
+#include "agent/config/resources.h"
 #include "agent/hooks.h"
 #include "agent/pod_worker_state.h"
 

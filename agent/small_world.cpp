@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "agent/container_in_force.h"
+#include "agent/config/resources.h"
 
 namespace keelson::agent {
 

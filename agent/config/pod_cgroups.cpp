@@ -72,7 +72,7 @@ Result<> PodCgroups::resize(const kube::Pod& pod, const PodLimits& limits, Resiz
     return fail(Kind::conflict, "attempting to set pod memory limit ({}) below current usage ({})", wanted,
                 usage.working_set);
   }
-  return grows == (when == Resizing::before_containers) ? create(pod, limits) : Result<>();
+  return grows || when == Resizing::after_containers ? create(pod, limits) : Result<>();
 }
 
 Result<> PodCgroups::set_burstable(int64_t cpu_shares) const {

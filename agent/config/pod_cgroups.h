@@ -23,7 +23,7 @@ class PodCgroups {
   Result<> create_root() const;
   /// Makes the pod's with its parents, and sets the limits. Idempotent.
   Result<> create(const kube::Pod& pod, const PodLimits& limits) const;
-  /// Gives the pod other limits: before those of its containers change if it gets more memory, after them if less.
+  /// Gives the pod other limits; before those of its containers change only if it gets more memory.
   /// Kind::conflict: it uses more memory than it is to have.
   Result<> resize(const kube::Pod& pod, const PodLimits& limits, Resizing when) const;
   /// What all Burstable pods weigh together (kubelet: the sum of their requests); BestEffort ones have the least there

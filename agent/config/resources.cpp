@@ -61,18 +61,25 @@ int64_t oom_score_adj(const kube::Pod& pod, const kube::Container& container, in
   return score;
 }
 
-cri::LinuxResources container_resources(const kube::Pod& pod, const kube::Container& container,
-                                        int64_t memory_capacity) {
+ObservedResources resources_for(const kube::Container& container) {
   const auto& limits = container.resources.limits;
   const auto& requests = container.resources.requests;
-  auto cpu_request = requests.contains("cpu") ? milli_of(requests, "cpu") : milli_of(limits, "cpu");
+  return {.cpu_shares = cpu_shares(requests.contains("cpu") ? milli_of(requests, "cpu") : milli_of(limits, "cpu")),
+          .cpu_quota = cpu_quota(milli_of(limits, "cpu")),
+          .cpu_period = kCpuPeriod,
+          .memory_limit = whole_of(limits, "memory")};
+}
+
+cri::LinuxResources container_resources(const kube::Pod& pod, const kube::Container& container,
+                                        int64_t memory_capacity) {
+  const auto own = resources_for(container);
   cri::LinuxResources out;
-  out.cpu_shares = cpu_shares(cpu_request);
-  out.cpu_period = kCpuPeriod;
-  out.cpu_quota = cpu_quota(milli_of(limits, "cpu"));
-  out.memory_limit_bytes = whole_of(limits, "memory");
+  out.cpu_shares = own.cpu_shares;
+  out.cpu_period = own.cpu_period;
+  out.cpu_quota = own.cpu_quota;
+  out.memory_limit_bytes = own.memory_limit;
   out.oom_score_adj = oom_score_adj(pod, container, memory_capacity);
-  for (const auto& [name, amount] : limits) {
+  for (const auto& [name, amount] : container.resources.limits) {
     if (constexpr std::string_view kPrefix = "hugepages-"; name.starts_with(kPrefix)) {
       // The kernel says "2MB" where the API says "2Mi".
       auto size = name.substr(kPrefix.size());

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "agent/observed.h"
 #include "common/cgroup/unit_name.h"
 #include "cri/client/types.h"
 #include "kube/pod_qos.h"
@@ -21,7 +22,10 @@ inline constexpr int64_t kCpuPeriod = 100'000;  ///< microseconds
 /// sidecar is no easier to kill than the main container that asks for the least.
 int64_t oom_score_adj(const kube::Pod& pod, const kube::Container& container, int64_t memory_capacity);
 
-/// A container's own values. Without a CPU request its limit counts as one.
+/// A container's CPU and memory as the runtime is to have them. Without a CPU request its limit counts as one.
+ObservedResources resources_for(const kube::Container& container);
+
+/// The same with all else that is limited.
 cri::LinuxResources container_resources(const kube::Pod& pod, const kube::Container& container,
                                         int64_t memory_capacity);
 

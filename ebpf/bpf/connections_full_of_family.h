@@ -55,12 +55,7 @@ __noinline int CT(put_moved)(__u32 index, __u32 now) {
   KL_OPAQUE(chosen);
   int room = chosen < KL_CT_WAYS;
   if (room) {
-    KL_WRITE_ONCE(bucket->changes, changes_after(bucket->changes));
-    KL_BARRIER();
-    bucket->tag[chosen] = moved->tag;
-    CT(write)(&bucket->row[chosen], &moved->flow, &moved->row);
-    KL_BARRIER();
-    KL_WRITE_ONCE(bucket->changes, changes_after(bucket->changes));
+    CT(put)(bucket, chosen, moved->tag, &moved->flow, &moved->row);
   }
   bpf_spin_unlock(&bucket->lock);
   return room;
@@ -89,11 +84,7 @@ __noinline int CT(displace)(__u64 where, __u32 now) {
   if (!is_free && !moving) {
     bucket->changes |= KL_CT_MOVING | KL_CT_SPILLED;
     moved->tag = bucket->tag[way];
-    CT_GET(moved->flow.src, row->src);
-    CT_GET(moved->flow.dst, row->dst);
-    moved->flow.sport = row->sport;
-    moved->flow.dport = row->dport;
-    moved->flow.protocol = row->protocol;
+    CT(flow_of)(row, &moved->flow);
     CT(copy_out)(row, &moved->row);
   }
   bpf_spin_unlock(&bucket->lock);
@@ -160,15 +151,12 @@ __noinline int CT(make_room)(const struct place* place, __u32 now) {
 
 /* Under the lock. */
 KL_INLINE void CT(note_gone)(const CT_ROW* row, struct gone* gone) {
-  CT_GET(gone->flow.src, row->src);
-  CT_GET(gone->flow.dst, row->dst);
-  gone->flow.sport = row->sport;
-  gone->flow.dport = row->dport;
+  CT(flow_of)(row, &gone->flow);
   CT_GET(gone->twin.src, row->to_dst);
   CT_GET(gone->twin.dst, row->to_src);
   gone->twin.sport = row->to_dport;
   gone->twin.dport = row->to_sport;
-  gone->flow.protocol = gone->twin.protocol = row->protocol;
+  gone->twin.protocol = row->protocol;
   gone->whole = (row->state != KL_CT_ESTABLISHED || row->flags & KL_CT_REPLY) && !(row->flags & KL_CT_TUNNEL);
 }
 

@@ -23,6 +23,14 @@ KL_INLINE int CT(is_of)(const CT_ROW* row, const struct kl_flow* flow) {
          row->dport == flow->dport && row->protocol == flow->protocol;
 }
 
+KL_INLINE void CT(flow_of)(const CT_ROW* row, struct kl_flow* flow) {
+  CT_GET(flow->src, row->src);
+  CT_GET(flow->dst, row->dst);
+  flow->sport = row->sport;
+  flow->dport = row->dport;
+  flow->protocol = row->protocol;
+}
+
 KL_INLINE void CT(copy_out)(const CT_ROW* from, struct row* row) {
   CT_GET(row->to_src, from->to_src);
   CT_GET(row->to_dst, from->to_dst);
@@ -163,6 +171,16 @@ KL_INLINE void CT(write)(CT_ROW* to, const struct kl_flow* flow, const struct ro
   to->rest = row->rest;
 }
 
+/* Under the lock, and so that whoever reads without it sees that. */
+KL_INLINE void CT(put)(CT_BUCKET* bucket, __u32 way, __u16 tag, const struct kl_flow* flow, const struct row* row) {
+  KL_WRITE_ONCE(bucket->changes, changes_after(bucket->changes));
+  KL_BARRIER();
+  bucket->tag[way] = tag;
+  CT(write)(&bucket->row[way], flow, row);
+  KL_BARRIER();
+  KL_WRITE_ONCE(bucket->changes, changes_after(bucket->changes));
+}
+
 /* Under the lock: a live row of this flow that says something else. */
 KL_INLINE int CT(contradicts)(const CT_ROW* have, const struct row* row, __u32 how, __u32 now,
                               const struct kl_config* settings) {
@@ -232,12 +250,7 @@ __noinline int CT(store_in)(__u64 where, const struct kl_flow* flow, const struc
       counter = KL_FLOWS_EVICTED;
       CT(note_gone)(&bucket->row[chosen], gone);
     }
-    KL_WRITE_ONCE(bucket->changes, changes_after(bucket->changes));
-    KL_BARRIER();
-    bucket->tag[chosen] = tag;
-    CT(write)(&bucket->row[chosen], flow, row);
-    KL_BARRIER();
-    KL_WRITE_ONCE(bucket->changes, changes_after(bucket->changes));
+    CT(put)(bucket, chosen, tag, flow, row);
     result = CT_STORED;
   }
   bpf_spin_unlock(&bucket->lock);

@@ -5,8 +5,7 @@
 
 #include <filesystem>
 
-#include "tests/support/cluster_images.h"
-#include "tests/support/member_fixture.h"
+#include "tests/support/member_pods.h"
 
 namespace keelson::testing {
 namespace {
@@ -18,56 +17,8 @@ namespace fs = std::filesystem;
 
 constexpr int64_t kMiB = 1 << 20;
 
-class EvictionTest : public MemberTest {
+class EvictionTest : public MemberPodsTest {
  protected:
-  static void SetUpTestSuite() { start_cluster(ControlPlane::Parts::api); }
-
-  void SetUp() override {
-    MemberTest::SetUp();
-    if (!IsSkipped()) {
-      make_images(home() + "/images");
-    }
-  }
-  void TearDown() override {
-    if (!IsSkipped()) {
-      kubectl({"delete", "pods", "--all", "--grace-period=1", "--timeout=25s"});
-    }
-    MemberTest::TearDown();
-  }
-
-  static void create_pod(const std::string& name, const std::string& command, const std::string& container = "",
-                         const std::string& spec = "") {
-    const auto yaml = fmt::format(R"(apiVersion: v1
-kind: Pod
-metadata: {{name: {}}}
-spec:
-  nodeName: {}
-  automountServiceAccountToken: false
-  terminationGracePeriodSeconds: 30
-{}  containers:
-  - name: main
-    image: keelson.example/busybox:1
-    command: [sh, -c, "{}"]
-{})",
-                                  name, kNode, spec, command, container);
-    const auto created = kubectl({"create", "-f", "-"}, yaml);
-    ASSERT_EQ(created.code, 0) << created.error << yaml;
-  }
-  static std::string field(const std::string& pod, const std::string& path) {
-    return kubectl({"get", "pod", pod, "-o", "jsonpath={.status." + path + "}"}).out;
-  }
-  void expect_soon(const std::string& pod, const std::string& path, const std::string& wanted,
-                   std::chrono::seconds limit = 40s) {
-    wait_until(fmt::format("{}: {} is {}", pod, path, wanted), [&] { return field(pod, path) == wanted; }, limit);
-    if (HasFatalFailure()) {
-      FAIL() << kubectl({"get", "pods,events", "-o", "wide"}).out << log();
-    }
-  }
-  static std::string events_of(const std::string& name) {
-    return kubectl({"get", "events", "--field-selector", "involvedObject.name=" + name, "-o",
-                    "jsonpath={range .items[*]}{.type} {.reason} {.message}\n{end}"})
-        .out;
-  }
   std::string metrics() { return kubectl({"get", "--raw", fmt::format("/api/v1/nodes/{}/proxy/metrics", kNode)}).out; }
 };
 

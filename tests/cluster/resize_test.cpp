@@ -7,8 +7,7 @@
 
 #include "common/cgroup/tree.h"
 #include "common/fd.h"
-#include "tests/support/cluster_images.h"
-#include "tests/support/member_fixture.h"
+#include "tests/support/member_pods.h"
 
 namespace keelson::testing {
 namespace {
@@ -17,45 +16,21 @@ using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 
 constexpr uint64_t kMiB = 1 << 20;
-constexpr const char* kStatus = ".status.containerStatuses[0]";
+const std::string kContainer = "containerStatuses[0]";
 
-class ResizeTest : public MemberTest {
+class ResizeTest : public MemberPodsTest {
  protected:
-  static void SetUpTestSuite() { start_cluster(ControlPlane::Parts::api); }
-
   void SetUp() override {
-    MemberTest::SetUp();
+    MemberPodsTest::SetUp();
     if (!IsSkipped()) {
-      make_images(home() + "/images");
       join({"--client-ca-file", control_plane_->authority_file(), "--max-pods", "10", "--system-reserved",
             "memory=100Mi"});
       wait_node_ready();
     }
   }
-  void TearDown() override {
-    if (!IsSkipped()) {
-      kubectl({"delete", "pods", "--all", "--grace-period=1", "--timeout=25s"});
-    }
-    MemberTest::TearDown();
-  }
-
   static void create_pod(const std::string& name, const std::string& resources, const std::string& policy = "",
-                         const std::string& command = "trap 'exit 0' TERM; while true; do sleep 0.1; done") {
-    const auto created = kubectl({"create", "-f", "-"}, fmt::format(R"(apiVersion: v1
-kind: Pod
-metadata: {{name: {}}}
-spec:
-  nodeName: {}
-  automountServiceAccountToken: false
-  terminationGracePeriodSeconds: 1
-  containers:
-  - name: main
-    image: keelson.example/busybox:1
-    command: [sh, -c, "{}"]
-    resources: {}
-{})",
-                                                                    name, kNode, command, resources, policy));
-    ASSERT_EQ(created.code, 0) << created.error;
+                         const std::string& command = kRuns) {
+    MemberPodsTest::create_pod(name, command, fmt::format("    resources: {}\n{}", resources, policy));
   }
   static void resize(const std::string& name, const std::string& resources) {
     const auto done =
@@ -63,20 +38,8 @@ spec:
                  fmt::format(R"({{"spec":{{"containers":[{{"name":"main","resources":{}}}]}}}})", resources)});
     ASSERT_EQ(done.code, 0) << done.error;
   }
-  static std::string field(const std::string& pod, const std::string& path) {
-    return kubectl({"get", "pod", pod, "-o", "jsonpath={" + path + "}"}).out;
-  }
   static std::string condition(const std::string& pod, const std::string& type) {
-    return field(pod, ".status.conditions[?(@.type==\"" + type + "\")]['reason','message']");
-  }
-  void expect_soon(const std::string& pod, const std::string& path, const std::string& wanted) {
-    wait_until(fmt::format("{}: {} is {}", pod, path, wanted), [&] { return field(pod, path) == wanted; });
-    if (HasFatalFailure()) {
-      FAIL() << kubectl({"get", "pod", pod, "-o", "yaml"}).out << log();
-    }
-  }
-  void expect_ready(const std::string& pod) {
-    expect_soon(pod, ".status.conditions[?(@.type==\"Ready\")].status", "True");
+    return field(pod, "conditions[?(@.type==\"" + type + "\")]['reason','message']");
   }
   /// The memory limits of the container and of its pod, as the kernel has them, in MiB.
   std::pair<uint64_t, uint64_t> memory_limits(const std::string& pod) {
@@ -99,20 +62,20 @@ TEST_F(ResizeTest, MoreAndLessWhileItRuns) {
   create_pod("web", "{requests: {cpu: 100m, memory: 32Mi}, limits: {cpu: 200m, memory: 64Mi}}");
   expect_ready("web");
   EXPECT_EQ(memory_limits("web"), (std::pair<uint64_t, uint64_t>(64, 64)));
-  const auto id = field("web", std::string(kStatus) + ".containerID");
+  const auto id = field("web", kContainer + ".containerID");
   resize("web", R"({"requests":{"cpu":"150m","memory":"48Mi"},"limits":{"cpu":"400m","memory":"96Mi"}})");
-  expect_soon("web", std::string(kStatus) + ".resources",
+  expect_soon("web", kContainer + ".resources",
               R"({"limits":{"cpu":"400m","memory":"96Mi"},"requests":{"cpu":"150m","memory":"48Mi"}})");
-  EXPECT_EQ(field("web", std::string(kStatus) + ".allocatedResources"), R"({"cpu":"150m","memory":"48Mi"})");
+  EXPECT_EQ(field("web", kContainer + ".allocatedResources"), R"({"cpu":"150m","memory":"48Mi"})");
   EXPECT_EQ(memory_limits("web"), (std::pair<uint64_t, uint64_t>(96, 96)));
   kill_node();
   join({"--client-ca-file", control_plane_->authority_file(), "--max-pods", "10"});
   resize("web", R"({"limits":{"cpu":"200m","memory":"48Mi"}})");
-  expect_soon("web", std::string(kStatus) + ".resources.limits", R"({"cpu":"200m","memory":"48Mi"})");
+  expect_soon("web", kContainer + ".resources.limits", R"({"cpu":"200m","memory":"48Mi"})");
   EXPECT_EQ(memory_limits("web"), (std::pair<uint64_t, uint64_t>(48, 48)));
   EXPECT_EQ(condition("web", "PodResizeInProgress"), "");
-  EXPECT_EQ(field("web", std::string(kStatus) + ".containerID"), id) << "the same container";
-  EXPECT_EQ(field("web", std::string(kStatus) + ".restartCount"), "0");
+  EXPECT_EQ(field("web", kContainer + ".containerID"), id) << "the same container";
+  EXPECT_EQ(field("web", kContainer + ".restartCount"), "0");
 }
 
 TEST_F(ResizeTest, ByRestartWhereThePolicySaysSo) {
@@ -120,7 +83,7 @@ TEST_F(ResizeTest, ByRestartWhereThePolicySaysSo) {
              "    resizePolicy: [{resourceName: memory, restartPolicy: RestartContainer}]\n");
   expect_ready("web");
   resize("web", R"({"limits":{"memory":"96Mi"}})");
-  expect_soon("web", std::string(kStatus) + ".restartCount", "1");
+  expect_soon("web", kContainer + ".restartCount", "1");
   expect_ready("web");
   EXPECT_EQ(memory_limits("web"), (std::pair<uint64_t, uint64_t>(96, 96)));
 }
@@ -134,13 +97,13 @@ TEST_F(ResizeTest, WhatTheNodeHasNotWaitsOrCannotBe) {
   resize("small", R"({"requests":{"cpu":"500m"}})");
   wait_until("it waits", [&] { return condition("small", "PodResizePending").starts_with("Deferred"); });
   EXPECT_THAT(condition("small", "PodResizePending"), HasSubstr("Node didn't have enough resource: cpu"));
-  EXPECT_EQ(field("small", std::string(kStatus) + ".allocatedResources.cpu"), "100m");
+  EXPECT_EQ(field("small", kContainer + ".allocatedResources.cpu"), "100m");
   resize("small", R"({"requests":{"cpu":"1000"}})");
   wait_until("it cannot be", [&] { return condition("small", "PodResizePending").starts_with("Infeasible"); });
   resize("small", R"({"requests":{"cpu":"500m"}})");
   wait_until("it waits again", [&] { return condition("small", "PodResizePending").starts_with("Deferred"); });
   kubectl({"delete", "pod", "large", "--grace-period=1", "--timeout=25s"});
-  expect_soon("small", std::string(kStatus) + ".allocatedResources.cpu", "500m");
+  expect_soon("small", kContainer + ".allocatedResources.cpu", "500m");
   EXPECT_EQ(condition("small", "PodResizePending"), "");
 }
 
@@ -153,9 +116,9 @@ TEST_F(ResizeTest, NoLessMemoryThanIsInUse) {
   wait_until("it is told", [&] { return condition("eater", "PodResizeInProgress").starts_with("Error"); });
   EXPECT_THAT(condition("eater", "PodResizeInProgress"), HasSubstr("below current usage"));
   EXPECT_EQ(memory_limits("eater"), (std::pair<uint64_t, uint64_t>(128, 128)));
-  EXPECT_EQ(field("eater", std::string(kStatus) + ".restartCount"), "0");
+  EXPECT_EQ(field("eater", kContainer + ".restartCount"), "0");
   resize("eater", R"({"limits":{"memory":"160Mi"}})");
-  expect_soon("eater", std::string(kStatus) + ".resources.limits.memory", "160Mi");
+  expect_soon("eater", kContainer + ".resources.limits.memory", "160Mi");
   EXPECT_EQ(condition("eater", "PodResizeInProgress"), "");
 }
 

@@ -7,8 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "tests/support/cluster_images.h"
-#include "tests/support/member_fixture.h"
+#include "tests/support/member_pods.h"
 
 namespace keelson::testing {
 namespace {
@@ -18,17 +17,14 @@ namespace fs = std::filesystem;
 
 constexpr const char* kRunc = "/usr/sbin/runc";
 
-class RuntimeClassTest : public MemberTest {
+class RuntimeClassTest : public MemberPodsTest {
  protected:
-  static void SetUpTestSuite() { start_cluster(ControlPlane::Parts::api); }
-
   void SetUp() override {
     if (::access(kRunc, X_OK) != 0) {
       GTEST_SKIP() << "SKIP: needs " << kRunc;
     }
-    MemberTest::SetUp();
+    MemberPodsTest::SetUp();
     if (!IsSkipped()) {
-      make_images(home() + "/images");
       std::ofstream(handler()) << fmt::format("#!/bin/sh\necho \"$@\" >> {}.calls\nexec {} \"$@\"\n", handler(), kRunc);
       fs::permissions(handler(), fs::perms::owner_all);
       join({"--client-ca-file", control_plane_->authority_file(), "--runtime-handler", "other=" + handler()});
@@ -37,10 +33,9 @@ class RuntimeClassTest : public MemberTest {
   }
   void TearDown() override {
     if (!IsSkipped()) {
-      kubectl({"delete", "pods", "--all", "--grace-period=1", "--timeout=25s"});
       kubectl({"delete", "runtimeclasses", "--all"});
     }
-    MemberTest::TearDown();
+    MemberPodsTest::TearDown();
   }
 
   std::string handler() const { return home() + "/handler"; }
@@ -55,39 +50,15 @@ overhead: {{podFixed: {{memory: 10Mi}}}}
     ASSERT_EQ(created.code, 0) << created.error;
   }
   static void create_pod(const std::string& name, const std::string& runtime_class) {
-    const auto created = kubectl({"create", "-f", "-"}, fmt::format(R"(apiVersion: v1
-kind: Pod
-metadata: {{name: {}}}
-spec:
-  nodeName: {}
-  runtimeClassName: {}
-  automountServiceAccountToken: false
-  containers:
-  - name: main
-    image: keelson.example/busybox:1
-    command: [sh, -c, "trap 'exit 0' TERM; while true; do sleep 0.1; done"]
-)",
-                                                                    name, kNode, runtime_class));
-    ASSERT_EQ(created.code, 0) << created.error;
-  }
-  static std::string field(const std::string& pod, const std::string& path) {
-    return kubectl({"get", "pod", pod, "-o", "jsonpath={" + path + "}"}).out;
-  }
-  static std::string ready(const std::string& pod) {
-    return field(pod, ".status.conditions[?(@.type==\"Ready\")].status");
-  }
-  static std::string events_of(const std::string& name) {
-    return kubectl({"get", "events", "--field-selector", "involvedObject.name=" + name, "-o",
-                    "jsonpath={range .items[*]}{.reason}: {.message}\n{end}"})
-        .out;
+    MemberPodsTest::create_pod(name, kRuns, "", fmt::format("  runtimeClassName: {}\n", runtime_class));
   }
 };
 
 TEST_F(RuntimeClassTest, TheClassNamesTheHandler) {
   create_class("sandboxed", "other");
   create_pod("inside", "sandboxed");
-  wait_until("the pod is ready", [] { return ready("inside") == "True"; });
-  EXPECT_EQ(field("inside", ".spec.overhead.memory"), "10Mi") << "by admission";
+  expect_ready("inside");
+  EXPECT_EQ(kubectl({"get", "pod", "inside", "-o", "jsonpath={.spec.overhead.memory}"}).out, "10Mi") << "by admission";
   EXPECT_THAT(read_text(handler() + ".calls"), HasSubstr("create --bundle"));
 }
 
@@ -98,7 +69,7 @@ TEST_F(RuntimeClassTest, AHandlerThatTheRuntimeHasNotIsNamed) {
   EXPECT_THAT(events_of("outside"), HasSubstr("unheard-of"));
   kubectl({"delete", "runtimeclass", "sandboxed"});
   create_class("sandboxed", "other");
-  wait_until("it goes on once the class is another", [] { return ready("outside") == "True"; });
+  expect_ready("outside");
 }
 
 // Its admission has let it in; then somebody has deleted the class.
@@ -110,6 +81,7 @@ TEST_F(RuntimeClassTest, AClassThatHasGoneIsNamed) {
   wait_until("it is told", [] {
     return events_of("late").find("runtimeclass.node.k8s.io \"sandboxed\" not found") != std::string::npos;
   });
+  EXPECT_EQ(field("late", "phase"), "Pending") << "the class may come back";
 }
 
 }  // namespace
