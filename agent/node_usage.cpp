@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/node_usage.h"
 
+#include "agent/claim_usage.h"
 #include "agent/config/resources.h"
 #include "agent/config/volumes.h"
 #include "agent/eviction/ranking.h"
@@ -18,12 +19,13 @@ constexpr auto kAskLimit = std::chrono::seconds(10);
 constexpr auto kDisksAge = std::chrono::seconds(30);
 constexpr auto kDisksLimit = std::chrono::seconds(2);  // an answer without them is better than a scrape that times out
 
-std::vector<KnownPod> pods_of(const Agent& agent) {
+std::vector<KnownPod> pods_of(const Agent& agent, const UsageOptions& options) {
   std::vector<KnownPod> list;
   for (auto& pod : agent.pods()) {
     auto observed = agent.find_observed(pod.metadata.ns, pod.metadata.name);
     if (observed) {
-      list.push_back({std::move(pod), *std::move(observed)});
+      auto mounted = options.mounted(pod.metadata.uid);
+      list.push_back({std::move(pod), *std::move(observed), std::move(mounted)});
     }
   }
   return list;
@@ -48,11 +50,29 @@ std::vector<metrics::VolumePlace> volumes_of(const kube::Pod& pod, const Volumes
   std::vector<metrics::VolumePlace> places;
   const bool limited = limits_storage(pod);
   for (const auto& volume : pod.spec.volumes) {
-    if (!volume.host_path) {  // the node's own files are no use of the pod's
+    // The node's own files are no use of the pod's, and claims' volumes have a look of their own.
+    if (!volume.host_path && !is_of_storage(volume)) {
       places.push_back({.name = volume.name, .path = volumes.path_of(pod, volume), .limited = limited});
     }
   }
   return places;
+}
+
+/// The volumes of claims, as far as their file systems have told.
+std::vector<metrics::VolumeUse> claims_of(const KnownPod& known, const ClaimUsage& usage) {
+  std::vector<metrics::VolumeUse> uses;
+  for (const auto& volume : known.pod.spec.volumes) {
+    const auto mounted = known.mounted.find(volume.name);
+    const auto told = mounted != known.mounted.end() ? usage.find(mounted->second.path) : std::nullopt;
+    const auto claim = claim_of(known.pod, volume);
+    if (told && !claim.empty()) {
+      uses.push_back({.place = {.name = volume.name, .path = mounted->second.path, .claim = claim},
+                      .at = told->at,
+                      .disk = told->disk,
+                      .apart = true});
+    }
+  }
+  return uses;
 }
 
 metrics::DiskUse disk_of(const cri::FileUse& use) {
@@ -63,7 +83,13 @@ metrics::DiskUse disk_of(const cri::FileUse& use) {
 
 struct NodeUsage::State {
   State(Loop& l, Loop& al, Agent& a, cri::RuntimeClient& r, UsageOptions o)
-      : loop(l), agents_loop(al), agent(a), runtime(r), options(std::move(o)), volumes(options.root) {
+      : loop(l),
+        agents_loop(al),
+        agent(a),
+        runtime(r),
+        options(std::move(o)),
+        volumes(options.root),
+        claims(l.clock()) {
     if (auto cgroups = cgroup::CounterReader::open()) {
       reader = std::make_shared<metrics::NodeReader>(*std::move(cgroups));
     } else {
@@ -113,7 +139,7 @@ struct NodeUsage::State {
 
   metrics::NodePlaces places(const std::vector<KnownPod>& pods) const {
     auto node = node_places();
-    for (const auto& [pod, observed] : pods) {
+    for (const auto& [pod, observed, mounted] : pods) {
       auto& place = node.pods.emplace_back(metrics::PodPlace{
           .ns = pod.metadata.ns,
           .name = pod.metadata.name,
@@ -132,6 +158,19 @@ struct NodeUsage::State {
     return node;
   }
 
+  void look_at_claims(const std::vector<KnownPod>& pods) {
+    std::vector<std::string> paths;
+    for (const auto& known : pods) {
+      for (const auto& volume : known.pod.spec.volumes) {
+        const auto mounted = known.mounted.find(volume.name);
+        if (mounted != known.mounted.end() && !mounted->second.block && !claim_of(known.pod, volume).empty()) {
+          paths.push_back(mounted->second.path);
+        }
+      }
+    }
+    claims.look(std::move(paths));
+  }
+
   Task<metrics::NodeUse> read(metrics::NodePlaces what, Depth depth) {
     if (!reader) {
       co_return fail(Kind::unsupported, "this node has no cgroups that can be read");
@@ -148,6 +187,7 @@ struct NodeUsage::State {
   cri::RuntimeClient& runtime;
   const UsageOptions options;
   const Volumes volumes;
+  ClaimUsage claims;
   std::shared_ptr<metrics::NodeReader> reader;  // null: no cgroups
   std::optional<SteadyTime> disks_at;
   std::map<std::string, cri::FileUse> layers;
@@ -164,7 +204,23 @@ NodeUsage::~NodeUsage() = default;
 Task<std::vector<KnownPod>> NodeUsage::pods() {
   State& s = *state_;
   co_return co_await with_deadline<std::vector<KnownPod>>(
-      s.loop, kAskLimit, on_loop(s.agents_loop, [&a = s.agent] { return Result<std::vector<KnownPod>>(pods_of(a)); }));
+      s.loop, kAskLimit,
+      on_loop(s.agents_loop, [&a = s.agent, &o = s.options] { return Result<std::vector<KnownPod>>(pods_of(a, o)); }));
+}
+
+std::vector<metrics::PodUse> NodeUsage::claims(const std::vector<KnownPod>& pods) {
+  State& s = *state_;
+  s.look_at_claims(pods);
+  std::vector<metrics::PodUse> uses;
+  for (const auto& known : pods) {
+    if (auto volumes = claims_of(known, s.claims); !volumes.empty()) {
+      auto& use = uses.emplace_back();
+      use.place.ns = known.pod.metadata.ns;
+      use.place.name = known.pod.metadata.name;
+      use.volumes = std::move(volumes);
+    }
+  }
+  return uses;
 }
 
 Task<metrics::NodeUse> NodeUsage::read(Depth depth) {
@@ -173,7 +229,16 @@ Task<metrics::NodeUse> NodeUsage::read(Depth depth) {
     KEELSON_CO_DO(co_await s.refresh_disks());
   }
   KEELSON_CO_TRY(const auto known, co_await pods());
-  co_return co_await s.read(s.places(known), depth);
+  KEELSON_CO_TRY(auto use, co_await s.read(s.places(known), depth));
+  if (depth == Depth::disks) {
+    s.look_at_claims(known);
+    for (size_t i = 0; i < use.pods.size(); ++i) {
+      for (auto& volume : claims_of(known[i], s.claims)) {
+        use.pods[i].volumes.push_back(std::move(volume));
+      }
+    }
+  }
+  co_return use;
 }
 
 Task<metrics::NodeUse> NodeUsage::read_node() {

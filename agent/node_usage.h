@@ -3,6 +3,7 @@
 // takes.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "agent/agent.h"
+#include "agent/config/pod_storage.h"
 #include "common/cgroup/unit_name.h"
 #include "common/loop.h"
 #include "cri/client/client.h"
@@ -22,11 +24,14 @@ struct UsageOptions {
   std::string root = "/var/lib/keelson";  ///< the agent's: its disk is the node's, and volumes are below
   cgroup::Driver driver = cgroup::Driver::cgroupfs;
   std::string cgroup_root = "/";
+  /// Where the volumes of PodStorage are, by the pod's uid; called on the agent's loop.
+  std::function<MountedVolumes(const std::string& uid)> mounted = [](const std::string&) { return MountedVolumes(); };
 };
 
 struct KnownPod {
   kube::Pod pod;
   ObservedPod observed;
+  MountedVolumes mounted;
 };
 
 /// Belongs to `loop`; the agent is asked on its own, which may be the same. The kernel is asked on a thread of its own,
@@ -38,6 +43,8 @@ class NodeUsage {
 
   /// All pods that are here, with what the runtime has of them.
   Task<std::vector<KnownPod>> pods();
+  /// The pods that have volumes of claims, and of these volumes what is known; nothing else. Never waits.
+  std::vector<metrics::PodUse> claims(const std::vector<KnownPod>& pods);
   /// Kind::unsupported: there are no cgroups that can be read.
   Task<metrics::NodeUse> read(metrics::Depth depth);
   /// The node, its groups of pods, and the images' disk, but no pod.

@@ -69,6 +69,35 @@ function(keelson_library name)
   set_property(GLOBAL APPEND PROPERTY KEELSON_HEADERS ${A_PUBLIC})
 endfunction()
 
+# keelson_proto(<name> PROTOS file... [SERVICES file...]): the .proto files of this folder as generated C++, those of SERVICES
+# with gRPC's: `#include "<folder>/<file>.pb.h"` and "<folder>/<file>.grpc.pb.h".
+function(keelson_proto name)
+  cmake_parse_arguments(A "" "" "PROTOS;SERVICES" ${ARGN})
+  file(RELATIVE_PATH room ${CMAKE_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
+  set(out ${CMAKE_BINARY_DIR}/gen/${name})
+  file(MAKE_DIRECTORY ${out})
+  set(outputs)
+  foreach(file IN LISTS A_PROTOS)
+    list(APPEND outputs ${out}/${room}/${file}.pb.cc ${out}/${room}/${file}.pb.h)
+  endforeach()
+  foreach(file IN LISTS A_SERVICES)
+    list(APPEND outputs ${out}/${room}/${file}.grpc.pb.cc ${out}/${room}/${file}.grpc.pb.h)
+  endforeach()
+  foreach(list A_PROTOS A_SERVICES)
+    list(TRANSFORM ${list} PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
+    list(TRANSFORM ${list} APPEND .proto)
+  endforeach()
+  add_custom_command(OUTPUT ${outputs}
+    COMMAND protobuf::protoc -I ${CMAKE_SOURCE_DIR} --cpp_out=${out} ${A_PROTOS}
+    COMMAND protobuf::protoc -I ${CMAKE_SOURCE_DIR} --grpc_out=${out} --plugin=protoc-gen-grpc=$<TARGET_FILE:gRPC::grpc_cpp_plugin> ${A_SERVICES}
+    DEPENDS ${A_PROTOS} COMMENT "${room}: to C++" VERBATIM)
+  add_library(keelson_${name} STATIC ${outputs})
+  target_include_directories(keelson_${name} SYSTEM PUBLIC ${out})
+  target_compile_options(keelson_${name} PRIVATE -w -O1)
+  target_link_libraries(keelson_${name} PUBLIC gRPC::grpc++_unsecure protobuf::libprotobuf-lite)
+  add_library(keelson::${name} ALIAS keelson_${name})
+endfunction()
+
 # keelson_binary(<name> SRCS file... [DEPS room...] [LIBS lib...] [STATIC])
 # STATIC links the rooms' archives alone, in the order given and without what those rooms link in turn: a small static binary
 # names every archive that it needs (common last), and the linker says so when one is missing.

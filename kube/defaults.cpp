@@ -99,7 +99,8 @@ void default_container(Container& container, bool host_network) {
 
 void default_volume(Volume& volume) {
   const bool any = volume.empty_dir || volume.host_path || volume.config_map || volume.secret || volume.downward_api ||
-                   volume.projected || volume.persistent_volume_claim || !volume.unsupported.empty();
+                   volume.projected || volume.persistent_volume_claim || volume.nfs || volume.csi || volume.ephemeral ||
+                   !volume.unsupported.empty();
   if (!any) {
     volume.empty_dir.emplace();
   }

@@ -87,6 +87,24 @@ void fields(auto& v, Of<PersistentVolumeClaimVolume> auto& p) {
   v("readOnly", p.read_only);
 }
 
+void fields(auto& v, Of<NfsVolume> auto& n) {
+  v.always("server", n.server);
+  v.always("path", n.path);
+  v("readOnly", n.read_only);
+}
+
+void fields(auto& v, Of<CsiVolume> auto& c) {
+  v.always("driver", c.driver);
+  v("readOnly", c.read_only);
+  v("fsType", c.fs_type);
+  v("volumeAttributes", c.attributes);
+  v.object("nodePublishSecretRef", [&](auto& secret) { secret("name", c.node_publish_secret); });
+}
+
+void fields(auto& v, Of<EphemeralVolume> auto& e) {
+  v("volumeClaimTemplate", e.volume_claim_template);
+}
+
 void fields(auto& v, Of<Volume> auto& o) {
   v.always("name", o.name);
   v("emptyDir", o.empty_dir);
@@ -96,10 +114,10 @@ void fields(auto& v, Of<Volume> auto& o) {
   v("downwardAPI", o.downward_api);
   v("projected", o.projected);
   v("persistentVolumeClaim", o.persistent_volume_claim);
-  v.unsupported({"csi",
-                 "ephemeral",
-                 "image",
-                 "nfs",
+  v("nfs", o.nfs);
+  v("csi", o.csi);
+  v("ephemeral", o.ephemeral);
+  v.unsupported({"image",
                  "iscsi",
                  "fc",
                  "flexVolume",

@@ -132,6 +132,17 @@ void check_projected(Checks& checks, const ProjectedVolume& volume, const Path& 
   }
 }
 
+void check_nfs(Checks& checks, const NfsVolume& volume, const Path& path) {
+  if (volume.server.empty()) {
+    checks.required(path / "server");
+  }
+  if (volume.path.empty()) {
+    checks.required(path / "path");
+  } else if (!volume.path.starts_with('/')) {
+    checks.invalid(path / "path", volume.path, "must be an absolute path");
+  }
+}
+
 /// The source of a volume: exactly one.
 void check_volume_source(Checks& checks, const Volume& volume, const Path& path) {
   int count = 0;
@@ -165,6 +176,15 @@ void check_volume_source(Checks& checks, const Volume& volume, const Path& path)
   if (first("persistentVolumeClaim", volume.persistent_volume_claim.has_value()) &&
       volume.persistent_volume_claim->claim_name.empty()) {
     checks.required(path / "persistentVolumeClaim" / "claimName");
+  }
+  if (first("nfs", volume.nfs.has_value())) {
+    check_nfs(checks, *volume.nfs, path / "nfs");
+  }
+  if (first("csi", volume.csi.has_value()) && volume.csi->driver.empty()) {
+    checks.required(path / "csi" / "driver");
+  }
+  if (first("ephemeral", volume.ephemeral.has_value()) && volume.ephemeral->volume_claim_template.json.empty()) {
+    checks.required(path / "ephemeral" / "volumeClaimTemplate");
   }
   if (first("downwardAPI", volume.downward_api.has_value())) {
     const Path at = path / "downwardAPI";
@@ -263,7 +283,7 @@ void check_mounts(Checks& checks, const Container& container, const VolumesByNam
     const auto it = volumes.find(device.name);
     if (it == volumes.end()) {
       checks.not_found(at / "name", device.name);
-    } else if (!it->second->persistent_volume_claim) {
+    } else if (!it->second->persistent_volume_claim && !it->second->ephemeral) {
       checks.invalid(at / "name", device.name,
                      "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode");
     }

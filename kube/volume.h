@@ -113,6 +113,30 @@ struct PersistentVolumeClaimVolume {
   bool operator==(const PersistentVolumeClaimVolume&) const = default;
 };
 
+/// A directory of an NFS server.
+struct NfsVolume {
+  std::string server;
+  std::string path;  ///< As the server exports it.
+  bool read_only = false;
+  bool operator==(const NfsVolume&) const = default;
+};
+
+/// A volume that a CSI driver makes for this pod alone, and takes away with it (KEP-596).
+struct CsiVolume {
+  std::string driver;
+  bool read_only = false;
+  std::string fs_type;
+  StringMap attributes;
+  std::string node_publish_secret;  ///< Of the pod's namespace; empty: none.
+  bool operator==(const CsiVolume&) const = default;
+};
+
+/// A claim that is made of a template with the pod: its name is "<pod>-<volume>".
+struct EphemeralVolume {
+  RawJson volume_claim_template;
+  bool operator==(const EphemeralVolume&) const = default;
+};
+
 /// A named volume with exactly one source in a valid pod; with none given, an emptyDir after defaulting.
 /// `unsupported` names a source that the API has and this node has not ("iscsi"); validation refuses it.
 struct Volume {
@@ -124,6 +148,9 @@ struct Volume {
   std::optional<DownwardApiVolume> downward_api;
   std::optional<ProjectedVolume> projected;
   std::optional<PersistentVolumeClaimVolume> persistent_volume_claim;
+  std::optional<NfsVolume> nfs;
+  std::optional<CsiVolume> csi;
+  std::optional<EphemeralVolume> ephemeral;
   std::string unsupported;
   bool operator==(const Volume&) const = default;
 };

@@ -32,6 +32,15 @@ ApiCall limited(Loop& loop, ApiCall call, double per_second, double burst) {
   };
 }
 
+Task<std::string> call_of_pod(Loop& loop, ApiCall call, kube::Request request) {
+  auto body = co_await call(request, kApiDeadline);
+  for (int tries = 1; !body && body.error().code() == 403 && tries < kAuthorizerTries; ++tries) {
+    KEELSON_CO_DO(co_await loop.sleep(kAuthorizerLag));
+    body = co_await call(request, kApiDeadline);
+  }
+  co_return body;
+}
+
 std::string object_path(std::string_view ns, std::string_view resource, std::string_view name) {
   return fmt::format("/api/v1/namespaces/{}/{}{}{}", ns, resource, name.empty() ? "" : "/", name);
 }

@@ -39,6 +39,8 @@ bool is_away(const Error& error);
 /// for again after this, so often.
 inline constexpr std::chrono::milliseconds kAuthorizerLag{100};
 inline constexpr int kAuthorizerTries = 5;
+/// One request about what a pod of this node refers to, so asked. `call` is as in ApiCall.
+Task<std::string> call_of_pod(Loop& loop, ApiCall call, kube::Request request);
 
 /// The server has another object of this name, not the one meant.
 bool is_other_object(const Error& error);

@@ -5,53 +5,16 @@
 
 #include <algorithm>
 
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
-
+#include "agent/cluster/token_request.h"
 #include "common/log.h"
 
 namespace keelson::agent {
-
-namespace json = boost::json;
 
 namespace {
 
 constexpr std::chrono::hours kOldest{24};
 constexpr std::chrono::seconds kJitter{10};
 constexpr std::chrono::seconds kRetry{10};
-
-std::string request_body(const kube::ObjectMeta& pod, const kube::ServiceAccountTokenProjection& projection) {
-  json::array audiences;
-  if (!projection.audience.empty()) {
-    audiences.emplace_back(projection.audience);
-  }
-  return json::serialize(json::object{
-      {"apiVersion", "authentication.k8s.io/v1"},
-      {"kind", "TokenRequest"},
-      {"spec",
-       {{"audiences", std::move(audiences)},
-        {"expirationSeconds", projection.expiration_seconds},
-        {"boundObjectRef", {{"kind", "Pod"}, {"apiVersion", "v1"}, {"name", pod.name}, {"uid", pod.uid}}}}}});
-}
-
-struct Answer {
-  std::string token;
-  WallTime expires{};
-};
-
-/// Errors hold nothing of the text.
-Result<Answer> read_answer(const std::string& body) {
-  boost::system::error_code error;
-  const auto value = json::parse(body, error);
-  const auto* token = error ? nullptr : value.find_pointer("/status/token", error);
-  const auto* expires = error ? nullptr : value.find_pointer("/status/expirationTimestamp", error);
-  if (token == nullptr || expires == nullptr || !token->is_string() || !expires->is_string() ||
-      token->get_string().empty()) {
-    return fail(Kind::invalid, "the API server's answer holds no token");
-  }
-  KEELSON_TRY(const auto time, parse_rfc3339(std::string(expires->get_string())));
-  return Answer{std::string(token->get_string()), time};
-}
 
 /// The projections of a pod's volumes, with the volume's name.
 std::vector<std::pair<std::string, kube::ServiceAccountTokenProjection>> projections_of(const kube::Pod& pod) {
@@ -89,7 +52,7 @@ Task<TokenMap> TokenManager::get(kube::Pod pod) {
   if (!known) {
     known = std::make_shared<PodTokens>(loop_);
     known->pod = pod.metadata;
-    known->service_account = pod.spec.service_account_name.empty() ? "default" : pod.spec.service_account_name;
+    known->service_account = service_account_of(pod);
   }
   Shared tokens = known;
   for (const auto& [volume, projection] : wanted) {
@@ -127,24 +90,17 @@ Task<> TokenManager::close() {
 }
 
 Task<> TokenManager::ask(Shared pod, kube::ServiceAccountTokenProjection projection) {
-  kube::Request request{.method = "POST",
-                        .path = object_path(pod->pod.ns, "serviceaccounts", pod->service_account) + "/token",
-                        .body = request_body(pod->pod, projection)};
   const WallTime now = loop_.clock().wall();
-  auto body = co_await call_(request, kApiDeadline);
-  for (int tries = 1; !body && body.error().code() == 403 && tries < kAuthorizerTries; ++tries) {
-    KEELSON_CO_DO(co_await loop_.sleep(kAuthorizerLag));
-    body = co_await call_(request, kApiDeadline);
-  }
-  if (!body) {
-    co_return std::unexpected(std::move(body).error());
-  }
-  KEELSON_CO_TRY(auto answer, read_answer(*body));
+  KEELSON_CO_TRY(const auto body,
+                 co_await call_of_pod(loop_, call_,
+                                      token_request(pod->pod, pod->service_account, projection.audience,
+                                                    projection.expiration_seconds)));
+  KEELSON_CO_TRY(auto answer, read_token(body));
   const Duration life = answer.expires - now;
   const Duration jitter(std::uniform_int_distribution<Duration::rep>(0, Duration(kJitter).count())(random_));
   const Duration good = std::max<Duration>(std::min<Duration>(life / 5 * 4, kOldest) - jitter, kRetry);
   auto key = token_key(projection);
-  pod->tokens.insert_or_assign(std::move(key), Token{std::move(projection), std::move(answer.token), now + good});
+  pod->tokens.insert_or_assign(std::move(key), Token{std::move(projection), std::move(answer.text), now + good});
   co_return Result<>();
 }
 

@@ -29,8 +29,8 @@ std::string host_text(const std::string& path) {
 
 }  // namespace
 
-NodePodConfigs::NodePodConfigs(Loop& loop, PodConfigOptions options, PodInputs* inputs)
-    : state_(std::make_unique<State>(loop, std::move(options), inputs)) {}
+NodePodConfigs::NodePodConfigs(Loop& loop, PodConfigOptions options, PodInputs* inputs, PodStorage* storage)
+    : state_(std::make_unique<State>(loop, std::move(options), inputs, storage)) {}
 NodePodConfigs::~NodePodConfigs() = default;
 
 void NodePodConfigs::objects_changed(const kube::DesiredState& state) {
@@ -129,20 +129,34 @@ Result<std::optional<cri::IdMapping>> NodePodConfigs::State::users_of(const kube
   return cri::IdMapping{.container = 0, .host = *first, .length = UserRanges::kLength};
 }
 
+Result<MountedVolume> NodePodConfigs::State::volume_of(const kube::Pod& pod, const std::string& name,
+                                                       const kube::Container& container) const {
+  const auto volume = std::ranges::find(pod.spec.volumes, name, &kube::Volume::name);
+  if (volume == pod.spec.volumes.end()) {
+    return fail(Kind::invalid, "cannot find volume \"{}\" to mount into container \"{}\"", name, container.name);
+  }
+  if (!is_of_storage(*volume)) {
+    return MountedVolume{.path = volumes.path_of(pod, *volume), .read_only = is_of_objects(*volume)};
+  }
+  const auto given = mounted.find(pod.metadata.uid);
+  if (given == mounted.end() || !given->second.contains(name)) {
+    return fail(Kind::conflict, "volume \"{}\" is not mounted yet", name);
+  }
+  return given->second.at(name);
+}
+
 Result<> NodePodConfigs::State::add_mounts(const ContainerOrder& order, const kube::Container& container,
                                            const Environment& env, cri::ContainerConfig& out) const {
   std::map<std::string, std::string> variables(env.begin(), env.end());
   for (size_t i = 0; i < container.volume_mounts.size(); ++i) {
     const auto& wanted = container.volume_mounts[i];
-    auto volume = std::find_if(order.pod.spec.volumes.begin(), order.pod.spec.volumes.end(),
-                               [&](const kube::Volume& v) { return v.name == wanted.name; });
-    if (volume == order.pod.spec.volumes.end()) {
-      return fail(Kind::invalid, "cannot find volume \"{}\" to mount into container \"{}\"", wanted.name,
-                  container.name);
+    KEELSON_TRY(const auto volume, volume_of(order.pod, wanted.name, container));
+    if (volume.block) {
+      return fail(Kind::invalid, "volume {} has volumeMode Block, but is specified in volumeMounts", wanted.name);
     }
     cri::Mount mount{.container_path = wanted.mount_path,
-                     .host_path = volumes.path_of(order.pod, *volume),
-                     .read_only = wanted.read_only || is_of_objects(*volume)};
+                     .host_path = volume.path,
+                     .read_only = wanted.read_only || volume.read_only};
     auto below = wanted.sub_path;
     if (!wanted.sub_path_expr.empty()) {
       KEELSON_TRY(below, expand_sub_path(wanted.sub_path_expr, variables));
@@ -168,21 +182,35 @@ Result<> NodePodConfigs::State::add_mounts(const ContainerOrder& order, const ku
   return {};
 }
 
+Result<> NodePodConfigs::State::add_devices(const kube::Pod& pod, const kube::Container& container,
+                                            cri::ContainerConfig& out) const {
+  for (const auto& wanted : container.volume_devices) {
+    KEELSON_TRY(const auto volume, volume_of(pod, wanted.name, container));
+    if (!volume.block) {
+      return fail(Kind::invalid, "volume {} has volumeMode Filesystem, but is specified in volumeDevices", wanted.name);
+    }
+    out.devices.push_back({.container_path = wanted.device_path,
+                           .host_path = volume.path,
+                           .permissions = volume.read_only ? "r" : "mrw"});
+  }
+  return {};
+}
+
 /// /etc/hosts and the termination message, unless the pod mounts its own.
 Result<> NodePodConfigs::State::add_files(const ContainerOrder& order, const kube::Container& container,
                                           cri::ContainerConfig& out) const {
   const auto& uid = order.pod.metadata.uid;
-  auto mounted = [&](const std::string& path) {
+  auto mounts = [&](const std::string& path) {
     return std::any_of(out.mounts.begin(), out.mounts.end(),
                        [&](const cri::Mount& m) { return m.container_path == path; });
   };
-  if (!mounted("/etc/hosts")) {
+  if (!mounts("/etc/hosts")) {
     auto text =
         make_hosts(order.pod, order.pod_ips, options.dns, order.pod.spec.host_network ? host_text("/etc/hosts") : "");
     KEELSON_DO(write_file_atomic(hosts_file(uid), text, 0644));
     out.mounts.push_back({.container_path = "/etc/hosts", .host_path = hosts_file(uid)});
   }
-  if (!container.termination_message_path.empty() && !mounted(container.termination_message_path)) {
+  if (!container.termination_message_path.empty() && !mounts(container.termination_message_path)) {
     auto file = message_file(uid, container.name, order.attempt);
     KEELSON_DO(make_directories(container_dir(uid, container.name), 0750));
     KEELSON_TRY(auto fd, open_file(file, O_WRONLY | O_CREAT | O_TRUNC, 0666));
@@ -214,6 +242,7 @@ Result<cri::ContainerConfig> NodePodConfigs::container(const ContainerOrder& ord
   }
   out.working_dir = container->working_dir;
   KEELSON_DO(s.add_mounts(order, *container, out.envs, out));
+  KEELSON_DO(s.add_devices(pod, *container, out));
   KEELSON_DO(s.add_files(order, *container, out));
   out.log_path = fmt::format("{}/{}.log", container->name, order.attempt);
   KEELSON_DO(make_directories(fmt::format("{}/{}", log_dir_of(s.options, pod.metadata), container->name)));
@@ -262,6 +291,11 @@ std::string NodePodConfigs::termination_log(const kube::ObjectMeta& pod, const s
 
 std::vector<cri::AuthConfig> NodePodConfigs::credentials(const kube::Pod& pod, const std::string& image) {
   return find_credentials(pod, *state_->objects, image);
+}
+
+MountedVolumes NodePodConfigs::mounted(const std::string& uid) const {
+  const auto found = state_->mounted.find(uid);
+  return found != state_->mounted.end() ? found->second : MountedVolumes();
 }
 
 Result<> NodePodConfigs::make_roots() {

@@ -10,6 +10,7 @@
 #include "agent/config/dns.h"
 #include "agent/config/field_values.h"
 #include "agent/config/pod_inputs.h"
+#include "agent/config/pod_storage.h"
 #include "agent/pod_configs.h"
 
 namespace keelson::agent {
@@ -28,8 +29,9 @@ struct PodConfigOptions {
 /// Belongs to the agent's loop; file work runs on a small pool of threads.
 class NodePodConfigs : public PodConfigs {
  public:
-  /// `inputs` outlives it; nullptr: all that a pod needs is told by objects_changed(), and there are no tokens.
-  NodePodConfigs(Loop& loop, PodConfigOptions options, PodInputs* inputs = nullptr);
+  /// `inputs` and `storage` outlive it. No inputs: all that a pod needs is told by objects_changed(), and there are no
+  /// tokens. No storage: pods that name volumes of it are refused.
+  NodePodConfigs(Loop& loop, PodConfigOptions options, PodInputs* inputs = nullptr, PodStorage* storage = nullptr);
   ~NodePodConfigs() override;
 
   void objects_changed(const kube::DesiredState& state) override;
@@ -49,6 +51,9 @@ class NodePodConfigs : public PodConfigs {
 
   /// Newer tokens of a pod, for the volumes that it has; of a pod that was not prepared nothing is kept.
   void tokens_changed(const std::string& uid, TokenMap tokens);
+
+  /// Where the volumes of `storage` are, that it has given for this pod.
+  MountedVolumes mounted(const std::string& uid) const;
 
   /// Makes the cgroups of the QoS classes; before the first pod.
   Result<> make_roots();

@@ -24,10 +24,11 @@ inline std::string log_dir_of(const PodConfigOptions& options, const kube::Objec
 }
 
 struct NodePodConfigs::State {
-  State(Loop& l, PodConfigOptions o, PodInputs* i)
+  State(Loop& l, PodConfigOptions o, PodInputs* i, PodStorage* s)
       : loop(l),
         options(std::move(o)),
         inputs(i),
+        storage(s),
         volumes(options.root),
         cgroups(options.systemd_cgroups ? cgroup::Driver::systemd : cgroup::Driver::cgroupfs, options.cgroup_root),
         links{.folder = options.container_logs_dir, .pod_logs_dir = options.pod_logs_dir},
@@ -38,6 +39,7 @@ struct NodePodConfigs::State {
   Loop& loop;
   const PodConfigOptions options;
   PodInputs* const inputs;
+  PodStorage* const storage;
   const Volumes volumes;
   const PodCgroups cgroups;
   const LogLinks links;
@@ -47,6 +49,7 @@ struct NodePodConfigs::State {
   std::map<std::string, std::vector<std::string>> addresses;  // as containers were told, by uid
   PodWorks works;
   std::map<std::string, std::shared_ptr<const TokenMap>> tokens;  // by uid
+  std::map<std::string, MountedVolumes> mounted;                  // what `storage` has given, by uid
   asio::thread_pool pool;
 
   std::string hosts_file(const std::string& uid) const { return volumes.pod_dir(uid) + "/etc-hosts"; }
@@ -59,8 +62,13 @@ struct NodePodConfigs::State {
 
   /// The pod's user namespace, if it is to have one.
   Result<std::optional<cri::IdMapping>> users_of(const kube::Pod& pod) const;
+  /// Where a volume of the pod is, and how it may be used.
+  Result<MountedVolume> volume_of(const kube::Pod& pod, const std::string& name,
+                                  const kube::Container& container) const;
+  Task<> mount_storage(kube::Pod pod);
   Result<> add_mounts(const ContainerOrder& order, const kube::Container& container, const Environment& env,
                       cri::ContainerConfig& out) const;
+  Result<> add_devices(const kube::Pod& pod, const kube::Container& container, cri::ContainerConfig& out) const;
   Result<> add_files(const ContainerOrder& order, const kube::Container& container, cri::ContainerConfig& out) const;
   void refresh_volumes(const kube::Pod& pod);
   void share_cpu();

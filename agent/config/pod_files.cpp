@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a pod has on the node, made and taken away: volumes, cgroup, folders.
+#include <algorithm>
 #include <filesystem>
 
 #include "agent/config/node_pod_configs_state.h"
@@ -39,6 +40,24 @@ void NodePodConfigs::State::share_cpu() {
   }
 }
 
+/// What volumes others have a hand in, before all else: they may take long, and hang.
+Task<> NodePodConfigs::State::mount_storage(kube::Pod pod) {
+  const auto wanted = std::ranges::find_if(pod.spec.volumes, is_of_storage);
+  if (wanted == pod.spec.volumes.end()) {
+    co_return Result<>();
+  }
+  if (storage == nullptr) {
+    co_return fail(Kind::unsupported,
+                   "MountVolume.SetUp failed for volume \"{}\" : claims, CSI drivers and NFS need a control plane, and "
+                   "this node has none",
+                   wanted->name);
+  }
+  const auto uid = pod.metadata.uid;
+  KEELSON_CO_TRY(auto given, co_await storage->mount(std::move(pod)));
+  mounted[uid] = std::move(given);
+  co_return Result<>();
+}
+
 Task<> NodePodConfigs::prepare(kube::Pod pod) {
   auto* s = state_.get();
   auto limits = pod_limits_of(pod);
@@ -50,6 +69,10 @@ Task<> NodePodConfigs::prepare(kube::Pod pod) {
       co_return fail(Kind::cancelled, "pod {} has gone", pod.metadata.uid);
     }
     s->tokens[pod.metadata.uid] = std::make_shared<const TokenMap>(std::move(given));
+  }
+  KEELSON_CO_DO(co_await s->mount_storage(pod));
+  if (turn->cleanings != before) {
+    co_return fail(Kind::cancelled, "pod {} has gone", pod.metadata.uid);
   }
   auto objects = s->objects;
   auto own_tokens = s->tokens[pod.metadata.uid];
@@ -99,6 +122,7 @@ void NodePodConfigs::State::forget(const std::string& uid) {
   pods.erase(uid);
   addresses.erase(uid);
   tokens.erase(uid);
+  mounted.erase(uid);
   if (inputs != nullptr) {
     inputs->forget(uid);
   }
@@ -110,7 +134,11 @@ Task<> NodePodConfigs::release(kube::Pod pod) {
   auto uid = pod.metadata.uid;
   s->forget(uid);
   auto turn = s->works.of(uid);
-  auto work = [s, turn, cleanings = ++turn->cleanings, uid]() -> Result<> {
+  const uint64_t cleanings = ++turn->cleanings;
+  if (s->storage != nullptr) {
+    KEELSON_CO_DO(co_await s->storage->unmount(uid));
+  }
+  auto work = [s, turn, cleanings, uid]() -> Result<> {
     KEELSON_TRY(auto lock, take_turn(*turn, cleanings, uid));
     KEELSON_DO(s->volumes.remove_volumes(uid));
     return s->cgroups.remove(uid);
@@ -123,7 +151,11 @@ Task<> NodePodConfigs::clean_up(kube::Pod pod) {
   auto uid = pod.metadata.uid;
   s->forget(uid);
   auto turn = s->works.of(uid);
-  auto work = [s, turn, cleanings = ++turn->cleanings, uid]() -> Result<> {
+  const uint64_t cleanings = ++turn->cleanings;
+  if (s->storage != nullptr) {
+    KEELSON_CO_DO(co_await s->storage->unmount(uid));
+  }
+  auto work = [s, turn, cleanings, uid]() -> Result<> {
     KEELSON_TRY(auto lock, take_turn(*turn, cleanings, uid));
     KEELSON_DO(s->volumes.remove_all(uid));
     s->users.release(uid);

@@ -10,6 +10,8 @@
 #include <filesystem>
 
 #include "agent/config/group_owner.h"
+#include "agent/config/mounts.h"
+#include "agent/config/pod_storage.h"
 #include "common/fd.h"
 
 namespace keelson::agent {
@@ -31,41 +33,10 @@ const char* plugin_of(const kube::Volume& volume) {
   return volume.downward_api ? "downward-api" : "projected";
 }
 
-/// Mount points at or below `folder`, deepest first.
-Result<std::vector<std::string>> mounts_below(const std::string& folder) {
-  KEELSON_TRY(auto table, read_file("/proc/self/mountinfo"));
-  std::vector<std::string> found;
-  for (size_t at = 0; at < table.size();) {
-    auto end = std::min(table.find('\n', at), table.size());
-    size_t from = at;
-    for (int field = 0; field < 4; ++field) {
-      from = table.find(' ', from) + 1;
-    }
-    auto point = table.substr(from, table.find(' ', from) - from);
-    if (point == folder || point.starts_with(folder + "/")) {
-      found.push_back(point);
-    }
-    at = end + 1;
-  }
-  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.size() > b.size(); });
-  return found;
-}
-
-/// Never deletes through a mount.
-Result<> unmount_and_remove(const std::string& folder) {
-  KEELSON_TRY(auto mounts, mounts_below(folder));
-  for (const auto& mount : mounts) {
-    if (::umount2(mount.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT) {
-      return fail_errno(errno, "unmount {}", mount);
-    }
-  }
-  return remove_tree(folder);
-}
-
 Result<> mount_tmpfs(const std::string& path, int64_t size) {
   KEELSON_DO(make_directories(path));
-  KEELSON_TRY(auto there, mounts_below(path));
-  if (std::find(there.begin(), there.end(), path) != there.end()) {
+  KEELSON_TRY(bool there, is_mount_point(path));
+  if (there) {
     return {};
   }
   auto options = size > 0 ? fmt::format("size={}", size) : "";
@@ -101,41 +72,6 @@ Result<> make_empty_dir(const kube::Pod& pod, const kube::EmptyDirVolume& volume
     return fail_errno(errno, "set the mode of {}", path);
   }
   return give_to_group(path, pod.spec.security_context);
-}
-
-Result<> check_host_path(const kube::HostPathVolume& volume) {
-  using Type = kube::HostPathType;
-  struct stat info{};
-  bool there = ::stat(volume.path.c_str(), &info) == 0;
-  auto wrong = [&](const char* what) {
-    return fail(Kind::invalid, "hostPath type check failed: {} is not a {}", volume.path, what);
-  };
-  switch (volume.type) {
-    case Type::unset:
-      return {};
-    case Type::directory_or_create:
-      if (!there) {
-        return make_directories(volume.path, 0755);
-      }
-      return S_ISDIR(info.st_mode) ? Result<>() : wrong("directory");
-    case Type::file_or_create:
-      if (!there) {
-        KEELSON_TRY(auto file, open_file(volume.path, O_WRONLY | O_CREAT, 0644));
-        return {};
-      }
-      return S_ISREG(info.st_mode) ? Result<>() : wrong("file");
-    case Type::directory:
-      return there && S_ISDIR(info.st_mode) ? Result<>() : wrong("directory");
-    case Type::file:
-      return there && S_ISREG(info.st_mode) ? Result<>() : wrong("file");
-    case Type::socket:
-      return there && S_ISSOCK(info.st_mode) ? Result<>() : wrong("socket file");
-    case Type::char_device:
-      return there && S_ISCHR(info.st_mode) ? Result<>() : wrong("character device");
-    case Type::block_device:
-      return there && S_ISBLK(info.st_mode) ? Result<>() : wrong("block device");
-  }
-  return {};
 }
 
 /// Missing folders of a subPath, with the mode of the volume itself; links cannot lead out of it.
@@ -194,9 +130,8 @@ Result<> Volumes::mount_one(const kube::Pod& pod, const kube::Volume& volume, co
   if (volume.host_path) {
     return check_host_path(*volume.host_path);
   }
-  if (volume.persistent_volume_claim) {
-    return fail(Kind::unsupported, "persistentVolumeClaim {} needs a control plane, and this node has none",
-                volume.persistent_volume_claim->claim_name);
+  if (is_of_storage(volume)) {
+    return {};  // mounted before this by who knows storage
   }
   if (volume.empty_dir) {
     return make_empty_dir(pod, *volume.empty_dir, path_of(pod, volume));

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "agent/claim_usage.h"
 #include "agent/kubelet_api/pod_counters.h"
 #include "common/log.h"
 #include "common/on_loop.h"
@@ -96,6 +97,7 @@ struct StatsEndpoints::State {
       log::debug("kubelet API: {}", collected.error().message());
     }
     collect_pods(pods, options.node_name, stats);
+    collect_claims(usage.claims(pods), stats);
     stats.gauge("kubernetes_build_info", "[ALPHA] The version of Kubernetes whose kubelet this node stands for.", 1,
                 {{"git_version", options.version}});
     options.more(stats);

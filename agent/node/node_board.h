@@ -4,6 +4,10 @@
 
 #include <functional>
 #include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
 
 #include "agent/node/eviction_signals.h"
 
@@ -14,7 +18,8 @@ class NodeBoard {
  public:
   struct Words {
     Pressures pressures;
-    bool shutting_down = false;  ///< The machine, and this node with it.
+    bool shutting_down = false;                           ///< The machine, and this node with it.
+    std::optional<std::set<std::string>> volumes_in_use;  ///< None: nobody has said.
     bool operator==(const Words&) const = default;
   };
 
@@ -27,6 +32,9 @@ class NodeBoard {
   }
   void tell_shutdown(bool now) {
     change([&](Words& words) { words.shutting_down = now; });
+  }
+  void tell_volumes(std::set<std::string> in_use) {
+    change([&](Words& words) { words.volumes_in_use = std::move(in_use); });
   }
   /// Called after each change, on the thread of whoever made it, which waits; empty: nobody is. After the call nobody
   /// calls the one before.

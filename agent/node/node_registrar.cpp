@@ -253,6 +253,7 @@ void NodeRegistrar::read_board() {
     const auto words = options_.board->read();
     view_.pressures |= words.pressures;
     view_.shutting_down = words.shutting_down;
+    view_.volumes_in_use = words.volumes_in_use;
   }
 }
 

@@ -225,6 +225,9 @@ kube::NodeStatus make_node_status(const NodeSettings& settings, const NodeView& 
   status.kubelet_port = settings.port;
   status.node_info = system_info(settings, view, previous.node_info);
   status.volumes_in_use = previous.volumes_in_use;
+  if (view.volumes_in_use) {
+    status.volumes_in_use.assign(view.volumes_in_use->begin(), view.volumes_in_use->end());
+  }
   status.volumes_attached = previous.volumes_attached;
   if (!view.runtime.asked) {
     status.images = previous.images;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -43,7 +44,8 @@ struct RuntimeView {
 struct NodeView {
   Machine machine;
   Pressures pressures;
-  bool shutting_down = false;  ///< The machine is: the node is not Ready.
+  bool shutting_down = false;                           ///< The machine is: the node is not Ready.
+  std::optional<std::set<std::string>> volumes_in_use;  ///< None: as the API server has them.
   RuntimeView runtime;
 };
 

@@ -16,6 +16,7 @@
 #include "agent/node_usage.h"
 #include "agent/shutdown/logind.h"
 #include "agent/shutdown/node_shutdown.h"
+#include "agent/storage/storage.h"
 #include "cmd/keelson/eviction_options.h"
 #include "cmd/keelson/kubelet_api_options.h"
 #include "cmd/keelson/network_options.h"
@@ -47,6 +48,12 @@ agent::PodConfigOptions pod_config_options(const NodeConfig& config, const Local
   options.node.allocatable_cpu_milli = amount("cpu").milli();
   options.node.allocatable_memory = amount("memory").whole();
   return options;
+}
+
+storage::StorageOptions storage_options(const NodeConfig& config, agent::NodeBoard& board) {
+  return {.root = config.root, .node_name = node_name(config), .in_use = [&board](std::set<std::string> volumes) {
+            board.tell_volumes(std::move(volumes));
+          }};
 }
 
 agent::UsageOptions usage_options(const NodeConfig& config) {
@@ -126,8 +133,9 @@ struct AgentRole::State {
                                                                                 .manifest_dir = config.manifest_dir,
                                                                                 .allocatable = node.allocatable})
                        : nullptr),
+        storage(client ? std::make_unique<storage::Storage>(*client, storage_options(config, board)) : nullptr),
         service(cri::connect_runtime(loop, cri_socket(config))),
-        configs(loop, pod_config_options(config, node), cluster.get()),
+        configs(loop, pod_config_options(config, node), cluster.get(), storage.get()),
         runtime(*service, configs),
         probes(loop, *service),
         agent(loop, agent_options(config, node, cluster != nullptr), runtime, &probes),
@@ -156,6 +164,7 @@ struct AgentRole::State {
     runtime.watch([this](const std::string& uid) { agent.runtime_changed(uid); });
     tasks.spawn("admin API", api.run(config.run + "/admin.sock"));
     if (cluster) {
+      tasks.spawn("storage", storage->run());
       tasks.spawn("cluster", cluster->run(agent, runtime, [this](const std::string& uid, agent::TokenMap renewed) {
         configs.tokens_changed(uid, std::move(renewed));
       }));
@@ -180,6 +189,7 @@ struct AgentRole::State {
     }
     KEELSON_CO_DO(co_await tasks.close());
     if (cluster) {
+      KEELSON_CO_DO(co_await storage->close());
       KEELSON_CO_DO(co_await cluster->close());
       KEELSON_CO_DO(co_await client->close());
     }
@@ -253,6 +263,7 @@ struct AgentRole::State {
     KEELSON_TRY(auto options, kubelet_api_options(config, addresses));
     if (options) {
       options->collect_probes = [this](Stats& stats) { probes.collect(stats); };
+      options->stats.mounted = [this](const std::string& uid) { return configs.mounted(uid); };
       options->stats.more_of_agent = [this](Stats& stats) { collect(stats); };
       KEELSON_TRY(kubelet_api, agent::KubeletApi::start(*std::move(options), loop, agent));
     }
@@ -264,8 +275,9 @@ struct AgentRole::State {
   const int64_t reserved_memory;
   agent::NodeBoard board;
   Loop loop;
-  std::unique_ptr<kube::Client> client;  // with the next one: nullptr where there is no API server
+  std::unique_ptr<kube::Client> client;  // with the next two: nullptr where there is no API server
   std::unique_ptr<agent::Cluster> cluster;
+  std::unique_ptr<storage::Storage> storage;
   std::unique_ptr<cri::RuntimeClient> service;
   agent::NodePodConfigs configs;
   agent::CriPodRuntime runtime;

@@ -5,7 +5,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 
-#include "cri/client/calls.h"
+#include "common/rpc/calls.h"
 #include "cri/client/convert.h"
 #include "cri/client/event_poll.h"
 #include "cri/client/event_stream.h"
@@ -27,7 +27,7 @@ Result<> done(const auto& response) {
 class Client : public RuntimeClient {
  public:
   Client(Loop& loop, const std::string& socket)
-      : loop_(loop), calls_(std::make_shared<OpenCalls>()), watch_(std::make_shared<Watch>(loop, calls_)) {
+      : loop_(loop), calls_(std::make_shared<rpc::OpenCalls>()), watch_(std::make_shared<Watch>(loop, calls_)) {
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(kMaxMessage);
     arguments.SetMaxSendMessageSize(kMaxMessage);
@@ -303,21 +303,22 @@ class Client : public RuntimeClient {
   Task<Response> ask(void (RuntimeAsync::*method)(grpc::ClientContext*, const Request*, Response*,
                                                   std::function<void(grpc::Status)>),
                      Request request, Duration deadline) {
-    return call(&loop_.io(), calls_, static_cast<RuntimeAsync*>(runtime_->async()), method, std::move(request),
-                deadline);
+    return rpc::call(&loop_.io(), calls_, static_cast<RuntimeAsync*>(runtime_->async()), method, std::move(request),
+                     deadline);
   }
   template <class Request, class Response>
   Task<Response> ask_images(void (ImageAsync::*method)(grpc::ClientContext*, const Request*, Response*,
                                                        std::function<void(grpc::Status)>),
                             Request request, Duration deadline) {
-    return call(&loop_.io(), calls_, static_cast<ImageAsync*>(images_->async()), method, std::move(request), deadline);
+    return rpc::call(&loop_.io(), calls_, static_cast<ImageAsync*>(images_->async()), method, std::move(request),
+                     deadline);
   }
 
   Loop& loop_;
   std::unique_ptr<v1::RuntimeService::Stub> runtime_;
   std::unique_ptr<v1::ImageService::Stub> images_;
   std::unique_ptr<::keelson::runtime::v1::ImageTransfer::Stub> transfer_;
-  std::shared_ptr<OpenCalls> calls_;
+  std::shared_ptr<rpc::OpenCalls> calls_;
   std::shared_ptr<Watch> watch_;
 };
 

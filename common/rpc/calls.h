@@ -10,9 +10,9 @@
 
 #include "common/loop.h"
 
-namespace keelson::cri {
+namespace keelson::rpc {
 
-/// What a runtime's status code means to us.
+/// What a peer's status code means to us.
 Kind kind_of(grpc::StatusCode code);
 
 /// The calls that gRPC still works on. Thread-safe.
@@ -86,4 +86,4 @@ Task<Response> call(asio::io_context* io, std::shared_ptr<OpenCalls> calls, Asyn
                                                                                                  asio::use_awaitable);
 }
 
-}  // namespace keelson::cri
+}  // namespace keelson::rpc

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // calls.h: status codes and the register of open calls.
-#include "cri/client/calls.h"
+#include "common/rpc/calls.h"
 
-namespace keelson::cri {
+namespace keelson::rpc {
 
 Kind kind_of(grpc::StatusCode code) {
   switch (code) {
@@ -59,4 +59,4 @@ void OpenCalls::cancel_and_wait() {
   none_.wait(lock, [this] { return open_ == 0; });
 }
 
-}  // namespace keelson::cri
+}  // namespace keelson::rpc

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Volumes that outlive pods, or that others make: of claims, of CSI drivers, of NFS servers.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "common/loop.h"
+#include "kube/pod.h"
+
+namespace keelson::agent {
+
+/// A volume where it is on the node.
+struct MountedVolume {
+  std::string path;  ///< A directory, or a file of it; of a block volume the device.
+  bool read_only = false;
+  bool block = false;
+};
+/// By the pod's name of the volume.
+using MountedVolumes = std::map<std::string, MountedVolume>;
+
+/// Whether PodStorage mounts it.
+inline bool is_of_storage(const kube::Volume& volume) {
+  return volume.persistent_volume_claim || volume.ephemeral || volume.csi || volume.nfs;
+}
+
+/// All calls on the agent's loop; calls about one pod do not overlap.
+class PodStorage {
+ public:
+  virtual ~PodStorage() = default;
+  /// All of the pod's volumes that are is_of_storage(); idempotent. The error is the text of a FailedMount event; the
+  /// caller tries again.
+  virtual Task<MountedVolumes> mount(kube::Pod pod) = 0;
+  /// The reverse, by uid alone; idempotent. Until it succeeds a volume may still be in use here.
+  virtual Task<> unmount(std::string uid) = 0;
+};
+
+}  // namespace keelson::agent

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Volumes of CSI drivers: attached by others, staged once a node, published once a pod, and all of it undone
+// (kubelet pkg/volume/csi; CSI 1.x, Node service).
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+
+#include "agent/config/pod_storage.h"
+#include "agent/storage/claims.h"
+#include "agent/storage/csi_drivers.h"
+#include "agent/storage/csi_records.h"
+#include "agent/storage/keyed_turns.h"
+
+namespace keelson::storage {
+
+struct CsiVolumesOptions {
+  std::string root;
+  std::string node_name;
+  /// A Node's status.volumesInUse, each time it changes: what may not be detached.
+  std::function<void(std::set<std::string>)> in_use;
+};
+
+/// Belongs to one loop. `drivers` outlives it.
+class CsiVolumes {
+ public:
+  CsiVolumes(Loop& loop, agent::ApiCall call, CsiDrivers& drivers, CsiVolumesOptions options);
+  ~CsiVolumes();
+
+  /// Idempotent. Errors are a FailedMount event's, without the name of the pod's volume.
+  Task<agent::MountedVolume> mount(kube::Pod pod, BoundVolume bound);
+  /// All of this pod. A volume that no other pod has is unstaged, too.
+  Task<> unmount(std::string uid);
+  /// What is staged of this driver and no pod has: somebody was killed between the two.
+  Task<> tidy(std::string driver);
+  /// Publishes again what its driver wants so, for ever.
+  Task<> republish();
+  /// What was in use before this process began, from disk; before the first mount.
+  void adopt();
+
+ private:
+  struct Mounting;
+  using SharedMounting = std::shared_ptr<Mounting>;
+
+  Task<kube::CsiDriver> rules_of(std::string driver);
+  Task<kube::StringMap> secret(std::optional<kube::SecretReference> reference);
+  Task<kube::StringMap> attached(std::string attachment);
+  Task<> stage(SharedMounting m);
+  Task<> publish(SharedMounting m);
+  Task<kube::StringMap> tokens(SharedMounting m);
+  Task<> unpublish(std::string uid, CsiRecord record);
+  Task<> unstage(std::shared_ptr<RegisteredDriver> driver, CsiRecord record);
+  bool has_other_users(const CsiRecord& record) const;
+  void use(const CsiRecord& record);
+  void release(const CsiRecord& record);
+
+  Loop& loop_;
+  const agent::ApiCall call_;
+  CsiDrivers& drivers_;
+  const CsiVolumesOptions options_;
+  KeyedTurns turns_;
+  std::set<std::string> in_use_;
+  std::set<std::string> staged_;                                               // by unique_name(), by this process
+  std::map<std::pair<std::string, std::string>, SharedMounting> republished_;  // by the pod's uid, and name
+  asio::thread_pool pool_{2};                                                  // for what walks through files
+};
+
+}  // namespace keelson::storage

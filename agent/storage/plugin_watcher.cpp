@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/storage/plugin_watcher.h"
+
+#include <sys/inotify.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+
+#include <boost/asio/posix/stream_descriptor.hpp>
+
+#include "agent/storage/csi_client.h"
+#include "common/fd.h"
+#include "common/log.h"
+
+namespace keelson::storage {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::chrono::seconds kFirstRetry{1};
+constexpr std::chrono::seconds kLastRetry{60};
+constexpr std::chrono::seconds kAnswer{10};
+
+}  // namespace
+
+PluginWatcher::PluginWatcher(Loop& loop, std::string folder, std::map<std::string, PluginHandler*> handlers)
+    : loop_(loop), folder_(std::move(folder)), handlers_(std::move(handlers)), tasks_(loop) {}
+
+Task<> PluginWatcher::run() {
+  KEELSON_CO_DO(make_directories(folder_, 0750));
+  const int events = ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+  if (events < 0) {
+    co_return fail_errno(errno, "inotify_init1 (raise fs.inotify.max_user_instances)");
+  }
+  asio::posix::stream_descriptor stream(loop_.io(), events);
+  if (::inotify_add_watch(events, folder_.c_str(), IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM) < 0) {
+    co_return fail_errno(errno, "watch {}", folder_);
+  }
+  char buffer[4096];
+  while (true) {
+    scan();
+    const auto [error, size] = co_await stream.async_read_some(asio::buffer(buffer), use_result);
+    if (error) {
+      co_return fail_asio(error, "read inotify");
+    }
+  }
+}
+
+Task<> PluginWatcher::close() {
+  co_return co_await tasks_.close();
+}
+
+void PluginWatcher::scan() {
+  std::map<std::string, ino_t> now;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder_, ignored)) {
+    struct stat info{};
+    const std::string path = entry.path();
+    if (!entry.path().filename().string().starts_with('.') && ::stat(path.c_str(), &info) == 0 &&
+        S_ISSOCK(info.st_mode)) {
+      now[path] = info.st_ino;
+    }
+  }
+  for (auto it = sockets_.begin(); it != sockets_.end();) {
+    const auto still = now.find(it->first);
+    if (still != now.end() && still->second == it->second.inode) {
+      ++it;
+      continue;
+    }
+    gone(it->second);
+    it = sockets_.erase(it);
+  }
+  for (const auto& [path, inode] : now) {
+    if (!sockets_.contains(path)) {
+      sockets_[path] = {.inode = inode, .plugin = {}};
+      tasks_.spawn("plugin " + path, greet(path, inode));
+    }
+  }
+}
+
+void PluginWatcher::gone(const Socket& socket) {
+  const auto handler = handlers_.find(socket.plugin.type);
+  if (!socket.plugin.name.empty() && handler != handlers_.end()) {
+    log::info("{} {} has gone", socket.plugin.type, socket.plugin.name);
+    handler->second->plugin_gone(socket.plugin.name);
+  }
+}
+
+bool PluginWatcher::is_there(const std::string& path, ino_t inode) const {
+  const auto found = sockets_.find(path);
+  return found != sockets_.end() && found->second.inode == inode;
+}
+
+/// Until it is registered, or has gone.
+Task<> PluginWatcher::greet(std::string path, ino_t inode) {
+  std::string trouble;
+  for (Duration wait = kFirstRetry; is_there(path, inode); wait = std::min<Duration>(2 * wait, kLastRetry)) {
+    auto done = co_await register_plugin(path, inode);
+    if (done || done.error().kind() == Kind::cancelled) {
+      co_return done;
+    }
+    if (trouble != done.error().message()) {
+      trouble = done.error().message();
+      log::warning("plugin at {}: {}; trying again", path, trouble);
+    }
+    KEELSON_CO_DO(co_await loop_.sleep(wait));
+  }
+  co_return Result<>();
+}
+
+Task<> PluginWatcher::register_plugin(std::string path, ino_t inode) {
+  RegistrationClient client(loop_, path);
+  KEELSON_CO_TRY(const auto info,
+                 co_await client.ask(&RegistrationCalls::GetInfo, pluginregistration::InfoRequest(), kAnswer));
+  const auto handler = handlers_.find(info.type());
+  Result<> taken = handler != handlers_.end()
+                       ? Result<>()
+                       : fail(Kind::unsupported, "this node takes no plugins of type {}", info.type());
+  Plugin plugin{.type = info.type(),
+                .name = info.name(),
+                .endpoint = info.endpoint().empty() ? path : info.endpoint(),
+                .versions = {info.supported_versions().begin(), info.supported_versions().end()}};
+  if (taken) {
+    taken = co_await handler->second->plugin_registered(plugin);
+  }
+  if (!is_there(path, inode)) {
+    if (taken) {
+      handler->second->plugin_gone(plugin.name);
+    }
+    co_return Result<>();
+  }
+  pluginregistration::RegistrationStatus status;
+  status.set_plugin_registered(taken.has_value());
+  if (!taken) {
+    status.set_error(taken.error().message());
+  } else {
+    sockets_[path].plugin = plugin;
+    log::info("{} {} is registered", plugin.type, plugin.name);
+  }
+  auto told = co_await client.ask(&RegistrationCalls::NotifyRegistrationStatus, status, kAnswer);
+  co_return taken ? Result<>() : std::unexpected(std::move(taken).error());
+}
+
+}  // namespace keelson::storage
