@@ -84,7 +84,8 @@ void plan_garbage(Planning& p) {
         newest->state != RunState::exited && instance.state == RunState::exited && dead_behind[instance.name] == 0;
     ++dead_behind[instance.name];
     if (!keep) {
-      p.plan.steps.push_back({.kind = Kind::remove_container, .name = instance.name, .id = instance.id});
+      p.plan.steps.push_back(
+          {.kind = Kind::remove_container, .name = instance.name, .id = instance.id, .with_log = true});
     }
   }
   for (size_t i = 1; i < p.observed.sandboxes.size(); ++i) {

@@ -99,7 +99,7 @@ struct Step {
     start_container,   ///< `name`, `attempt`, `delay` (its restart_delay), `id` (the sandbox): pull, create, start.
     kill_container,    ///< `name`, `id`, `grace`, `message`: preStop, SIGTERM, SIGKILL.
     resize_container,  ///< `name`, `id`: gets the CPU and memory that its spec has now.
-    remove_container,  ///< `id`, `name`.
+    remove_container,  ///< `id`, `name`, `with_log`.
     release,           ///< Volumes and cgroup go; logs stay.
     clean_up,          ///< All of the pod's files go.
   };
@@ -110,6 +110,7 @@ struct Step {
   Duration delay{0};
   Duration grace{0};
   std::string message = {};
+  bool with_log = false;
   bool operator==(const Step&) const = default;
 };
 std::string_view to_string(Step::Kind kind);

@@ -190,7 +190,7 @@ Task<> PodWorker::State::carry_out_step(Step step) {
     case Step::Kind::resize_container:
       co_return co_await resize_container(std::move(step));
     case Step::Kind::remove_container:
-      co_return co_await shared.runtime.remove_container(step.id);
+      co_return co_await shared.runtime.remove_container(step.id, step.with_log);
     case Step::Kind::release: {
       KEELSON_CO_DO(co_await shared.runtime.release(pod));
       memory.released = true;

@@ -18,6 +18,7 @@
 #include "agent/shutdown/node_shutdown.h"
 #include "cmd/keelson/eviction_options.h"
 #include "cmd/keelson/kubelet_api_options.h"
+#include "cmd/keelson/log_options.h"
 #include "cmd/keelson/network_options.h"
 #include "cmd/keelson/node.h"
 #include "cmd/keelson/shutdown_options.h"
@@ -155,6 +156,7 @@ struct AgentRole::State {
     KEELSON_CO_DO(configs.make_roots());
     runtime.watch([this](const std::string& uid) { agent.runtime_changed(uid); });
     tasks.spawn("admin API", api.run(config.run + "/admin.sock"));
+    tasks.spawn("logs", logs->run());
     if (cluster) {
       tasks.spawn("cluster", cluster->run(agent, runtime, [this](const std::string& uid, agent::TokenMap renewed) {
         configs.tokens_changed(uid, std::move(renewed));
@@ -199,6 +201,13 @@ struct AgentRole::State {
       cluster->pressed_by(pressures);
     };
     eviction.emplace(loop, agent, *service, config, settings, reserved_memory);
+    return {};
+  }
+
+  /// Before the thread is there.
+  Result<> guard_logs() {
+    KEELSON_TRY(const auto rotation, log_rotation(config));
+    logs.emplace(loop, *service, rotation);
     return {};
   }
 
@@ -272,6 +281,7 @@ struct AgentRole::State {
   agent::ContainerProber probes;
   agent::Agent agent;
   agent::ApiServer api;
+  std::optional<agent::LogRotator> logs;
   std::optional<Eviction> eviction;  // in a cluster
   std::optional<Shutdown> shutdown;
   TaskGroup tasks;
@@ -287,6 +297,7 @@ AgentRole::~AgentRole() = default;
 
 Result<> AgentRole::start(std::optional<ServiceRoutes> routes) {
   State& s = *state_;
+  KEELSON_DO(s.guard_logs());
   KEELSON_DO(s.guard_node());
   KEELSON_DO(s.guard_shutdown());
   KEELSON_DO(s.serve_cluster().context("kubelet API"));
