@@ -10,6 +10,7 @@ class FakeRuntimeClient : public cri::RuntimeClient {
  public:
   Task<cri::RuntimeVersion> version(Duration) override { return none<cri::RuntimeVersion>(); }
   Task<cri::RuntimeStatus> status(Duration) override { return none<cri::RuntimeStatus>(); }
+  Task<> update_runtime_config(std::string, Duration) override { return none<void>(); }
   Task<std::string> run_pod_sandbox(cri::SandboxConfig, std::string, Duration) override { return none<std::string>(); }
   Task<> stop_pod_sandbox(std::string, Duration) override { return none<void>(); }
   Task<> remove_pod_sandbox(std::string, Duration) override { return none<void>(); }
