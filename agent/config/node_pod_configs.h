@@ -50,6 +50,9 @@ class NodePodConfigs : public PodConfigs {
   /// Newer tokens of a pod, for the volumes that it has; of a pod that was not prepared nothing is kept.
   void tokens_changed(const std::string& uid, TokenMap tokens);
 
+  /// The node's addresses are these from now on: what containers that start are told.
+  void node_ips_are(std::vector<std::string> ips);
+
   /// Makes the cgroups of the QoS classes; before the first pod.
   Result<> make_roots();
   /// Takes away the cgroup root and folders that are empty now; for a node that leaves nothing behind.

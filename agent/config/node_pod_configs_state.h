@@ -27,6 +27,7 @@ struct NodePodConfigs::State {
   State(Loop& l, PodConfigOptions o, PodInputs* i)
       : loop(l),
         options(std::move(o)),
+        node(std::make_shared<const NodeFacts>(options.node)),
         inputs(i),
         volumes(options.root),
         cgroups(options.systemd_cgroups ? cgroup::Driver::systemd : cgroup::Driver::cgroupfs, options.cgroup_root),
@@ -37,6 +38,7 @@ struct NodePodConfigs::State {
 
   Loop& loop;
   const PodConfigOptions options;
+  std::shared_ptr<const NodeFacts> node;  // as it is now
   PodInputs* const inputs;
   const Volumes volumes;
   const PodCgroups cgroups;
