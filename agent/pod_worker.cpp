@@ -215,9 +215,7 @@ Task<> PodWorker::State::carry_out(Plan what) {
   }
   Result<> outcome;
   if (!kills.empty()) {
-    if (what.stage == Plan::Stage::ending) {
-      KEELSON_CO_DO(co_await leave_services());
-    }
+    KEELSON_CO_DO(co_await leave_services(what.stage != Plan::Stage::sync));
     outcome = co_await kill_all(std::move(kills), 0);
   }
   for (auto& step : rest) {
