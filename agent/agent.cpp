@@ -80,7 +80,7 @@ void Agent::on_status(std::function<void(const kube::Pod&, bool)> listener) {
   state_->status_listeners.push_back(std::move(listener));
 }
 
-void Agent::set_leave_services(std::function<Task<>(kube::Pod)> leave) {
+void Agent::set_leave_services(std::function<Task<>(kube::Pod, bool)> leave) {
   state_->shared.leave_services = std::move(leave);
 }
 
@@ -127,6 +127,13 @@ size_t Agent::free_dead() {
     }
   }
   return left;
+}
+
+void Agent::node_ips_are(std::vector<std::string> ips) {
+  if (state_->shared.node.ips != ips) {
+    state_->shared.node.ips = std::move(ips);
+    runtime_changed("");
+  }
 }
 
 void Agent::runtime_changed(const std::string& uid) {

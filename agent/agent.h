@@ -61,8 +61,9 @@ class Agent {
   /// agent lives.
   void on_status(std::function<void(const kube::Pod&, bool gone)> listener);
 
-  /// Before run(). A pod that is to end is given to it before its containers are told; see WorkerShared.
-  void set_leave_services(std::function<Task<>(kube::Pod)> leave);
+  /// Before run(). A pod that is to end is given to it before its containers are told, and so is one of which a
+  /// container is; see WorkerShared.
+  void set_leave_services(std::function<Task<>(kube::Pod, bool for_good)> leave);
   /// Ends a pod for a reason of the node's, as PodWorker::fail_pod. False: it is not here, or has ended, or is about to
   /// for such a reason.
   bool fail_pod(const std::string& uid, Verdict verdict, std::optional<int64_t> grace);
@@ -73,6 +74,8 @@ class Agent {
   /// have stays, for nobody else remembers that it has ended. Answers how many have something left, which goes soon.
   size_t free_dead();
 
+  /// The node's addresses are these from now on: all pods' hostIPs, and podIPs with host networking.
+  void node_ips_are(std::vector<std::string> ips);
   /// The runtime has news of this pod (empty: of any).
   void runtime_changed(const std::string& uid);
 

@@ -41,6 +41,7 @@ TEST_F(AgentResizeTest, InPlace) {
 TEST_F(AgentResizeTest, ByRestartWhereThePolicySaysSo) {
   auto with_policy = [](int cpu) {
     auto pod = sized(cpu);
+    pod.spec.restart_policy = kube::RestartPolicy::never;  // which is about what ends by itself
     pod.spec.containers[0].resize_policy = {
         {.resource_name = "cpu", .restart_policy = kube::ResizeRestart::restart_container}};
     return pod;

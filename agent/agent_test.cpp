@@ -26,7 +26,8 @@ Task<> leave_when(std::shared_ptr<asio::steady_timer> allowed) {
 TEST_F(AgentTest, APodLeavesServicesBeforeItIsTold) {
   auto allowed = std::make_shared<asio::steady_timer>(loop.io(), asio::steady_timer::time_point::max());
   std::vector<std::string> left;
-  agent->set_leave_services([&](const kube::Pod& pod) {
+  agent->set_leave_services([&](const kube::Pod& pod, bool for_good) {
+    EXPECT_TRUE(for_good);
     left.push_back(pod.metadata.name);
     return leave_when(allowed);
   });
@@ -47,6 +48,44 @@ TEST_F(AgentTest, APodLeavesServicesBeforeItIsTold) {
   EXPECT_EQ(count("stop_container"), 2U);
   loop.advance(clock, 1s);
   EXPECT_EQ(count("stop_container"), 3U);
+}
+
+TEST_F(AgentTest, AllPodsFollowTheNodesAddresses) {
+  auto on_host = make_pod("host", "u2");
+  on_host.spec.host_network = true;
+  want({make_pod("web", "u1"), on_host});
+  EXPECT_EQ(pod("web").status.host_ip, "192.0.2.1");
+  agent->node_ips_are({"192.0.2.7", "fd00::7"});
+  loop.run_until_idle();
+  EXPECT_EQ(pod("web").status.host_ip, "192.0.2.7");
+  EXPECT_EQ(pod("web").status.host_ips, (std::vector<std::string>{"192.0.2.7", "fd00::7"}));
+  EXPECT_EQ(pod("host").status.pod_ips, pod("web").status.host_ips);
+}
+
+TEST_F(AgentTest, APodLeavesServicesBeforeAContainerOfItIsKilled) {
+  auto allowed = std::make_shared<asio::steady_timer>(loop.io(), asio::steady_timer::time_point::max());
+  std::vector<bool> left;  // for good
+  agent->set_leave_services([&](const kube::Pod&, bool for_good) {
+    left.push_back(for_good);
+    return leave_when(allowed);
+  });
+  auto pod_spec = make_pod("web", "u1");
+  pod_spec.spec.containers[0].liveness_probe.emplace();
+  want({pod_spec});
+  for (int kills = 1; kills <= 2; ++kills) {
+    const auto id = world.running("main");
+    probes.watched[id]({.kind = ProbeKind::liveness, .name = "main", .id = id, .decided = true, .success = false});
+    loop.run_until_idle();
+    EXPECT_EQ(left, std::vector<bool>(static_cast<size_t>(kills), false));
+    EXPECT_EQ(count("stop_container"), static_cast<size_t>(kills) - 1);
+    allowed->cancel();
+    loop.advance(clock, 20s);
+    EXPECT_EQ(count("stop_container"), static_cast<size_t>(kills));
+    ASSERT_NE(world.running("main"), id);
+  }
+  want({});
+  loop.run_until_idle();
+  EXPECT_EQ(left, (std::vector<bool>{false, false, true})) << "its own end is told, too";
 }
 
 TEST_F(AgentTest, CrashesBackOffTenTwentyForty) {

@@ -7,13 +7,11 @@
 
 #include <algorithm>
 
-#include "common/fd.h"
-
 namespace keelson::agent {
 
 namespace {
 
-constexpr size_t kMostRead = 16 << 20;
+constexpr size_t kPiece = 64 << 10;
 
 struct Line {
   std::string_view time;
@@ -34,19 +32,13 @@ std::optional<Line> split_line(std::string_view line) {
               line.substr(tag + 1, text - tag - 1).starts_with('P')};
 }
 
-Result<std::string> read_from(int fd, off_t from) {
-  std::string text;
-  char piece[65536];
-  while (text.size() < kMostRead) {
-    ssize_t size = ::pread(fd, piece, sizeof piece, from + static_cast<off_t>(text.size()));
-    if (size < 0) {
-      return fail_errno(errno, "read log");
-    }
-    if (size == 0) {
-      break;
-    }
-    text.append(piece, static_cast<size_t>(size));
+Result<std::string> read_piece(int fd, off_t from, size_t size) {
+  std::string text(size, '\0');
+  const ssize_t count = ::pread(fd, text.data(), size, from);
+  if (count < 0) {
+    return fail_errno(errno, "read log");
   }
+  text.resize(static_cast<size_t>(count));
   return text;
 }
 
@@ -54,27 +46,12 @@ Result<std::string> read_from(int fd, off_t from) {
 std::string show_lines(LogFilter& filter, std::string& text) {
   std::string shown;
   size_t from = 0;
-  for (size_t end = text.find('\n'); end != text.npos; end = text.find('\n', from)) {
+  for (size_t end = text.find('\n'); end != text.npos && !filter.full(); end = text.find('\n', from)) {
     shown += filter.show(std::string_view(text).substr(from, end - from));
     from = end + 1;
   }
   text.erase(0, from);
   return shown;
-}
-
-struct Opened {
-  Fd fd;
-  ino_t inode = 0;
-  off_t size = 0;
-};
-
-Result<Opened> open_log(const std::string& path) {
-  KEELSON_TRY(auto fd, open_file(path, O_RDONLY | O_NONBLOCK));
-  struct stat status{};
-  if (::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
-    return fail(Kind::invalid, "{} is no log file", path);
-  }
-  return Opened{std::move(fd), status.st_ino, status.st_size};
 }
 
 }  // namespace
@@ -122,17 +99,130 @@ size_t tail_offset(std::string_view text, size_t lines) {
   return end + 1;
 }
 
-Result<std::string> read_log(const std::string& path, const LogOptions& options) {
-  KEELSON_TRY(auto log, open_log(path));
-  off_t from = std::max<off_t>(0, log.size - static_cast<off_t>(kMostRead));
-  KEELSON_TRY(auto text, read_from(log.fd.get(), from));
+LogReader::LogReader(Opened file, LogOptions options) : file_(std::move(file)), filter_(options) {
   if (options.tail_lines) {
-    text.erase(0, tail_offset(text, *options.tail_lines));
+    at_ = file_.size;
+    searched_ = file_.size;
+    if (*options.tail_lines > 0) {
+      wanted_ = options.tail_lines;
+    }
   }
+}
+
+Result<LogReader::Opened> LogReader::open_file(const std::string& path) {
+  KEELSON_TRY(auto fd, keelson::open_file(path, O_RDONLY | O_NONBLOCK));
+  struct stat status{};
+  if (::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
+    return fail(Kind::invalid, "{} is no log file", path);
+  }
+  return Opened{std::move(fd), status.st_ino, status.st_size};
+}
+
+Result<LogReader> LogReader::open(const std::string& path, LogOptions options) {
+  KEELSON_TRY(auto file, open_file(path));
+  return LogReader(std::move(file), std::move(options));
+}
+
+/// One step back from the end.
+Result<> LogReader::seek() {
+  const off_t from = std::max<off_t>(0, searched_ - static_cast<off_t>(kPiece));
+  KEELSON_TRY(const auto text, read_piece(file_.fd.get(), from, static_cast<size_t>(searched_ - from)));
+  size_t end = text.size();
+  if (searched_ == file_.size && text.ends_with('\n')) {
+    --end;  // of the last line
+  }
+  while (end > 0) {
+    const size_t before = text.rfind('\n', end - 1);
+    if (before == text.npos) {
+      break;
+    }
+    if (--*wanted_ == 0) {
+      at_ = from + static_cast<off_t>(before) + 1;
+      wanted_.reset();
+      return {};
+    }
+    end = before;
+  }
+  searched_ = from;
+  if (from == 0) {
+    at_ = 0;
+    wanted_.reset();
+  }
+  return {};
+}
+
+Result<LogReader::Piece> LogReader::next() {
+  if (wanted_) {
+    KEELSON_DO(seek());
+    return Piece();
+  }
+  if (full()) {
+    return Piece{.text = {}, .end = true};
+  }
+  KEELSON_TRY(const auto text, read_piece(file_.fd.get(), at_, kPiece));
+  at_ += static_cast<off_t>(text.size());
+  pending_ += text;
+  auto shown = show_lines(filter_, pending_);
+  return Piece{.text = std::move(shown), .end = text.empty()};
+}
+
+std::string LogReader::take_rest() {
+  if (pending_.empty() || full()) {
+    return "";
+  }
+  pending_ += '\n';
+  return show_lines(filter_, pending_);
+}
+
+bool LogReader::was_moved_from(const std::string& path) const {
+  struct stat now{};
+  return ::stat(path.c_str(), &now) == 0 && now.st_ino != file_.inode;
+}
+
+Result<> LogReader::go_on_in(const std::string& path) {
+  KEELSON_TRY(file_, open_file(path));
+  at_ = 0;
+  wanted_.reset();
+  return {};
+}
+
+Task<> show_log(std::string before, LogReader reader, std::function<Task<>(std::string)> sink) {
+  if (!before.empty()) {
+    KEELSON_CO_DO(co_await sink(std::move(before)));
+  }
+  while (true) {
+    KEELSON_CO_TRY(auto piece, reader.next());
+    if (piece.end) {
+      piece.text += reader.take_rest();
+    }
+    if (!piece.text.empty()) {
+      KEELSON_CO_DO(co_await sink(std::move(piece.text)));
+    } else {
+      // Others have their turn while nothing is to be shown.
+      co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
+    }
+    if (piece.end) {
+      co_return Result<>();
+    }
+  }
+}
+
+Result<std::string> read_last_lines(const std::string& path, size_t lines) {
+  KEELSON_TRY(const auto fd, open_file(path, O_RDONLY | O_NONBLOCK));
+  struct stat status{};
+  if (::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
+    return fail(Kind::invalid, "{} is no log file", path);
+  }
+  const off_t from = std::max<off_t>(0, status.st_size - static_cast<off_t>(kPiece));
+  KEELSON_TRY(auto text, read_piece(fd.get(), from, kPiece));
+  if (from > 0) {
+    text.erase(0, text.find('\n') + 1);  // nothing if it is one line
+  }
+  text.erase(0, tail_offset(text, lines));
   if (!text.empty() && !text.ends_with('\n')) {
     text += '\n';
   }
-  LogFilter filter(options);
+  LogFilter filter({});
   return show_lines(filter, text);
 }
 
@@ -147,39 +237,42 @@ Result<std::string> read_head(const std::string& path, size_t limit) {
   return text;
 }
 
+namespace {
+
+/// Shows all that is there now. False: that was nothing.
+Task<bool> show_new(LogReader* reader, const LogFollow* what) {
+  bool grew = false;
+  while (true) {
+    KEELSON_CO_TRY(auto piece, reader->next());
+    if (piece.end) {
+      co_return grew;
+    }
+    grew = true;
+    if (!piece.text.empty()) {
+      KEELSON_CO_DO(co_await what->sink(std::move(piece.text)));
+    } else {
+      co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
+    }
+  }
+}
+
+}  // namespace
+
 Task<> follow_log(LogFollow what) {
-  LogFilter filter(what.options);
-  std::optional<Opened> log;
-  off_t at = 0;
-  std::string pending;
-  bool first = true;
-  while (!filter.full()) {
-    // Asked before reading: what was written by then is read below.
+  std::optional<LogReader> log;
+  while (!log || !log->full()) {
+    // Asked before reading: what was written by then is read below. So is what went to this file before it was moved.
     KEELSON_CO_TRY(const bool last, co_await what.ended());
+    bool grew = false;
     if (!log) {
-      if (auto opened = open_log(what.path)) {
+      if (auto opened = LogReader::open(what.path, what.options)) {
         log = *std::move(opened);
-        at = 0;
-      } else if (last) {
-        break;
       }
     }
-    bool grew = false;
     if (log) {
-      KEELSON_CO_TRY(auto text, read_from(log->fd.get(), at));
-      at += static_cast<off_t>(text.size());
-      grew = !text.empty();
-      pending += text;
-      if (std::exchange(first, false) && what.options.tail_lines) {
-        pending.erase(0, tail_offset(pending, *what.options.tail_lines));
-      }
-      if (auto shown = show_lines(filter, pending); !shown.empty()) {
-        KEELSON_CO_DO(co_await what.sink(std::move(shown)));
-      }
-      struct stat now{};
-      bool rotated = ::stat(what.path.c_str(), &now) == 0 && now.st_ino != log->inode;
-      if (!grew && rotated) {
-        log.reset();
+      const bool moved = log->was_moved_from(what.path);
+      KEELSON_CO_TRY(grew, co_await show_new(&*log, &what));
+      if (moved && !grew && log->go_on_in(what.path)) {
         continue;
       }
     }

@@ -2,6 +2,8 @@
 // Reading the logs that a CRI runtime writes: "<RFC 3339 with ns> stdout|stderr F|P <text>".
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -11,6 +13,7 @@
 
 #include "agent/log_watcher.h"
 #include "common/clock.h"
+#include "common/fd.h"
 #include "common/loop.h"
 #include "common/result.h"
 
@@ -40,11 +43,53 @@ class LogFilter {
   bool inside_ = false;  // the last line shown was a part
 };
 
-/// Where in a file's text the last `lines` lines begin (parts count as lines of their own).
-size_t tail_offset(std::string_view text, size_t lines);
+/// A log file from its beginning on, or from its last lines; a piece at a time, so that neither memory nor the thread
+/// is taken for long however large it is. What is written meanwhile is read, too. Belongs to one thread.
+class LogReader {
+ public:
+  /// Kind::not_found; invalid: it is no file.
+  static Result<LogReader> open(const std::string& path, LogOptions options);
 
-/// A whole log file as text, at most its last 16 MiB. not_found if it is absent.
-Result<std::string> read_log(const std::string& path, const LogOptions& options);
+  struct Piece {
+    std::string text;  ///< May be empty though more comes: all of it was filtered out.
+    bool end = false;  ///< Nothing more is there now, or the options want no more.
+  };
+  /// Reads at most 64 KiB, or looks at as much for where the last lines begin. A line that is not whole yet waits for
+  /// its rest.
+  Result<Piece> next();
+  /// What waits, as a line: nobody will write its rest.
+  std::string take_rest();
+  /// Another file has this path by now.
+  bool was_moved_from(const std::string& path) const;
+  /// Reads that file from here on. Kind::not_found.
+  Result<> go_on_in(const std::string& path);
+  /// limit_bytes has been reached.
+  bool full() const { return filter_.full(); }
+
+ private:
+  struct Opened {
+    Fd fd;
+    ino_t inode = 0;
+    off_t size = 0;
+  };
+  static Result<Opened> open_file(const std::string& path);
+  LogReader(Opened file, LogOptions options);
+  Result<> seek();
+
+  Opened file_;
+  off_t at_ = 0;
+  off_t searched_ = 0;            // from here on line ends were counted
+  std::optional<size_t> wanted_;  // how many are to be found before it; none: at_ is known
+  LogFilter filter_;
+  std::string pending_;
+};
+
+/// Gives `before` and the rest of a log to `sink`, to its end as it is then. `sink` is asked to take text; it may wait
+/// for a slow reader.
+Task<> show_log(std::string before, LogReader reader, std::function<Task<>(std::string)> sink);
+
+/// The last lines of a log, of no more than its last 64 KiB. Kind::not_found.
+Result<std::string> read_last_lines(const std::string& path, size_t lines);
 
 /// The first `limit` bytes of a file.
 Result<std::string> read_head(const std::string& path, size_t limit);

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -47,8 +48,8 @@ class FollowLog : public ::testing::Test {
     follower->shown += text;
     co_return Result<>();
   }
-  void follow(Follower& follower) {
-    LogFollow what{.path = log, .options = {}, .ended = {}, .sink = {}, .watch = *watcher->watch(log)};
+  void follow(Follower& follower, LogOptions options = {}) {
+    LogFollow what{.path = log, .options = std::move(options), .ended = {}, .sink = {}, .watch = *watcher->watch(log)};
     what.ended = [&follower] { return look(&follower); };
     what.sink = [&follower](std::string text) { return show(&follower, std::move(text)); };
     group.spawn("follow", run(std::move(what), &follower));
@@ -132,8 +133,87 @@ TEST_F(FollowLog, EndsWhenPokedWithAllShownAndLeavesNoWatch) {
   EXPECT_EQ(watcher->folders(), 0U);
 }
 
+TEST_F(FollowLog, BeginsWithTheLastLinesHoweverLargeTheFile) {
+  {
+    std::ofstream writer(log);
+    for (int i = 0; i < 400'000; ++i) {
+      writer << "2023-11-14T22:13:20.000000000Z stdout F " << i << '\n';
+    }
+  }
+  Follower follower;
+  follow(follower, {.tail_lines = 2});
+  EXPECT_EQ(follower.shown, "399998\n399999\n");
+  append("more");
+  EXPECT_TRUE(follower.shown.ends_with("399999\nmore\n"));
+}
+
 TEST_F(FollowLog, AFolderThatIsNotThereIsAnError) {
   EXPECT_EQ(watcher->watch(dir + "/none/0.log").error().kind(), Kind::not_found);
+}
+
+class ReadLog : public ::testing::Test {
+ protected:
+  ReadLog() {
+    char path[] = "/tmp/keelson-log-XXXXXX";
+    dir = ::mkdtemp(path);
+    log = dir + "/0.log";
+  }
+  ~ReadLog() override { fs::remove_all(dir); }
+
+  std::string shown(LogOptions options) const {
+    auto reader = LogReader::open(log, std::move(options)).value();
+    std::string text;
+    for (bool end = false; !end;) {
+      auto piece = reader.next().value();
+      EXPECT_LE(piece.text.size(), 3U * 64 << 10) << "a piece, not the file";
+      text += piece.text;
+      end = piece.end;
+    }
+    return text + reader.take_rest();
+  }
+
+  std::string dir, log;
+};
+
+TEST_F(ReadLog, ALogOfAnySizeIsShownFromItsFirstLine) {
+  std::string all;
+  {
+    std::ofstream writer(log);
+    for (int i = 0; i < 500'000; ++i) {
+      const auto text = std::to_string(i) + '\n';
+      writer << "2023-11-14T22:13:20.000000000Z stdout F " << text;
+      all += text;
+    }
+  }
+  ASSERT_GT(fs::file_size(log), 16U << 20);
+  EXPECT_TRUE(shown({}) == all);
+  EXPECT_EQ(shown({.limit_bytes = 3}), "0\n1");
+  EXPECT_EQ(shown({.tail_lines = 1}), "499999\n");
+  EXPECT_EQ(shown({.tail_lines = 0}), "");
+  EXPECT_TRUE(all.ends_with(shown({.tail_lines = 300'000})));
+  EXPECT_EQ(std::ranges::count(shown({.tail_lines = 300'000}), '\n'), 300'000);
+  EXPECT_TRUE(shown({.tail_lines = 600'000}) == all);
+}
+
+TEST_F(ReadLog, ALineWithoutAnEndIsALine) {
+  std::ofstream(log) << "2023-11-14T22:13:20.000000000Z stdout F one\n2023-11-14T22:13:20.000000000Z stdout F tw";
+  EXPECT_EQ(shown({}), "one\ntw\n");
+  EXPECT_EQ(shown({.tail_lines = 1}), "tw\n");
+  std::ofstream(log, std::ios::trunc);
+  EXPECT_EQ(shown({.tail_lines = 1}), "");
+}
+
+TEST_F(ReadLog, TheLastLinesAloneAreReadOfItsEnd) {
+  {
+    std::ofstream writer(log);
+    for (int i = 0; i < 100'000; ++i) {
+      writer << "2023-11-14T22:13:20.000000000Z stderr F " << i << '\n';
+    }
+  }
+  EXPECT_EQ(read_last_lines(log, 2).value(), "99998\n99999\n");
+  EXPECT_EQ(read_last_lines(dir + "/none", 2).error().kind(), Kind::not_found);
+  std::ofstream(log) << std::string(100'000, 'x');
+  EXPECT_EQ(read_last_lines(log, 2).value(), std::string(64 << 10, 'x') + '\n') << "one line, cut";
 }
 
 }  // namespace

@@ -9,7 +9,9 @@
 
 #include "agent/container_log.h"
 #include "agent/plan.h"
+#include "agent/rotated_logs.h"
 #include "common/fd.h"
+#include "common/log.h"
 
 namespace keelson::agent {
 
@@ -125,9 +127,7 @@ std::string CriPodRuntime::termination_message(const cri::ContainerStatus& statu
   }
   if (message.empty() && status.exit_code != 0 &&
       value_at(status.annotations, kMessagePolicy) == "FallbackToLogsOnError") {
-    LogOptions options;
-    options.tail_lines = kFallbackLines;
-    if (auto text = read_log(status.log_path, options)) {
+    if (auto text = read_last_lines(status.log_path, kFallbackLines)) {
       message = text->size() > kFallbackLimit ? text->substr(text->size() - kFallbackLimit) : *text;
     }
   }
@@ -311,10 +311,19 @@ Task<> CriPodRuntime::stop_container(std::string id, Duration grace) {
   co_return absent_is_fine(co_await service_.stop_container(std::move(id), seconds, seconds + limits_.act));
 }
 
-Task<> CriPodRuntime::remove_container(std::string id) {
+Task<> CriPodRuntime::remove_container(std::string id, bool with_log) {
+  std::string log;
+  if (const auto known = ended_.find(id); known != ended_.end() && with_log) {
+    log = known->second.log_path;
+  }
   ended_.erase(id);
   KEELSON_CO_DO(absent_is_fine(co_await service_.remove_container(id, limits_.act)));
   configs_.container_removed(id);
+  if (!log.empty()) {
+    if (auto removed = remove_logs(log); !removed) {
+      log::warning("{}", removed.error().message());
+    }
+  }
   co_return Result<>();
 }
 

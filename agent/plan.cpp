@@ -50,7 +50,9 @@ void plan_kills(Planning& p) {
     const ContainerMemory* known = memory_of(p.memory, instance);
     Step kill{.kind = Kind::kill_container, .name = instance.name, .id = instance.id};
     kill.grace = std::chrono::seconds(p.pod.spec.termination_grace_period_seconds);
+    kill.again = true;
     if (known != nullptr && known->kill_message) {
+      kill.again = p.pod.spec.restart_policy != kube::RestartPolicy::never;
       kill.message = *known->kill_message;
       kill.grace = std::chrono::seconds(known->kill_grace.value_or(p.pod.spec.termination_grace_period_seconds));
     } else if (instance.spec_hash != spec_hash(*container)) {
@@ -84,7 +86,8 @@ void plan_garbage(Planning& p) {
         newest->state != RunState::exited && instance.state == RunState::exited && dead_behind[instance.name] == 0;
     ++dead_behind[instance.name];
     if (!keep) {
-      p.plan.steps.push_back({.kind = Kind::remove_container, .name = instance.name, .id = instance.id});
+      p.plan.steps.push_back(
+          {.kind = Kind::remove_container, .name = instance.name, .id = instance.id, .with_log = true});
     }
   }
   for (size_t i = 1; i < p.observed.sandboxes.size(); ++i) {
@@ -133,7 +136,7 @@ void plan_containers(Planning& p, const ObservedSandbox& sandbox) {
     const ObservedContainer* last = p.observed.newest(container.name);
     bool ended = last != nullptr && last->state == RunState::exited;
     if (last == nullptr || last->state == RunState::created || last->state == RunState::unknown ||
-        (ended && may_restart(p.pod.spec.restart_policy, *last))) {
+        (ended && may_restart(p.pod.spec.restart_policy, *last, p.memory))) {
       plan_start(p, container, sandbox);
     }
   }

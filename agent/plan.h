@@ -59,6 +59,7 @@ struct ContainerMemory {
   std::optional<std::string> kill_message;  ///< A probe or hook wants it gone; the message of its Killing event.
   std::optional<int64_t> kill_grace;        ///< The probe's own grace, in seconds.
   std::optional<StartTrouble> trouble;      ///< Of the next instance.
+  bool again = false;                       ///< It was told to end so that another one is started, however it ended.
   std::optional<ObservedResources> given;   ///< The resources that this agent gave it last.
   std::string resize_error;                 ///< Why it could not be given others.
 };
@@ -97,9 +98,9 @@ struct Step {
     stop_sandbox,      ///< `id`: kills what runs in it.
     remove_sandbox,    ///< `id`.
     start_container,   ///< `name`, `attempt`, `delay` (its restart_delay), `id` (the sandbox): pull, create, start.
-    kill_container,    ///< `name`, `id`, `grace`, `message`: preStop, SIGTERM, SIGKILL.
+    kill_container,    ///< `name`, `id`, `grace`, `message`, `again`: preStop, SIGTERM, SIGKILL.
     resize_container,  ///< `name`, `id`: gets the CPU and memory that its spec has now.
-    remove_container,  ///< `id`, `name`.
+    remove_container,  ///< `id`, `name`, `with_log`.
     release,           ///< Volumes and cgroup go; logs stay.
     clean_up,          ///< All of the pod's files go.
   };
@@ -110,6 +111,8 @@ struct Step {
   Duration delay{0};
   Duration grace{0};
   std::string message = {};
+  bool with_log = false;
+  bool again = false;  ///< Another one is started, whatever the restart policy would say of its exit code.
   bool operator==(const Step&) const = default;
 };
 std::string_view to_string(Step::Kind kind);

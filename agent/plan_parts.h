@@ -41,7 +41,8 @@ const ContainerMemory* memory_of(const PodMemory& memory, const ObservedContaine
 /// What this instance needs of the CPU and memory that its spec has now; of one that is to end, nothing.
 Resize resize_of(const kube::Pod& pod, const ObservedContainer& instance, const PodMemory& memory);
 
-bool may_restart(kube::RestartPolicy policy, const ObservedContainer& ended);
+/// By the policy; or because the node itself has ended it for another one.
+bool may_restart(kube::RestartPolicy policy, const ObservedContainer& ended, const PodMemory& memory);
 bool is_running(const ObservedPod& observed);
 
 /// Steps that end whatever runs, and then the sandbox (and for a removed pod, everything).

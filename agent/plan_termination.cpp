@@ -82,8 +82,10 @@ bool is_running(const ObservedPod& observed) {
   return std::ranges::any_of(observed.containers, [](const auto& c) { return c.state == RunState::running; });
 }
 
-bool may_restart(kube::RestartPolicy policy, const ObservedContainer& ended) {
-  return policy == kube::RestartPolicy::always || (policy == kube::RestartPolicy::on_failure && ended.exit_code != 0);
+bool may_restart(kube::RestartPolicy policy, const ObservedContainer& ended, const PodMemory& memory) {
+  const ContainerMemory* known = memory_of(memory, ended);
+  return (known != nullptr && known->again) || policy == kube::RestartPolicy::always ||
+         (policy == kube::RestartPolicy::on_failure && ended.exit_code != 0);
 }
 
 void plan_ending(Planning& p) {
@@ -132,7 +134,7 @@ std::optional<Verdict> verdict(const kube::Pod& pod, const ObservedPod& observed
     bool ended = last != nullptr && last->state == RunState::exited;
     if (stranded && !ended) {
       failed = true;
-    } else if (!ended || may_restart(pod.spec.restart_policy, *last)) {
+    } else if (!ended || may_restart(pod.spec.restart_policy, *last, memory)) {
       return std::nullopt;
     } else {
       failed = failed || last->exit_code != 0;

@@ -142,6 +142,26 @@ TEST(Plan, BackOffDoublesToItsMaximumAndForgetsAfterALongRun) {
   EXPECT_EQ(next_restart_delay(ended, times), 10s);
 }
 
+TEST(Plan, WhatTheNodeEndsForAnotherOneIsStartedAnewHoweverItEnds) {
+  for (const auto policy : {RestartPolicy::on_failure, RestartPolicy::never}) {
+    World w(pod_of({}, {"a"}, policy), {instance("a", RunState::running)});
+    w.pod.spec.containers[0].image = "another";
+    ASSERT_EQ(w.ask().steps.size(), 1U);
+    EXPECT_TRUE(w.ask().steps[0].again);
+    w.pod.spec.containers[0].image = "img:a";
+    w.memory.containers["a"].kill_message = "failed liveness probe";
+    EXPECT_EQ(w.ask().steps[0].again, policy == RestartPolicy::on_failure);
+    w.observed.containers[0] = instance("a", RunState::exited);
+    w.memory.containers["a"].kill_message.reset();
+    EXPECT_EQ(w.steps(), "stop_sandbox s0") << "it has ended by itself";
+    w.memory.containers["a"].again = true;
+    EXPECT_EQ(w.steps(), "start_container a 1");
+    EXPECT_EQ(w.status().phase, PodPhase::running);
+    w.memory.containers["a"].id = "another instance";
+    EXPECT_EQ(w.steps(), "stop_sandbox s0");
+  }
+}
+
 TEST(Plan, CrashLoopWaitsFromTheEndOfTheLastInstance) {
   auto second = instance("a", RunState::exited, 3, 1);
   second.restart_delay = 10s;

@@ -23,6 +23,7 @@ namespace json = boost::json;
 using http::Target;
 
 constexpr auto kRequestLimit = std::chrono::seconds(10);
+constexpr int kPiecesAtOnce = 4;
 constexpr auto kRunLimit = std::chrono::minutes(10);
 
 /// "/exec/NS/POD/UID/CONTAINER" taken apart; the uid may be left out, and a pod's port has no container.
@@ -262,8 +263,27 @@ struct PodEndpoints::State {
     if (target.flag("follow")) {
       co_return follow(std::move(address), std::move(options_of_log), std::move(instance));
     }
-    KEELSON_CO_TRY(auto body, read_log(instance.log_path, options_of_log));
-    co_return http::text(std::move(body));
+    KEELSON_CO_TRY(auto reader, LogReader::open(instance.log_path, std::move(options_of_log)));
+    co_return show(std::move(reader));
+  }
+
+  /// A log as it is. What fits into a few pieces is sent at once; a larger one while it is read.
+  static Result<http::Response> show(LogReader reader) {
+    std::string shown;
+    for (int i = 0; i < kPiecesAtOnce; ++i) {
+      KEELSON_TRY(auto piece, reader.next());
+      shown += piece.text;
+      if (piece.end) {
+        return http::text(shown + reader.take_rest());
+      }
+    }
+    // Shared, for a function can be copied, and a reader cannot.
+    auto rest = std::make_shared<LogReader>(std::move(reader));
+    http::Response response{.type = "text/plain"};
+    response.stream = [shown = std::move(shown), rest](http::Sink sink) {
+      return show_log(shown, std::move(*rest), std::move(sink));
+    };
+    return response;
   }
 
   /// A log as it grows, until its container has ended.

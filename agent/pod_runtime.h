@@ -80,7 +80,8 @@ class PodRuntime {
   virtual Task<> resize_container(kube::Pod pod, std::string name, std::string id) = 0;
   /// SIGTERM, then SIGKILL after `grace`; ends when the container has ended.
   virtual Task<> stop_container(std::string id, Duration grace) = 0;
-  virtual Task<> remove_container(std::string id) = 0;
+  /// `with_log`: nobody can ask for its log any more, so that goes, too, with the older files of it.
+  virtual Task<> remove_container(std::string id, bool with_log) = 0;
 
   /// Runs a command in a container to its end. Kind::timeout after `limit`.
   virtual Task<ExecOutcome> exec(std::string id, std::vector<std::string> command, Duration limit) = 0;

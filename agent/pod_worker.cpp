@@ -190,7 +190,7 @@ Task<> PodWorker::State::carry_out_step(Step step) {
     case Step::Kind::resize_container:
       co_return co_await resize_container(std::move(step));
     case Step::Kind::remove_container:
-      co_return co_await shared.runtime.remove_container(step.id);
+      co_return co_await shared.runtime.remove_container(step.id, step.with_log);
     case Step::Kind::release: {
       KEELSON_CO_DO(co_await shared.runtime.release(pod));
       memory.released = true;
@@ -215,9 +215,7 @@ Task<> PodWorker::State::carry_out(Plan what) {
   }
   Result<> outcome;
   if (!kills.empty()) {
-    if (what.stage == Plan::Stage::ending) {
-      KEELSON_CO_DO(co_await leave_services());
-    }
+    KEELSON_CO_DO(co_await leave_services(what.stage != Plan::Stage::sync));
     outcome = co_await kill_all(std::move(kills), 0);
   }
   for (auto& step : rest) {

@@ -34,9 +34,9 @@ struct WorkerShared {
   StatusNode node;
   Duration resync = std::chrono::seconds(60);  ///< Looks at the runtime at least this often.
   std::function<void(const kube::Pod&)> status_changed = [](const kube::Pod&) {};
-  /// Before the containers of a pod that is to end are told: ends when services send it nothing more. May be empty.
-  /// Gets a deadline.
-  std::function<Task<>(kube::Pod)> leave_services;
+  /// Before containers are told to end: ends when services send the pod nothing more. `for_good`: the pod ends, else it
+  /// comes back, by its status. May be empty. Gets a deadline.
+  std::function<Task<>(kube::Pod, bool for_good)> leave_services;
 };
 
 class PodWorker {

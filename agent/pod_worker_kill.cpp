@@ -19,20 +19,20 @@ constexpr auto kLeaveLimit = std::chrono::seconds(2);
 
 }  // namespace
 
-/// Once a pod. Without an answer it goes on: a pod's end does not wait for what is not its own.
-Task<> PodWorker::State::leave_services() {
+/// For good once a pod. Without an answer it goes on: what ends does not wait for what is not its own.
+Task<> PodWorker::State::leave_services(bool for_good) {
   if (has_left || !shared.leave_services || memory.orphan) {
     co_return Result<>();
   }
-  auto left = co_await with_deadline<void>(shared.loop, kLeaveLimit, shared.leave_services(pod));
+  auto left = co_await with_deadline<void>(shared.loop, kLeaveLimit, shared.leave_services(pod, for_good));
   if (!left && left.error().kind() == Kind::cancelled) {
     co_return std::unexpected(std::move(left).error());
   }
   if (!left) {
-    log::warning("pod {}: it ends while services may still send to it: {}", kube::full_name(pod.metadata),
-                 left.error().message());
+    log::warning("pod {}: {} ends while services may still send to it: {}", kube::full_name(pod.metadata),
+                 for_good ? "it" : "a container of it", left.error().message());
   }
-  has_left = true;
+  has_left = for_good;
   co_return Result<>();
 }
 
@@ -40,6 +40,9 @@ Task<> PodWorker::State::kill_container(Step step) {
   const kube::Container* found = kube::find_container(pod.spec, step.name);
   if (!memory.orphan) {
     record(step.name, EventType::normal, "Killing", step.message);
+  }
+  if (const auto known = memory.containers.find(step.name); known != memory.containers.end() && step.again) {
+    known->second.again = known->second.id == step.id;
   }
   Duration left = step.grace;
   bool hook = found != nullptr && found->lifecycle && found->lifecycle->pre_stop && step.grace > Duration(0);

@@ -73,7 +73,7 @@ struct PodWorker::State : std::enable_shared_from_this<PodWorker::State> {
   void set_trouble(const std::string& name, std::string reason, std::string message, Duration delay);
 
   // pod_worker_kill.cpp
-  Task<> leave_services();
+  Task<> leave_services(bool for_good);
   Task<> kill_container(Step step);
   Task<> kill_all(std::vector<Step> steps, size_t from);
 };

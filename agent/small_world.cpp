@@ -219,7 +219,7 @@ Task<> SmallWorld::stop_container(std::string id, Duration grace) {
   co_return Result<>();
 }
 
-Task<> SmallWorld::remove_container(std::string id) {
+Task<> SmallWorld::remove_container(std::string id, bool) {
   KEELSON_CO_DO(co_await enter("remove_container"));
   containers.erase(id);
   co_return Result<>();

@@ -56,7 +56,7 @@ class SmallWorld : public PodRuntime {
   Task<> start_container(std::string id) override;
   Task<> resize_container(kube::Pod pod, std::string name, std::string id) override;
   Task<> stop_container(std::string id, Duration grace) override;
-  Task<> remove_container(std::string id) override;
+  Task<> remove_container(std::string id, bool with_log) override;
   Task<ExecOutcome> exec(std::string id, std::vector<std::string> command, Duration limit) override;
 
  private:

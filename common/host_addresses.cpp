@@ -36,6 +36,27 @@ std::string address_of_default_route(bool six) {
   return text;
 }
 
+std::vector<std::string> own_addresses() {
+  ifaddrs* list = nullptr;
+  if (::getifaddrs(&list) < 0) {
+    return {};
+  }
+  std::vector<std::string> found;
+  for (const auto* item = list; item != nullptr; item = item->ifa_next) {
+    const int family = item->ifa_addr == nullptr ? AF_UNSPEC : item->ifa_addr->sa_family;
+    if (family == AF_INET || family == AF_INET6) {
+      char text[INET6_ADDRSTRLEN] = "";
+      const void* address = family == AF_INET
+                                ? static_cast<const void*>(&reinterpret_cast<sockaddr_in*>(item->ifa_addr)->sin_addr)
+                                : &reinterpret_cast<sockaddr_in6*>(item->ifa_addr)->sin6_addr;
+      ::inet_ntop(family, address, text, sizeof text);
+      found.emplace_back(text);
+    }
+  }
+  ::freeifaddrs(list);
+  return found;
+}
+
 std::vector<std::string> host_addresses() {
   std::vector<std::string> four;
   std::vector<std::string> six;

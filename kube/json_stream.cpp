@@ -8,6 +8,7 @@
 #include "kube/fields_objects.h"
 #include "kube/fields_pod.h"
 #include "kube/json_tokens.h"
+#include "kube/own_node.h"
 #include "kube/quick_reader.h"
 #include "kube/text.h"
 
@@ -16,6 +17,11 @@ namespace keelson::kube {
 void fields(auto& v, Of<ListMeta> auto& m) {
   v("resourceVersion", m.resource_version);
   v("continue", m.continue_token);
+}
+
+void fields(auto& v, Of<OwnNode> auto& n) {
+  fields(v, static_cast<Node&>(n));
+  v.object("status", [&](auto& status) { status("allocatable", n.allocatable); });
 }
 
 void fields(auto& v, Of<Status> auto& s) {
@@ -34,6 +40,7 @@ void complete(EndpointSlice& slice) {
   default_endpoint_slice(slice);
 }
 void complete(Node&) {}
+void complete(OwnNode&) {}
 void complete(Pod&) {}
 void complete(RuntimeClass&) {}
 void complete(ConfigMap& config_map) {
@@ -212,6 +219,7 @@ Status decode_status(std::string_view text) {
 template class ListDecoder<Service>;
 template class ListDecoder<EndpointSlice>;
 template class ListDecoder<Node>;
+template class ListDecoder<OwnNode>;
 template class ListDecoder<Pod>;
 template class ListDecoder<ConfigMap>;
 template class ListDecoder<RuntimeClass>;
@@ -219,6 +227,7 @@ template class ListDecoder<Secret>;
 template class EventDecoder<Service>;
 template class EventDecoder<EndpointSlice>;
 template class EventDecoder<Node>;
+template class EventDecoder<OwnNode>;
 template class EventDecoder<Pod>;
 template class EventDecoder<ConfigMap>;
 template class EventDecoder<RuntimeClass>;

@@ -140,6 +140,9 @@ Result<std::unique_ptr<ObjectSource>> api_source(Loop& loop, ApiSourceOptions op
   if (!access) {
     return std::unexpected(access.error());
   }
+  if (!options.client_certificate.empty()) {
+    access->credentials->prefer_certificate(options.client_certificate);
+  }
   return std::make_unique<Api>(loop, *std::move(access), std::move(options));
 }
 

@@ -19,14 +19,20 @@ bool replaces(const kube::Pod& pod, const dataplane::LeavingPod& leaving) {
   });
 }
 
+bool all_run(const kube::Pod& pod) {
+  return std::ranges::all_of(pod.status.container_statuses,
+                             [](const auto& container) { return container.state.running.has_value(); });
+}
+
 }  // namespace
 
-void LeavingPods::leaves(const kube::Pod& pod) {
+void LeavingPods::leaves(const kube::Pod& pod, bool for_good) {
   if (!pod.status.pod_ips.empty()) {
     known_[pod.metadata.uid] = {.pod = {.ns = pod.metadata.ns,
                                         .name = pod.metadata.name,
                                         .addresses = pod.status.pod_ips,
                                         .on_host_network = pod.spec.host_network},
+                                .for_good = for_good,
                                 .gone = {}};
   }
 }
@@ -35,7 +41,9 @@ bool LeavingPods::pod_changed(const kube::Pod& pod, bool gone, SteadyTime now) {
   const auto before = known_.size();
   std::erase_if(known_, [&](const auto& entry) {
     const auto& [uid, known] = entry;
-    return (uid != pod.metadata.uid && !gone && replaces(pod, known.pod)) || (known.gone && now - *known.gone > kKept);
+    const bool own = uid == pod.metadata.uid;
+    return (own && !gone && !known.for_good && all_run(pod)) || (!own && !gone && replaces(pod, known.pod)) ||
+           (known.gone && now - *known.gone > kKept);
   });
   if (auto known = known_.find(pod.metadata.uid); known != known_.end() && gone && !known->second.gone) {
     known->second.gone = now;

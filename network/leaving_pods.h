@@ -19,8 +19,9 @@ namespace keelson::network {
 class LeavingPods {
  public:
   /// A pod begins to end. It counts until another pod has its address, on the host's network its name, or until 10
-  /// minutes after it has gone.
-  void leaves(const kube::Pod& pod);
+  /// minutes after it has gone. Or, not `for_good`, a container of it: then until the pod has told that all of them
+  /// run.
+  void leaves(const kube::Pod& pod, bool for_good);
   /// Another status of any pod of this node, or its end. Whether pods() has changed.
   bool pod_changed(const kube::Pod& pod, bool gone, SteadyTime now);
   std::vector<dataplane::LeavingPod> pods() const;
@@ -28,6 +29,7 @@ class LeavingPods {
  private:
   struct Known {
     dataplane::LeavingPod pod;
+    bool for_good = true;
     std::optional<SteadyTime> gone;
   };
   std::map<std::string, Known> known_;  // by uid

@@ -20,7 +20,7 @@ kube::Pod make_pod(const std::string& name, const std::string& uid, const std::s
 TEST(LeavingPodsTest, APodLeavesUntilItsAddressIsAnothers) {
   LeavingPods leaving;
   const auto web = make_pod("web-0", "u1", "10.1.0.1");
-  leaving.leaves(web);
+  leaving.leaves(web, true);
   EXPECT_EQ(leaving.pods(), (std::vector<dataplane::LeavingPod>{{"n", "web-0", {"10.1.0.1"}, false}}));
   EXPECT_FALSE(leaving.pod_changed(web, false, SteadyTime(1s)));
   EXPECT_FALSE(leaving.pod_changed(web, true, SteadyTime(2s)));
@@ -35,7 +35,7 @@ TEST(LeavingPodsTest, OnTheHostsNetworkTheNameTells) {
   LeavingPods leaving;
   auto web = make_pod("web-0", "u1", "192.0.2.1");
   web.spec.host_network = true;
-  leaving.leaves(web);
+  leaving.leaves(web, true);
   EXPECT_TRUE(leaving.pods().at(0).on_host_network);
   auto other = make_pod("db-0", "u2", "192.0.2.1");
   EXPECT_FALSE(leaving.pod_changed(other, false, SteadyTime(1s)));
@@ -43,16 +43,37 @@ TEST(LeavingPodsTest, OnTheHostsNetworkTheNameTells) {
   EXPECT_TRUE(leaving.pod_changed(other, false, SteadyTime(1s)));
 }
 
+TEST(LeavingPodsTest, OneWhoseContainerIsStartedAnewComesBackOnceAllRun) {
+  LeavingPods leaving;
+  auto web = make_pod("web-0", "u1", "10.1.0.1");
+  web.status.container_statuses.resize(2);
+  web.status.container_statuses[0].state.running.emplace();
+  web.status.container_statuses[1].state.running.emplace();
+  leaving.leaves(web, false);
+  auto ended = web;
+  ended.status.container_statuses[1].state = {};
+  ended.status.container_statuses[1].state.terminated.emplace();
+  EXPECT_FALSE(leaving.pod_changed(ended, false, SteadyTime(1s)));
+  EXPECT_FALSE(leaving.pod_changed(make_pod("db-0", "u2", "10.1.0.2"), false, SteadyTime(2s)));
+  EXPECT_TRUE(leaving.pod_changed(web, false, SteadyTime(3s)));
+  EXPECT_TRUE(leaving.pods().empty());
+  // One that ends after all does not come back.
+  leaving.leaves(web, false);
+  leaving.leaves(web, true);
+  EXPECT_FALSE(leaving.pod_changed(web, false, SteadyTime(4s)));
+  EXPECT_EQ(leaving.pods().size(), 1u);
+}
+
 TEST(LeavingPodsTest, NoneIsKeptForEver) {
   LeavingPods leaving;
-  leaving.leaves(make_pod("web-0", "u1", "10.1.0.1"));
+  leaving.leaves(make_pod("web-0", "u1", "10.1.0.1"), true);
   EXPECT_FALSE(leaving.pod_changed(make_pod("web-0", "u1", "10.1.0.1"), true, SteadyTime(1min)));
   EXPECT_FALSE(leaving.pod_changed(make_pod("x", "u9", "10.1.0.9"), false, SteadyTime(11min)));
   EXPECT_TRUE(leaving.pod_changed(make_pod("x", "u9", "10.1.0.9"), false, SteadyTime(11min + 1s)));
   // One that has no address is no endpoint.
   auto pod = make_pod("web-0", "u1", "");
   pod.status.pod_ips.clear();
-  leaving.leaves(pod);
+  leaving.leaves(pod, true);
   EXPECT_TRUE(leaving.pods().empty());
 }
 

@@ -73,9 +73,9 @@ class Role : public NetworkRole {
     });
   }
 
-  void pod_ends(kube::Pod pod, std::function<void()> done) override {
-    loop_.post([this, pod = std::move(pod), done = std::move(done)] {
-      leaving_.leaves(pod);
+  void pod_ends(kube::Pod pod, bool for_good, std::function<void()> done) override {
+    loop_.post([this, pod = std::move(pod), for_good, done = std::move(done)] {
+      leaving_.leaves(pod, for_good);
       router_->set_leaving(leaving_.pods());
       done();
     });

@@ -35,9 +35,10 @@ class NetworkRole {
   /// A pod of this node has come, changed or gone: endpoints, if the source is a folder (LocalSource); an API server
   /// tells itself. Thread-safe.
   virtual void pod_changed(kube::Pod pod, bool gone) = 0;
-  /// Who runs pods is about to end this one: `done` is called, on the role's thread, once no table leads to it any more
-  /// (but for services that have nobody else). Not called if the role ends before. Thread-safe.
-  virtual void pod_ends(kube::Pod pod, std::function<void()> done) = 0;
+  /// Who runs pods is about to end this one, or, not `for_good`, a container of it that is started anew: `done` is
+  /// called, on the role's thread, once no table leads to it any more (but for services that have nobody else). Not
+  /// called if the role ends before. Thread-safe.
+  virtual void pod_ends(kube::Pod pod, bool for_good, std::function<void()> done) = 0;
   /// Blocks until it has ended; what is programmed goes on without it, unless it is to be removed. False if it was and
   /// something is left.
   virtual bool stop() = 0;

@@ -60,6 +60,9 @@ struct ApiSourceOptions {
   std::string node_name;     ///< Whose Node is watched, unless `all_nodes`.
   bool all_nodes = false;    ///< Their addresses are needed (DSR).
   std::string servers_file;  ///< Where the addresses of all API servers are remembered, for the next start.
+  /// A file that counts before the kubeconfig's certificate, once it is there
+  /// (kube::Credentials::prefer_certificate()).
+  std::string client_certificate = {};
 };
 
 /// Those of a cluster, listed and watched at its API servers. Services and slices that another proxy serves are not

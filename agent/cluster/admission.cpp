@@ -9,6 +9,7 @@
 
 #include "agent/critical_pod.h"
 #include "kube/pod_qos.h"
+#include "kube/resource_names.h"
 
 namespace keelson::agent {
 
@@ -46,8 +47,10 @@ std::optional<Rejection> check_resources(const kube::Pod& pod, const std::vector
   for (const auto& [resource, quantity] : wanted) {
     const auto there = node.allocatable.find(resource);
     const bool known = there != node.allocatable.end();
-    const bool extended = resource.find('/') != std::string::npos || resource.starts_with("hugepages-");
-    if (quantity.zero() || (!known && !extended)) {
+    // An extended resource that the node knows nothing of is the cluster's, and a native one not counted.
+    const bool counted = known || resource.starts_with("hugepages-") ||
+                         (resource.find('/') != std::string::npos && !kube::is_extended_resource(resource));
+    if (quantity.zero() || !counted) {
       continue;
     }
     const auto capacity = known ? there->second : kube::Quantity();

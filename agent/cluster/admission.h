@@ -32,9 +32,11 @@ struct AdmissionNode {
   std::string name;
   kube::StringMap labels;
   std::vector<kube::Taint> taints;
-  kube::ResourceList allocatable;  ///< A resource that is missing is not judged, but for extended ones: there is none.
-  Pressures pressures = {};        ///< What the node is short of.
-  bool shutting_down = false;      ///< Nothing is to begin any more.
+  /// Of a resource that is missing here, an extended one's included, pods may have what they want; but of huge pages
+  /// there are none then.
+  kube::ResourceList allocatable;
+  Pressures pressures = {};    ///< What the node is short of.
+  bool shutting_down = false;  ///< Nothing is to begin any more.
 };
 
 /// nullopt: it fits beside `others`, the pods that are on the node and have not ended. Pure.

@@ -51,8 +51,10 @@ TEST(AdmissionTest, Resources) {
   wants.spec.containers[0].resources.requests["ephemeral-storage"] = Quantity::of(1);
   EXPECT_EQ(refusal(wants), "") << "the node does not say how much it has";
   wants.spec.containers[0].resources.requests["example.com/gpu"] = Quantity::of(1);
+  EXPECT_EQ(refusal(wants), "") << "the cluster's, not the node's";
+  wants.spec.containers[0].resources.requests["hugepages-2Mi"] = Quantity::of(2 << 20);
   EXPECT_EQ(refusal(wants),
-            "OutOfexample.com/gpu: Node didn't have enough resource: example.com/gpu, requested: 1, used: 0, "
+            "OutOfhugepages-2Mi: Node didn't have enough resource: hugepages-2Mi, requested: 2097152, used: 0, "
             "capacity: 0");
 }
 

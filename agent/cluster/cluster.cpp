@@ -33,12 +33,15 @@ uint64_t random_seed() {
   return (uint64_t{device()} << 32) | device();
 }
 
-kube::StringMap own_labels(const std::string& node_name) {
+kube::StringMap own_labels(const ClusterOptions& options) {
   utsname system{};
   ::uname(&system);
   const std::string machine = system.machine;
   const std::string arch = machine == "x86_64" ? "amd64" : machine == "aarch64" ? "arm64" : machine;
-  return {{"kubernetes.io/hostname", node_name}, {"kubernetes.io/os", "linux"}, {"kubernetes.io/arch", arch}};
+  auto labels = options.labels;
+  labels.merge(kube::StringMap{
+      {"kubernetes.io/hostname", options.node_name}, {"kubernetes.io/os", "linux"}, {"kubernetes.io/arch", arch}});
+  return labels;
 }
 
 }  // namespace
@@ -51,7 +54,7 @@ struct Cluster::State {
         ledger({.node_name = options.node_name,
                 .has_manifests = !options.manifest_dir.empty(),
                 .allocatable = options.allocatable,
-                .labels = own_labels(options.node_name)}),
+                .labels = own_labels(options)}),
         call(limited(c.loop(), api_call(c))),
         statuses(c.loop(), call, seeds()),
         tokens(c.loop(), call, seeds(),
@@ -126,13 +129,13 @@ struct Cluster::State {
                 }};
   }
 
-  kube::WatchConsumer<kube::Node> node_consumer() {
+  kube::WatchConsumer<kube::OwnNode> node_consumer() {
     return {.synced =
-                [this](std::vector<kube::Node> all) {
+                [this](std::vector<kube::OwnNode> all) {
                   node_is(all.empty() ? std::nullopt : std::optional(std::move(all.front())));
                 },
             .changed =
-                [this](kube::Changes<kube::Node> changes) {
+                [this](kube::Changes<kube::OwnNode> changes) {
                   if (!changes.removed.empty()) {
                     node_is(std::nullopt);
                   }
@@ -144,7 +147,10 @@ struct Cluster::State {
             .left_out = [](const kube::LeftOut& what) { log::warning("node left out: {}", what); }};
   }
 
-  void node_is(std::optional<kube::Node> now) {
+  void node_is(std::optional<kube::OwnNode> now) {
+    if (now) {
+      node_changed(*now);
+    }
     if (ledger.node_is(std::move(now))) {
       dirty();
     }
@@ -271,6 +277,7 @@ struct Cluster::State {
   std::mt19937_64 seeds;
   Agent* agent = nullptr;
   TokensRenewed renewed;
+  NodeChanged node_changed;
   PodLedger ledger;
   const ApiCall call;  // of all but events, which have a limit of their own
   StatusManager statuses;
@@ -282,7 +289,7 @@ struct Cluster::State {
   ObjectWatches<kube::Service> services;
   ObjectWatches<kube::RuntimeClass> runtime_classes;
   kube::Watch<kube::Pod> pods;
-  kube::Watch<kube::Node> node;
+  kube::Watch<kube::OwnNode> node;
   std::optional<kube::FolderSource> folder;
   asio::steady_timer inputs_changed;            // cancelled after each state that the agent is given
   std::optional<std::pair<Kind, int>> trouble;  // of the watches of pods and of the node
@@ -296,10 +303,11 @@ Cluster::Cluster(kube::Client& client, ClusterOptions options)
     : state_(std::make_unique<State>(client, std::move(options))) {}
 Cluster::~Cluster() = default;
 
-Task<> Cluster::run(Agent& agent, PodRuntime& runtime, TokensRenewed renewed) {
+Task<> Cluster::run(Agent& agent, PodRuntime& runtime, TokensRenewed renewed, NodeChanged node_changed) {
   State& s = *state_;
   s.agent = &agent;
   s.renewed = std::move(renewed);
+  s.node_changed = std::move(node_changed);
   Loop& loop = s.client.loop();
   auto found = co_await runtime.list_pods();
   while (!found) {

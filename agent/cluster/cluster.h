@@ -28,8 +28,12 @@ struct ClusterOptions {
   std::string node_name;
   std::string manifest_dir;        ///< Of static pods; empty: there are none.
   kube::ResourceList allocatable;  ///< What pods may take of the node: "cpu", "memory", "pods" ...
+  kube::StringMap labels = {};     ///< The node's, given by its operator: until the API has a Node.
   uint64_t seed = 0;               ///< Of the waits; 0: a random one.
 };
+
+/// The Node has changed, or is there.
+using NodeChanged = std::function<void(const kube::Node& node)>;
 
 /// Newer tokens of a pod that has some.
 using TokensRenewed = std::function<void(const std::string& uid, TokenMap tokens)>;
@@ -42,7 +46,7 @@ class Cluster : public PodInputs {
   ~Cluster() override;
 
   /// Runs until cancelled. The agent has no source of its own; its listeners are set here.
-  Task<> run(Agent& agent, PodRuntime& runtime, TokensRenewed renewed);
+  Task<> run(Agent& agent, PodRuntime& runtime, TokensRenewed renewed, NodeChanged node_changed);
   /// Ends all requests and watches; run() must have ended.
   Task<> close();
 

@@ -45,9 +45,10 @@ void PodLedger::adopt(std::set<std::string> uids) {
   admitted_.merge(uids);
 }
 
-bool PodLedger::node_is(std::optional<kube::Node> node) {
+bool PodLedger::node_is(std::optional<kube::OwnNode> node) {
   const bool same = node && node_ && node->metadata.uid == node_->metadata.uid &&
-                    node->metadata.labels == node_->metadata.labels && node->taints == node_->taints;
+                    node->metadata.labels == node_->metadata.labels && node->taints == node_->taints &&
+                    node->allocatable == node_->allocatable;
   node_ = std::move(node);
   return !std::exchange(node_known_, true) || !same;
 }
@@ -70,7 +71,12 @@ void PodLedger::manifests(kube::DesiredState state, WallTime now) {
                                                    : format_rfc3339_nano(now);
     pods.emplace(std::move(name), std::move(pod));
   }
-  statics_ = std::move(pods);
+  const auto before = std::exchange(statics_, std::move(pods));
+  for (const auto& [name, pod] : before) {
+    if (!is_there(pod.metadata.uid)) {
+      forget(pod.metadata.uid);
+    }
+  }
   state.pods.clear();
   folder_ = std::move(state);
   folder_read_ = true;
@@ -131,15 +137,20 @@ void PodLedger::synced(std::vector<kube::Pod> pods, bool some_left_out) {
   }
   synced_ = true;
   left_out_ = some_left_out;
-  const auto is_there = [this](const std::string& uid) {
-    return std::ranges::any_of(pods_, [&](const auto& entry) { return entry.second.metadata.uid == uid; });
-  };
+  if (options_.has_manifests && !folder_read_) {
+    return;  // of what was adopted, something may be static
+  }
   std::erase_if(admitted_, [&](const auto& uid) { return !is_there(uid); });
   std::erase_if(refused_, [&](const auto& entry) { return !is_there(entry.first); });
   std::erase_if(resizes_, [&](const auto& entry) { return !is_there(entry.first); });
   for (auto* uids : {&ended_, &stopped_, &preempted_}) {
     std::erase_if(*uids, [&](const auto& uid) { return !is_there(uid); });
   }
+}
+
+bool PodLedger::is_there(const std::string& uid) const {
+  const auto has_it = [&](const auto& entry) { return entry.second.metadata.uid == uid; };
+  return std::ranges::any_of(pods_, has_it) || std::ranges::any_of(statics_, has_it);
 }
 
 void PodLedger::forget(const std::string& uid) {
@@ -153,13 +164,21 @@ void PodLedger::forget(const std::string& uid) {
 
 bool PodLedger::changed(kube::Changes<kube::Pod> changes) {
   bool news = false;
-  for (const auto& name : changes.removed) {
-    if (auto it = pods_.find(name); it != pods_.end()) {
+  for (size_t i = 0; i < changes.removed.size(); ++i) {
+    const auto& name = changes.removed[i];
+    // A newer one of the name may be known from a request's answer, ahead of the watch.
+    const auto is_meant = [&](const kube::Pod& pod) {
+      return i >= changes.removed_uids.size() || pod.metadata.uid == changes.removed_uids[i];
+    };
+    if (auto it = pods_.find(name); it != pods_.end() && is_meant(it->second)) {
       forget(it->second.metadata.uid);
       pods_.erase(it);
       news = true;
     }
-    news = mirrors_.erase(name) > 0 || news;
+    if (auto it = mirrors_.find(name); it != mirrors_.end() && is_meant(it->second)) {
+      mirrors_.erase(it);
+      news = true;
+    }
   }
   for (auto& pod : changes.changed) {
     news = put(std::move(pod), pods_) || news;
@@ -187,6 +206,9 @@ AdmissionNode PodLedger::admission_node() const {
   if (node_) {
     node.labels = node_->metadata.labels;
     node.taints = node_->taints;
+    for (const auto& [name, amount] : node_->allocatable) {
+      node.allocatable[name] = amount;
+    }
   }
   return node;
 }
@@ -194,25 +216,31 @@ AdmissionNode PodLedger::admission_node() const {
 /// That take resources now.
 std::vector<const kube::Pod*> PodLedger::active_pods() const {
   std::vector<const kube::Pod*> active;
-  for (const auto& [name, pod] : statics_) {
-    active.push_back(&pod);
-  }
-  for (const auto& [name, pod] : pods_) {
-    const auto& uid = pod.metadata.uid;
-    if (admitted_.contains(uid) && !refused_.contains(uid) && !ended_.contains(uid) && !stopped_.contains(uid) &&
-        !is_final(pod.status)) {
-      active.push_back(&pod);
+  for (const auto* pods : {&statics_, &pods_}) {
+    for (const auto& [name, pod] : *pods) {
+      const auto& uid = pod.metadata.uid;
+      if (admitted_.contains(uid) && !refused_.contains(uid) && !ended_.contains(uid) && !stopped_.contains(uid) &&
+          !is_final(pod.status)) {
+        active.push_back(&pod);
+      }
     }
   }
   return active;
 }
 
+/// A static pod does not wait for an API server, which it may be itself.
 void PodLedger::judge(WallTime now) {
   std::vector<const kube::Pod*> fresh;
-  for (const auto& [name, pod] : pods_) {
-    if (!admitted_.contains(pod.metadata.uid)) {
-      fresh.push_back(&pod);
+  const auto add = [&](const std::map<std::string, kube::Pod>& pods) {
+    for (const auto& [name, pod] : pods) {
+      if (!admitted_.contains(pod.metadata.uid)) {
+        fresh.push_back(&pod);
+      }
     }
+  };
+  add(statics_);
+  if (synced_ && node_known_) {
+    add(pods_);
   }
   std::ranges::stable_sort(fresh, {},
                            [](const kube::Pod* pod) { return pod->metadata.creation_timestamp.value_or(WallTime()); });
@@ -302,10 +330,17 @@ void PodLedger::judge_resizes(WallTime now) {
 kube::DesiredState PodLedger::wanted(WallTime now) {
   kube::DesiredState state = folder_;
   state.complete = complete();
-  state.pods = statics_;
+  judge(now);
   if (synced_ && node_known_) {
-    judge(now);
     judge_resizes(now);
+  }
+  for (const auto& [name, pod] : statics_) {
+    if (admitted_.contains(pod.metadata.uid)) {
+      auto& wanted = state.pods.emplace(name, pod).first->second;
+      if (auto refused = refused_.find(pod.metadata.uid); refused != refused_.end()) {
+        wanted.status = refused->second;
+      }
+    }
   }
   for (const auto& [name, pod] : pods_) {
     const auto& uid = pod.metadata.uid;

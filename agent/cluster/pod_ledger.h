@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which pods this node is to have: those that the API binds to it, and static ones of the manifest folder. No I/O.
 //
-//   API pods ----> admission --+
-//   mirror pods (aside)        +--> wanted(): one DesiredState
-//   manifests ---> static pods-+
+//   API pods --------> admission --+
+//   mirror pods (aside)            +--> wanted(): one DesiredState
+//   manifests: static pods --> admission
 //
 // A state is complete once the API, the Node and the folder have each been read; until then nothing that is missing
 // counts as unwanted. A pod is judged once: not if the runtime had something of it when we began, nor if the API says
-// that a node has accepted it. Of CPU and memory a pod has what it was admitted with, until a change of that has been
-// judged in its turn.
+// that a node has accepted it; a static one before the API is heard. Of CPU and memory a pod has what it was admitted
+// with, until a change of that has been judged in its turn.
 #pragma once
 
 #include <map>
@@ -22,6 +22,7 @@
 #include "agent/cluster/resize.h"
 #include "kube/client/watch.h"
 #include "kube/folder/manifest_folder.h"
+#include "kube/own_node.h"
 
 namespace keelson::agent {
 
@@ -31,7 +32,7 @@ bool is_mirror(const kube::Pod& pod);
 struct LedgerOptions {
   std::string node_name;
   bool has_manifests = false;      ///< manifests() will be called.
-  kube::ResourceList allocatable;  ///< "cpu", "memory", "pods" ...
+  kube::ResourceList allocatable;  ///< "cpu", "memory", "pods" ...; what the API's Node says of these counts before it.
   kube::StringMap labels;          ///< Of the node, for as long as the API has no Node.
 };
 
@@ -54,7 +55,7 @@ class PodLedger {
   /// Before all else: what the runtime has of an earlier life of the agent.
   void adopt(std::set<std::string> uids);
   /// The Node as the API has it; nullopt: it has none. False: nothing that counts here is new.
-  bool node_is(std::optional<kube::Node> node);
+  bool node_is(std::optional<kube::OwnNode> node);
   /// What the node is short of from now on: a pod that comes then may be refused.
   void pressed_by(const Pressures& pressures) { pressures_ = pressures; }
   /// The machine is going down, or is not after all: what comes meanwhile is refused.
@@ -101,6 +102,7 @@ class PodLedger {
   bool put(kube::Pod pod, const std::map<std::string, kube::Pod>& before);
   void keep_resources(kube::Pod& pod, const kube::Pod* known);
   void forget(const std::string& uid);
+  bool is_there(const std::string& uid) const;
 
   LedgerOptions options_;
   std::map<std::string, kube::Pod> pods_;           // of the API, without mirrors, by full name
@@ -116,7 +118,7 @@ class PodLedger {
   uint64_t infeasible_resizes_ = 0;
   std::vector<RejectedPod> rejected_;
   std::vector<PreemptedPod> preempting_;
-  std::optional<kube::Node> node_;
+  std::optional<kube::OwnNode> node_;
   Pressures pressures_;
   bool shutting_down_ = false;
   bool node_known_ = false;

@@ -29,8 +29,8 @@ kube::Pod make_pod(const std::string& name, const std::string& uid, int cpu = 0)
   return pod;
 }
 
-kube::Node make_node() {
-  kube::Node node;
+kube::OwnNode make_node() {
+  kube::OwnNode node;
   node.metadata.name = "n1";
   node.metadata.uid = "node-uid";
   return node;
@@ -80,6 +80,67 @@ TEST_F(PodLedgerTest, StaticPodsStandUnderTheNodesName) {
   EXPECT_THAT(state.config_maps, ElementsAre(Key("default/c")));
   ledger.manifests(folder, kNow + 1h);
   EXPECT_EQ(wanted().pods.at("default/etcd-n1").metadata, pod.metadata) << "seen when it was seen first";
+}
+
+TEST_F(PodLedgerTest, StaticPodsAreJudgedToo) {
+  ledger = PodLedger(options(true));
+  const auto with_port = [](kube::Pod pod) {
+    pod.spec.containers[0].ports.push_back({.name = "", .host_port = 80, .container_port = 80, .host_ip = ""});
+    return pod;
+  };
+  kube::DesiredState folder;
+  folder.pods["default/first"] = with_port(make_pod("first", "s1"));
+  ledger.adopt({"s1"});
+  ledger.synced({make_pod("web", "u1", 3)}, false);
+  ledger.manifests(folder, kNow);
+  ledger.node_is(make_node());
+  EXPECT_THAT(wanted().pods, ElementsAre(Key("default/first-n1"), Key("default/web")));
+  folder.pods["default/second"] = with_port(make_pod("second", "s2"));
+  folder.pods["default/third"] = make_pod("third", "s3", 2);
+  ledger.manifests(folder, kNow);
+  EXPECT_THAT(wanted().pods, ElementsAre(Key("default/first-n1"), Key("default/second-n1"), Key("default/web")))
+      << "the third waits for room";
+  EXPECT_EQ(reason("first-n1"), "") << "it ran before";
+  EXPECT_EQ(reason("second-n1"), "NodePorts");
+  EXPECT_EQ(ledger.take_rejected().size(), 1U);
+  const auto preempted = ledger.take_preempted();
+  ASSERT_EQ(preempted.size(), 1U);
+  EXPECT_EQ(preempted[0].pod.metadata.name, "web");
+  EXPECT_TRUE(ledger.stopped("u1"));
+  EXPECT_EQ(reason("third-n1"), "");
+  folder.pods["default/second"] = make_pod("second", "s4");
+  ledger.manifests(folder, kNow);
+  EXPECT_EQ(reason("second-n1"), "") << "another one";
+}
+
+TEST_F(PodLedgerTest, ExtendedResourcesAreTheApisNodes) {
+  auto node = make_node();
+  node.allocatable["example.com/dongle"] = kube::Quantity::of(1);
+  EXPECT_TRUE(ledger.node_is(node));
+  EXPECT_FALSE(ledger.node_is(node)) << "nothing new";
+  auto one = make_pod("a", "u1", 1);
+  auto other = make_pod("b", "u2", 1);
+  for (auto* pod : {&one, &other}) {
+    pod->spec.containers[0].resources.requests["example.com/dongle"] = kube::Quantity::of(1);
+  }
+  ledger.synced({one, other}, false);
+  EXPECT_EQ(reason("a"), "");
+  EXPECT_EQ(reason("b"), "OutOfexample.com/dongle");
+  node.allocatable["example.com/dongle"] = kube::Quantity::of(3);
+  EXPECT_TRUE(ledger.node_is(node));
+  other.metadata.name = "c";
+  other.metadata.uid = "u3";
+  ledger.changed({.changed = {other}, .removed = {}});
+  EXPECT_EQ(reason("c"), "");
+}
+
+TEST_F(PodLedgerTest, TheEndOfAnOlderPodOfThatNameIsNotANewersEnd) {
+  ledger.node_is(make_node());
+  ledger.synced({make_pod("web", "u2")}, false);
+  EXPECT_FALSE(ledger.changed({.changed = {}, .removed = {"default/web"}, .removed_uids = {"u1"}}));
+  EXPECT_THAT(wanted().pods, ElementsAre(Key("default/web")));
+  EXPECT_TRUE(ledger.changed({.changed = {}, .removed = {"default/web"}, .removed_uids = {"u2"}}));
+  EXPECT_THAT(wanted().pods, IsEmpty());
 }
 
 TEST_F(PodLedgerTest, MirrorsAreNotRun) {

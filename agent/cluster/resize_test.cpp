@@ -47,7 +47,7 @@ kube::Pod accepted(kube::Pod pod) {
 // A node of 4 CPUs.
 class ResizeTest : public ::testing::Test {
  protected:
-  ResizeTest() { ledger.node_is(kube::Node()); }
+  ResizeTest() { ledger.node_is(kube::OwnNode()); }
 
   int64_t cpus(const std::string& name) { return wanted(name).spec.containers[0].resources.requests.at("cpu").whole(); }
   std::string pending(const std::string& name) {
@@ -131,7 +131,7 @@ TEST_F(ResizeTest, APodThatIsNotAdmittedYetIsJudgedAsItIs) {
   const auto pod = make_pod("a", 1);
   fresh.synced({pod}, false);  // the Node is not known: nobody is admitted
   fresh.changed({.changed = {resized(pod, 5)}, .removed = {}});
-  fresh.node_is(kube::Node());
+  fresh.node_is(kube::OwnNode());
   EXPECT_EQ(fresh.wanted(kNow).pods.at("default/a").status.reason, "OutOfcpu");
 }
 

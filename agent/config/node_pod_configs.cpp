@@ -61,6 +61,12 @@ void NodePodConfigs::objects_changed(const kube::DesiredState& state) {
   }
 }
 
+void NodePodConfigs::node_ips_are(std::vector<std::string> ips) {
+  auto facts = *state_->node;
+  facts.ips = std::move(ips);
+  state_->node = std::make_shared<const NodeFacts>(std::move(facts));
+}
+
 void NodePodConfigs::tokens_changed(const std::string& uid, TokenMap tokens) {
   auto& s = *state_;
   if (!s.tokens.contains(uid)) {
@@ -232,7 +238,7 @@ Result<cri::ContainerConfig> NodePodConfigs::container(const ContainerOrder& ord
   }
   s.addresses[pod.metadata.uid] = order.pod_ips;
   cri::ContainerConfig out;
-  KEELSON_TRY(out.envs, make_environment(pod, *container, *s.objects, order.pod_ips, s.options.node));
+  KEELSON_TRY(out.envs, make_environment(pod, *container, *s.objects, order.pod_ips, *s.node));
   std::map<std::string, std::string> variables(out.envs.begin(), out.envs.end());
   for (const auto& word : container->command) {
     out.command.push_back(expand(word, variables));

@@ -55,6 +55,9 @@ class NodePodConfigs : public PodConfigs {
   /// Where the volumes of `storage` are, that it has given for this pod.
   MountedVolumes mounted(const std::string& uid) const;
 
+  /// The node's addresses are these from now on: what containers that start are told.
+  void node_ips_are(std::vector<std::string> ips);
+
   /// Makes the cgroups of the QoS classes; before the first pod.
   Result<> make_roots();
   /// Takes away the cgroup root and folders that are empty now; for a node that leaves nothing behind.

@@ -27,6 +27,7 @@ struct NodePodConfigs::State {
   State(Loop& l, PodConfigOptions o, PodInputs* i, PodStorage* s)
       : loop(l),
         options(std::move(o)),
+        node(std::make_shared<const NodeFacts>(options.node)),
         inputs(i),
         storage(s),
         volumes(options.root),
@@ -38,6 +39,7 @@ struct NodePodConfigs::State {
 
   Loop& loop;
   const PodConfigOptions options;
+  std::shared_ptr<const NodeFacts> node;  // as it is now
   PodInputs* const inputs;
   PodStorage* const storage;
   const Volumes volumes;

@@ -16,10 +16,10 @@ namespace fs = std::filesystem;
 /// Volumes of running pods follow their objects; what fails now is told when the pod is prepared next.
 void NodePodConfigs::State::refresh_volumes(const kube::Pod& pod) {
   auto turn = works.of(pod.metadata.uid);
-  auto work = [this, turn, cleanings = turn->cleanings.load(), pod, now = objects, ips = addresses[pod.metadata.uid],
-               own = tokens[pod.metadata.uid]] {
+  auto work = [this, turn, cleanings = turn->cleanings.load(), pod, now = objects, facts = node,
+               ips = addresses[pod.metadata.uid], own = tokens[pod.metadata.uid]] {
     auto lock = take_turn(*turn, cleanings, pod.metadata.uid);
-    auto done = lock ? volumes.refresh(pod, *now, options.node, ips, own.get()) : std::unexpected(lock.error());
+    auto done = lock ? volumes.refresh(pod, *now, *facts, ips, own.get()) : std::unexpected(lock.error());
     if (!done && done.error().kind() != Kind::cancelled) {
       log::warning("pod {}: {}", kube::full_name(pod.metadata), done.error().message());
     }
@@ -76,12 +76,12 @@ Task<> NodePodConfigs::prepare(kube::Pod pod) {
   }
   auto objects = s->objects;
   auto own_tokens = s->tokens[pod.metadata.uid];
-  auto work = [s, turn, cleanings = before, pod, limits, objects, ips = s->addresses[pod.metadata.uid],
+  auto work = [s, turn, cleanings = before, pod, limits, objects, facts = s->node, ips = s->addresses[pod.metadata.uid],
                own = own_tokens]() -> Result<> {
     KEELSON_TRY(auto lock, take_turn(*turn, cleanings, pod.metadata.uid));
     KEELSON_DO(s->cgroups.create(pod, limits));
     KEELSON_DO(make_directories(log_dir_of(s->options, pod.metadata)));
-    KEELSON_DO(s->volumes.mount_all(pod, *objects, s->options.node, ips, own.get()));
+    KEELSON_DO(s->volumes.mount_all(pod, *objects, *facts, ips, own.get()));
     if (!pod.spec.host_users.value_or(true)) {
       KEELSON_DO(s->users.acquire(pod.metadata.uid));
     }

@@ -25,6 +25,14 @@ std::string absolute(const std::string& path, const std::string& kubeconfig) {
   return path.empty() ? "" : (fs::path(kubeconfig).parent_path() / path).lexically_normal().string();
 }
 
+std::optional<kube::ConfigUser> user_of(const std::string& kubeconfig) {
+  const auto text = read_file(kubeconfig);
+  const auto config = text ? kube::decode_config(*text) : Result<kube::Config>(std::unexpected(text.error()));
+  const auto* context = config ? find_named(config->contexts, config->current_context) : nullptr;
+  const auto* user = context != nullptr ? find_named(config->users, context->user) : nullptr;
+  return user != nullptr ? std::optional(*user) : std::nullopt;
+}
+
 }  // namespace
 
 Result<> ensure_kubeconfig(const std::string& path, const std::string& bootstrap, const std::string& certificate_file) {
@@ -52,12 +60,17 @@ Result<> ensure_kubeconfig(const std::string& path, const std::string& bootstrap
   return write_file_atomic(path, kube::encode_config(node), 0600, Durability::power);
 }
 
+std::optional<std::string> certificate_of_user(const std::string& kubeconfig) {
+  const auto user = user_of(kubeconfig);
+  if (!user || (user->client_certificate_data.empty() && user->client_certificate.empty())) {
+    return std::nullopt;
+  }
+  return user->client_certificate_data.empty() ? absolute(user->client_certificate, kubeconfig) : "";
+}
+
 bool names_certificate(const std::string& kubeconfig, const std::string& certificate_file) {
-  const auto text = read_file(kubeconfig);
-  const auto config = text ? kube::decode_config(*text) : Result<kube::Config>(std::unexpected(text.error()));
-  const auto* context = config ? find_named(config->contexts, config->current_context) : nullptr;
-  const auto* user = context != nullptr ? find_named(config->users, context->user) : nullptr;
-  return user != nullptr && user->client_certificate_data.empty() && user->client_key_data.empty() &&
+  const auto user = user_of(kubeconfig);
+  return user && user->client_certificate_data.empty() && user->client_key_data.empty() &&
          absolute(user->client_certificate, kubeconfig) == certificate_file &&
          absolute(user->client_key, kubeconfig) == certificate_file;
 }

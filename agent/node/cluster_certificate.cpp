@@ -17,6 +17,7 @@ namespace {
 constexpr const char* kRequests = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 constexpr std::chrono::seconds kAnswer{10};
 constexpr std::chrono::minutes kOneWatch{5};
+constexpr const char* kServingSigner = "kubernetes.io/kubelet-serving";
 constexpr std::chrono::seconds kFirstWait{1};
 constexpr std::chrono::minutes kLongestWait{5};
 constexpr size_t kMaxFile = 1 << 20;
@@ -57,7 +58,7 @@ ClusterCertificateOptions serving_certificate(const std::string& cert_dir, const
                                               std::function<CertificateSubject()> names) {
   auto options = named(cert_dir, "server");
   options.what = "serving certificate";
-  options.signer = "kubernetes.io/kubelet-serving";
+  options.signer = kServingSigner;
   options.usages = {"digital signature", "server auth"};
   options.subject = [node, names = std::move(names)] {
     auto subject = names();
@@ -72,6 +73,9 @@ ClusterCertificate::ClusterCertificate(Loop& loop, NodeApi& api, NodeApi* bootst
     : loop_(loop), own_(api), bootstrap_(bootstrap), options_(std::move(options)), random_(options_.seed) {}
 
 Task<> ClusterCertificate::run() {
+  while (!names_known()) {
+    KEELSON_CO_DO(co_await loop_.sleep(kFirstWait));
+  }
   while (true) {
     if (const auto facts = current(); facts && good(*facts)) {
       KEELSON_CO_DO(co_await wait_for_renewal(*facts));
@@ -81,8 +85,14 @@ Task<> ClusterCertificate::run() {
 }
 
 std::optional<CertificateFacts> ClusterCertificate::current() const {
-  const auto text = read_file(options_.file, kMaxFile);
-  if (!text || !belong_together(*text, *text)) {
+  auto text = read_file(options_.file, kMaxFile);
+  if (text && !belong_together(*text, *text)) {
+    return std::nullopt;
+  }
+  if (!text && !options_.first.empty()) {
+    text = read_file(options_.first, kMaxFile);
+  }
+  if (!text) {
     return std::nullopt;
   }
   auto facts = read_certificate(*text);
@@ -92,6 +102,12 @@ std::optional<CertificateFacts> ClusterCertificate::current() const {
 bool ClusterCertificate::good(const CertificateFacts& facts) const {
   const WallTime now = loop_.clock().wall();
   return now < facts.not_after && facts.subject == options_.subject();
+}
+
+/// A server's certificate is for names.
+bool ClusterCertificate::names_known() const {
+  const auto subject = options_.subject();
+  return options_.signer != kServingSigner || !subject.dns_names.empty() || !subject.ips.empty();
 }
 
 NodeApi& ClusterCertificate::api() const {

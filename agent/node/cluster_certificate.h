@@ -27,6 +27,7 @@ struct ClusterCertificateOptions {
   std::string what;         ///< For messages: "client certificate".
   std::string file;         ///< "<cert-dir>/kubelet-client-current.pem". Its folder exists.
   std::string pending_key;  ///< "<cert-dir>/kubelet-client.key.tmp"
+  std::string first;        ///< The file of the certificate that counts until `file` is there; empty: there is none.
   std::string signer;       ///< "kubernetes.io/kube-apiserver-client-kubelet"
   std::vector<std::string> usages;
   std::function<CertificateSubject()> subject;
@@ -53,6 +54,7 @@ class ClusterCertificate {
  private:
   std::optional<CertificateFacts> current() const;
   bool good(const CertificateFacts& facts) const;
+  bool names_known() const;
   Task<> wait_for_renewal(CertificateFacts facts);
   Task<> renew();
   Task<> order();

@@ -36,16 +36,17 @@ Level level_of(EvictionSignal signal, const Machine& machine) {
   switch (signal) {
     case EvictionSignal::memory_available:
       return {machine.memory, machine.memory_available};
-    case EvictionSignal::allocatable_memory:
-      return {};  // what pods take is not the machine's to tell
     case EvictionSignal::nodefs_available:
-    case EvictionSignal::imagefs_available:
-    case EvictionSignal::containerfs_available:
       return {machine.storage, machine.storage_available};
     case EvictionSignal::nodefs_inodes_free:
-    case EvictionSignal::imagefs_inodes_free:
-    case EvictionSignal::containerfs_inodes_free:
       return {machine.inodes, machine.inodes_free};
+    // What pods take, and where the runtime has its images, is not the machine's to tell: the agent's evictor does.
+    case EvictionSignal::allocatable_memory:
+    case EvictionSignal::imagefs_available:
+    case EvictionSignal::imagefs_inodes_free:
+    case EvictionSignal::containerfs_available:
+    case EvictionSignal::containerfs_inodes_free:
+      return {};
     case EvictionSignal::pid_available:
       return {machine.processes, machine.processes_available};
   }

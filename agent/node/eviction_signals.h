@@ -21,7 +21,7 @@ enum class EvictionSignal {
   allocatable_memory,       ///< "allocatableMemory.available": of what all pods may take; not configured, but derived
   nodefs_available,         ///< "nodefs.available": the file system of the state folder
   nodefs_inodes_free,       ///< "nodefs.inodesFree"
-  imagefs_available,        ///< "imagefs.available": of the runtime's images; the node's conditions take it for nodefs
+  imagefs_available,        ///< "imagefs.available": of the runtime's images
   imagefs_inodes_free,      ///< "imagefs.inodesFree"
   containerfs_available,    ///< "containerfs.available": of containers' writable layers; taken for imagefs
   containerfs_inodes_free,  ///< "containerfs.inodesFree"
@@ -82,7 +82,8 @@ struct Pressures {
   }
 };
 
-/// Which thresholds the machine is below now. What could not be read presses nobody.
+/// Which thresholds the machine is below now; those of the runtime's disks it cannot tell. What could not be read
+/// presses nobody.
 Pressures pressures(const std::vector<EvictionThreshold>& thresholds, const Machine& machine);
 
 /// A pressure that has gone is still told for a while, so that it does not come and go

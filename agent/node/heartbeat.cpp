@@ -7,7 +7,10 @@
 
 #include "agent/node/bootstrap.h"
 #include "agent/node/cluster_certificate.h"
+#include "agent/node/name_lookup.h"
+#include "agent/node/node_addresses.h"
 #include "common/fd.h"
+#include "common/host_addresses.h"
 #include "common/log.h"
 #include "common/task_group.h"
 #include "cri/client/client.h"
@@ -23,7 +26,9 @@ uint64_t any_seed() {
 }
 
 Result<kube::ClusterAccess> access_of(const HeartbeatOptions& options) {
-  return options.kubeconfig == "in-cluster" ? kube::in_cluster_access() : kube::load_kubeconfig(options.kubeconfig);
+  const auto& certificates = options.certificates;
+  return node_access(options.kubeconfig,
+                     certificates.rotate_client ? client_certificate_file(certificates.cert_dir) : "");
 }
 
 /// A loop with a client of its own, and a thread that runs it until the object goes.
@@ -85,11 +90,24 @@ class LeaseMember : public Member {
 /// This machine and its runtime, each asked within a deadline.
 class OwnSources : public NodeSources {
  public:
-  OwnSources(Loop& loop, std::string runtime_socket, std::string state_dir)
-      : loop_(loop), state_dir_(std::move(state_dir)), runtime_(cri::connect_runtime(loop, runtime_socket)) {}
+  OwnSources(Loop& loop, const HeartbeatOptions& options)
+      : loop_(loop),
+        state_dir_(options.state_dir),
+        rules_({.node_name = options.registrar.settings.name, .given = options.registrar.settings.node_ip}),
+        name_(loop, rules_.node_name),
+        runtime_(cri::connect_runtime(loop, options.runtime_socket)) {}
 
   /// On another thread: the disk may be slow, or a file system of another machine that is gone.
   Task<Machine> machine() override { co_return co_await with_deadline<Machine>(loop_, kSourceDeadline, read()); }
+  Task<std::vector<std::string>> addresses() override {
+    std::vector<std::string> named;
+    if (specified_addresses(rules_.given).empty()) {
+      KEELSON_CO_TRY(named, co_await name_.addresses());
+    }
+    co_return node_addresses(rules_, {.look_up = [&named](const std::string&) { return named; },
+                                      .own = [] { return own_addresses(); },
+                                      .of_default_route = address_of_default_route});
+  }
   Task<cri::RuntimeStatus> runtime_status() override { return runtime_->status(kSourceDeadline); }
   Task<cri::RuntimeVersion> runtime_version() override { return runtime_->version(kSourceDeadline); }
   Task<std::vector<cri::Image>> images() override { return runtime_->list_images(kSourceDeadline); }
@@ -102,6 +120,8 @@ class OwnSources : public NodeSources {
 
   Loop& loop_;
   const std::string state_dir_;
+  const AddressRules rules_;
+  NameLookup name_;
   std::unique_ptr<cri::RuntimeClient> runtime_;
   asio::thread_pool disk_{1};
 };
@@ -123,7 +143,7 @@ class NodeMember : public Member {
   /// `bootstrap`: who asks for the first certificate.
   NodeMember(kube::ClusterAccess access, std::optional<kube::ClusterAccess> bootstrap, HeartbeatOptions options)
       : Member("kl-node", std::move(access), options.other_servers),
-        sources_(loop_, options.runtime_socket, options.state_dir),
+        sources_(loop_, options),
         board_(options.board),
         registrar_(loop_, api_, sources_, completed(options)) {
     if (board_ != nullptr) {
@@ -132,7 +152,7 @@ class NodeMember : public Member {
     if (bootstrap) {
       bootstrap_api_.emplace(bootstrap_client_.emplace(loop_, *std::move(bootstrap)));
     }
-    order_certificates(options.certificates, options.registrar.settings.name);
+    order_certificates(options.certificates, options.kubeconfig, options.registrar.settings.name);
     spawn("node", registrar_.run());
     start();
   }
@@ -151,10 +171,12 @@ class NodeMember : public Member {
     return registrar;
   }
 
-  void order_certificates(const NodeCertificateOptions& options, const std::string& node) {
+  void order_certificates(const NodeCertificateOptions& options, const std::string& kubeconfig,
+                          const std::string& node) {
     if (options.rotate_client) {
       auto order = client_certificate(options.cert_dir, node);
       order.seed = any_seed();
+      order.first = certificate_of_user(kubeconfig).value_or("");
       client_certificate_.emplace(loop_, api_, bootstrap_api_ ? &*bootstrap_api_ : nullptr, std::move(order));
       spawn("client certificate", client_certificate_->run());
     }
@@ -204,12 +226,11 @@ Result<std::optional<kube::ClusterAccess>> prepare_cluster_files(const std::stri
     KEELSON_DO(ensure_kubeconfig(kubeconfig, certificates.bootstrap_kubeconfig, file));
     certificates.rotate_client = true;
   }
-  if (certificates.rotate_client && !names_certificate(kubeconfig, file)) {
-    log::info("the client certificate is not renewed: {} does not name {} as client-certificate and client-key",
-              kubeconfig, file);
+  if (certificates.rotate_client && !certificate_of_user(kubeconfig)) {
+    log::info("there is no client certificate to renew: the user of {} has none", kubeconfig);
     certificates.rotate_client = false;
   }
-  if (certificates.bootstrap_kubeconfig.empty() || !certificates.rotate_client) {
+  if (certificates.bootstrap_kubeconfig.empty() || !names_certificate(kubeconfig, file)) {
     return std::nullopt;
   }
   KEELSON_TRY(auto access, kube::load_kubeconfig(certificates.bootstrap_kubeconfig).context("bootstrapKubeconfig"));
@@ -217,6 +238,21 @@ Result<std::optional<kube::ClusterAccess>> prepare_cluster_files(const std::stri
 }
 
 }  // namespace
+
+std::string client_certificate_file(const std::string& cert_dir) {
+  return client_certificate(cert_dir, "").file;
+}
+
+Result<kube::ClusterAccess> node_access(const std::string& kubeconfig, const std::string& rotated) {
+  if (kubeconfig == "in-cluster") {
+    return kube::in_cluster_access();
+  }
+  KEELSON_TRY(auto access, kube::load_kubeconfig(kubeconfig));
+  if (!rotated.empty() && certificate_of_user(kubeconfig)) {
+    access.credentials->prefer_certificate(rotated);
+  }
+  return access;
+}
 
 std::string serving_certificate_file(const std::string& cert_dir) {
   return serving_certificate(cert_dir, "", {}).file;

@@ -20,11 +20,16 @@ namespace keelson::agent {
 struct NodeCertificateOptions {
   std::string cert_dir;              ///< Made if it is not there.
   std::string bootstrap_kubeconfig;  ///< Who asks for the first client certificate; empty: nobody.
-  /// Renew the client certificate, where the kubeconfig names our file in `cert_dir` as certificate and key. With a
-  /// bootstrap_kubeconfig it always is.
+  /// Renew the client certificate in client_certificate_file(), whether the kubeconfig names that file, another one or
+  /// holds one itself: one that it holds is renewed at once. With a bootstrap_kubeconfig it always is.
   bool rotate_client = false;
   bool order_serving = false;  ///< Keep a serving certificate of the cluster's in serving_certificate_file().
 };
+/// Where the client certificate and its key are kept once they are renewed: "<cert_dir>/kubelet-client-current.pem".
+std::string client_certificate_file(const std::string& cert_dir);
+/// Access by a kubeconfig, or "in-cluster". With `rotated`, a client_certificate_file(), that is used instead of the
+/// kubeconfig's certificate, if it has one, as soon as the file is there. Errors of kube::load_kubeconfig().
+Result<kube::ClusterAccess> node_access(const std::string& kubeconfig, const std::string& rotated);
 /// Where the certificate and key of the kubelet's API are kept, if they are ordered:
 /// "<cert_dir>/kubelet-server-current.pem".
 std::string serving_certificate_file(const std::string& cert_dir);

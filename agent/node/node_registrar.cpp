@@ -2,6 +2,7 @@
 #include "agent/node/node_registrar.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -20,6 +21,7 @@ constexpr std::chrono::milliseconds kFastLook{100};
 constexpr std::chrono::minutes kFastLooks{2};
 constexpr std::chrono::seconds kRuntimePatience{30};
 constexpr std::chrono::seconds kImagesAge{30};
+constexpr std::chrono::seconds kNoAddressAge{1};
 constexpr int kTries = 5;
 
 bool cancelled(const Error& error) {
@@ -243,8 +245,33 @@ Task<> NodeRegistrar::observe() {
   } else {
     log::warning("look at the machine: {}; what was seen before counts", machine.error().message());
   }
+  KEELSON_CO_DO(co_await look_for_addresses());
   read_board();
   co_return co_await ask_runtime();
+}
+
+Task<> NodeRegistrar::look_for_addresses() {
+  const SteadyTime now = loop_.clock().steady();
+  if (addresses_due_ && now < *addresses_due_) {
+    co_return Result<>();
+  }
+  auto found = co_await sources_.addresses();
+  if (!found && cancelled(found.error())) {
+    co_return std::unexpected(std::move(found).error());
+  }
+  addresses_due_ = now + (found ? options_.update_frequency : kNoAddressAge);
+  if (!found) {
+    if (std::exchange(no_address_, found.error().message()) != found.error().message()) {
+      log::error("{}; trying again", no_address_);
+    }
+    co_return Result<>();
+  }
+  no_address_.clear();
+  if (view_.ips != *found) {
+    log::info("node {} has the addresses {}", options_.settings.name, fmt::join(*found, ", "));
+    view_.ips = *std::move(found);
+  }
+  co_return Result<>();
 }
 
 /// The own look at the machine counts beside it: an agent that hangs keeps no pressure back.
@@ -311,8 +338,7 @@ Task<> NodeRegistrar::ask_images() {
 }
 
 std::vector<kube::NodeAddress> NodeRegistrar::addresses() const {
-  return sent_ ? sent_->status.addresses
-               : make_node_status(options_.settings, view_, {}, loop_.clock().wall()).addresses;
+  return sent_ ? sent_->status.addresses : std::vector<kube::NodeAddress>();
 }
 
 // ---- The API server

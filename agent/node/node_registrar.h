@@ -46,6 +46,8 @@ class NodeSources {
  public:
   virtual ~NodeSources() = default;
   virtual Task<Machine> machine() = 0;
+  /// The node's own, as node_addresses.h has them. Kind::invalid, not_found: why there are none.
+  virtual Task<std::vector<std::string>> addresses() = 0;
   virtual Task<cri::RuntimeStatus> runtime_status() = 0;
   virtual Task<cri::RuntimeVersion> runtime_version() = 0;
   virtual Task<std::vector<cri::Image>> images() = 0;
@@ -60,7 +62,7 @@ class NodeRegistrar {
   Task<> run();
   /// There is news on the board: it is told now.
   void look_now();
-  /// By which others reach this node: as the API server knows them, or else as they are configured.
+  /// By which others reach this node, as last told to the API server; empty: it was told nothing yet.
   std::vector<kube::NodeAddress> addresses() const;
 
  private:
@@ -74,6 +76,7 @@ class NodeRegistrar {
   Task<> send(const kube::FullNode& existing, const kube::NodeStatus& status);
 
   Task<> observe();
+  Task<> look_for_addresses();
   Task<> ask_runtime();
   Task<> ask_images();
   Task<> wait_news();
@@ -97,6 +100,8 @@ class NodeRegistrar {
   HeldPressures held_;
   std::optional<SteadyTime> runtime_answered_;
   std::optional<SteadyTime> images_seen_;
+  std::optional<SteadyTime> addresses_due_;
+  std::string no_address_;              ///< Why, as told.
   std::optional<kube::FullNode> sent_;  ///< As the last patch left it.
   std::optional<SteadyTime> reported_;
   Duration report_after_;

@@ -31,6 +31,7 @@ struct FakeSources : NodeSources {
     status.conditions = {{"RuntimeReady", true, "", ""}, {"NetworkReady", true, "", ""}};
   }
   Task<Machine> machine() override { co_return seen; }
+  Task<std::vector<std::string>> addresses() override { co_return ips; }
   Task<cri::RuntimeStatus> runtime_status() override { co_return answer(status); }
   Task<cri::RuntimeVersion> runtime_version() override {
     co_return answer(cri::RuntimeVersion{"keelson", "0.1.0", "v1"});
@@ -45,6 +46,7 @@ struct FakeSources : NodeSources {
   }
 
   Machine seen;
+  Result<std::vector<std::string>> ips = std::vector<std::string>{"10.0.0.1"};
   cri::RuntimeStatus status;
   std::vector<cri::Image> pulled;
   bool away = false;
@@ -55,7 +57,6 @@ class NodeRegistrarTest : public ::testing::Test {
   NodeRegistrarTest() {
     log::set_level(log::Level::off);
     options_.settings.name = "n1";
-    options_.settings.ips = {"10.0.0.1"};
     options_.settings.reservation.eviction_hard = *parse_thresholds({"memory.available<1Gi"});
     options_.tell = [this](const NodeEvent& event) { events_.push_back(event.reason); };
   }
@@ -116,6 +117,26 @@ TEST_F(NodeRegistrarTest, AStatusThatStaysIsToldSeldom) {
   EXPECT_LE(reports(), first + 1 + 24);
   EXPECT_LE(clock_.wall() - *condition("Ready").last_heartbeat_time, 8min);
   EXPECT_EQ(api_.count("POST", "/nodes"), 1U);
+}
+
+TEST_F(NodeRegistrarTest, AddressesAreFoundAgainAndAgain) {
+  sources_.ips = fail(Kind::not_found, "no address yet");
+  start();
+  EXPECT_THAT(api_.typed_node().status.addresses, IsEmpty()) << "none, rather than a wrong one";
+  sources_.ips = std::vector<std::string>{"10.0.0.1"};
+  advance(12s);
+  using kube::NodeAddress;
+  EXPECT_THAT(api_.typed_node().status.addresses,
+              ElementsAre(NodeAddress{"InternalIP", "10.0.0.1"}, NodeAddress{"Hostname", "n1"}));
+  sources_.ips = std::vector<std::string>{"10.0.0.2", "fd00::2"};
+  advance(25s);
+  EXPECT_THAT(api_.typed_node().status.addresses,
+              ElementsAre(NodeAddress{"InternalIP", "10.0.0.2"}, NodeAddress{"InternalIP", "fd00::2"},
+                          NodeAddress{"Hostname", "n1"}));
+  EXPECT_EQ(registrar_->addresses(), api_.typed_node().status.addresses) << "what a server's certificate is for";
+  sources_.ips = fail(Kind::invalid, "10.0.0.2 is not ours any more");
+  advance(25s);
+  EXPECT_EQ(api_.typed_node().status.addresses.front().address, "10.0.0.2") << "as it was";
 }
 
 TEST_F(NodeRegistrarTest, WhatTheAgentSaysIsToldAtOnce) {

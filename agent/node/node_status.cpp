@@ -2,10 +2,13 @@
 #include "agent/node/node_status.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
 #include <string_view>
+
+#include "agent/node/node_addresses.h"
 
 namespace keelson::agent {
 
@@ -159,14 +162,10 @@ kube::NodeSystemInfo system_info(const NodeSettings& settings, const NodeView& v
   return info;
 }
 
-/// Extended resources ("vendor.com/x") are those of device plugins and of cluster operators: not ours to take away.
-bool is_extended(std::string_view name) {
-  return name.find('/') != std::string_view::npos && name.find("kubernetes.io/") == std::string_view::npos;
-}
-
-void keep_extended(kube::ResourceList& now, const kube::ResourceList& previous) {
+/// What cluster operators have put there ("vendor.com/x", "kubernetes.io/batch-cpu"): not ours to take away.
+void keep_of_others(kube::ResourceList& now, const kube::ResourceList& previous) {
   for (const auto& [name, amount] : previous) {
-    if (is_extended(name)) {
+    if (name.find('/') != std::string::npos) {
       now.emplace(name, amount);
     }
   }
@@ -182,12 +181,17 @@ kube::StringMap labels_of(const NodeSettings& settings, const Machine& machine) 
   return labels;
 }
 
-std::vector<kube::NodeAddress> addresses(const NodeSettings& settings, const kube::NodeStatus& previous) {
+std::vector<kube::NodeAddress> addresses(const NodeSettings& settings, const NodeView& view,
+                                         const kube::NodeStatus& previous) {
   if (settings.external_cloud && !previous.addresses.empty()) {
     return previous.addresses;  // the cloud controller's word counts
   }
+  const bool waits_for_cloud = settings.external_cloud && settings.node_ip.empty();
+  if (view.ips.empty() && !waits_for_cloud) {
+    return previous.addresses;
+  }
   std::vector<kube::NodeAddress> all;
-  for (const auto& ip : settings.ips) {
+  for (const auto& ip : waits_for_cloud ? std::vector<std::string>() : view.ips) {
     all.push_back({.type = "InternalIP", .address = ip});
   }
   all.push_back({.type = "Hostname", .address = settings.name});
@@ -215,13 +219,12 @@ kube::NodeStatus make_node_status(const NodeSettings& settings, const NodeView& 
                                   WallTime now) {
   kube::NodeStatus status;
   status.capacity = node_capacity(view.machine, settings.pods);
+  keep_of_others(status.capacity, previous.capacity);
   status.allocatable = node_allocatable(status.capacity, settings.reservation);
-  keep_extended(status.capacity, previous.capacity);
-  keep_extended(status.allocatable, previous.allocatable);
   status.conditions = conditions({memory_pressure(view.pressures.memory), disk_pressure(view.pressures.disk),
                                   pid_pressure(view.pressures.pid), ready(view, status.capacity)},
                                  previous, now);
-  status.addresses = addresses(settings, previous);
+  status.addresses = addresses(settings, view, previous);
   status.kubelet_port = settings.port;
   status.node_info = system_info(settings, view, previous.node_info);
   status.volumes_in_use = previous.volumes_in_use;
@@ -257,8 +260,8 @@ kube::FullNode make_node(const NodeSettings& settings, const NodeView& view, Wal
                            .value = "true",
                            .effect = "NoSchedule",
                            .time_added = {}});
-    if (!settings.provided_ip.empty()) {
-      node.metadata.annotations[kProvidedIp] = settings.provided_ip;
+    if (const auto provided = specified_addresses(settings.node_ip); !provided.empty()) {
+      node.metadata.annotations[kProvidedIp] = fmt::format("{}", fmt::join(provided, ","));
     }
   }
   node.status = make_node_status(settings, view, {}, now);
@@ -278,6 +281,9 @@ MetadataChange metadata_change(const kube::FullNode& wanted, const kube::FullNod
         (have == existing.metadata.labels.end() || have->second != want->second)) {
       change.labels.insert(*want);
     }
+  }
+  if (existing.metadata.annotations.contains(kProvidedIp) && !wanted.metadata.annotations.contains(kProvidedIp)) {
+    change.annotations[kProvidedIp] = "";  // goes
   }
   for (const auto& annotation : wanted.metadata.annotations) {
     const auto have = existing.metadata.annotations.find(annotation.first);

@@ -22,10 +22,9 @@ struct NodeSettings {
   kube::StringMap labels;           ///< Given at registration; of the same name as ours: these win.
   std::vector<kube::Taint> taints;  ///< Given at registration.
   std::string provider_id;
-  bool external_cloud = false;   ///< --cloud-provider=external: tainted until a cloud controller has initialised it.
-  std::vector<std::string> ips;  ///< InternalIPs, the primary one first.
-  std::string provided_ip;       ///< --node-ip as given: what an external cloud controller is told. Empty: not given.
-  int32_t port = 0;              ///< Where the kubelet's API is served; 0: nowhere.
+  bool external_cloud = false;  ///< --cloud-provider=external: tainted until a cloud controller has initialised it.
+  std::vector<std::string> node_ip;  ///< --node-ip, as node_addresses.h takes it.
+  int32_t port = 0;                  ///< Where the kubelet's API is served; 0: nowhere.
   PodLimits pods;
   Reservation reservation;
   int64_t max_images = 50;      ///< -1: all
@@ -43,15 +42,17 @@ struct RuntimeView {
 
 struct NodeView {
   Machine machine;
+  std::vector<std::string> ips;  ///< InternalIPs, the primary one first; empty: none was ever found.
   Pressures pressures;
   bool shutting_down = false;                           ///< The machine is: the node is not Ready.
   std::optional<std::set<std::string>> volumes_in_use;  ///< None: as the API server has them.
   RuntimeView runtime;
 };
 
-/// The status now. `previous` is what the API server has: conditions of others, resources of others (device plugins),
-/// volumes and, where a condition's status is the same, its transition time are kept from it. Our conditions are
-/// MemoryPressure, DiskPressure, PIDPressure and Ready, which is always the last, with the kubelet's reasons and texts.
+/// The status now. `previous` is what the API server has: conditions of others, resources of others (whose
+/// capacity a cluster operator has set), volumes, addresses while none is found and, where a condition's status is the
+/// same, its transition time are kept from it. Our conditions are MemoryPressure, DiskPressure, PIDPressure and Ready,
+/// which is always the last, with the kubelet's reasons and texts.
 kube::NodeStatus make_node_status(const NodeSettings& settings, const NodeView& view, const kube::NodeStatus& previous,
                                   WallTime now);
 

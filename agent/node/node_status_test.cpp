@@ -19,7 +19,6 @@ constexpr WallTime kNow{std::chrono::seconds(1'700'000'000)};
 NodeSettings settings() {
   NodeSettings settings;
   settings.name = "n1";
-  settings.ips = {"10.0.0.1", "fd00::1"};
   settings.kubelet_version = "v1.34.4+keelson.1";
   settings.port = 10250;
   return settings;
@@ -27,6 +26,7 @@ NodeSettings settings() {
 
 NodeView view() {
   NodeView view;
+  view.ips = {"10.0.0.1", "fd00::1"};
   view.machine.architecture = "amd64";
   view.machine.cpus = 2;
   view.machine.memory = int64_t{4} << 30;
@@ -86,7 +86,9 @@ TEST(MakeNode, SaysWhatTheMachineIs) {
 TEST(MakeNode, ThatOfACloudWaitsForItsController) {
   auto wanted = settings();
   wanted.external_cloud = true;
-  wanted.provided_ip = "10.0.0.1";
+  EXPECT_THAT(make_node(wanted, view(), kNow).status.addresses, ElementsAre(kube::NodeAddress{"Hostname", "n1"}))
+      << "no address was given: the cloud knows them";
+  wanted.node_ip = {"10.0.0.1"};
   const auto node = make_node(wanted, view(), kNow);
   ASSERT_EQ(node.taints.size(), 1U);
   EXPECT_EQ(node.taints[0].key, "node.cloudprovider.kubernetes.io/uninitialized");
@@ -94,6 +96,19 @@ TEST(MakeNode, ThatOfACloudWaitsForItsController) {
   kube::NodeStatus previous;
   previous.addresses = {{.type = "ExternalIP", .address = "1.2.3.4"}};
   EXPECT_EQ(make_node_status(wanted, view(), previous, kNow).addresses, previous.addresses);
+  EXPECT_EQ(make_node(wanted, view(), kNow).status.addresses.size(), 3U) << "until it has said so";
+  wanted.node_ip = {"0.0.0.0"};
+  EXPECT_EQ(metadata_change(make_node(wanted, view(), kNow), node).annotations,
+            (kube::StringMap{{"alpha.kubernetes.io/provided-node-ip", ""}}));
+}
+
+TEST(NodeStatus, AddressesThatAreNotFoundAreAsTheyWere) {
+  auto seen = view();
+  seen.ips = {};
+  kube::NodeStatus previous;
+  previous.addresses = {{.type = "InternalIP", .address = "10.0.0.9"}};
+  EXPECT_EQ(make_node_status(settings(), seen, previous, kNow).addresses, previous.addresses);
+  EXPECT_TRUE(make_node(settings(), seen, kNow).status.addresses.empty()) << "none, rather than a wrong one";
 }
 
 TEST(NodeConditions, AreTheKubeletsWithReadyLast) {
@@ -188,7 +203,7 @@ TEST(NodeStatus, WhatOthersSetStays) {
   previous.volumes_in_use = {"v"};
   const auto status = make_node_status(settings(), view(), previous, kNow);
   EXPECT_EQ(status.capacity.at("vendor.com/gpu"), kube::Quantity::of(4));
-  EXPECT_EQ(status.allocatable.at("vendor.com/gpu"), kube::Quantity::of(3));
+  EXPECT_EQ(status.allocatable.at("vendor.com/gpu"), kube::Quantity::of(4)) << "as the kubelet makes it: all of it";
   EXPECT_FALSE(status.capacity.contains("hugepages-1Gi")) << "the machine has none any more";
   EXPECT_EQ(status.volumes_in_use, previous.volumes_in_use);
 }

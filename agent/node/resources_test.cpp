@@ -126,6 +126,10 @@ TEST(Pressures, AreOfWhatIsBelowItsThreshold) {
   low.processes_available = 99;
   EXPECT_EQ(pressures(hard, low), (Pressures{.pid = true}));
   EXPECT_EQ(pressures(hard, {}), Pressures{}) << "what is not known presses nobody";
+  low = machine();
+  low.storage_available = low.storage / 8;
+  EXPECT_EQ(pressures(thresholds(default_eviction_hard()), low), Pressures{})
+      << "images may be on another disk: the evictor knows";
 }
 
 TEST(Pressures, AreToldForAWhileAfterTheyHaveGone) {

@@ -8,17 +8,20 @@
 #include "agent/agent.h"
 #include "agent/api_server.h"
 #include "agent/cluster/cluster.h"
+#include "agent/cluster/pod_range.h"
 #include "agent/config/node_pod_configs.h"
 #include "agent/container_prober.h"
 #include "agent/cri_pod_runtime.h"
 #include "agent/eviction/node_sources.h"
 #include "agent/kubelet_api/kubelet_api.h"
+#include "agent/node/node_addresses.h"
 #include "agent/node_usage.h"
 #include "agent/shutdown/logind.h"
 #include "agent/shutdown/node_shutdown.h"
 #include "agent/storage/storage.h"
 #include "cmd/keelson/eviction_options.h"
 #include "cmd/keelson/kubelet_api_options.h"
+#include "cmd/keelson/log_options.h"
 #include "cmd/keelson/network_options.h"
 #include "cmd/keelson/node.h"
 #include "cmd/keelson/shutdown_options.h"
@@ -131,7 +134,8 @@ struct AgentRole::State {
         cluster(client ? std::make_unique<agent::Cluster>(*client,
                                                           agent::ClusterOptions{.node_name = node_name(config),
                                                                                 .manifest_dir = config.manifest_dir,
-                                                                                .allocatable = node.allocatable})
+                                                                                .allocatable = node.allocatable,
+                                                                                .labels = node.labels})
                        : nullptr),
         storage(client ? std::make_unique<storage::Storage>(*client, storage_options(config, board)) : nullptr),
         service(cri::connect_runtime(loop, cri_socket(config))),
@@ -140,6 +144,7 @@ struct AgentRole::State {
         probes(loop, *service),
         agent(loop, agent_options(config, node, cluster != nullptr), runtime, &probes),
         api(loop, agent, *service),
+        pod_range(loop, *service),
         tasks(loop) {}
 
   ~State() {
@@ -147,9 +152,10 @@ struct AgentRole::State {
     door->loop = nullptr;
   }
 
-  Task<> leave_services(kube::Pod pod, std::function<void(const kube::Pod&, std::function<void()>)> pod_ends) {
+  Task<> leave_services(kube::Pod pod, bool for_good,
+                        std::function<void(const kube::Pod&, bool, std::function<void()>)> pod_ends) {
     auto left = std::make_shared<asio::steady_timer>(loop.io(), asio::steady_timer::time_point::max());
-    pod_ends(pod, [way = door, left] {
+    pod_ends(pod, for_good, [way = door, left] {
       const std::lock_guard lock(way->mutex);
       if (way->loop != nullptr) {
         way->loop->post([left] { left->cancel(); });
@@ -163,15 +169,28 @@ struct AgentRole::State {
     KEELSON_CO_DO(configs.make_roots());
     runtime.watch([this](const std::string& uid) { agent.runtime_changed(uid); });
     tasks.spawn("admin API", api.run(config.run + "/admin.sock"));
+    tasks.spawn("logs", logs->run());
     if (cluster) {
       tasks.spawn("storage", storage->run());
-      tasks.spawn("cluster", cluster->run(agent, runtime, [this](const std::string& uid, agent::TokenMap renewed) {
-        configs.tokens_changed(uid, std::move(renewed));
-      }));
+      tasks.spawn("cluster", cluster->run(
+                                 agent, runtime,
+                                 [this](const std::string& uid, agent::TokenMap renewed) {
+                                   configs.tokens_changed(uid, std::move(renewed));
+                                 },
+                                 [this](const kube::Node& node) { node_is(node); }));
+      tasks.spawn("range of pods", pod_range.run());
       tasks.spawn("evictions", eviction->evictor.run());
       tasks.spawn("unused images", eviction->images.run());
     }
     co_return co_await agent.run();
+  }
+
+  void node_is(const kube::Node& node) {
+    if (auto ips = agent::host_ips(node); !ips.empty()) {
+      configs.node_ips_are(ips);
+      agent.node_ips_are(std::move(ips));
+    }
+    pod_range.set(node.pod_cidrs);
   }
 
   Task<> end(bool* clean) {
@@ -209,6 +228,13 @@ struct AgentRole::State {
       cluster->pressed_by(pressures);
     };
     eviction.emplace(loop, agent, *service, config, settings, reserved_memory);
+    return {};
+  }
+
+  /// Before the thread is there.
+  Result<> guard_logs() {
+    KEELSON_TRY(const auto rotation, log_rotation(config));
+    logs.emplace(loop, *service, rotation);
     return {};
   }
 
@@ -284,6 +310,8 @@ struct AgentRole::State {
   agent::ContainerProber probes;
   agent::Agent agent;
   agent::ApiServer api;
+  agent::PodRange pod_range;  // of a cluster's
+  std::optional<agent::LogRotator> logs;
   std::optional<Eviction> eviction;  // in a cluster
   std::optional<Shutdown> shutdown;
   TaskGroup tasks;
@@ -299,13 +327,15 @@ AgentRole::~AgentRole() = default;
 
 Result<> AgentRole::start(std::optional<ServiceRoutes> routes) {
   State& s = *state_;
+  KEELSON_DO(s.guard_logs());
   KEELSON_DO(s.guard_node());
   KEELSON_DO(s.guard_shutdown());
   KEELSON_DO(s.serve_cluster().context("kubelet API"));
   if (routes) {
     s.agent.on_status(std::move(routes->pod_changed));
-    s.agent.set_leave_services(
-        [&s, ends = std::move(routes->pod_ends)](kube::Pod pod) { return s.leave_services(std::move(pod), ends); });
+    s.agent.set_leave_services([&s, ends = std::move(routes->pod_ends)](kube::Pod pod, bool for_good) {
+      return s.leave_services(std::move(pod), for_good, ends);
+    });
   }
   s.thread = std::jthread([&s] {
     s.agent.on_objects([&s](const kube::DesiredState& state) { s.configs.objects_changed(state); });

@@ -18,8 +18,8 @@ namespace keelson::cli {
 /// Who routes services on this node, if this process does. Called on the agent's thread.
 struct ServiceRoutes {
   std::function<void(const kube::Pod&, bool gone)> pod_changed;
-  /// `done` is called once they lead to the pod no more, on any thread, or never.
-  std::function<void(const kube::Pod&, std::function<void()> done)> pod_ends;
+  /// `done` is called once they lead to the pod no more, on any thread, or never. See NetworkRole::pod_ends().
+  std::function<void(const kube::Pod&, bool for_good, std::function<void()> done)> pod_ends;
 };
 
 /// Made, started and stopped on one thread, which is not the role's.

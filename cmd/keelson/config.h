@@ -44,6 +44,11 @@ struct NodeConfig {
   std::string stream_tls_key_file;
   std::string pod_logs_dir = "/var/log/pods";
   std::string container_logs_dir = "/var/log/containers";
+  // Names and defaults are the kubelet's.
+  std::string container_log_max_size = "10Mi";
+  std::string container_log_max_files = "5";
+  std::string container_log_max_workers = "1";
+  std::string container_log_monitor_interval = "10s";
   std::string cgroup_root = "/";
   std::string cgroup_driver = "cgroupfs";
   std::vector<std::string> cluster_dns;

@@ -133,8 +133,7 @@ Result<std::optional<agent::KubeletApiOptions>> kubelet_api_options(const NodeCo
   KEELSON_DO(authentication(config, options.authentication));
   KEELSON_DO(authorization(config, options.authorization));
   if (!config.kubeconfig.empty()) {
-    KEELSON_TRY(options.cluster, config.kubeconfig == "in-cluster" ? kube::in_cluster_access()
-                                                                   : kube::load_kubeconfig(config.kubeconfig));
+    KEELSON_TRY(options.cluster, agent::node_access(config.kubeconfig, rotated_certificate(config)));
   }
   KEELSON_TRY(options.stream_idle,
               parse_duration(config.streaming_connection_idle_timeout).context("streamingConnectionIdleTimeout"));

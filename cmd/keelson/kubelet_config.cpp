@@ -24,7 +24,6 @@ using Field = ComponentField<Reading>;
 constexpr const char* kLogs = "use logLevel or --log-level";
 constexpr const char* kEvents = "exits and changes come as events";
 constexpr const char* kRates = "the limits are 50 a second and 100 at once";
-constexpr const char* kRotation = "logs are rotated as they are written, 10Mi each, 5 of them";
 constexpr const char* kNoManagers = "CPUs, memory and devices are not pinned";
 constexpr const char* kNoSwap = "pods get no swap";
 constexpr const char* kIptables = "no iptables rules are made";
@@ -203,10 +202,10 @@ const Field kFields[] = {
     {"kernelMemcgNotification", Type::flag, nullptr, "what is left of memory is looked at each 10s"},
 
     {"podLogsDir", Type::text, &set_text<&NodeConfig::pod_logs_dir>, ""},
-    {"containerLogMaxSize", Type::text, nullptr, kRotation, "10Mi"},
-    {"containerLogMaxFiles", Type::number, nullptr, kRotation, "5"},
-    {"containerLogMaxWorkers", Type::number, nullptr, kRotation, "1"},
-    {"containerLogMonitorInterval", Type::duration, nullptr, kRotation, "10s"},
+    {"containerLogMaxSize", Type::text, &set_text<&NodeConfig::container_log_max_size>, ""},
+    {"containerLogMaxFiles", Type::number, &set_text<&NodeConfig::container_log_max_files>, ""},
+    {"containerLogMaxWorkers", Type::number, &set_text<&NodeConfig::container_log_max_workers>, ""},
+    {"containerLogMonitorInterval", Type::duration, &set_text<&NodeConfig::container_log_monitor_interval>, ""},
     {"enableSystemLogHandler", Type::flag, nullptr, "logs of the system are not served"},
     {"enableSystemLogQuery", Type::flag, nullptr, "logs of the system are not served"},
     {"logging.format", Type::text, nullptr, kLogs, "text"},

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cmd/keelson/membership.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "agent/node/machine.h"
+#include "agent/node/node_addresses.h"
 #include "agent/node/node_labels.h"
 #include "cmd/keelson/network_options.h"
 #include "cmd/keelson/node.h"
@@ -24,55 +24,33 @@ namespace {
 /// does.
 constexpr const char* kKubeletVersion = "v1.34.4+keelson." KEELSON_VERSION;
 
-enum class Family { none, ipv4, ipv6 };
-
-Family family_of(const std::string& text) {
-  in6_addr address{};
-  return ::inet_pton(AF_INET, text.c_str(), &address) == 1    ? Family::ipv4
-         : ::inet_pton(AF_INET6, text.c_str(), &address) == 1 ? Family::ipv6
-                                                              : Family::none;
-}
-
 /// Of one family: the default route's, or else any; empty: none.
-std::string own_address(Family family) {
-  auto address = address_of_default_route(family == Family::ipv6);
+std::string own_address(bool six) {
+  auto address = address_of_default_route(six);
   if (address.empty()) {
     const auto all = host_addresses();
-    const auto found = std::ranges::find_if(all, [&](const auto& one) { return family_of(one) == family; });
+    const auto found =
+        std::ranges::find_if(all, [&](const auto& one) { return (one.find(':') != std::string::npos) == six; });
     address = found != all.end() ? *found : "";
   }
   return address;
 }
 
-/// As the kubelet: IPv4 if there is any, one family, unless both are given.
-Result<std::vector<std::string>> joined_addresses(const std::vector<std::string>& given) {
-  if (given.empty()) {
-    auto address = own_address(Family::ipv4);
-    return std::vector{address.empty() ? own_address(Family::ipv6) : address};
-  }
-  if (given.size() > 2 || (given.size() == 2 && family_of(given[0]) == family_of(given[1]))) {
-    return fail(Kind::invalid, "nodeIP: one address, or one of each family");
-  }
-  std::vector<std::string> addresses;
-  for (const auto& text : given) {
-    const Family family = family_of(text);
-    if (family == Family::none) {
-      return fail(Kind::invalid, "nodeIP: '{}' is no IP address", text);
-    }
-    const bool any = text == "0.0.0.0" || text == "::";
-    addresses.push_back(any ? own_address(family) : text);
-    if (addresses.back().empty()) {
-      return fail(Kind::not_found, "nodeIP: {}: this machine has no address of that family", text);
-    }
-  }
-  return addresses;
+/// Before the API has a Node: without a name server, which may take its time. Empty: none is found yet.
+Result<std::vector<std::string>> first_addresses(const NodeConfig& config) {
+  KEELSON_DO(agent::check_node_ips(config.node_ip).context("nodeIP"));
+  return agent::node_addresses({.node_name = node_name(config), .given = config.node_ip},
+                               {.look_up = [](const std::string&) { return std::vector<std::string>(); },
+                                .own = [] { return own_addresses(); },
+                                .of_default_route = address_of_default_route})
+      .value_or(std::vector<std::string>());
 }
 
 /// Alone: one of each family, as a pod's status shows them.
 std::vector<std::string> lone_addresses() {
   std::vector<std::string> addresses;
-  for (const Family family : {Family::ipv4, Family::ipv6}) {
-    if (auto address = own_address(family); !address.empty()) {
+  for (const bool six : {false, true}) {
+    if (auto address = own_address(six); !address.empty()) {
       addresses.push_back(std::move(address));
     }
   }
@@ -95,7 +73,7 @@ Result<agent::Reservation> reservation(const NodeConfig& config) {
   return reserved;
 }
 
-Result<agent::NodeSettings> node_settings(const NodeConfig& config, const LocalNode& node) {
+Result<agent::NodeSettings> node_settings(const NodeConfig& config) {
   agent::NodeSettings settings;
   settings.name = node_name(config);
   KEELSON_TRY(settings.labels, agent::parse_node_labels(config.node_labels).context("nodeLabels"));
@@ -105,8 +83,7 @@ Result<agent::NodeSettings> node_settings(const NodeConfig& config, const LocalN
     return fail(Kind::invalid, "cloudProvider: '{}' is neither empty nor external", config.cloud_provider);
   }
   settings.external_cloud = config.cloud_provider == "external";
-  settings.ips = node.addresses;
-  settings.provided_ip = fmt::format("{}", fmt::join(config.node_ip, ","));
+  settings.node_ip = config.node_ip;
   KEELSON_TRY(settings.pods, pod_limits(config));
   KEELSON_TRY(settings.reservation, reservation(config));
   KEELSON_TRY(settings.max_images, parse_count("nodeStatusMaxImages", config.node_status_max_images, -1, 1 << 20));
@@ -114,19 +91,27 @@ Result<agent::NodeSettings> node_settings(const NodeConfig& config, const LocalN
   return settings;
 }
 
+std::string cert_dir(const NodeConfig& config) {
+  return config.cert_dir.empty() ? config.root + "/pki" : config.cert_dir;
+}
+
 }  // namespace
+
+std::string rotated_certificate(const NodeConfig& config) {
+  return config.rotate_certificates ? agent::client_certificate_file(cert_dir(config)) : "";
+}
 
 Result<LocalNode> local_node(const NodeConfig& config) {
   LocalNode node;
   if (config.kubeconfig.empty() && config.node_ip.empty()) {
     node.addresses = lone_addresses();
+    if (node.addresses.empty()) {
+      node.addresses = {"127.0.0.1"};
+    }
   } else {
-    KEELSON_TRY(node.addresses, joined_addresses(config.node_ip));
+    KEELSON_TRY(node.addresses, first_addresses(config));
   }
-  std::erase(node.addresses, "");
-  if (node.addresses.empty()) {
-    node.addresses = {"127.0.0.1"};
-  }
+  KEELSON_TRY(node.labels, agent::parse_node_labels(config.node_labels).context("nodeLabels"));
   KEELSON_TRY(const auto limits, pod_limits(config));
   KEELSON_TRY(const auto reserved, reservation(config));
   const auto capacity = agent::node_capacity(agent::read_machine("", config.root), limits);
@@ -140,7 +125,7 @@ Result<LocalNode> local_node(const NodeConfig& config) {
   return node;
 }
 
-Result<agent::HeartbeatOptions> heartbeat_options(const NodeConfig& config, const LocalNode& node) {
+Result<agent::HeartbeatOptions> heartbeat_options(const NodeConfig& config) {
   agent::HeartbeatOptions options;
   options.kubeconfig = config.kubeconfig;
   if (auto servers = kube::KnownServers(api_servers_file(config)).load(); servers) {
@@ -148,7 +133,7 @@ Result<agent::HeartbeatOptions> heartbeat_options(const NodeConfig& config, cons
   } else {
     log::warning("{}", servers.error().message());
   }
-  options.certificates = {.cert_dir = config.cert_dir.empty() ? config.root + "/pki" : config.cert_dir,
+  options.certificates = {.cert_dir = cert_dir(config),
                           .bootstrap_kubeconfig = config.bootstrap_kubeconfig,
                           .rotate_client = config.rotate_certificates,
                           .order_serving = config.server_tls_bootstrap};
@@ -157,7 +142,7 @@ Result<agent::HeartbeatOptions> heartbeat_options(const NodeConfig& config, cons
   KEELSON_TRY(const auto lease, parse_count("nodeLeaseDurationSeconds", config.node_lease_duration_seconds, 4, 3600));
   options.lease_duration = std::chrono::seconds(lease);
   auto& registrar = options.registrar;
-  KEELSON_TRY(registrar.settings, node_settings(config, node));
+  KEELSON_TRY(registrar.settings, node_settings(config));
   registrar.register_node = config.register_node;
   KEELSON_TRY(registrar.update_frequency,
               parse_period("nodeStatusUpdateFrequency", config.node_status_update_frequency));

@@ -14,14 +14,17 @@ namespace keelson::cli {
 
 /// What others know of this node, whether in a cluster or alone.
 struct LocalNode {
-  std::vector<std::string> addresses;  ///< The primary one first, one of each family.
+  std::vector<std::string> addresses;  ///< The primary one first, one of each family; in a cluster until it has a Node.
   kube::ResourceList allocatable;
+  kube::StringMap labels;       ///< nodeLabels
   int64_t reserved_memory = 0;  ///< bytes, by systemReserved and kubeReserved
 };
+/// The client certificate that this node renews; empty: none (rotateCertificates).
+std::string rotated_certificate(const NodeConfig& config);
 /// Kind::invalid names the key. Reads the machine.
 Result<LocalNode> local_node(const NodeConfig& config);
 
 /// For a node with a kubeconfig. Kind::invalid names the key.
-Result<agent::HeartbeatOptions> heartbeat_options(const NodeConfig& config, const LocalNode& node);
+Result<agent::HeartbeatOptions> heartbeat_options(const NodeConfig& config);
 
 }  // namespace keelson::cli

@@ -122,7 +122,7 @@ Result<Membership> membership_of(const NodeConfig& config) {
   }
   KEELSON_TRY(membership.node, local_node(config));
   if (!config.kubeconfig.empty()) {
-    KEELSON_TRY(membership.heartbeat, heartbeat_options(config, *membership.node));
+    KEELSON_TRY(membership.heartbeat, heartbeat_options(config));
   }
   return membership;
 }
@@ -192,6 +192,9 @@ Result<int> run_node(const NodeConfig& given) {
   std::unique_ptr<network::NetworkRole> network;
   if (has_role(config, "network")) {
     KEELSON_TRY(auto options, network_options(config, node_name(config)));
+    if (options.api && options.api->kubeconfig == config.kubeconfig) {
+      options.api->client_certificate = rotated_certificate(config);
+    }
     if (config.roles.size() == 1) {
       options.handed_back = [] { ::kill(::getpid(), SIGTERM); };
     }
@@ -201,16 +204,15 @@ Result<int> run_node(const NodeConfig& given) {
   if (has_role(config, "agent")) {
     std::optional<kube::ClusterAccess> access;
     if (!config.kubeconfig.empty()) {
-      KEELSON_TRY(access, config.kubeconfig == "in-cluster" ? kube::in_cluster_access()
-                                                            : kube::load_kubeconfig(config.kubeconfig));
+      KEELSON_TRY(access, agent::node_access(config.kubeconfig, rotated_certificate(config)));
     }
     agent = std::make_unique<AgentRole>(config, *membership.node, std::move(access));
     std::optional<ServiceRoutes> routes;
     if (network) {
       routes = ServiceRoutes{
           .pod_changed = [&network](const kube::Pod& pod, bool gone) { network->pod_changed(pod, gone); },
-          .pod_ends = [&network](const kube::Pod& pod,
-                                 std::function<void()> done) { network->pod_ends(pod, std::move(done)); }};
+          .pod_ends = [&network](const kube::Pod& pod, bool for_good,
+                                 std::function<void()> done) { network->pod_ends(pod, for_good, std::move(done)); }};
     }
     KEELSON_DO(agent->start(std::move(routes)));
     log::info("agent runs the pods of {}{}", config.manifest_dir.empty() ? "no folder" : config.manifest_dir,

@@ -70,6 +70,12 @@ class Client : public RuntimeClient {
     co_return status;
   }
 
+  Task<> update_runtime_config(std::string pod_cidr, Duration deadline) override {
+    v1::UpdateRuntimeConfigRequest request;
+    request.mutable_runtime_config()->mutable_network_config()->set_pod_cidr(pod_cidr);
+    co_return done(co_await ask(&RuntimeAsync::UpdateRuntimeConfig, std::move(request), deadline));
+  }
+
   Task<std::string> run_pod_sandbox(SandboxConfig config, std::string handler, Duration deadline) override {
     v1::RunPodSandboxRequest request;
     *request.mutable_config() = to_proto(config);

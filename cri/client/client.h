@@ -25,6 +25,8 @@ class RuntimeClient {
 
   virtual Task<RuntimeVersion> version(Duration deadline) = 0;
   virtual Task<RuntimeStatus> status(Duration deadline) = 0;
+  /// The range of pods' addresses on this node, of each family, with commas between.
+  virtual Task<> update_runtime_config(std::string pod_cidr, Duration deadline) = 0;
 
   virtual Task<std::string> run_pod_sandbox(SandboxConfig config, std::string runtime_handler, Duration deadline) = 0;
   virtual Task<> stop_pod_sandbox(std::string id, Duration deadline) = 0;

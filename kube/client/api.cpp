@@ -22,11 +22,12 @@ Kind kind_of(int status, const std::string& reason) {
                                                           : Kind::unavailable;
 }
 
+/// A time of 0 is no leave to turn round at once.
 std::optional<Duration> wait_before_retry(const Response& response) {
-  if (response.status == 429) {
-    return response.retry_after.value_or(kBusyWait);
+  if (response.status != 429 && (response.status < 500 || !response.retry_after)) {
+    return std::nullopt;
   }
-  return response.status >= 500 ? response.retry_after : std::nullopt;
+  return std::max<Duration>(response.retry_after.value_or(kBusyWait), kBusyWait);
 }
 
 }  // namespace

@@ -3,9 +3,14 @@
 #include "kube/client/credentials.h"
 
 #include <fmt/format.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <unistd.h>
 
 #include <cstdlib>
+#include <ctime>
+#include <memory>
 #include <string_view>
 
 #include "common/fd.h"
@@ -63,6 +68,20 @@ std::string find_program(const std::string& name) {
   return {};
 }
 
+/// Of the first certificate of a text; the beginning of time if there is none.
+WallTime end_of_certificate(const std::string& pem) {
+  const std::unique_ptr<BIO, decltype(&::BIO_free_all)> text(
+      ::BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), &::BIO_free_all);
+  const std::unique_ptr<X509, decltype(&::X509_free)> certificate(
+      ::PEM_read_bio_X509(text.get(), nullptr, nullptr, nullptr), &::X509_free);
+  std::tm end{};
+  if (!certificate || ::ASN1_TIME_to_tm(::X509_get0_notAfter(certificate.get()), &end) != 1) {
+    ::ERR_clear_error();
+    return WallTime();
+  }
+  return WallTime(std::chrono::seconds(::timegm(&end)));
+}
+
 std::vector<std::string> environment_of(const CredentialPlugin& plugin) {
   std::vector<std::string> env;
   for (char** variable = ::environ; *variable != nullptr; ++variable) {
@@ -84,7 +103,26 @@ Credentials::Credentials(CredentialSource source, const Clock& clock) : source_(
   }
 }
 
+void Credentials::prefer_certificate(std::string file) {
+  preferred_file_ = std::move(file);
+  fixed_.reset();
+}
+
+bool Credentials::prefers() {
+  if (preferred_file_.empty()) {
+    return false;
+  }
+  if (auto text = read_file(preferred_file_, kMaxSecretSize); text && *text != preferred_) {
+    preferred_until_ = end_of_certificate(*text);
+    preferred_ = *std::move(text);
+  }
+  return clock_.wall() < preferred_until_;
+}
+
 Result<Credential> Credentials::get() {
+  if (prefers()) {
+    return Credential{.token = {}, .certificate_pem = preferred_, .key_pem = preferred_};
+  }
   if (source_.plugin) {
     const bool expired = printed_until_ && clock_.wall() + kExpiryMargin >= *printed_until_;
     if (!printed_ || expired) {

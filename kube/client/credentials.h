@@ -53,15 +53,22 @@ class Credentials {
   Result<Credential> get();
   /// The credential where it never changes: it comes from no file and no plugin. Thread-safe, and blocks on nothing.
   const std::optional<Credential>& fixed() const { return fixed_; }
+  /// From now on the pair in this file (certificate and key one behind the other) is all of the credential, while it is
+  /// there and has not expired: whoever renews certificates writes it. Before the first get() of anybody else.
+  void prefer_certificate(std::string file);
   /// The server did not accept it (401): the plugin will be asked again.
   void refused();
 
  private:
   Result<Credential> ask_plugin();
+  bool prefers();
 
   const CredentialSource source_;
   const Clock& clock_;
   std::optional<Credential> fixed_;
+  std::string preferred_file_;
+  std::string preferred_;  // what it held last
+  WallTime preferred_until_{};
   Credential last_;                    // of files
   std::optional<Credential> printed_;  // of the plugin
   std::optional<WallTime> printed_until_;

@@ -11,6 +11,7 @@
 
 #include "kube/client/api.h"
 #include "kube/client/backoff.h"
+#include "kube/own_node.h"
 
 namespace keelson::kube {
 
@@ -37,6 +38,9 @@ constexpr Resource resource_of(const EndpointSlice*) {
   return {"discovery.k8s.io", "v1", "endpointslices"};
 }
 constexpr Resource resource_of(const Node*) {
+  return {"", "v1", "nodes"};
+}
+constexpr Resource resource_of(const OwnNode*) {
   return {"", "v1", "nodes"};
 }
 constexpr Resource resource_of(const Pod*) {
@@ -238,6 +242,7 @@ struct Watch<T>::State {
       }
       if (event.type == EventType::deleted) {
         changes.removed.push_back(std::move(name));
+        changes.removed_uids.push_back(std::move(event.object.metadata.uid));
       } else {
         changes.changed.push_back(std::move(event.object));
       }
@@ -378,6 +383,7 @@ Task<> Watch<T>::run() {
 template class Watch<Service>;
 template class Watch<EndpointSlice>;
 template class Watch<Node>;
+template class Watch<OwnNode>;
 template class Watch<Pod>;
 template class Watch<ConfigMap>;
 template class Watch<Secret>;

@@ -39,6 +39,8 @@ template <class T>
 struct Changes {
   std::vector<T> changed;            ///< New, or with another content.
   std::vector<std::string> removed;  ///< full_name()s: "namespace/name".
+  /// The uids of those, in the same order: who has learnt otherwise of a newer object of that name keeps it.
+  std::vector<std::string> removed_uids = {};
 };
 
 /// Who is told. All are called on the loop's thread, from the watch's coroutine; they may not destroy the watch.

@@ -127,6 +127,36 @@ current-context: x
   EXPECT_EQ(ready(), "True");
 }
 
+TEST_F(BootstrapTest, ACertificateInTheKubeconfigIsRenewedToo) {
+  const auto old =
+      control_plane_->authority().issue("system:node:member-1", "system:nodes", "", {.from = -10, .to = 30});
+  const auto in_base64 = [](const std::string& text) { return run({"base64", "-w0"}, text).out; };
+  const auto kubeconfig = home() + "/kubelet.conf";
+  std::ofstream(kubeconfig) << fmt::format(R"(apiVersion: v1
+kind: Config
+clusters: [{{name: c, cluster: {{server: "{}", certificate-authority: "{}"}}}}]
+users: [{{name: u, user: {{client-certificate-data: "{}", client-key-data: "{}"}}}}]
+contexts: [{{name: x, context: {{cluster: c, user: u}}}}]
+current-context: x
+)",
+                                           kApiServer, control_plane_->authority_file(), in_base64(old.certificate),
+                                           in_base64(old.key));
+  const auto expiry = real_clock().wall() + 30s;
+  const std::vector<std::string> flags = {"--kubeconfig", kubeconfig, "--cert-dir",           cert_dir(),
+                                          "--node-name",  kNode,      "--rotate-certificates"};
+  start_node(flags);
+  wait_node_ready();
+  wait_until("it has a certificate of its own", [&] { return fs::exists(client_file()); });
+  wait_until("the kubeconfig's has expired", [&] { return real_clock().wall() > expiry + 1s; }, 60s);
+  const auto renewed = lease("{.spec.renewTime}");
+  wait_until("the Lease is renewed", [&] { return lease("{.spec.renewTime}") > renewed; }, 12s);
+  kill_node();
+  start_node(flags);
+  const auto after = lease("{.spec.renewTime}");
+  wait_until("it is a member again", [&] { return lease("{.spec.renewTime}") > after; }, 15s);
+  EXPECT_EQ(ready(), "True");
+}
+
 TEST_F(BootstrapTest, TheServingCertificateIsRenewedWhileItServes) {
   fs::create_directories(cert_dir());
   const auto old = control_plane_->authority().issue("system:node:member-1", "system:nodes",

@@ -18,6 +18,7 @@ class Sources : public agent::NodeSources {
     seen.boot_id = "boot-1";
     co_return seen;
   }
+  Task<std::vector<std::string>> addresses() override { co_return std::vector<std::string>{"10.0.0.1"}; }
   Task<cri::RuntimeStatus> runtime_status() override {
     cri::RuntimeStatus status;
     status.conditions = {{"RuntimeReady", true, "", ""}, {"NetworkReady", true, "", ""}};
@@ -44,7 +45,6 @@ agent::LeaseOptions lease_options(uint64_t seed) {
 agent::RegistrarOptions registrar_options(uint64_t seed) {
   agent::RegistrarOptions options;
   options.settings.name = kNodeName;
-  options.settings.ips = {"10.0.0.1"};
   options.seed = seed;
   return options;
 }
@@ -126,7 +126,8 @@ struct Node::Life {
     runtime.new_agent();
     runtime.inputs = &cluster;
     runtime.changed = [this](const std::string& uid) { agent->runtime_changed(uid); };
-    tasks.spawn("cluster", cluster.run(*agent, runtime, [](const std::string&, agent::TokenMap) {}));
+    tasks.spawn("cluster",
+                cluster.run(*agent, runtime, [](const std::string&, agent::TokenMap) {}, [](const kube::Node&) {}));
     tasks.spawn("agent", agent->run());
     tasks.spawn("lease", lease.run());
     tasks.spawn("registrar", registrar.run());
