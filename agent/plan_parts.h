@@ -39,7 +39,7 @@ const ObservedContainer* instance_in_newest(const ObservedPod& observed, std::st
 const ContainerMemory* memory_of(const PodMemory& memory, const ObservedContainer& instance);
 
 /// What this instance needs of the CPU and memory that its spec has now; of one that is to end, nothing.
-Resize resize_of(const kube::Pod& pod, const ObservedContainer& instance, const PodMemory& memory);
+Resize resize_of(const kube::Pod& pod, const ObservedContainer& instance, const PodMemory& memory, CpuQuotas quotas);
 
 bool may_restart(kube::RestartPolicy policy, const ObservedContainer& ended);
 bool is_running(const ObservedPod& observed);

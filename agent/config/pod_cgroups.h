@@ -21,6 +21,11 @@ class PodCgroups {
 
   /// Makes the root and the cgroups of the QoS classes below, which stay as long as the node (kubelet's, as well).
   Result<> create_root() const;
+  /// What all pods together may use; again when it was refused. Kind::conflict: they use more memory now (cgroup v1).
+  Result<> limit_all(const cgroup::Limits& limits) const;
+  /// The same of a cgroup of somebody else's: the path, or with systemd the slice's or its name. Kind::not_found: there
+  /// is none.
+  Result<> limit_other(const std::string& name, const cgroup::Limits& limits) const;
   /// Makes the pod's with its parents, and sets the limits. Idempotent.
   Result<> create(const kube::Pod& pod, const PodLimits& limits) const;
   /// Gives the pod other limits; before those of its containers change only if it gets more memory.
