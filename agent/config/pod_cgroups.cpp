@@ -68,7 +68,7 @@ Result<> PodCgroups::limit_other(const std::string& name, const cgroup::Limits& 
   return tree_->apply(path, limits, kPassOver);
 }
 
-Result<> PodCgroups::create(const kube::Pod& pod, const PodLimits& limits) const {
+Result<> PodCgroups::create(const kube::Pod& pod, const PodCgroupLimits& limits) const {
   if (!tree_) {
     return std::unexpected(tree_.error());
   }
@@ -83,7 +83,7 @@ Result<> PodCgroups::create(const kube::Pod& pod, const PodLimits& limits) const
              : Result<>();
 }
 
-Result<> PodCgroups::resize(const kube::Pod& pod, const PodLimits& limits, Resizing when) const {
+Result<> PodCgroups::resize(const kube::Pod& pod, const PodCgroupLimits& limits, Resizing when) const {
   if (!tree_) {
     return std::unexpected(tree_.error());
   }

@@ -27,10 +27,10 @@ class PodCgroups {
   /// is none.
   Result<> limit_other(const std::string& name, const cgroup::Limits& limits) const;
   /// Makes the pod's with its parents, and sets the limits. Idempotent.
-  Result<> create(const kube::Pod& pod, const PodLimits& limits) const;
+  Result<> create(const kube::Pod& pod, const PodCgroupLimits& limits) const;
   /// Gives the pod other limits; before those of its containers change only if it gets more memory.
   /// Kind::conflict: it uses more memory than it is to have.
-  Result<> resize(const kube::Pod& pod, const PodLimits& limits, Resizing when) const;
+  Result<> resize(const kube::Pod& pod, const PodCgroupLimits& limits, Resizing when) const;
   /// What all Burstable pods weigh together (kubelet: the sum of their requests); BestEffort ones have the least there
   /// is. Where there is no such cgroup, nothing is done.
   Result<> set_burstable(int64_t cpu_shares) const;

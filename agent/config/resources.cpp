@@ -99,8 +99,8 @@ int64_t requested_milli_cpu(const kube::Pod& pod) {
   return milli_of(kube::pod_requests(pod), "cpu");
 }
 
-PodLimits pod_limits_of(const kube::Pod& pod, CpuQuotas quotas) {
-  PodLimits out;
+PodCgroupLimits pod_limits_of(const kube::Pod& pod, CpuQuotas quotas) {
+  PodCgroupLimits out;
   out.cpu_period = quotas.period;
   if (kube::qos_class(pod) == kube::QosClass::best_effort) {
     return out;

@@ -36,14 +36,14 @@ cri::LinuxResources container_resources(const kube::Pod& pod, const kube::Contai
                                         CpuQuotas quotas = {});
 
 /// The pod cgroup's: quota and memory limit only if every container declares that limit; 0 is "none".
-struct PodLimits {
+struct PodCgroupLimits {
   int64_t cpu_shares = 2;
   int64_t cpu_quota = 0;
   int64_t cpu_period = kCpuPeriod;
   int64_t memory_limit = 0;
   int64_t processes = 0;
 };
-PodLimits pod_limits_of(const kube::Pod& pod, CpuQuotas quotas = {});
+PodCgroupLimits pod_limits_of(const kube::Pod& pod, CpuQuotas quotas = {});
 /// What a cgroup may use that is to have these amounts together: cpu (as a weight), memory, pid and hugepages-<size>.
 /// `compressible`: the CPU alone. What is not named is left as it is.
 cgroup::Limits limits_of(const kube::ResourceList& amounts, bool compressible = false);
