@@ -5,6 +5,7 @@
 
 #include <optional>
 
+#include "agent/config/resources.h"
 #include "agent/observed.h"
 #include "kube/container.h"
 #include "kube/pod_status.h"
@@ -24,6 +25,6 @@ enum class Resize {
 /// What a running instance needs. `given`: what this agent gave it last, if it did; else what the runtime tells counts,
 /// and of one that tells nothing nothing is asked.
 Resize resize_of(const kube::Container& container, const ObservedContainer& instance,
-                 const std::optional<ObservedResources>& given);
+                 const std::optional<ObservedResources>& given, CpuQuotas quotas = {});
 
 }  // namespace keelson::agent

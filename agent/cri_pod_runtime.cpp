@@ -81,8 +81,8 @@ Result<> absent_is_fine(Result<> result) {
 
 }  // namespace
 
-CriPodRuntime::CriPodRuntime(cri::RuntimeClient& service, PodConfigs& configs, CallLimits limits)
-    : service_(service), configs_(configs), limits_(limits) {}
+CriPodRuntime::CriPodRuntime(cri::RuntimeClient& service, PodConfigs& configs, CallLimits limits, PullGate* pulls)
+    : service_(service), configs_(configs), limits_(limits), pulls_(pulls) {}
 
 void CriPodRuntime::watch(std::function<void(const std::string& uid)> changed) {
   service_.watch_events([changed](const cri::ContainerEvent& event) { changed(event.pod.uid); },
@@ -253,6 +253,11 @@ Task<std::string> CriPodRuntime::find_image(std::string image) {
 }
 
 Task<std::string> CriPodRuntime::pull_image(kube::Pod pod, std::string image) {
+  std::optional<PullGate::Place> place;
+  if (pulls_ != nullptr) {
+    KEELSON_CO_TRY(auto got, co_await pulls_->enter());
+    place.emplace(std::move(got));
+  }
   KEELSON_CO_TRY(auto sandbox, sandbox_config(pod, 0));
   auto credentials = configs_.credentials(pod, image);
   if (credentials.empty()) {

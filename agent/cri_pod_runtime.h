@@ -8,6 +8,7 @@
 
 #include "agent/pod_configs.h"
 #include "agent/pod_runtime.h"
+#include "agent/pull_gate.h"
 #include "cri/client/client.h"
 
 namespace keelson::agent {
@@ -24,7 +25,8 @@ struct CallLimits {
 /// Belongs to the agent's loop. The service and the configs outlive it.
 class CriPodRuntime : public PodRuntime {
  public:
-  CriPodRuntime(cri::RuntimeClient& service, PodConfigs& configs, CallLimits limits = {});
+  /// `pulls` may be nullptr: nobody waits for another's pull. It outlives this, too.
+  CriPodRuntime(cri::RuntimeClient& service, PodConfigs& configs, CallLimits limits = {}, PullGate* pulls = nullptr);
 
   /// Calls `changed` with the uid of each pod that has news, and with "" when events may have been missed. Once.
   void watch(std::function<void(const std::string& uid)> changed);
@@ -54,6 +56,7 @@ class CriPodRuntime : public PodRuntime {
   cri::RuntimeClient& service_;
   PodConfigs& configs_;
   const CallLimits limits_;
+  PullGate* const pulls_;
   std::map<std::string, ObservedContainer> ended_;  // by id: what has ended changes no more
 };
 

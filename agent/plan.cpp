@@ -57,7 +57,7 @@ void plan_kills(Planning& p) {
       kill.grace = std::chrono::seconds(known->kill_grace.value_or(p.pod.spec.termination_grace_period_seconds));
     } else if (instance.spec_hash != spec_hash(*container)) {
       kill.message = fmt::format("Container {} definition changed, will be restarted", instance.name);
-    } else if (resize_of(p.pod, instance, p.memory) == Resize::by_restart) {
+    } else if (resize_of(p.pod, instance, p.memory, p.times.quotas) == Resize::by_restart) {
       kill.message = fmt::format("Container {} resize requires restart", instance.name);
     } else {
       continue;
@@ -68,7 +68,7 @@ void plan_kills(Planning& p) {
 
 void plan_resizes(Planning& p) {
   for (const auto& instance : p.observed.containers) {
-    if (resize_of(p.pod, instance, p.memory) == Resize::in_place) {
+    if (resize_of(p.pod, instance, p.memory, p.times.quotas) == Resize::in_place) {
       p.plan.steps.push_back({.kind = Kind::resize_container, .name = instance.name, .id = instance.id});
     }
   }
@@ -194,7 +194,7 @@ std::string_view to_string(Step::Kind kind) {
   return "";
 }
 
-Resize resize_of(const kube::Pod& pod, const ObservedContainer& instance, const PodMemory& memory) {
+Resize resize_of(const kube::Pod& pod, const ObservedContainer& instance, const PodMemory& memory, CpuQuotas quotas) {
   const kube::Container* container = kube::find_container(pod.spec, instance.name);
   const ContainerMemory* known = memory_of(memory, instance);
   const bool stays = std::ranges::any_of(pod.spec.containers, [&](const auto& c) { return &c == container; }) ||
@@ -202,7 +202,7 @@ Resize resize_of(const kube::Pod& pod, const ObservedContainer& instance, const 
   if (!stays || instance.state != RunState::running || (known != nullptr && known->kill_message)) {
     return Resize::none;
   }
-  return resize_of(*container, instance, known != nullptr ? known->given : std::nullopt);
+  return resize_of(*container, instance, known != nullptr ? known->given : std::nullopt, quotas);
 }
 
 Plan plan(const kube::Pod& pod, const ObservedPod& observed, const PodMemory& memory, WallTime now,

@@ -25,6 +25,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/config/resources.h"
 #include "agent/observed.h"
 #include "kube/pod.h"
 
@@ -38,6 +39,7 @@ struct LifecycleTimes {
   Duration pull_initial = std::chrono::seconds(10);
   Duration pull_max = std::chrono::seconds(300);
   Duration create_retry = std::chrono::seconds(10);  ///< After a config or create error of a container.
+  CpuQuotas quotas;                                  ///< Of running containers, to which they are held.
   Duration sandbox_retry = std::chrono::seconds(1);  ///< After a failed sandbox; doubles up to create_retry.
 };
 

@@ -39,7 +39,7 @@ const ObservedContainer* instance_in_newest(const ObservedPod& observed, std::st
 const ContainerMemory* memory_of(const PodMemory& memory, const ObservedContainer& instance);
 
 /// What this instance needs of the CPU and memory that its spec has now; of one that is to end, nothing.
-Resize resize_of(const kube::Pod& pod, const ObservedContainer& instance, const PodMemory& memory);
+Resize resize_of(const kube::Pod& pod, const ObservedContainer& instance, const PodMemory& memory, CpuQuotas quotas);
 
 /// By the policy; or because the node itself has ended it for another one.
 bool may_restart(kube::RestartPolicy policy, const ObservedContainer& ended, const PodMemory& memory);

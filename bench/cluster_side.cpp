@@ -179,6 +179,8 @@ ClusterSide start_keelson(const ClusterPlace& place) {
                                                                  side.cgroup + "/pods",
                                                                  "--bpf-dir",
                                                                  pins,
+                                                                 "--set-kernel-defaults=false",
+                                                                 "--fail-swap-on=false",
                                                                  "--max-pods",
                                                                  std::to_string(kMaxPods),
                                                                  "--eviction-hard",

@@ -52,6 +52,9 @@ void set_protocol(SSL_CTX* tls, const TlsOptions& options) {
   ::SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF);
   ::SSL_CTX_set_num_tickets(tls, 0);
   ::SSL_CTX_set_mode(tls, SSL_MODE_RELEASE_BUFFERS);
+  if (!options.ciphers.empty()) {
+    ::SSL_CTX_set_cipher_list(tls, options.ciphers.c_str());  // cipher_list() has tried it
+  }
   if (options.ask_client) {
     ::SSL_CTX_set_verify(tls, SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE, &take_any);
   }
@@ -67,6 +70,26 @@ std::optional<WallTime> end_of(SSL_CTX* tls) {
 }
 
 }  // namespace
+
+Result<std::string> cipher_list(const std::vector<std::string>& suites) {
+  const std::unique_ptr<SSL_CTX, decltype([](SSL_CTX* tls) { ::SSL_CTX_free(tls); })> trial(
+      ::SSL_CTX_new(::TLS_server_method()));
+  std::string list;
+  for (const auto& suite : suites) {
+    // Names that Go had before the suite had one.
+    const bool old = suite.starts_with("TLS_ECDHE_") && suite.ends_with("_CHACHA20_POLY1305");
+    const std::string name = ::OPENSSL_cipher_name((suite + (old ? "_SHA256" : "")).c_str());
+    const bool tls13 = name.starts_with("TLS_");
+    if (name == "(NONE)" || (!tls13 && ::SSL_CTX_set_cipher_list(trial.get(), name.c_str()) != 1)) {
+      ::ERR_clear_error();
+      return fail(Kind::invalid, "cipher suite {} is unknown, or too weak for this OpenSSL", suite);
+    }
+    if (!tls13) {
+      list += (list.empty() ? "" : ":") + name;
+    }
+  }
+  return list;
+}
 
 TlsCertificate::Versions TlsCertificate::look() const {
   Versions versions;

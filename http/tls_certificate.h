@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/clock.h"
 #include "common/result.h"
@@ -26,9 +27,15 @@ struct TlsOptions {
   std::string key_file;                             ///< PEM, without a password; may be the same file.
   std::string certificate_setting = "tlsCertFile";  ///< What errors call the files.
   std::string key_setting = "tlsPrivateKeyFile";
-  bool ask_client = false;  ///< Clients may show certificates; whose they are is their reader's to check.
-  bool only_tls13 = false;  ///< Otherwise TLS 1.2, too.
+  bool ask_client = false;   ///< Clients may show certificates; whose they are is their reader's to check.
+  bool only_tls13 = false;   ///< Otherwise TLS 1.2, too.
+  std::string ciphers = {};  ///< Of TLS 1.2, as cipher_list() writes them; empty: OpenSSL's choice.
 };
+
+/// Suites by their IANA names, or Go's ("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"), as OpenSSL has them. Those of TLS 1.3
+/// are all served whatever is chosen, as in Go, and left out. Kind::invalid names one that is unknown, or that this
+/// OpenSSL does not have any more.
+Result<std::string> cipher_list(const std::vector<std::string>& suites);
 
 /// Belongs to one thread.
 class TlsCertificate {

@@ -115,6 +115,34 @@ TEST_F(TlsServerTest, ClientsMayShowACertificate) {
   EXPECT_TRUE(known.ask("GET /", "somebody").ends_with("you are somebody")) << "the connection stays";
 }
 
+TEST_F(TlsServerTest, OneOfTheChosenCiphersIsSpoken) {
+  auto ciphers = cipher_list({"TLS_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+                              "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305"});
+  ASSERT_TRUE(ciphers) << ciphers.error().message();
+  EXPECT_EQ(*ciphers, "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-CHACHA20-POLY1305");
+  options_.tls = std::make_shared<TlsCertificate>(
+      TlsOptions{.certificate_file = dir_ + "/tls.crt", .key_file = dir_ + "/tls.key", .ciphers = *std::move(ciphers)});
+  write(authority_.issue("server"));
+  start();
+  TlsClient other(port_);
+  ::SSL_set_max_proto_version(other.tls(), TLS1_2_VERSION);
+  ::SSL_set_cipher_list(other.tls(), "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256");
+  EXPECT_TRUE(other.shake_hands());
+  TlsClient chosen(port_);
+  ::SSL_set_max_proto_version(chosen.tls(), TLS1_2_VERSION);
+  ASSERT_FALSE(chosen.shake_hands());
+  EXPECT_TRUE(std::string(::SSL_get_cipher_name(chosen.tls())).ends_with("AES256-GCM-SHA384"));
+  TlsClient newest(port_);
+  EXPECT_FALSE(newest.shake_hands()) << "TLS 1.3 has its own";
+}
+
+TEST_F(TlsServerTest, UnknownCiphersAreNamed) {
+  EXPECT_EQ(cipher_list({"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_MADE_UP"}).error().message(),
+            "cipher suite TLS_MADE_UP is unknown, or too weak for this OpenSSL");
+  EXPECT_FALSE(cipher_list({"TLS_RSA_WITH_RC4_128_SHA"}));
+  EXPECT_EQ(cipher_list({}).value(), "");
+}
+
 TEST_F(TlsServerTest, NothingBelowTls12) {
   write(authority_.issue("server"));
   start();

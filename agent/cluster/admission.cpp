@@ -154,6 +154,9 @@ std::optional<Rejection> admit(const kube::Pod& pod, const std::vector<const kub
   if (auto rejected = check_pressures(pod, node)) {
     return rejected;
   }
+  if (auto forbidden = node.sysctls.refusal(pod)) {
+    return Rejection{"SysctlForbidden", *std::move(forbidden)};
+  }
   if (auto rejected = check_os(pod, node)) {
     return rejected;
   }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/cluster/sysctls.h"
 #include "agent/node/eviction_signals.h"
 #include "kube/node.h"
 #include "kube/pod.h"
@@ -22,7 +23,7 @@ int64_t amount(const std::string& resource, const kube::Quantity& quantity);
 /// Why a pod is not run: status.reason, and the text of its event.
 struct Rejection {
   std::string reason;      ///< "Evicted", "OutOfcpu", "NodeAffinity", "NodeShutdown", "NodePorts", "TaintToleration",
-                           ///< "PodOSNotSupported" ...
+                           ///< "PodOSNotSupported", "SysctlForbidden" ...
   std::string message;     ///< "Node didn't have enough resource: cpu, requested: 2000, used: 0, capacity: 1000"
   Shortage shortage = {};  ///< Of a critical pod: this is all that it wants; others may make room for it.
   bool operator==(const Rejection&) const = default;
@@ -35,8 +36,9 @@ struct AdmissionNode {
   /// Of a resource that is missing here, an extended one's included, pods may have what they want; but of huge pages
   /// there are none then.
   kube::ResourceList allocatable;
-  Pressures pressures = {};    ///< What the node is short of.
-  bool shutting_down = false;  ///< Nothing is to begin any more.
+  Pressures pressures = {};      ///< What the node is short of.
+  bool shutting_down = false;    ///< Nothing is to begin any more.
+  SysctlAllowlist sysctls = {};  ///< That pods may set.
 };
 
 /// nullopt: it fits beside `others`, the pods that are on the node and have not ended. Pure.

@@ -58,6 +58,15 @@ TEST(AdmissionTest, Resources) {
             "capacity: 0");
 }
 
+TEST(AdmissionTest, UnsafeSysctlsAreForbiddenUnlessAllowed) {
+  auto wants = pod();
+  wants.spec.security_context.sysctls.push_back({.name = "kernel.msgmax", .value = "8192"});
+  EXPECT_EQ(refusal(wants), "SysctlForbidden: forbidden sysctl: \"kernel.msgmax\" not allowlisted");
+  auto at = node();
+  at.sysctls = SysctlAllowlist::make({"kernel.msg*"}).value();
+  EXPECT_EQ(refusal(wants, {}, at), "");
+}
+
 TEST(AdmissionTest, NodeSelectorAndAffinity) {
   const std::string no =
       "NodeAffinity: Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector";

@@ -15,6 +15,7 @@
 #include <string>
 
 #include "agent/agent.h"
+#include "agent/cluster/sysctls.h"
 #include "agent/config/pod_inputs.h"
 #include "agent/node/eviction_signals.h"
 #include "agent/pod_runtime.h"
@@ -24,12 +25,21 @@
 
 namespace keelson::agent {
 
+/// So many a second in the long run, so many at once.
+struct RequestLimits {
+  double per_second = 50;
+  int burst = 100;
+};
+
 struct ClusterOptions {
   std::string node_name;
   std::string manifest_dir;        ///< Of static pods; empty: there are none.
   kube::ResourceList allocatable;  ///< What pods may take of the node: "cpu", "memory", "pods" ...
   kube::StringMap labels = {};     ///< The node's, given by its operator: until the API has a Node.
-  uint64_t seed = 0;               ///< Of the waits; 0: a random one.
+  SysctlAllowlist sysctls = {};    ///< That pods may set.
+  RequestLimits requests = {};     ///< About pods; not of watches.
+  RequestLimits events = {};
+  uint64_t seed = 0;  ///< Of the waits; 0: a random one.
 };
 
 /// The Node has changed, or is there.

@@ -202,7 +202,8 @@ AdmissionNode PodLedger::admission_node() const {
                      .taints = {},
                      .allocatable = options_.allocatable,
                      .pressures = pressures_,
-                     .shutting_down = shutting_down_};
+                     .shutting_down = shutting_down_,
+                     .sysctls = options_.sysctls};
   if (node_) {
     node.labels = node_->metadata.labels;
     node.taints = node_->taints;

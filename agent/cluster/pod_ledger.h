@@ -34,6 +34,7 @@ struct LedgerOptions {
   bool has_manifests = false;      ///< manifests() will be called.
   kube::ResourceList allocatable;  ///< "cpu", "memory", "pods" ...; what the API's Node says of these counts before it.
   kube::StringMap labels;          ///< Of the node, for as long as the API has no Node.
+  SysctlAllowlist sysctls = {};    ///< That pods may set.
 };
 
 /// A pod that was refused, to be told of.

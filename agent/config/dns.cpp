@@ -89,6 +89,10 @@ cri::DnsConfig make_dns(const kube::Pod& pod, const ClusterDns& cluster, const s
       add_missing(out.searches, search);
     }
     out.options = {"ndots:5"};
+  } else if (policy != kube::DnsPolicy::none && !cluster.loopback.empty()) {
+    // No name server at all would mean the runtime's own file; the resolver's default without one is the same machine.
+    out.servers = cluster.loopback;
+    out.searches = {"."};
   }
   if (pod.spec.dns_config) {
     for (const auto& server : pod.spec.dns_config->nameservers) {

@@ -14,6 +14,9 @@ namespace keelson::agent {
 struct ClusterDns {
   std::vector<std::string> servers;
   std::string domain = "cluster.local";
+  /// Of pods without the cluster's, on a node that gives them none of its own (resolvConf: ""): loopback of each of the
+  /// node's families. Otherwise empty.
+  std::vector<std::string> loopback;
 };
 
 /// The pod's resolv.conf by its policy, with at most 3 servers, 32 searches and 2048 characters of them. `host` is the

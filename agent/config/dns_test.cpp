@@ -68,6 +68,21 @@ TEST(Dns, ThePodAddsAndReplaces) {
   EXPECT_EQ(made.options, (List{"ndots:2", "edns0"}));
 }
 
+TEST(Dns, ANodeThatGivesItsPodsNoneLeadsThemToThemselves) {
+  const ClusterDns alone{.servers = {}, .loopback = {"127.0.0.1", "::1"}};
+  for (const auto policy : {DnsPolicy::default_policy, DnsPolicy::cluster_first}) {
+    auto made = make_dns(web(policy), alone, "");
+    EXPECT_EQ(made.servers, (List{"127.0.0.1", "::1"}));
+    EXPECT_EQ(made.searches, (List{"."}));
+  }
+  EXPECT_EQ(make_dns(web(DnsPolicy::none), alone, "").servers, List());
+  ClusterDns cluster = kCluster;
+  cluster.loopback = {"127.0.0.1"};
+  auto made = make_dns(web(DnsPolicy::cluster_first), cluster, "");
+  EXPECT_EQ(made.servers, kCluster.servers);
+  EXPECT_EQ(made.searches, (List{"shop.svc.cluster.local", "svc.cluster.local", "cluster.local"}));
+}
+
 TEST(Dns, Limits) {
   auto pod = web(DnsPolicy::none);
   pod.spec.dns_config = kube::PodDnsConfig{};

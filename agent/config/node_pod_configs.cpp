@@ -27,6 +27,15 @@ std::string host_text(const std::string& path) {
   return read_file(path).value_or("");
 }
 
+/// The usual file may be missing; one that was asked for may not.
+Result<std::string> resolv_conf_of(const PodConfigOptions& options) {
+  const auto& path = options.resolv_conf;
+  if (path.empty() || path == PodConfigOptions().resolv_conf) {
+    return path.empty() ? "" : host_text(path);
+  }
+  return read_file(path).context("resolvConf");
+}
+
 }  // namespace
 
 NodePodConfigs::NodePodConfigs(Loop& loop, PodConfigOptions options, PodInputs* inputs, PodStorage* storage)
@@ -105,7 +114,8 @@ Result<cri::SandboxConfig> NodePodConfigs::sandbox(const kube::Pod& pod, uint32_
     KEELSON_TRY(out.hostname, make_hostname(pod, o.dns));
   }
   out.log_directory = log_dir_of(o, pod.metadata);
-  out.dns = make_dns(pod, o.dns, host_text(o.resolv_conf));
+  KEELSON_TRY(const auto own_dns, resolv_conf_of(o));
+  out.dns = make_dns(pod, o.dns, own_dns);
   out.annotations = pod.metadata.annotations;
   out.cgroup_parent = state_->cgroups.parent_of(pod);
   out.security = sandbox_security(pod);
@@ -132,7 +142,7 @@ Result<std::optional<cri::IdMapping>> NodePodConfigs::State::users_of(const kube
   if (!first) {
     return fail(Kind::conflict, "the pod has no range of user ids yet");
   }
-  return cri::IdMapping{.container = 0, .host = *first, .length = UserRanges::kLength};
+  return cri::IdMapping{.container = 0, .host = *first, .length = users.length()};
 }
 
 Result<MountedVolume> NodePodConfigs::State::volume_of(const kube::Pod& pod, const std::string& name,
@@ -255,8 +265,8 @@ Result<cri::ContainerConfig> NodePodConfigs::container(const ContainerOrder& ord
   out.stdin_open = container->stdin_open;
   out.stdin_once = container->stdin_once;
   out.tty = container->tty;
-  out.resources = container_resources(pod, *container, memory_capacity());
-  KEELSON_TRY(out.security, container_security(pod, *container, order.image_user));
+  out.resources = container_resources(pod, *container, memory_capacity(), s.options.quotas);
+  KEELSON_TRY(out.security, container_security(pod, *container, order.image_user, s.options.seccomp_default));
   if (!order.target_id.empty()) {
     out.security.namespaces.pid = cri::Namespace::target;
     out.security.namespaces.target_id = order.target_id;
@@ -273,7 +283,7 @@ Result<cri::LinuxResources> NodePodConfigs::resources(const kube::Pod& pod, cons
   if (container == nullptr) {
     return fail(Kind::invalid, "container {} is not in the pod's spec", name);
   }
-  return container_resources(pod, *container, memory_capacity());
+  return container_resources(pod, *container, memory_capacity(), state_->options.quotas);
 }
 
 void NodePodConfigs::container_created(const ContainerOrder& order, const std::string& id) {
@@ -306,6 +316,16 @@ MountedVolumes NodePodConfigs::mounted(const std::string& uid) const {
 
 Result<> NodePodConfigs::make_roots() {
   return state_->cgroups.create_root();
+}
+
+Task<> NodePodConfigs::limit_all(cgroup::Limits limits) {
+  auto* s = state_.get();
+  co_return co_await blocking(s->pool,
+                              [s, limits = std::move(limits)]() -> Result<> { return s->cgroups.limit_all(limits); });
+}
+
+Result<> NodePodConfigs::limit_other(const std::string& cgroup, const cgroup::Limits& limits) {
+  return state_->cgroups.limit_other(cgroup, limits);
 }
 
 void NodePodConfigs::remove_empty_roots() {

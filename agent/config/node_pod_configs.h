@@ -11,7 +11,9 @@
 #include "agent/config/field_values.h"
 #include "agent/config/pod_inputs.h"
 #include "agent/config/pod_storage.h"
+#include "agent/config/resources.h"
 #include "agent/pod_configs.h"
+#include "common/cgroup/limits.h"
 
 namespace keelson::agent {
 
@@ -21,7 +23,11 @@ struct PodConfigOptions {
   std::string container_logs_dir;  ///< links <pod>_<ns>_<container>-<id>.log; empty: none
   std::string cgroup_root = "/";
   bool systemd_cgroups = false;  ///< systemd makes the pods' cgroups, as slices; as the runtime's driver
-  std::string resolv_conf = "/etc/resolv.conf";
+  std::string resolv_conf = "/etc/resolv.conf";  ///< empty: none, see ClusterDns::loopback
+  int64_t pod_pids_limit = 0;                    ///< processes of one pod; 0: as many as all pods may have
+  uint32_t ids_per_pod = 65536;                  ///< of a pod with a user namespace; a multiple of that
+  CpuQuotas quotas;
+  bool seccomp_default = false;  ///< RuntimeDefault for what says nothing, instead of Unconfined
   ClusterDns dns;
   NodeFacts node;
 };
@@ -60,6 +66,10 @@ class NodePodConfigs : public PodConfigs {
 
   /// Makes the cgroups of the QoS classes; before the first pod.
   Result<> make_roots();
+  /// What all pods together may use. Kind::conflict: they use more memory now (cgroup v1), it may be tried again.
+  Task<> limit_all(cgroup::Limits limits);
+  /// The same of a cgroup of somebody else's, at once. Kind::not_found: there is none.
+  Result<> limit_other(const std::string& cgroup, const cgroup::Limits& limits);
   /// Takes away the cgroup root and folders that are empty now; for a node that leaves nothing behind.
   void remove_empty_roots();
 

@@ -33,7 +33,7 @@ struct NodePodConfigs::State {
         volumes(options.root),
         cgroups(options.systemd_cgroups ? cgroup::Driver::systemd : cgroup::Driver::cgroupfs, options.cgroup_root),
         links{.folder = options.container_logs_dir, .pod_logs_dir = options.pod_logs_dir},
-        users(options.root),
+        users(options.root, options.ids_per_pod),
         pool(2) {}
   ~State() { pool.join(); }
 

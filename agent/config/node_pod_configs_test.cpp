@@ -5,12 +5,17 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <sstream>
 
+#include "common/atomic_file.h"
+#include "common/cgroup/tree.h"
 #include "common/fd.h"
 #include "common/task_group.h"
 
@@ -60,10 +65,7 @@ class NodePodConfigsTest : public ::testing::Test {
 
   void start() {
     configs.reset();
-    configs = std::make_unique<NodePodConfigs>(loop, PodConfigOptions{.root = dir + "/state",
-                                                                      .pod_logs_dir = dir + "/pods",
-                                                                      .container_logs_dir = dir + "/containers",
-                                                                      .cgroup_root = root});
+    configs = std::make_unique<NodePodConfigs>(loop, options);
     configs->objects_changed(objects);
   }
   Task<> then_stop(Task<> task, Result<>* out) {
@@ -95,6 +97,10 @@ class NodePodConfigsTest : public ::testing::Test {
 
   const std::string dir = make_dir();
   const std::string root = "/" + fs::path(dir).filename().string();
+  PodConfigOptions options{.root = dir + "/state",
+                           .pod_logs_dir = dir + "/pods",
+                           .container_logs_dir = dir + "/containers",
+                           .cgroup_root = root};
   Loop loop{real_clock(), "test"};
   std::unique_ptr<NodePodConfigs> configs;
   kube::Pod pod;
@@ -236,6 +242,77 @@ TEST_F(NodePodConfigsTest, CgroupsHaveTheirValues) {
   EXPECT_EQ(cgroup_value(own, "cpu", "cgroup.procs"), "none");
   EXPECT_EQ(cgroup_value(burstable, "cpu", unified() ? "cpu.weight" : "cpu.shares"), unified() ? "1" : "2");
   ASSERT_TRUE(run(configs->clean_up(idle)));
+}
+
+TEST_F(NodePodConfigsTest, AllPodsTogetherHaveTheirLimit) {
+  ASSERT_TRUE(configs->make_roots());
+  const std::string all = root + "/kubepods";
+  const cgroup::Limits limits{.cpu_shares = 1536, .memory = 512 << 20, .processes = 1000};
+  auto set = run(configs->limit_all(limits));
+  ASSERT_TRUE(set) << set.error().message();
+  EXPECT_EQ(cgroup_value(all, "memory", unified() ? "memory.max" : "memory.limit_in_bytes"), "536870912");
+  EXPECT_EQ(cgroup_value(all, "pids", "pids.max"), "1000");
+  EXPECT_EQ(cgroup_value(all, "cpu", unified() ? "cpu.weight" : "cpu.shares"),
+            unified() ? std::to_string(cgroup::cpu_weight_of_shares(1536)) : "1536");
+  EXPECT_EQ(cgroup_value(all + "/burstable", "pids", "pids.max"), "max") << "the limit is of all of them";
+}
+
+TEST_F(NodePodConfigsTest, MoreMemoryThanThereMayBeIsNotTakenAway) {
+  if (unified()) {
+    GTEST_SKIP() << "SKIP: needs cgroup v1 (v2 kills instead)";
+  }
+  ASSERT_TRUE(configs->make_roots());
+  cgroup::Tree tree = cgroup::Tree::open().value();
+  const auto inside = tree.create(root + "/kubepods/u2");
+  const pid_t child = ::fork();
+  if (child == 0) {
+    for (const auto& file : tree.procs_files(root + "/kubepods/u2")) {
+      if (!write_value(file, "0")) {
+        ::_exit(1);
+      }
+    }
+    std::vector<char> held(64 << 20, 'x');
+    ::raise(SIGSTOP);
+    ::_exit(held.back() == 'x' ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, WUNTRACED), child);
+  ASSERT_TRUE(WIFSTOPPED(status));
+  EXPECT_EQ(run(configs->limit_all({.memory = 16 << 20})).error().kind(), Kind::conflict);
+  EXPECT_TRUE(run(configs->limit_all({.memory = 128 << 20})));
+  ::kill(child, SIGKILL);
+  ::waitpid(child, &status, 0);
+  EXPECT_TRUE(tree.kill_and_remove(root + "/kubepods/u2"));
+}
+
+TEST_F(NodePodConfigsTest, ACgroupOfOthersIsLimitedIfItIsThere) {
+  cgroup::Tree tree = cgroup::Tree::open().value();
+  ASSERT_TRUE(tree.create(root + "/system"));
+  ASSERT_TRUE(configs->limit_other(root + "/system", {.memory = 256 << 20}));
+  EXPECT_EQ(cgroup_value(root + "/system", "memory", unified() ? "memory.max" : "memory.limit_in_bytes"), "268435456");
+  ASSERT_TRUE(tree.remove(root + "/system"));
+  EXPECT_EQ(configs->limit_other(root + "/system", {.memory = 256 << 20}).error().message(),
+            "cgroup " + root + "/system does not exist");
+}
+
+TEST_F(NodePodConfigsTest, APodHasAsManyProcessesAsItMay) {
+  options.pod_pids_limit = 77;
+  start();
+  ASSERT_TRUE(run(configs->prepare(pod)));
+  EXPECT_EQ(cgroup_value(root + "/kubepods/besteffort/podu1", "pids", "pids.max"), "77");
+}
+
+TEST_F(NodePodConfigsTest, NameServersAreThoseOfTheFileThatWasAskedFor) {
+  pod.spec.dns_policy = kube::DnsPolicy::default_policy;
+  options.resolv_conf = dir + "/resolv.conf";
+  start();
+  EXPECT_EQ(configs->sandbox(pod, 0).error().kind(), Kind::not_found);
+  ASSERT_TRUE(write_file_atomic(options.resolv_conf, "nameserver 192.0.2.53\n", 0644));
+  EXPECT_EQ(configs->sandbox(pod, 0).value().dns.servers, std::vector<std::string>{"192.0.2.53"});
+  options.resolv_conf = "";
+  options.dns.loopback = {"127.0.0.1"};
+  start();
+  EXPECT_EQ(configs->sandbox(pod, 0).value().dns.servers, std::vector<std::string>{"127.0.0.1"});
 }
 
 TEST_F(NodePodConfigsTest, AResizedPodsCgroupFollowsInTheRightOrder) {

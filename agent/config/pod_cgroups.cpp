@@ -2,6 +2,8 @@
 // pod_cgroups.h over common/cgroup.
 #include "agent/config/pod_cgroups.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 namespace keelson::agent {
@@ -47,21 +49,41 @@ Result<> PodCgroups::create_root() const {
   return {};
 }
 
-Result<> PodCgroups::create(const kube::Pod& pod, const PodLimits& limits) const {
+Result<> PodCgroups::limit_all(const cgroup::Limits& limits) const {
+  if (!tree_) {
+    return std::unexpected(tree_.error());
+  }
+  return tree_->apply(path({"kubepods"}), limits, kPassOver);
+}
+
+Result<> PodCgroups::limit_other(const std::string& name, const cgroup::Limits& limits) const {
+  if (!tree_) {
+    return std::unexpected(tree_.error());
+  }
+  const auto path = name.starts_with('/') ? name : "/" + name;
+  const auto files = tree_->procs_files(path);
+  if (std::ranges::none_of(files, [](const auto& file) { return ::access(file.c_str(), F_OK) == 0; })) {
+    return fail(Kind::not_found, "cgroup {} does not exist", path);
+  }
+  return tree_->apply(path, limits, kPassOver);
+}
+
+Result<> PodCgroups::create(const kube::Pod& pod, const PodCgroupLimits& limits) const {
   if (!tree_) {
     return std::unexpected(tree_.error());
   }
   auto wanted = share(limits.cpu_shares);
   wanted.cpu_quota = limits.cpu_quota > 0 ? limits.cpu_quota : -1;
-  wanted.cpu_period = kCpuPeriod;
+  wanted.cpu_period = limits.cpu_period;
   wanted.memory = limits.memory_limit > 0 ? limits.memory_limit : -1;
+  wanted.processes = limits.processes;
   KEELSON_DO(tree_->create(pod_cgroup(driver_, root_, pod), wanted, kPassOver));
   return kube::qos_class(pod) == kube::QosClass::best_effort
              ? tree_->apply(path({"kubepods", "besteffort"}), share(kLeastShares), kPassOver)
              : Result<>();
 }
 
-Result<> PodCgroups::resize(const kube::Pod& pod, const PodLimits& limits, Resizing when) const {
+Result<> PodCgroups::resize(const kube::Pod& pod, const PodCgroupLimits& limits, Resizing when) const {
   if (!tree_) {
     return std::unexpected(tree_.error());
   }

@@ -21,11 +21,16 @@ class PodCgroups {
 
   /// Makes the root and the cgroups of the QoS classes below, which stay as long as the node (kubelet's, as well).
   Result<> create_root() const;
+  /// What all pods together may use; again when it was refused. Kind::conflict: they use more memory now (cgroup v1).
+  Result<> limit_all(const cgroup::Limits& limits) const;
+  /// The same of a cgroup of somebody else's: the path, or with systemd the slice's or its name. Kind::not_found: there
+  /// is none.
+  Result<> limit_other(const std::string& name, const cgroup::Limits& limits) const;
   /// Makes the pod's with its parents, and sets the limits. Idempotent.
-  Result<> create(const kube::Pod& pod, const PodLimits& limits) const;
+  Result<> create(const kube::Pod& pod, const PodCgroupLimits& limits) const;
   /// Gives the pod other limits; before those of its containers change only if it gets more memory.
   /// Kind::conflict: it uses more memory than it is to have.
-  Result<> resize(const kube::Pod& pod, const PodLimits& limits, Resizing when) const;
+  Result<> resize(const kube::Pod& pod, const PodCgroupLimits& limits, Resizing when) const;
   /// What all Burstable pods weigh together (kubelet: the sum of their requests); BestEffort ones have the least there
   /// is. Where there is no such cgroup, nothing is done.
   Result<> set_burstable(int64_t cpu_shares) const;

@@ -16,6 +16,7 @@ constexpr int64_t kMaxShares = 262'144;
 constexpr int64_t kMinQuota = 1'000;
 constexpr std::string_view kNodeCritical = "system-node-critical";
 constexpr int64_t kGuaranteedScore = -997;
+constexpr std::string_view kHugePages = "hugepages-";
 
 int64_t milli_of(const kube::ResourceList& list, const char* name) {
   auto found = list.find(name);
@@ -25,6 +26,13 @@ int64_t milli_of(const kube::ResourceList& list, const char* name) {
 int64_t whole_of(const kube::ResourceList& list, const char* name) {
   auto found = list.find(name);
   return found == list.end() ? 0 : found->second.whole();
+}
+
+/// The kernel says "2MB" where the API says "hugepages-2Mi".
+std::string page_size(const std::string& resource) {
+  auto size = resource.substr(kHugePages.size());
+  size.back() = 'B';
+  return size;
 }
 
 int64_t burstable_score(int64_t request, int64_t capacity) {
@@ -38,8 +46,8 @@ int64_t cpu_shares(int64_t milli_cpu) {
   return std::clamp(milli_cpu * 1024 / 1000, kMinShares, kMaxShares);
 }
 
-int64_t cpu_quota(int64_t milli_cpu) {
-  return milli_cpu == 0 ? 0 : std::max(milli_cpu * kCpuPeriod / 1000, kMinQuota);
+int64_t cpu_quota(int64_t milli_cpu, CpuQuotas quotas) {
+  return milli_cpu == 0 || !quotas.enforced ? 0 : std::max(milli_cpu * quotas.period / 1000, kMinQuota);
 }
 
 int64_t oom_score_adj(const kube::Pod& pod, const kube::Container& container, int64_t memory_capacity) {
@@ -61,18 +69,18 @@ int64_t oom_score_adj(const kube::Pod& pod, const kube::Container& container, in
   return score;
 }
 
-ObservedResources resources_for(const kube::Container& container) {
+ObservedResources resources_for(const kube::Container& container, CpuQuotas quotas) {
   const auto& limits = container.resources.limits;
   const auto& requests = container.resources.requests;
   return {.cpu_shares = cpu_shares(requests.contains("cpu") ? milli_of(requests, "cpu") : milli_of(limits, "cpu")),
-          .cpu_quota = cpu_quota(milli_of(limits, "cpu")),
-          .cpu_period = kCpuPeriod,
+          .cpu_quota = cpu_quota(milli_of(limits, "cpu"), quotas),
+          .cpu_period = quotas.period,
           .memory_limit = whole_of(limits, "memory")};
 }
 
-cri::LinuxResources container_resources(const kube::Pod& pod, const kube::Container& container,
-                                        int64_t memory_capacity) {
-  const auto own = resources_for(container);
+cri::LinuxResources container_resources(const kube::Pod& pod, const kube::Container& container, int64_t memory_capacity,
+                                        CpuQuotas quotas) {
+  const auto own = resources_for(container, quotas);
   cri::LinuxResources out;
   out.cpu_shares = own.cpu_shares;
   out.cpu_period = own.cpu_period;
@@ -80,11 +88,8 @@ cri::LinuxResources container_resources(const kube::Pod& pod, const kube::Contai
   out.memory_limit_bytes = own.memory_limit;
   out.oom_score_adj = oom_score_adj(pod, container, memory_capacity);
   for (const auto& [name, amount] : container.resources.limits) {
-    if (constexpr std::string_view kPrefix = "hugepages-"; name.starts_with(kPrefix)) {
-      // The kernel says "2MB" where the API says "2Mi".
-      auto size = name.substr(kPrefix.size());
-      size.back() = 'B';
-      out.hugepage_limits[size] = std::to_string(amount.whole());
+    if (name.starts_with(kHugePages)) {
+      out.hugepage_limits[page_size(name)] = std::to_string(amount.whole());
     }
   }
   return out;
@@ -94,8 +99,9 @@ int64_t requested_milli_cpu(const kube::Pod& pod) {
   return milli_of(kube::pod_requests(pod), "cpu");
 }
 
-PodLimits pod_limits_of(const kube::Pod& pod) {
-  PodLimits out;
+PodCgroupLimits pod_limits_of(const kube::Pod& pod, CpuQuotas quotas) {
+  PodCgroupLimits out;
+  out.cpu_period = quotas.period;
   if (kube::qos_class(pod) == kube::QosClass::best_effort) {
     return out;
   }
@@ -103,10 +109,27 @@ PodLimits pod_limits_of(const kube::Pod& pod) {
   auto limits = kube::pod_limits(pod);
   out.cpu_shares = cpu_shares(milli_of(requests, "cpu"));
   if (kube::all_limited(pod, "cpu")) {
-    out.cpu_quota = cpu_quota(milli_of(limits, "cpu"));
+    out.cpu_quota = cpu_quota(milli_of(limits, "cpu"), quotas);
   }
   if (kube::all_limited(pod, "memory")) {
     out.memory_limit = whole_of(limits, "memory");
+  }
+  return out;
+}
+
+cgroup::Limits limits_of(const kube::ResourceList& amounts, bool compressible) {
+  cgroup::Limits out;
+  if (amounts.contains("cpu")) {
+    out.cpu_shares = cpu_shares(milli_of(amounts, "cpu"));
+  }
+  if (!compressible) {
+    out.memory = whole_of(amounts, "memory");
+    out.processes = whole_of(amounts, "pid");
+    for (const auto& [name, amount] : amounts) {
+      if (name.starts_with(kHugePages)) {
+        out.huge_pages.push_back({page_size(name), static_cast<uint64_t>(amount.whole())});
+      }
+    }
   }
   return out;
 }

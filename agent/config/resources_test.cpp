@@ -60,6 +60,24 @@ TEST(Resources, TheFrontendExactly) {
             "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podu1.slice");
 }
 
+TEST(Resources, AmountsAreLimitsOfACgroup) {
+  const kube::ResourceList amounts = {{"cpu", kube::Quantity::of_milli(1500)},
+                                      {"memory", kube::Quantity::of(1 << 30)},
+                                      {"pid", kube::Quantity::of(1000)},
+                                      {"ephemeral-storage", kube::Quantity::of(5)},
+                                      {"hugepages-2Mi", kube::Quantity::of(4 << 20)}};
+  const auto limits = limits_of(amounts);
+  EXPECT_EQ(limits.cpu_shares, 1536);
+  EXPECT_EQ(limits.memory, 1 << 30);
+  EXPECT_EQ(limits.processes, 1000);
+  ASSERT_EQ(limits.huge_pages.size(), 1U);
+  EXPECT_EQ(limits.huge_pages[0].page_size, "2MB");
+  EXPECT_EQ(limits.huge_pages[0].bytes, 4U << 20);
+  const auto compressible = limits_of(amounts, true);
+  EXPECT_EQ(compressible.cpu_shares, 1536);
+  EXPECT_EQ(compressible.memory + compressible.processes, 0);
+}
+
 TEST(Resources, APodIsLimitedOnlyIfEveryContainerIs) {
   auto pod = frontend();
   pod.spec.containers[1].resources.limits.erase("memory");

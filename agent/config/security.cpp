@@ -102,7 +102,7 @@ cri::SandboxSecurity sandbox_security(const kube::Pod& pod) {
 }
 
 Result<cri::ContainerSecurity> container_security(const kube::Pod& pod, const kube::Container& container,
-                                                  const ImageUser& image_user) {
+                                                  const ImageUser& image_user, bool seccomp_default) {
   const auto& of_pod = pod.spec.security_context;
   auto own = container.security_context.value_or(kube::SecurityContext{});
   cri::ContainerSecurity out;
@@ -137,7 +137,9 @@ Result<cri::ContainerSecurity> container_security(const kube::Pod& pod, const ku
     out.read_only_paths = kReadOnly;
   }
   auto seccomp = own.seccomp_profile ? own.seccomp_profile : of_pod.seccomp_profile;
-  out.seccomp = seccomp ? profile_of(*seccomp) : cri::SecurityProfile{cri::ProfileKind::unconfined, ""};
+  constexpr auto kWithout = cri::ProfileKind::unconfined;
+  out.seccomp = seccomp ? profile_of(*seccomp)
+                        : cri::SecurityProfile{seccomp_default ? cri::ProfileKind::runtime_default : kWithout, ""};
   if (auto apparmor = own.app_armor_profile ? own.app_armor_profile : of_pod.app_armor_profile) {
     out.apparmor = profile_of(*apparmor);
   }

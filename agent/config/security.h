@@ -12,8 +12,9 @@ namespace keelson::agent {
 
 cri::SandboxSecurity sandbox_security(const kube::Pod& pod);
 /// The container's own settings win over the pod's, and both over the image's user. Kind::invalid, with the kubelet's
-/// text: runAsNonRoot, and the user is root or a name (which may be root's).
+/// text: runAsNonRoot, and the user is root or a name (which may be root's). `seccomp_default`: a container for which
+/// nothing is said has the runtime's own profile, instead of none.
 Result<cri::ContainerSecurity> container_security(const kube::Pod& pod, const kube::Container& container,
-                                                  const ImageUser& image_user);
+                                                  const ImageUser& image_user, bool seccomp_default = false);
 
 }  // namespace keelson::agent

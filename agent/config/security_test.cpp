@@ -74,5 +74,15 @@ TEST(Security, TheContainersNonRootWinsOverThePods) {
   EXPECT_TRUE(container_security(pod, container_as(std::nullopt, std::nullopt, false), {}));
 }
 
+TEST(Security, WithoutAProfileTheNodesDefaultCounts) {
+  auto pod = web();
+  auto container = container_as(std::nullopt, std::nullopt, std::nullopt);
+  EXPECT_EQ(container_security(pod, container, {}).value().seccomp->kind, cri::ProfileKind::unconfined);
+  EXPECT_EQ(container_security(pod, container, {}, true).value().seccomp->kind, cri::ProfileKind::runtime_default);
+  pod.spec.security_context.seccomp_profile = kube::SecurityProfile{.type = kube::ProfileType::unconfined};
+  EXPECT_EQ(container_security(pod, container, {}, true).value().seccomp->kind, cri::ProfileKind::unconfined)
+      << "the pod says so";
+}
+
 }  // namespace
 }  // namespace keelson::agent

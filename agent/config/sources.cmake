@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # What config/ adds to the target keelson::agent; paths are relative to agent/.
-set(AGENT_CONFIG_PUBLIC config/node_pod_configs.h config/dns.h config/field_values.h config/pod_inputs.h config/pod_storage.h config/mounts.h config/group_owner.h)
+set(AGENT_CONFIG_PUBLIC config/node_pod_configs.h config/dns.h config/field_values.h config/pod_inputs.h config/resources.h config/pod_storage.h config/mounts.h config/group_owner.h)
 set(AGENT_CONFIG_SRCS
   config/resources.cpp config/pod_cgroups.cpp config/field_values.cpp config/env.cpp config/dns.cpp config/atomic_folder.cpp
   config/volume_files.cpp config/volumes.cpp config/group_owner.cpp config/user_ranges.cpp config/log_links.cpp config/mounts.cpp config/security.cpp config/image_auth.cpp config/node_pod_configs.cpp config/pod_files.cpp)

@@ -14,14 +14,18 @@
 
 namespace keelson::agent {
 
-/// Every range has 65536 ids and starts at a multiple of that; the first, the node's own, is never given. A pod's range
-/// stands in <root>/pods/<uid>/userns, as the kubelet writes it, and so survives the agent. Thread-safe.
+/// Every range has as many ids as the others (65536, or a multiple), and starts at a multiple of that; the first, the
+/// node's own, is never given. A pod's range stands in <root>/pods/<uid>/userns, as the kubelet writes it, and so
+/// survives the agent. Thread-safe.
 class UserRanges {
  public:
-  static constexpr uint32_t kLength = 65536;
+  static constexpr uint32_t kLeast = 65536;
 
-  /// `root` is the agent's state folder.
-  explicit UserRanges(std::string root);
+  /// `root` is the agent's state folder; `length`: of each range, a multiple of kLeast. Ranges of another length, from
+  /// before, are not ours.
+  explicit UserRanges(std::string root, uint32_t length = kLeast);
+
+  uint32_t length() const { return length_; }
 
   /// The first id of the node for the pod; its folder must be there. The same again for the same pod.
   /// Kind::invalid: the pod's file is not one of ours; Kind::exhausted: all ranges are taken.
@@ -34,6 +38,7 @@ class UserRanges {
  private:
   std::string file_of(const std::string& uid) const;
   const std::string root_;
+  const uint32_t length_;
   mutable std::mutex mutex_;
   std::map<std::string, uint32_t> ranges_;  // numbers of ranges by pod
   std::set<uint32_t> taken_;

@@ -38,6 +38,17 @@ TEST_F(UserRangesTest, NoTwoPodsShareAnId) {
             R"("gidMappings":[{"hostId":65536,"containerId":0,"length":65536}]})");
 }
 
+TEST_F(UserRangesTest, ARangeMayBeLonger) {
+  UserRanges ranges(root_, 131072);
+  EXPECT_EQ(*ranges.acquire("a"), 131072U);
+  EXPECT_EQ(*ranges.acquire("b"), 262144U);
+  EXPECT_EQ(UserRanges(root_, 131072).of("b"), 262144U);
+  UserRanges other(root_);
+  EXPECT_EQ(other.of("a"), std::nullopt);
+  EXPECT_EQ(other.acquire("a").error().message(),
+            root_ + "/pods/a/userns: not one range of 65536 user and group ids; the pod has to be deleted");
+}
+
 TEST_F(UserRangesTest, TheyOutliveTheAgentAndEndWithThePod) {
   {
     UserRanges ranges(root_);

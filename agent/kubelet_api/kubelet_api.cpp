@@ -3,7 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
+#include <string_view>
 #include <thread>
 
 #include "agent/kubelet_api/healthz.h"
@@ -23,6 +25,8 @@ namespace {
 
 constexpr size_t kMaxBody = 64 << 10;
 constexpr auto kAskLimit = std::chrono::seconds(10);
+constexpr std::string_view kDebugging[] = {"run",           "exec",        "attach", "portForward",
+                                           "containerLogs", "runningpods", "debug",  "logs"};
 
 Result<std::shared_ptr<http::TlsCertificate>> serving_certificate(KubeletApiOptions& options) {
   options.tls.ask_client = !options.authentication.client_ca_file.empty();
@@ -109,6 +113,10 @@ struct KubeletApi::State {
     const bool get = request.method == "GET";
     if (first == "healthz") {
       co_return co_await health.answer(std::move(request));
+    }
+    if (!options.debugging_handlers && std::ranges::find(kDebugging, first) != std::end(kDebugging)) {
+      ++requests[{first, request.method}];
+      co_return http::text("Debug endpoints are disabled.\n", 405);
     }
     if (first == "configz" && get) {
       co_return http::Response{.body = fmt::format(R"({{"kubeletconfig":{}}})", options.configuration)};

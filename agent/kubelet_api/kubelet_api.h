@@ -42,6 +42,9 @@ struct KubeletApiOptions {
   StatsOptions stats;  ///< Without `more`.
   /// prober_probe_total, for /metrics/probes; called on the agent's thread.
   std::function<void(Stats&)> collect_probes = [](Stats&) {};
+  /// False: what looks into pods (logs, exec, attach, port-forward, run, running pods) is 405, "Debug endpoints are
+  /// disabled.".
+  bool debugging_handlers = true;
   Duration stream_idle = std::chrono::hours(4);  ///< streamingConnectionIdleTimeout
   std::string configuration = "{}";              ///< JSON of the KubeletConfiguration that runs.
 };

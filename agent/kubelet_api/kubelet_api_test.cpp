@@ -140,6 +140,20 @@ TEST_F(KubeletApiTest, AnswersWhomItKnows) {
       << "the runtime is away";
 }
 
+TEST_F(KubeletApiTest, DebugEndpointsMayBeDisabled) {
+  options_.debugging_handlers = false;
+  start();
+  for (const char* line : {"GET /containerLogs/default/web/main", "POST /exec/default/web/main?command=id&output=1",
+                           "POST /run/default/web/main?cmd=id", "POST /attach/default/web/main",
+                           "POST /portForward/default/web", "GET /runningpods/", "GET /logs/", "GET /debug/pprof/"}) {
+    const auto answer = ask(line);
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 405")) << line;
+    EXPECT_THAT(answer, EndsWith("\r\n\r\nDebug endpoints are disabled.\n")) << line;
+  }
+  EXPECT_THAT(ask("GET /pods"), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(ask("GET /metrics/resource"), StartsWith("HTTP/1.1 200"));
+}
+
 TEST_F(KubeletApiTest, RefusesStrangers) {
   start();
   TlsClient nobody(options_.where->port);

@@ -128,6 +128,25 @@ kube::ResourceList node_capacity(const Machine& machine, const PodLimits& limits
   return capacity;
 }
 
+kube::ResourceList node_enforced(const kube::ResourceList& capacity, Reservation reservation) {
+  reservation.eviction_hard.clear();
+  kube::ResourceList enforced;
+  for (const auto& [name, amount] : capacity) {
+    const Quantity left = amount - reserved(name, amount, reservation);
+    enforced[name] = left.negative() ? Quantity::of(0, amount.format()) : left;
+  }
+  return enforced;
+}
+
+kube::ResourceList amounts_of(const ReservedList& list, const kube::ResourceList& capacity) {
+  kube::ResourceList amounts;
+  for (const auto& [name, amount] : list) {
+    const auto there = capacity.find(name);
+    amounts[name] = amount.of(there == capacity.end() ? Quantity() : there->second);
+  }
+  return amounts;
+}
+
 kube::ResourceList node_allocatable(const kube::ResourceList& capacity, const Reservation& reservation) {
   kube::ResourceList allocatable;
   Quantity huge_pages;

@@ -47,6 +47,13 @@ struct PodLimits {
 /// cpu, memory, ephemeral-storage, pods, hugepages-<size>; what is unknown is left out.
 kube::ResourceList node_capacity(const Machine& machine, const PodLimits& limits);
 
+/// Capacity without reservations, never below zero: what the cgroup of all pods is held to. Hard eviction thresholds
+/// are not taken off, so that pods are evicted before the kernel kills in them.
+kube::ResourceList node_enforced(const kube::ResourceList& capacity, Reservation reservation);
+
+/// What is reserved of each resource, in whole.
+kube::ResourceList amounts_of(const ReservedList& list, const kube::ResourceList& capacity);
+
 /// Capacity without reservations and hard eviction thresholds of memory and disk; memory without huge pages. Never
 /// below zero.
 kube::ResourceList node_allocatable(const kube::ResourceList& capacity, const Reservation& reservation);

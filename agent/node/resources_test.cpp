@@ -75,6 +75,22 @@ TEST(Allocatable, IsCapacityWithoutWhatIsReserved) {
   EXPECT_TRUE(node_allocatable(node_capacity(machine(), {}), reservation).at("memory").zero()) << "never negative";
 }
 
+TEST(Allocatable, WhatIsEnforcedLeavesRoomForEvictions) {
+  Reservation reservation{.system = parse_reservation({"memory=1Gi", "cpu=500m"}).value(),
+                          .kube = parse_reservation({"memory=512Mi", "pid=1000"}).value(),
+                          .eviction_hard = parse_thresholds({"memory.available<100Mi"}).value()};
+  const kube::ResourceList capacity = {
+      {"cpu", kube::Quantity::of(2)},
+      {"memory", kube::Quantity::of(int64_t{8} << 30, kube::Quantity::Format::binary_si)},
+      {"pid", kube::Quantity::of(32768)}};
+  EXPECT_EQ(texts(node_enforced(capacity, reservation)),
+            texts({{"cpu", kube::Quantity::of_milli(1500)},
+                   {"memory", kube::Quantity::of(int64_t{6656} << 20, kube::Quantity::Format::binary_si)},
+                   {"pid", kube::Quantity::of(31768)}}));
+  EXPECT_EQ(texts(amounts_of(parse_reservation({"memory=25%"}).value(), capacity)),
+            texts({{"memory", kube::Quantity::of(int64_t{2} << 30, kube::Quantity::Format::binary_si)}}));
+}
+
 TEST(Allocatable, AShareIsOfWhatThereIs) {
   Reservation reservation;
   reservation.system = *parse_reservation({"cpu=15%", "memory=25%", "ephemeral-storage=10%"});

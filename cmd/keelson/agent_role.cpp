@@ -15,10 +15,12 @@
 #include "agent/eviction/node_sources.h"
 #include "agent/kubelet_api/kubelet_api.h"
 #include "agent/node/node_addresses.h"
+#include "agent/node_limits.h"
 #include "agent/node_usage.h"
 #include "agent/shutdown/logind.h"
 #include "agent/shutdown/node_shutdown.h"
 #include "agent/storage/storage.h"
+#include "cmd/keelson/allocatable_options.h"
 #include "cmd/keelson/eviction_options.h"
 #include "cmd/keelson/kubelet_api_options.h"
 #include "cmd/keelson/log_options.h"
@@ -34,6 +36,15 @@ namespace keelson::cli {
 
 namespace {
 
+/// Loopback of each of the node's families, for pods of a node that names no name servers.
+std::vector<std::string> loopbacks(const std::vector<std::string>& addresses) {
+  std::vector<std::string> all;
+  for (const auto& address : addresses) {
+    all.emplace_back(address.contains(':') ? "::1" : "127.0.0.1");
+  }
+  return all;
+}
+
 agent::PodConfigOptions pod_config_options(const NodeConfig& config, const LocalNode& node) {
   agent::PodConfigOptions options;
   options.root = config.root;
@@ -41,7 +52,14 @@ agent::PodConfigOptions pod_config_options(const NodeConfig& config, const Local
   options.container_logs_dir = config.container_logs_dir;
   options.cgroup_root = config.cgroup_root;
   options.systemd_cgroups = driver_of(config) == cgroup::Driver::systemd;
-  options.dns = {config.cluster_dns, config.cluster_domain};
+  options.resolv_conf = config.resolv_conf;
+  options.dns = {.servers = config.cluster_dns,
+                 .domain = config.cluster_domain,
+                 .loopback = config.resolv_conf.empty() ? loopbacks(node.addresses) : std::vector<std::string>()};
+  options.ids_per_pod = node.pods.ids;
+  options.pod_pids_limit = node.pods.pids_limit;
+  options.quotas = node.pods.times.quotas;
+  options.seccomp_default = config.seccomp_default;
   options.node.name = node_name(config);
   options.node.ips = node.addresses;
   const auto amount = [&node](const char* name) {
@@ -96,6 +114,7 @@ agent::AgentOptions agent_options(const NodeConfig& config, const LocalNode& nod
   options.manifest_dir = in_cluster ? "" : config.manifest_dir;
   options.node_name = node_name(config);
   options.node.ips = node.addresses;
+  options.times = node.pods.times;
   options.probe_folder = config.run + "/probes";
   return options;
 }
@@ -127,20 +146,23 @@ struct Eviction {
 struct AgentRole::State {
   State(const NodeConfig& c, const LocalNode& node, std::optional<kube::ClusterAccess> access)
       : config(c),
-        addresses(node.addresses),
-        reserved_memory(node.reserved_memory),
+        local(node),
         loop(real_clock(), "kl-agent"),
         client(access ? std::make_unique<kube::Client>(loop, *std::move(access)) : nullptr),
         cluster(client ? std::make_unique<agent::Cluster>(*client,
                                                           agent::ClusterOptions{.node_name = node_name(config),
                                                                                 .manifest_dir = config.manifest_dir,
                                                                                 .allocatable = node.allocatable,
-                                                                                .labels = node.labels})
+                                                                                .labels = node.labels,
+                                                                                .sysctls = node.pods.sysctls,
+                                                                                .requests = node.pods.requests,
+                                                                                .events = node.pods.events})
                        : nullptr),
         storage(client ? std::make_unique<storage::Storage>(*client, storage_options(config, board)) : nullptr),
         service(cri::connect_runtime(loop, cri_socket(config))),
         configs(loop, pod_config_options(config, node), cluster.get(), storage.get()),
-        runtime(*service, configs),
+        pulls(loop, node.pods.pulls),
+        runtime(*service, configs, node.pods.calls, &pulls),
         probes(loop, *service),
         agent(loop, agent_options(config, node, cluster != nullptr), runtime, &probes),
         api(loop, agent, *service),
@@ -167,6 +189,8 @@ struct AgentRole::State {
 
   Task<> run() {
     KEELSON_CO_DO(configs.make_roots());
+    tasks.spawn("limits of all pods",
+                agent::limit_pods(loop, configs, limits, [this](const agent::NodeEvent& event) { record(event); }));
     runtime.watch([this](const std::string& uid) { agent.runtime_changed(uid); });
     tasks.spawn("admin API", api.run(config.run + "/admin.sock"));
     tasks.spawn("logs", logs->run());
@@ -216,6 +240,12 @@ struct AgentRole::State {
     co_return Result<>();
   }
 
+  /// Before the thread is there.
+  Result<> guard_limits() {
+    KEELSON_TRY(limits, node_limits(config, local));
+    return agent::limit_others(configs, limits);
+  }
+
   /// Before the thread is there. Alone, all pods are static ones, and images nobody else's to bring back: all stay.
   Result<> guard_node() {
     if (!cluster) {
@@ -227,7 +257,7 @@ struct AgentRole::State {
       board.tell(pressures);
       cluster->pressed_by(pressures);
     };
-    eviction.emplace(loop, agent, *service, config, settings, reserved_memory);
+    eviction.emplace(loop, agent, *service, config, settings, local.reserved_memory);
     return {};
   }
 
@@ -286,7 +316,7 @@ struct AgentRole::State {
 
   /// Before the thread is there.
   Result<> serve_cluster() {
-    KEELSON_TRY(auto options, kubelet_api_options(config, addresses));
+    KEELSON_TRY(auto options, kubelet_api_options(config, local.addresses));
     if (options) {
       options->collect_probes = [this](Stats& stats) { probes.collect(stats); };
       options->stats.mounted = [this](const std::string& uid) { return configs.mounted(uid); };
@@ -297,8 +327,8 @@ struct AgentRole::State {
   }
 
   const NodeConfig& config;
-  const std::vector<std::string> addresses;
-  const int64_t reserved_memory;
+  const LocalNode local;
+  agent::NodeLimits limits;
   agent::NodeBoard board;
   Loop loop;
   std::unique_ptr<kube::Client> client;  // with the next two: nullptr where there is no API server
@@ -306,6 +336,7 @@ struct AgentRole::State {
   std::unique_ptr<storage::Storage> storage;
   std::unique_ptr<cri::RuntimeClient> service;
   agent::NodePodConfigs configs;
+  agent::PullGate pulls;
   agent::CriPodRuntime runtime;
   agent::ContainerProber probes;
   agent::Agent agent;
@@ -328,6 +359,7 @@ AgentRole::~AgentRole() = default;
 Result<> AgentRole::start(std::optional<ServiceRoutes> routes) {
   State& s = *state_;
   KEELSON_DO(s.guard_logs());
+  KEELSON_DO(s.guard_limits());
   KEELSON_DO(s.guard_node());
   KEELSON_DO(s.guard_shutdown());
   KEELSON_DO(s.serve_cluster().context("kubelet API"));

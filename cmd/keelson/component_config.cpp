@@ -52,4 +52,40 @@ std::string check_field(FieldType type, const YAML::Node& value, bool& set) {
   return "";
 }
 
+Result<YAML::Node> load_component(const std::string& text, ComponentFile file) {
+  YAML::Node root;
+  try {
+    root = YAML::Load(text);
+  } catch (const YAML::Exception& error) {
+    return fail(Kind::invalid, "{}:{}: {}", file.name, error.mark.line + 1, error.msg);
+  }
+  if (!root.IsMap()) {
+    return fail(Kind::invalid, "{}:1: expected a {} object", file.name, file.kind);
+  }
+  return root;
+}
+
+YAML::Node merge_patch(const YAML::Node& base, const YAML::Node& patch) {
+  if (!patch.IsMap()) {
+    return YAML::Clone(patch);
+  }
+  YAML::Node merged(YAML::NodeType::Map);
+  if (base.IsMap()) {
+    for (const auto& entry : base) {
+      const auto& change = patch[entry.first.Scalar()];
+      if (!change) {
+        merged[entry.first.Scalar()] = YAML::Clone(entry.second);
+      } else if (!change.IsNull()) {
+        merged[entry.first.Scalar()] = merge_patch(entry.second, change);
+      }
+    }
+  }
+  for (const auto& entry : patch) {
+    if (!entry.second.IsNull() && !(base.IsMap() && base[entry.first.Scalar()])) {
+      merged[entry.first.Scalar()] = merge_patch(YAML::Node(), entry.second);
+    }
+  }
+  return merged;
+}
+
 }  // namespace keelson::cli

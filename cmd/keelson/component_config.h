@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Configuration files of the stock components (kube-proxy, the kubelet), taken as they are: every field of theirs is
-// known, others are refused by name and line; what means nothing here is told by name if it asks for something.
+// known, others are told by name and line and passed over, as the components themselves do; what means nothing here is
+// told by name if it asks for something. A value of the wrong type is an error.
 //
 // A component's table of fields says for each its type and what it does to a `Reading`, which is what the component's
 // reader collects before it becomes settings.
@@ -43,7 +44,7 @@ struct ComponentFile {
   const std::string& name;  ///< For messages.
 };
 
-/// Reads one file. Afterwards wrong() has every fault, a line each, and notes() what was not applied.
+/// Reads one file. Afterwards wrong() has every fault, a line each, and notes() what was not known or not applied.
 template <class Reading>
 class ComponentParser {
  public:
@@ -79,7 +80,8 @@ class ComponentParser {
       if (field != fields_.end()) {
         read(*field, entry.first, entry.second);
       } else if (!is_section(name)) {
-        complain(entry.first, fmt::format("{}: unknown key{}", name, nearest(key, prefix)));
+        notes_.push_back(fmt::format("{}:{}: {}: unknown field, passed over{}", file_.name, entry.first.Mark().line + 1,
+                                     name, nearest(key, prefix)));
       } else if (entry.second.IsMap()) {
         walk(entry.second, name + ".");
       } else if (!entry.second.IsNull()) {
@@ -127,19 +129,17 @@ class ComponentParser {
   std::vector<std::string> notes_;
 };
 
-/// The whole of it: Kind::invalid lists every fault. What was not applied is added to `notes`.
+/// The object that a file has. Kind::invalid: it has none.
+Result<YAML::Node> load_component(const std::string& text, ComponentFile file);
+
+/// `base` with what `patch` says in its place: objects by their fields, null takes a field away, all else is replaced
+/// (RFC 7386, as the kubelet merges its drop-in files).
+YAML::Node merge_patch(const YAML::Node& base, const YAML::Node& patch);
+
+/// The whole of it: Kind::invalid lists every fault. What was not known or not applied is added to `notes`.
 template <class Reading>
-Result<> read_component(const std::string& text, ComponentFile file, std::span<const ComponentField<Reading>> fields,
+Result<> read_component(const YAML::Node& root, ComponentFile file, std::span<const ComponentField<Reading>> fields,
                         Reading& reading, std::vector<std::string>& notes) {
-  YAML::Node root;
-  try {
-    root = YAML::Load(text);
-  } catch (const YAML::Exception& error) {
-    return fail(Kind::invalid, "{}:{}: {}", file.name, error.mark.line + 1, error.msg);
-  }
-  if (!root.IsMap()) {
-    return fail(Kind::invalid, "{}:1: expected a {} object", file.name, file.kind);
-  }
   ComponentParser<Reading> parser(file, fields, reading);
   parser.run(root);
   if (!parser.wrong().empty()) {
@@ -147,6 +147,14 @@ Result<> read_component(const std::string& text, ComponentFile file, std::span<c
   }
   notes.insert(notes.end(), parser.notes().begin(), parser.notes().end());
   return {};
+}
+
+/// The same from a file's text.
+template <class Reading>
+Result<> read_component(const std::string& text, ComponentFile file, std::span<const ComponentField<Reading>> fields,
+                        Reading& reading, std::vector<std::string>& notes) {
+  KEELSON_TRY(const auto root, load_component(text, file));
+  return read_component<Reading>(root, file, fields, reading, notes);
 }
 
 }  // namespace keelson::cli

@@ -256,7 +256,7 @@ Result<uint16_t> parse_port(std::string_view text) {
 std::span<const Setting> settings() {
   static const auto all = [] {
     std::vector<Setting> list(std::begin(kSettings), std::end(kSettings));
-    for (const auto more : {kubelet_api_settings(), cluster_settings()}) {
+    for (const auto more : {kubelet_api_settings(), cluster_settings(), pod_settings()}) {
       list.insert(list.end(), more.begin(), more.end());
     }
     return list;
@@ -339,7 +339,7 @@ Result<> check_config(const NodeConfig& config) {
     const auto* text = std::get_if<std::string NodeConfig::*>(&setting.field);
     std::string_view key = setting.key;
     bool path = key == "root" || key == "shim" || key.ends_with("Dir") || key.ends_with("File") ||
-                key == "cgroupRoot" || key == "socketCgroup";
+                key == "cgroupRoot" || key == "socketCgroup" || key == "resolvConf";
     if (text != nullptr && path && !(config.*(*text)).empty() && (config.*(*text)).front() != '/') {
       return fail(Kind::invalid, "{}: '{}' is not an absolute path", setting.key, config.*(*text));
     }

@@ -89,6 +89,8 @@ struct NodeConfig {
   std::string tls_cert_file;         ///< both or neither
   std::string tls_private_key_file;
   std::string tls_min_version = "VersionTLS12";
+  std::vector<std::string> tls_cipher_suites;
+  bool enable_debugging_handlers = true;
   std::string client_ca_file;
   bool anonymous_auth = false;
   bool token_webhook = true;
@@ -109,6 +111,28 @@ struct NodeConfig {
   std::vector<std::string> system_reserved;
   std::vector<std::string> kube_reserved;
   std::string reserved_system_cpus;
+  std::vector<std::string> enforce_node_allocatable = {"pods"};
+  std::string system_reserved_cgroup;
+  std::string kube_reserved_cgroup;
+  std::string resolv_conf = "/etc/resolv.conf";  ///< empty: none
+  std::string pod_pids_limit = "-1";
+  bool seccomp_default = false;
+  std::vector<std::string> allowed_unsafe_sysctls;
+  std::string user_namespace_ids_per_pod = "65536";
+  bool cpu_cfs_quota = true;
+  std::string cpu_cfs_quota_period = "100ms";
+  std::string max_container_restart_period = "5m";
+  std::string max_parallel_image_pulls = "0";  ///< 0: any
+  std::string registry_qps = "0";              ///< 0: any
+  std::string registry_burst = "10";
+  std::string kube_api_qps = "50";
+  std::string kube_api_burst = "100";
+  std::string event_qps = "50";
+  std::string event_burst = "100";
+  std::string runtime_request_timeout = "2m";
+  bool fail_swap_on = true;
+  bool protect_kernel_defaults = false;
+  bool set_kernel_defaults = true;
   std::vector<std::string> eviction_hard = {"memory.available<100Mi", "nodefs.available<10%", "nodefs.inodesFree<5%",
                                             "imagefs.available<15%", "imagefs.inodesFree<5%"};
   std::vector<std::string> eviction_soft;
@@ -130,6 +154,7 @@ struct NodeConfig {
   std::string bootstrap_kubeconfig;
   bool rotate_certificates = false;
   bool server_tls_bootstrap = false;
+  bool as_kubelet = false;  ///< Not a setting: a KubeletConfiguration was read.
   /// Not a setting: what the log tells of these when the daemon starts, such as fields of other programs' files that
   /// mean nothing here.
   std::vector<std::string> notes;
@@ -163,6 +188,8 @@ std::span<const Setting> settings();
 std::span<const Setting> kubelet_api_settings();
 /// Those of a node of a cluster (cluster_settings.cpp), which are among them.
 std::span<const Setting> cluster_settings();
+/// Those of what pods get of the node (pod_settings.cpp), which are among them.
+std::span<const Setting> pod_settings();
 
 /// Reads a KeelsonConfiguration over `base`. Kind::invalid lists every wrong key as "FILE:LINE: key: what is wrong".
 Result<NodeConfig> parse_config(const std::string& text, const std::string& file, NodeConfig base);

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cmd/keelson/kubelet_api_options.h"
 
-#include <boost/json.hpp>
+#include <fmt/ranges.h>
+
+#include <algorithm>
 
 #include "agent/node/heartbeat.h"
 #include "cmd/keelson/network_options.h"
 #include "cmd/keelson/node.h"
 #include "common/duration.h"
+#include "common/log.h"
 
 namespace keelson::cli {
 
 namespace {
-
-namespace json = boost::json;
 
 constexpr uint16_t kPort = 10250;
 constexpr uint16_t kKubeletHealthzPort = 10248;
@@ -57,12 +58,21 @@ Result<> tls(const NodeConfig& config, agent::KubeletApiOptions& options) {
     return fail(Kind::invalid, "{} needs {} beside it", key ? "tlsCertFile" : "tlsPrivateKeyFile",
                 key ? "tlsPrivateKeyFile" : "tlsCertFile");
   }
-  if (config.tls_min_version != "VersionTLS12" && config.tls_min_version != "VersionTLS13") {
-    return fail(Kind::invalid, "tlsMinVersion: '{}' is not one of VersionTLS12, VersionTLS13", config.tls_min_version);
+  static constexpr const char* kVersions[] = {"VersionTLS10", "VersionTLS11", "VersionTLS12", "VersionTLS13"};
+  if (std::ranges::find(kVersions, config.tls_min_version) == std::end(kVersions)) {
+    return fail(Kind::invalid, "tlsMinVersion: '{}' is not one of {}", config.tls_min_version,
+                fmt::join(kVersions, ", "));
   }
+  if (config.tls_min_version < std::string("VersionTLS12")) {
+    log::warning("tlsMinVersion: {} is not served, clients must speak VersionTLS12", config.tls_min_version);
+  }
+  KEELSON_TRY(auto ciphers, http::cipher_list(config.tls_cipher_suites).context("tlsCipherSuites"));
+  // Suites of TLS 1.3 alone leave none for 1.2.
+  const bool no_tls12 = ciphers.empty() && !config.tls_cipher_suites.empty();
   options.tls = {.certificate_file = config.tls_cert_file,
                  .key_file = config.tls_private_key_file,
-                 .only_tls13 = config.tls_min_version == "VersionTLS13"};
+                 .only_tls13 = no_tls12 || config.tls_min_version == "VersionTLS13",
+                 .ciphers = std::move(ciphers)};
   options.pki_folder = config.cert_dir.empty() ? config.root + "/pki" : config.cert_dir;
   if (config.server_tls_bootstrap && config.tls_cert_file.empty() && !config.kubeconfig.empty()) {
     // The heartbeat asks for it, and replaces it; somebody has to approve it first.
@@ -74,47 +84,18 @@ Result<> tls(const NodeConfig& config, agent::KubeletApiOptions& options) {
   return {};
 }
 
-json::array list(const std::vector<std::string>& texts) {
-  json::array all;
-  for (const auto& text : texts) {
-    all.emplace_back(text);
-  }
-  return all;
+uint16_t port_of(const Result<std::optional<http::BindAddress>>& address) {
+  return address && *address ? (*address)->port : 0;
 }
 
 }  // namespace
 
-std::string kubelet_configuration(const NodeConfig& config) {
-  const auto port = where(config, config.kubelet_address, config.kubelet_port, kPort);
-  const auto healthz = where(config, config.kubelet_healthz_address, config.kubelet_healthz_port, kKubeletHealthzPort);
-  const auto number = [](const auto& address) { return address && *address ? (*address)->port : 0; };
-  return json::serialize(json::object{
-      {"kind", "KubeletConfiguration"},
-      {"apiVersion", "kubelet.config.k8s.io/v1beta1"},
-      {"staticPodPath", config.manifest_dir},
-      {"address", config.kubelet_address},
-      {"port", number(port)},
-      {"healthzBindAddress", config.kubelet_healthz_address},
-      {"healthzPort", number(healthz)},
-      {"readOnlyPort", 0},
-      {"tlsCertFile", config.tls_cert_file},
-      {"tlsPrivateKeyFile", config.tls_private_key_file},
-      {"tlsMinVersion", config.tls_min_version},
-      {"authentication", json::object{{"x509", json::object{{"clientCAFile", config.client_ca_file}}},
-                                      {"webhook", json::object{{"enabled", config.token_webhook},
-                                                               {"cacheTTL", config.token_webhook_cache_ttl}}},
-                                      {"anonymous", json::object{{"enabled", config.anonymous_auth}}}}},
-      {"authorization",
-       json::object{{"mode", config.authorization_mode},
-                    {"webhook", json::object{{"cacheAuthorizedTTL", config.authorized_cache_ttl},
-                                             {"cacheUnauthorizedTTL", config.unauthorized_cache_ttl}}}}},
-      {"clusterDomain", config.cluster_domain},
-      {"clusterDNS", list(config.cluster_dns)},
-      {"streamingConnectionIdleTimeout", config.streaming_connection_idle_timeout},
-      {"cgroupRoot", config.cgroup_root},
-      {"cgroupDriver", config.cgroup_driver},
-      {"containerRuntimeEndpoint", "unix://" + cri_socket(config)},
-      {"podLogsDir", config.pod_logs_dir}});
+uint16_t kubelet_port(const NodeConfig& config) {
+  return port_of(where(config, config.kubelet_address, config.kubelet_port, kPort));
+}
+
+uint16_t kubelet_healthz_port(const NodeConfig& config) {
+  return port_of(where(config, config.kubelet_healthz_address, config.kubelet_healthz_port, kKubeletHealthzPort));
 }
 
 Result<std::optional<agent::KubeletApiOptions>> kubelet_api_options(const NodeConfig& config,
@@ -137,6 +118,7 @@ Result<std::optional<agent::KubeletApiOptions>> kubelet_api_options(const NodeCo
   }
   KEELSON_TRY(options.stream_idle,
               parse_duration(config.streaming_connection_idle_timeout).context("streamingConnectionIdleTimeout"));
+  options.debugging_handlers = config.enable_debugging_handlers;
   options.node_addresses = addresses;
   options.cri_socket = cri_socket(config);
   options.stats.node_name = node_name(config);

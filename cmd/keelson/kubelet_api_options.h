@@ -2,6 +2,7 @@
 // What the node's configuration means for the kubelet API.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,7 +16,11 @@ namespace keelson::cli {
 Result<std::optional<agent::KubeletApiOptions>> kubelet_api_options(const NodeConfig& config,
                                                                     const std::vector<std::string>& addresses);
 
-/// What runs, as a KubeletConfiguration in JSON: the fields that mean something here.
+/// Where it is served, and its /healthz alone; 0: not.
+uint16_t kubelet_port(const NodeConfig& config);
+uint16_t kubelet_healthz_port(const NodeConfig& config);
+
+/// What runs, as a KubeletConfiguration in JSON, with all its fields.
 std::string kubelet_configuration(const NodeConfig& config);
 
 }  // namespace keelson::cli

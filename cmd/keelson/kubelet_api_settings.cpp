@@ -24,6 +24,11 @@ const Setting kSettings[] = {
      "Role agent: the certificate's key (PEM)"},
     {"tlsMinVersion", "--tls-min-version", &NodeConfig::tls_min_version,
      "Role agent: the least that clients must speak: VersionTLS12 or VersionTLS13"},
+    {"tlsCipherSuites", "--tls-cipher-suites", &NodeConfig::tls_cipher_suites,
+     "Role agent: the suites of TLS 1.2 that are spoken, by Go's names (repeatable; default: OpenSSL's choice)"},
+    {"enableDebuggingHandlers", "--enable-debugging-handlers", &NodeConfig::enable_debugging_handlers,
+     "Role agent: serve logs, exec, attach and port-forward of containers; without, kubectl's verbs of these names "
+     "fail"},
     {"clientCAFile", "--client-ca-file", &NodeConfig::client_ca_file,
      "Role agent: who signs clients' certificates; their common name is the user, their organizations are the groups"},
     {"anonymousAuth", "--anonymous-auth", &NodeConfig::anonymous_auth,

@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cmd/keelson/kubelet_config.h"
 
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+
 #include "cmd/keelson/component_config.h"
+#include "common/fd.h"
 
 namespace keelson::cli {
+
+namespace fs = std::filesystem;
+
 namespace {
 
 constexpr const char* kApiVersion = "kubelet.config.k8s.io/v1beta1";
@@ -15,6 +23,10 @@ struct Reading {
   bool update_given = false;
   bool report_given = false;
   std::map<std::string, std::string> eviction_hard;
+  std::string image_service;
+  std::optional<bool> serialize_pulls;
+  std::optional<int64_t> parallel_pulls;
+  bool server = true;
   bool merge_evictions = false;
 };
 
@@ -23,7 +35,6 @@ using Field = ComponentField<Reading>;
 
 constexpr const char* kLogs = "use logLevel or --log-level";
 constexpr const char* kEvents = "exits and changes come as events";
-constexpr const char* kRates = "the limits are 50 a second and 100 at once";
 constexpr const char* kNoManagers = "CPUs, memory and devices are not pinned";
 constexpr const char* kNoSwap = "pods get no swap";
 constexpr const char* kIptables = "no iptables rules are made";
@@ -90,14 +101,36 @@ void set_report_frequency(Reading& reading, const YAML::Node& value) {
   reading.report_given = true;
 }
 
-void set_runtime(Reading& reading, const YAML::Node& value) {
-  auto socket = value.as<std::string>();
+void set_server(Reading& reading, const YAML::Node& value) {
+  reading.server = value.as<bool>();
+}
+void set_serialize(Reading& reading, const YAML::Node& value) {
+  reading.serialize_pulls = value.as<bool>();
+}
+void set_parallel_pulls(Reading& reading, const YAML::Node& value) {
+  reading.parallel_pulls = value.as<int64_t>();
+}
+
+/// klog's: from 4 on it is for whoever looks for a fault.
+void set_verbosity(Reading& reading, const YAML::Node& value) {
+  if (value.as<int64_t>() >= 4) {
+    reading.config.log_level = "debug";
+  }
+}
+
+std::string socket_of(const std::string& endpoint) {
   constexpr std::string_view kScheme = "unix://";
-  reading.config.cri_socket = socket.starts_with(kScheme) ? socket.substr(kScheme.size()) : socket;
+  return endpoint.starts_with(kScheme) ? endpoint.substr(kScheme.size()) : endpoint;
+}
+void set_runtime(Reading& reading, const YAML::Node& value) {
+  reading.config.cri_socket = socket_of(value.as<std::string>());
+}
+void set_image_service(Reading& reading, const YAML::Node& value) {
+  reading.image_service = socket_of(value.as<std::string>());
 }
 
 const Field kFields[] = {
-    {"enableServer", Type::flag, nullptr, "port: 0 turns the API off", "true", true},
+    {"enableServer", Type::flag, &set_server, "", "", true},
     {"address", Type::text, &set_text<&NodeConfig::kubelet_address>, ""},
     {"port", Type::number, &set_text<&NodeConfig::kubelet_port>, ""},
     {"readOnlyPort", Type::number, nullptr, "nothing is served without authentication"},
@@ -107,10 +140,10 @@ const Field kFields[] = {
     {"registerWithTaints", Type::objects, &set_taints, ""},
     {"providerID", Type::text, &set_text<&NodeConfig::provider_id>, ""},
     {"contentType", Type::text, nullptr, ""},
-    {"kubeAPIQPS", Type::number, nullptr, kRates, "50"},
-    {"kubeAPIBurst", Type::number, nullptr, kRates, "100"},
-    {"eventRecordQPS", Type::number, nullptr, kRates, "50"},
-    {"eventBurst", Type::number, nullptr, kRates, "100"},
+    {"kubeAPIQPS", Type::number, &set_text<&NodeConfig::kube_api_qps>, "", "", true},
+    {"kubeAPIBurst", Type::number, &set_text<&NodeConfig::kube_api_burst>, ""},
+    {"eventRecordQPS", Type::number, &set_text<&NodeConfig::event_qps>, "", "", true},
+    {"eventBurst", Type::number, &set_text<&NodeConfig::event_burst>, ""},
 
     {"nodeStatusUpdateFrequency", Type::duration, &set_update_frequency, ""},
     {"nodeStatusReportFrequency", Type::duration, &set_report_frequency, ""},
@@ -119,7 +152,7 @@ const Field kFields[] = {
 
     {"tlsCertFile", Type::text, &set_text<&NodeConfig::tls_cert_file>, ""},
     {"tlsPrivateKeyFile", Type::text, &set_text<&NodeConfig::tls_private_key_file>, ""},
-    {"tlsCipherSuites", Type::texts, nullptr, "ciphers are OpenSSL's choice"},
+    {"tlsCipherSuites", Type::texts, &set_texts<&NodeConfig::tls_cipher_suites>, ""},
     {"tlsMinVersion", Type::text, &set_text<&NodeConfig::tls_min_version>, ""},
     {"rotateCertificates", Type::flag, &set_flag<&NodeConfig::rotate_certificates>, ""},
     {"serverTLSBootstrap", Type::flag, &set_flag<&NodeConfig::server_tls_bootstrap>, ""},
@@ -142,14 +175,14 @@ const Field kFields[] = {
     {"volumeStatsAggPeriod", Type::duration, nullptr, "volumes are measured when somebody asks", "1m0s"},
 
     {"containerRuntimeEndpoint", Type::text, &set_runtime, ""},
-    {"imageServiceEndpoint", Type::text, nullptr, "images are the runtime's"},
-    {"runtimeRequestTimeout", Type::duration, nullptr, "each request to the runtime has a time of its own", "2m0s"},
+    {"imageServiceEndpoint", Type::text, &set_image_service, ""},
+    {"runtimeRequestTimeout", Type::duration, &set_text<&NodeConfig::runtime_request_timeout>, ""},
     {"streamingConnectionIdleTimeout", Type::duration, &set_text<&NodeConfig::streaming_connection_idle_timeout>, ""},
 
-    {"serializeImagePulls", Type::flag, nullptr, "images are pulled side by side"},
-    {"maxParallelImagePulls", Type::number, nullptr, "images are pulled side by side"},
-    {"registryPullQPS", Type::number, nullptr, "the registry says when it has had enough", "5"},
-    {"registryBurst", Type::number, nullptr, "the registry says when it has had enough", "10"},
+    {"serializeImagePulls", Type::flag, &set_serialize, "", "", true},
+    {"maxParallelImagePulls", Type::number, &set_parallel_pulls, ""},
+    {"registryPullQPS", Type::number, &set_text<&NodeConfig::registry_qps>, "", "", true},
+    {"registryBurst", Type::number, &set_text<&NodeConfig::registry_burst>, ""},
     {"imageMinimumGCAge", Type::duration, &set_text<&NodeConfig::image_minimum_gc_age>, ""},
     {"imageMaximumGCAge", Type::duration, &set_text<&NodeConfig::image_maximum_gc_age>, ""},
     {"imageGCHighThresholdPercent", Type::number, &set_text<&NodeConfig::image_gc_high_threshold>, "", "", true},
@@ -160,7 +193,7 @@ const Field kFields[] = {
 
     {"clusterDNS", Type::texts, &set_texts<&NodeConfig::cluster_dns>, ""},
     {"clusterDomain", Type::text, &set_text<&NodeConfig::cluster_domain>, ""},
-    {"resolvConf", Type::text, nullptr, "it is /etc/resolv.conf", "/etc/resolv.conf"},
+    {"resolvConf", Type::text, &set_text<&NodeConfig::resolv_conf>, "", "", true},
     {"hairpinMode", Type::text, nullptr, "hairpins are the network's", "promiscuous-bridge"},
     {"podCIDR", Type::text, nullptr, "pods' addresses are the network's"},
     {"makeIPTablesUtilChains", Type::flag, nullptr, kIptables},
@@ -172,21 +205,21 @@ const Field kFields[] = {
     {"cgroupsPerQOS", Type::flag, nullptr, "pods always have cgroups by their QoS", "true", true},
     {"kubeletCgroups", Type::text, nullptr, "the daemon stays where its service manager has put it"},
     {"systemCgroups", Type::text, nullptr, "processes of others stay where they are"},
-    {"cpuCFSQuota", Type::flag, nullptr, "limits of CPU are enforced", "true", true},
-    {"cpuCFSQuotaPeriod", Type::duration, nullptr, "the period is 100ms", "100ms"},
+    {"cpuCFSQuota", Type::flag, &set_flag<&NodeConfig::cpu_cfs_quota>, "", "", true},
+    {"cpuCFSQuotaPeriod", Type::duration, &set_text<&NodeConfig::cpu_cfs_quota_period>, ""},
     {"singleProcessOOMKill", Type::flag, nullptr, "want of memory ends a container as the cgroup version has it"},
     {"memoryThrottlingFactor", Type::rate, nullptr, "memory is not throttled", "0.9"},
     {"failCgroupV1", Type::flag, nullptr, "cgroup v1 does as well"},
 
     {"maxPods", Type::number, &set_text<&NodeConfig::max_pods>, ""},
     {"podsPerCore", Type::number, &set_text<&NodeConfig::pods_per_core>, ""},
-    {"podPidsLimit", Type::number, nullptr, "processes of a pod are not counted", "-1"},
+    {"podPidsLimit", Type::number, &set_text<&NodeConfig::pod_pids_limit>, ""},
     {"systemReserved", Type::pairs, &set_pairs<&NodeConfig::system_reserved>, ""},
     {"kubeReserved", Type::pairs, &set_pairs<&NodeConfig::kube_reserved>, ""},
     {"reservedSystemCPUs", Type::text, &set_text<&NodeConfig::reserved_system_cpus>, ""},
-    {"enforceNodeAllocatable", Type::texts, nullptr, ""},
-    {"systemReservedCgroup", Type::text, nullptr, "what is reserved is left to the system, not enforced on it"},
-    {"kubeReservedCgroup", Type::text, nullptr, "what is reserved is left to the system, not enforced on it"},
+    {"enforceNodeAllocatable", Type::texts, &set_texts<&NodeConfig::enforce_node_allocatable>, "", "", true},
+    {"systemReservedCgroup", Type::text, &set_text<&NodeConfig::system_reserved_cgroup>, ""},
+    {"kubeReservedCgroup", Type::text, &set_text<&NodeConfig::kube_reserved_cgroup>, ""},
     {"qosReserved", Type::pairs, nullptr, "memory is not reserved by QoS"},
     {"localStorageCapacityIsolation", Type::flag, nullptr, "ephemeral storage is always counted", "true", true},
 
@@ -210,7 +243,7 @@ const Field kFields[] = {
     {"enableSystemLogQuery", Type::flag, nullptr, "logs of the system are not served"},
     {"logging.format", Type::text, nullptr, kLogs, "text"},
     {"logging.flushFrequency", Type::text, nullptr, kLogs, "5s"},
-    {"logging.verbosity", Type::number, nullptr, kLogs},
+    {"logging.verbosity", Type::number, &set_verbosity, ""},
     {"logging.vmodule", Type::objects, nullptr, kLogs},
     {"logging.options.json.infoBufferSize", Type::text, nullptr, kLogs},
     {"logging.options.json.splitStream", Type::flag, nullptr, kLogs},
@@ -226,24 +259,25 @@ const Field kFields[] = {
     {"topologyManagerScope", Type::text, nullptr, kNoManagers, "container"},
     {"topologyManagerPolicyOptions", Type::pairs, nullptr, kNoManagers},
 
-    {"failSwapOn", Type::flag, nullptr, ""},
+    {"failSwapOn", Type::flag, &set_flag<&NodeConfig::fail_swap_on>, "", "", true},
     {"memorySwap.swapBehavior", Type::text, nullptr, kNoSwap, "NoSwap"},
-    {"seccompDefault", Type::flag, nullptr, "a pod without a profile is unconfined"},
-    {"allowedUnsafeSysctls", Type::texts, nullptr, "unsafe sysctls are refused"},
-    {"protectKernelDefaults", Type::flag, nullptr, "the kernel's settings are left alone"},
-    {"userNamespaces.idsPerPod", Type::number, nullptr, "each pod has 65536 ids", "65536"},
+    {"seccompDefault", Type::flag, &set_flag<&NodeConfig::seccomp_default>, ""},
+    {"allowedUnsafeSysctls", Type::texts, &set_texts<&NodeConfig::allowed_unsafe_sysctls>, ""},
+    {"protectKernelDefaults", Type::flag, &set_flag<&NodeConfig::protect_kernel_defaults>, ""},
+    {"userNamespaces.idsPerPod", Type::number, &set_text<&NodeConfig::user_namespace_ids_per_pod>, ""},
 
     {"shutdownGracePeriod", Type::duration, &set_text<&NodeConfig::shutdown_grace_period>, ""},
     {"shutdownGracePeriodCriticalPods", Type::duration, &set_text<&NodeConfig::shutdown_grace_period_critical_pods>,
      ""},
     {"shutdownGracePeriodByPodPriority", Type::objects, &set_shutdown_periods, ""},
-    {"crashLoopBackOff.maxContainerRestartPeriod", Type::duration, nullptr, "restarts wait for up to 5m", "5m0s"},
+    {"crashLoopBackOff.maxContainerRestartPeriod", Type::duration, &set_text<&NodeConfig::max_container_restart_period>,
+     ""},
 
     {"enableControllerAttachDetach", Type::flag, nullptr, "volumes are attached by the controller", "true", true},
     {"volumePluginDir", Type::text, nullptr, "there are no flexVolume plugins",
      "/usr/libexec/kubernetes/kubelet-plugins/volume/exec/"},
 
-    {"enableDebuggingHandlers", Type::flag, nullptr, "logs and exec are always served", "true", true},
+    {"enableDebuggingHandlers", Type::flag, &set_flag<&NodeConfig::enable_debugging_handlers>, "", "", true},
     {"enableContentionProfiling", Type::flag, nullptr, kProfiles},
     {"enableProfilingHandler", Type::flag, nullptr, kProfiles, "true"},
     {"enableDebugFlagsHandler", Type::flag, nullptr, kProfiles, "true"},
@@ -267,22 +301,79 @@ void apply_eviction_hard(Reading& reading) {
   }
 }
 
+/// The kubelet pulls one after the other unless it is told otherwise; here that has to be asked for.
+Result<> apply_pulls(Reading& reading) {
+  const auto most = reading.parallel_pulls;
+  if (most && *most < 1) {
+    return fail(Kind::invalid, "maxParallelImagePulls: {} is less than 1", *most);
+  }
+  if (reading.serialize_pulls.value_or(false) && most.value_or(1) > 1) {
+    return fail(Kind::invalid, "maxParallelImagePulls: {} needs serializeImagePulls: false beside it", *most);
+  }
+  if (most) {
+    reading.config.max_parallel_image_pulls = std::to_string(*most);
+  } else if (reading.serialize_pulls) {
+    reading.config.max_parallel_image_pulls = *reading.serialize_pulls ? "1" : "0";
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<NodeConfig> parse_kubelet_config(const std::string& text, const std::string& file, NodeConfig base) {
+  return parse_kubelet_config(std::vector{ConfigText{.name = file, .text = text}}, std::move(base));
+}
+
+Result<NodeConfig> parse_kubelet_config(std::span<const ConfigText> files, NodeConfig base) {
+  YAML::Node all(YAML::NodeType::Map);
+  std::vector<std::string> notes;
+  for (const auto& [name, text] : files) {
+    const ComponentFile file{kApiVersion, kKind, name};
+    // Each by itself first, for what is wrong has a line in one of them.
+    Reading alone;
+    KEELSON_TRY(const auto root, load_component(text, file));
+    KEELSON_DO(read_component<Reading>(root, file, kFields, alone, notes));
+    all = merge_patch(all, root);
+  }
   Reading reading;
   reading.config = std::move(base);
-  std::vector<std::string> notes;
-  KEELSON_DO(read_component<Reading>(text, {kApiVersion, kKind, file}, kFields, reading, notes));
+  std::vector<std::string> told;
+  const std::string name = "KubeletConfiguration";
+  KEELSON_DO(read_component<Reading>(all, {kApiVersion, kKind, name}, kFields, reading, told));
   if (!reading.eviction_hard.empty()) {
     apply_eviction_hard(reading);
   }
+  KEELSON_DO(apply_pulls(reading));
   auto& config = reading.config;
+  if (!reading.server) {
+    config.kubelet_port = "0";
+  }
+  if (!reading.image_service.empty() && reading.image_service != config.cri_socket) {
+    notes.push_back(
+        fmt::format("imageServiceEndpoint: {} is not applied: images are the runtime's", reading.image_service));
+  }
   config.notes.insert(config.notes.end(), notes.begin(), notes.end());
   if (reading.update_given && !reading.report_given) {
     config.node_status_report_frequency = config.node_status_update_frequency;  // the kubelet's default then
   }
   return std::move(config);
+}
+
+Result<std::vector<ConfigText>> read_drop_ins(const std::string& folder) {
+  std::vector<ConfigText> files;
+  std::error_code error;
+  auto walk = fs::recursive_directory_iterator(folder, error);
+  for (; !error && walk != fs::recursive_directory_iterator(); walk.increment(error)) {
+    if (walk->path().extension() == ".conf" && !walk->is_directory()) {
+      KEELSON_TRY(auto text, read_file(walk->path()));
+      files.push_back({.name = walk->path(), .text = std::move(text)});
+    }
+  }
+  if (error) {
+    return fail_errno(error.value(), "read {}", folder);
+  }
+  std::ranges::sort(files, {}, [](const ConfigText& file) { return fs::path(file.name); });
+  return files;
 }
 
 }  // namespace keelson::cli

@@ -3,6 +3,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
 
 namespace keelson::cli {
 namespace {
@@ -148,25 +152,114 @@ TEST(KubeletConfig, AShutdownWaitsAsTheFileSays) {
   EXPECT_THAT(config.shutdown_grace_period_by_pod_priority, ElementsAre("1000=20s"));
 }
 
+TEST(KubeletConfig, WhatPodsGetIsAsTheFileSays) {
+  const auto config = parsed(std::string(kHead) +
+                             "enforceNodeAllocatable: [pods, system-reserved]\nsystemReservedCgroup: /system.slice\n"
+                             "kubeReservedCgroup: /kubelet.slice\nresolvConf: /run/systemd/resolve/resolv.conf\n"
+                             "podPidsLimit: 4096\nseccompDefault: true\nallowedUnsafeSysctls: ['kernel.msg*']\n");
+  EXPECT_THAT(config.notes, IsEmpty());
+  EXPECT_THAT(config.enforce_node_allocatable, ElementsAre("pods", "system-reserved"));
+  EXPECT_EQ(config.system_reserved_cgroup + config.kube_reserved_cgroup, "/system.slice/kubelet.slice");
+  EXPECT_EQ(config.resolv_conf, "/run/systemd/resolve/resolv.conf");
+  EXPECT_EQ(config.pod_pids_limit, "4096");
+  EXPECT_TRUE(config.seccomp_default);
+  EXPECT_THAT(config.allowed_unsafe_sysctls, ElementsAre("kernel.msg*"));
+  const auto none = parsed(std::string(kHead) + "enforceNodeAllocatable: []\nresolvConf: ''\n");
+  EXPECT_THAT(none.enforce_node_allocatable, IsEmpty());
+  EXPECT_EQ(none.resolv_conf, "");
+}
+
+TEST(KubeletConfig, LimitsAndServersAreAsTheFileSays) {
+  const auto config = parsed(
+      std::string(kHead) +
+      "cpuCFSQuota: false\ncpuCFSQuotaPeriod: 10ms\ncrashLoopBackOff: {maxContainerRestartPeriod: 20s}\n"
+      "kubeAPIQPS: 7\nkubeAPIBurst: 8\neventRecordQPS: 0\neventBurst: 9\nruntimeRequestTimeout: 1m0s\n"
+      "serializeImagePulls: false\nmaxParallelImagePulls: 3\nregistryPullQPS: 4\nregistryBurst: 5\n"
+      "tlsCipherSuites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]\nenableDebuggingHandlers: false\nenableServer: false\n"
+      "failSwapOn: false\nprotectKernelDefaults: true\nlogging: {verbosity: 5}\n"
+      "containerRuntimeEndpoint: unix:///run/c.sock\nimageServiceEndpoint: unix:///run/c.sock\n");
+  EXPECT_THAT(config.notes, IsEmpty());
+  EXPECT_FALSE(config.cpu_cfs_quota || config.enable_debugging_handlers || config.fail_swap_on);
+  EXPECT_TRUE(config.protect_kernel_defaults);
+  EXPECT_EQ(config.cpu_cfs_quota_period + " " + config.max_container_restart_period, "10ms 20s");
+  EXPECT_EQ(config.kube_api_qps + config.kube_api_burst + config.event_qps + config.event_burst, "7809");
+  EXPECT_EQ(config.runtime_request_timeout, "1m0s");
+  EXPECT_EQ(config.max_parallel_image_pulls + config.registry_qps + config.registry_burst, "345");
+  EXPECT_THAT(config.tls_cipher_suites, ElementsAre("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"));
+  EXPECT_EQ(config.kubelet_port, "0");
+  EXPECT_EQ(config.log_level, "debug");
+}
+
+TEST(KubeletConfig, PullsAreSideBySideUnlessTheFileSaysOtherwise) {
+  const std::string head = kHead;
+  EXPECT_EQ(parsed(head).max_parallel_image_pulls, "0");
+  EXPECT_EQ(parsed(head + "serializeImagePulls: true\n").max_parallel_image_pulls, "1");
+  EXPECT_EQ(refused("serializeImagePulls: true\nmaxParallelImagePulls: 2\n"),
+            "maxParallelImagePulls: 2 needs serializeImagePulls: false beside it");
+  EXPECT_THAT(parsed(head + "imageServiceEndpoint: unix:///run/i.sock\n").notes,
+              ElementsAre("imageServiceEndpoint: /run/i.sock is not applied: images are the runtime's"));
+}
+
 TEST(KubeletConfig, WhatDoesNotApplyIsTold) {
   EXPECT_THAT(parsed(std::string(kHead) + "cpuManagerPolicy: static\nfailSwapOn: false\noomScoreAdj: -999\n"
-                                          "cpuCFSQuota: false\nfeatureGates: {Some: true}\npodPidsLimit: 100\n"
+                                          "featureGates: {Some: true}\nmaxOpenFiles: 100\n"
                                           "enableControllerAttachDetach: true\n")
                   .notes,
               ElementsAre("f.yaml: cpuManagerPolicy: static is not applied: CPUs, memory and devices are not pinned",
-                          "f.yaml: cpuCFSQuota: false is not applied: limits of CPU are enforced",
-                          HasSubstr("featureGates: ... is not applied"), HasSubstr("podPidsLimit: 100")));
+                          HasSubstr("featureGates: ... is not applied"), HasSubstr("maxOpenFiles: 100")));
+}
+
+TEST(KubeletConfig, UnknownFieldsAreToldAndTheRestCounts) {
+  const auto config =
+      parsed(std::string(kHead) + "maxpods: 1\nauthentication: {webhook: {enable: true}}\nmaxPods: 7\n");
+  EXPECT_EQ(config.max_pods, "7");
+  EXPECT_THAT(
+      config.notes,
+      ElementsAre("f.yaml:3: maxpods: unknown field, passed over; did you mean maxPods?",
+                  "f.yaml:4: authentication.webhook.enable: unknown field, passed over; did you mean enabled?"));
+}
+
+TEST(KubeletConfig, DropInFilesChangeWhatStandsBefore) {
+  const std::string head = kHead;
+  const std::vector<ConfigText> files = {
+      {"a", head + "maxPods: 7\nclusterDNS: [192.0.2.1, 192.0.2.2]\nevictionHard: {memory.available: 1Gi}\n"
+                   "authentication: {webhook: {enabled: false, cacheTTL: 1m0s}}\n"},
+      {"b", head + "maxPods: 8\nclusterDNS: [192.0.2.3]\nevictionHard: {nodefs.available: 5%}\n"
+                   "authentication: {webhook: {enabled: true}}\ncpuManagerPolicy: static\n"},
+      {"c", head + "maxPods: 9\n"}};
+  const auto config = parse_kubelet_config(files, {});
+  ASSERT_TRUE(config) << config.error().message();
+  EXPECT_EQ(config->max_pods, "9");
+  EXPECT_THAT(config->cluster_dns, ElementsAre("192.0.2.3"));
+  EXPECT_THAT(config->eviction_hard, ElementsAre("memory.available<1Gi", "nodefs.available<5%"));
+  EXPECT_TRUE(config->token_webhook);
+  EXPECT_EQ(config->token_webhook_cache_ttl, "1m0s");
+  EXPECT_THAT(config->notes, ElementsAre(HasSubstr("b: cpuManagerPolicy: static is not applied")));
+  EXPECT_EQ(parse_kubelet_config(std::vector<ConfigText>{files[0], {"d", "maxPods: 1\n"}}, {}).error().message(),
+            "d:1: expected apiVersion: kubelet.config.k8s.io/v1beta1 and kind: KubeletConfiguration");
+}
+
+TEST(KubeletConfig, DropInFilesAreReadByTheirNames) {
+  std::string folder = ::testing::TempDir() + "keelson-drop-in-XXXXXX";
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  std::filesystem::create_directory(folder + "/15-below");
+  for (const char* name : {"20-b.conf", "10-a.conf", "15-below/c.conf", "readme.md"}) {
+    std::ofstream(folder + "/" + name) << name;
+  }
+  std::vector<std::string> names;
+  for (const auto& file : read_drop_ins(folder).value()) {
+    names.push_back(file.text);
+  }
+  EXPECT_THAT(names, ElementsAre("10-a.conf", "15-below/c.conf", "20-b.conf"));
+  std::filesystem::remove_all(folder);
+  EXPECT_EQ(read_drop_ins(folder).error().kind(), Kind::not_found);
 }
 
 TEST(KubeletConfig, WrongFieldsAreNamedWithTheirLines) {
-  EXPECT_EQ(
-      refused("maxpods: 1\nauthentication: {webhook: {enable: true}}\nevictionHard: [a]\nnodeLeaseDurationSeconds: x\n"
-              "registerWithTaints: a\n"),
-      "f.yaml:3: maxpods: unknown key; did you mean maxPods?\n"
-      "f.yaml:4: authentication.webhook.enable: unknown key; did you mean enabled?\n"
-      "f.yaml:5: evictionHard: expected names with strings\n"
-      "f.yaml:6: nodeLeaseDurationSeconds: expected a whole number\n"
-      "f.yaml:7: registerWithTaints: expected a list of objects");
+  EXPECT_EQ(refused("evictionHard: [a]\nnodeLeaseDurationSeconds: x\nregisterWithTaints: a\n"),
+            "f.yaml:3: evictionHard: expected names with strings\n"
+            "f.yaml:4: nodeLeaseDurationSeconds: expected a whole number\n"
+            "f.yaml:5: registerWithTaints: expected a list of objects");
   EXPECT_EQ(parse_kubelet_config("kind: Pod\n", "f.yaml", {}).error().message(),
             "f.yaml:1: expected apiVersion: kubelet.config.k8s.io/v1beta1 and kind: KubeletConfiguration");
 }

@@ -112,10 +112,19 @@ Result<LocalNode> local_node(const NodeConfig& config) {
     KEELSON_TRY(node.addresses, first_addresses(config));
   }
   KEELSON_TRY(node.labels, agent::parse_node_labels(config.node_labels).context("nodeLabels"));
+  KEELSON_TRY(node.pods, pod_options(config));
   KEELSON_TRY(const auto limits, pod_limits(config));
   KEELSON_TRY(const auto reserved, reservation(config));
-  const auto capacity = agent::node_capacity(agent::read_machine("", config.root), limits);
+  const auto machine = agent::read_machine("", config.root);
+  const auto capacity = agent::node_capacity(machine, limits);
   node.allocatable = agent::node_allocatable(capacity, reserved);
+  node.capacity = capacity;
+  if (machine.processes > 0) {
+    node.capacity["pid"] = kube::Quantity::of(machine.processes);
+  }
+  node.enforced = agent::node_enforced(node.capacity, reserved);
+  node.reserved_for_system = agent::amounts_of(reserved.system, node.capacity);
+  node.reserved_for_kube = agent::amounts_of(reserved.kube, node.capacity);
   for (const auto* list : {&reserved.system, &reserved.kube}) {
     const auto memory = capacity.find("memory");
     if (const auto found = list->find("memory"); found != list->end() && memory != capacity.end()) {

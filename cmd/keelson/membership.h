@@ -8,6 +8,7 @@
 
 #include "agent/node/heartbeat.h"
 #include "cmd/keelson/config.h"
+#include "cmd/keelson/pod_options.h"
 #include "kube/quantity.h"
 
 namespace keelson::cli {
@@ -15,9 +16,14 @@ namespace keelson::cli {
 /// What others know of this node, whether in a cluster or alone.
 struct LocalNode {
   std::vector<std::string> addresses;  ///< The primary one first, one of each family; in a cluster until it has a Node.
+  kube::ResourceList capacity;         ///< with "pid", which no Node tells
   kube::ResourceList allocatable;
   kube::StringMap labels;       ///< nodeLabels
+  kube::ResourceList enforced;  ///< what the cgroup of all pods may be held to
+  kube::ResourceList reserved_for_system;
+  kube::ResourceList reserved_for_kube;
   int64_t reserved_memory = 0;  ///< bytes, by systemReserved and kubeReserved
+  PodOptions pods;
 };
 /// The client certificate that this node renews; empty: none (rotateCertificates).
 std::string rotated_certificate(const NodeConfig& config);

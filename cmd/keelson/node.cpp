@@ -14,6 +14,7 @@
 #include "cmd/keelson/agent_role.h"
 #include "cmd/keelson/membership.h"
 #include "cmd/keelson/network_options.h"
+#include "cmd/keelson/pod_options.h"
 #include "common/duration.h"
 #include "common/fd.h"
 #include "common/log.h"
@@ -120,6 +121,7 @@ Result<Membership> membership_of(const NodeConfig& config) {
   if (!has_role(config, "agent")) {
     return membership;
   }
+  KEELSON_DO(prepare_machine(config));
   KEELSON_TRY(membership.node, local_node(config));
   if (!config.kubeconfig.empty()) {
     KEELSON_TRY(membership.heartbeat, heartbeat_options(config));
@@ -157,7 +159,7 @@ Result<int> run_node(const NodeConfig& given) {
   KEELSON_DO(check_config(given));
   log::set_level(level_of(given.log_level));
   for (const auto& note : given.notes) {
-    log::info("{}", note);
+    log::warning("{}", note);
   }
   // Before any thread is made, so that none of them takes the signal.
   sigset_t signals;

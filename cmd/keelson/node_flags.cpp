@@ -5,26 +5,78 @@
 
 #include <algorithm>
 
+#include <yaml-cpp/yaml.h>
+
 #include "cmd/keelson/kubelet_config.h"
 #include "cmd/keelson/proxy_config.h"
 #include "common/fd.h"
 
 namespace keelson::cli {
 
-Result<NodeConfig> NodeFlags::load(const Session& session) const {
-  NodeConfig config;
-  if (!proxy_file.empty()) {
-    KEELSON_TRY(auto text, read_file(proxy_file));
-    KEELSON_TRY(config, parse_proxy_config(text, proxy_file, config, ::get_nprocs()));
+namespace {
+
+/// What the file calls itself; empty: nothing.
+std::string kind_of(const std::string& text) {
+  try {
+    const YAML::Node root = YAML::Load(text);
+    return root.IsMap() && root["kind"] && root["kind"].IsScalar() ? root["kind"].Scalar() : "";
+  } catch (const YAML::Exception&) {
+    return "";  // said by who reads all of it
   }
-  if (!kubelet_file.empty()) {
-    KEELSON_TRY(auto text, read_file(kubelet_file));
-    KEELSON_TRY(config, parse_kubelet_config(text, kubelet_file, config));
-  }
+}
+
+Result<> read_into(const std::string& file, std::vector<ConfigText>& texts) {
   if (!file.empty()) {
     KEELSON_TRY(auto text, read_file(file));
-    KEELSON_TRY(config, parse_config(text, file, config));
+    texts.push_back({.name = file, .text = std::move(text)});
   }
+  return {};
+}
+
+}  // namespace
+
+Result<NodeConfig> NodeFlags::read_files(bool& as_proxy) const {
+  NodeConfig config;
+  std::vector<ConfigText> own, proxys, kubelets;
+  KEELSON_DO(read_into(file, own));
+  const auto kind = own.empty() ? "" : kind_of(own.front().text);
+  if (kind == "KubeletConfiguration" || kind == "KubeProxyConfiguration") {
+    // As these programs take it, by --config.
+    (kind == "KubeletConfiguration" ? kubelets : proxys).swap(own);
+  }
+  KEELSON_DO(read_into(proxy_file, proxys));
+  KEELSON_DO(read_into(kubelet_file, kubelets));
+  for (const auto* given : {&proxys, &kubelets}) {
+    if (given->size() > 1) {
+      return fail(Kind::invalid, "{} and {}: one of them is to be given, not both", given->front().name,
+                  given->back().name);
+    }
+  }
+  if (!drop_ins.empty()) {
+    KEELSON_TRY(auto changes, read_drop_ins(drop_ins).context("--config-dir"));
+    kubelets.insert(kubelets.end(), changes.begin(), changes.end());
+  }
+  for (const auto& [name, text] : proxys) {
+    KEELSON_TRY(config, parse_proxy_config(text, name, config, ::get_nprocs()));
+  }
+  if (!kubelets.empty()) {
+    KEELSON_TRY(config, parse_kubelet_config(kubelets, config));
+  }
+  for (const auto& [name, text] : own) {
+    KEELSON_TRY(config, parse_config(text, name, config));
+  }
+  if (const auto fields = kubelet.fields(); !fields.empty()) {
+    KEELSON_TRY(config, parse_kubelet_config(fields, config));
+  }
+  config.as_kubelet = !kubelets.empty();
+  as_proxy = !proxys.empty();
+  return config;
+}
+
+Result<NodeConfig> NodeFlags::load(const Session& session) const {
+  bool as_proxy = false;
+  KEELSON_TRY(auto config, read_files(as_proxy));
+  kubelet.apply(config);
   for (const auto& [option, setting] : options) {
     if (option->count() > 0) {
       std::visit([&](auto field) { config.*field = flags.*field; }, setting->field);
@@ -33,15 +85,14 @@ Result<NodeConfig> NodeFlags::load(const Session& session) const {
       }
     }
   }
-  if (!proxy_file.empty() && config.network_kubeconfig.empty() && config.kubeconfig.empty() &&
-      config.manifest_dir.empty()) {
+  if (as_proxy && config.network_kubeconfig.empty() && config.kubeconfig.empty() && config.manifest_dir.empty()) {
     config.network_kubeconfig = "in-cluster";  // as kube-proxy
   }
   config.run = session.run_dir;
   if (!session.runtime_socket.empty()) {
     config.cri_socket = session.runtime_socket;
   } else if (!config.cri_socket.empty() && std::ranges::find(config.roles, "runtime") != config.roles.end()) {
-    config.notes.push_back(kubelet_file + ": containerRuntimeEndpoint: " + config.cri_socket +
+    config.notes.push_back("containerRuntimeEndpoint: " + config.cri_socket +
                            " is not applied: this daemon is the runtime (roles)");
     config.cri_socket.clear();
   }
@@ -51,7 +102,8 @@ Result<NodeConfig> NodeFlags::load(const Session& session) const {
 
 std::shared_ptr<NodeFlags> NodeFlags::add(CLI::App& verb) {
   auto node = std::make_shared<NodeFlags>();
-  verb.add_option("--config", node->file, "A KeelsonConfiguration file (YAML); flags override it")
+  verb.add_option("--config", node->file,
+                  "A KeelsonConfiguration file (YAML), or one of the two below; flags override it")
       ->check(CLI::ExistingFile);
   verb.add_option("--proxy-config", node->proxy_file,
                   "Role network: a KubeProxyConfiguration file (YAML), as kube-proxy takes it; --config and flags "
@@ -62,6 +114,11 @@ std::shared_ptr<NodeFlags> NodeFlags::add(CLI::App& verb) {
           "Role agent: a KubeletConfiguration file (YAML), as the kubelet takes it; --config and flags override "
           "it")
       ->check(CLI::ExistingFile);
+  verb.add_option(
+          "--config-dir", node->drop_ins,
+          "Role agent: a folder of KubeletConfigurations, *.conf, that change the first one by their names' order")
+      ->check(CLI::ExistingDirectory);
+  node->kubelet.add(verb);
   for (const auto& setting : settings()) {
     CLI::Option* option = nullptr;
     if (const auto* text = std::get_if<std::string NodeConfig::*>(&setting.field)) {

@@ -8,23 +8,30 @@
 #include <vector>
 
 #include "cmd/keelson/config.h"
+#include "cmd/keelson/kubelet_flags.h"
 #include "cmd/keelson/output.h"
 #include "cmd/keelson/verbs.h"
 
 namespace keelson::cli {
 
 struct NodeFlags {
-  std::string file;
+  std::string file;          ///< Ours, or one of the two below.
   std::string proxy_file;    ///< A KubeProxyConfiguration.
   std::string kubelet_file;  ///< A KubeletConfiguration.
+  std::string drop_ins;      ///< Folder of files that change it.
+  KubeletFlags kubelet;      ///< The kubelet's own flags that are no settings.
   NodeConfig flags;          ///< What the flags say.
   std::vector<std::pair<CLI::Option*, const Setting*>> options;
 
-  /// Adds --config, --proxy-config, --kubelet-config and a flag for each setting.
+  /// Adds --config, --proxy-config, --kubelet-config, --config-dir, the kubelet's own and a flag for each setting.
   static std::shared_ptr<NodeFlags> add(CLI::App& verb);
   /// What the stock components' files say, over it our file's values, over them the flags that were given, over them
   /// the flags that every verb has. Checked.
   Result<NodeConfig> load(const Session& session) const;
+
+ private:
+  /// What the files say, those of the stock components before ours. `as_proxy`: one of them is kube-proxy's.
+  Result<NodeConfig> read_files(bool& as_proxy) const;
 };
 
 /// A verb that looks at a node as its daemon would be configured, and changes nothing: the flags of `node`, and -o.

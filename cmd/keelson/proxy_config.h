@@ -2,9 +2,10 @@
 // A KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1), as kube-proxy takes it, read as settings of the role
 // network: `keelson node --roles network --proxy-config FILE`.
 //
-// Every field of 1.34 is known, others are refused by name and line. What means something here is applied, with
-// kube-proxy's own defaults where its mode has others than ours; what does not is told by name, once, if it is set at
-// all: null, "", 0, false and 0s are how such files say "the default". KeelsonConfiguration and flags stand above it.
+// Every field of 1.34 is known, others are told by name and line, and passed over, as kube-proxy does. What means
+// something here is applied, with kube-proxy's own defaults where its mode has others than ours; what does not is told
+// by name, once, if it is set at all: null, "", 0, false and 0s are how such files say "the default".
+// KeelsonConfiguration and flags stand above it.
 #pragma once
 
 #include <string>

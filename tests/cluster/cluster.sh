@@ -70,7 +70,7 @@ if [ -n "$cgroup2" ]; then mkdir -p "$cgroup2/$name-sockets"; sockets=(--socket-
 keelson node --roles agent,runtime,network --node-name $node --root "$home/root" --manifests "$home/manifests" --cni-conf-dir "$home/cni" \
   --kubeconfig "$home/control-plane/node.conf" --network-kubeconfig "$home/control-plane/proxy.conf" --client-ca-file "$home/control-plane/ca.crt" \
   --cni-bin-dir "$build/bin" --pod-logs-dir "$home/logs/pods" --container-logs-dir "$home/logs/containers" --cgroup-root "/$name" \
-  --bpf-dir "/sys/fs/bpf/$name" "${sockets[@]}" --remove-pods-on-exit --remove-services-on-exit --image-archives "$home/images" > "$home/node.log" 2>&1 9>&- &
+  --bpf-dir "/sys/fs/bpf/$name" "${sockets[@]}" --set-kernel-defaults=false --fail-swap-on=false --remove-pods-on-exit --remove-services-on-exit --image-archives "$home/images" > "$home/node.log" 2>&1 9>&- &
 daemon=$!
 until [ "$(kubectl get node $node -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}' 2>/dev/null)" = True ]; do
   kill -0 $daemon 2>/dev/null || { tail -20 "$home/node.log" >&2; exit 1; }

@@ -179,9 +179,9 @@ TEST_F(ProxyServersTest, AKubeProxyConfigurationIsTaken) {
   EXPECT_THAT(daemon_->log(), HasSubstr("mode: ipvs is not applied: services are done by eBPF"));
   EXPECT_EQ(daemon_->stop(), 0);
 
-  start({"--proxy-config", config("clusterCIDRs: 10.1.0.0/24\n")});
+  start({"--proxy-config", config("clusterCIDRs: 10.1.0.0/24\nclusterCIDR: [a]\n")});
   wait_for_its_end();
-  EXPECT_THAT(daemon_->log(), HasSubstr("proxy.yaml:5: clusterCIDRs: unknown key; did you mean clusterCIDR?"));
+  EXPECT_THAT(daemon_->log(), HasSubstr("proxy.yaml:6: clusterCIDR: expected a string"));
 }
 
 TEST_F(ProxyServersTest, ALoadBalancerIsToldWhereEndpointsAre) {

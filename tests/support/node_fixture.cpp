@@ -119,31 +119,14 @@ void NodeTest::expect_inventory(const Inventory& wanted) {
 }
 
 void NodeTest::spawn_node(const std::vector<std::string>& more_flags) {
-  std::vector<std::string> command = {bin_ + "/keelson",
-                                      "--run",
-                                      home_ + "/run",
-                                      "node",
-                                      "--root",
-                                      home_ + "/root",
-                                      "--manifests",
-                                      home_ + "/manifests",
-                                      "--cni-conf-dir",
-                                      home_ + "/cni/net.d",
-                                      "--cni-bin-dir",
-                                      bin_,
-                                      "--cni-bin-dir",
-                                      "/usr/lib/cni",
-                                      "--pod-logs-dir",
-                                      home_ + "/logs/pods",
-                                      "--container-logs-dir",
-                                      home_ + "/logs/containers",
-                                      "--cgroup-root",
-                                      cgroup_root(),
-                                      "--remove-pods-on-exit",
-                                      "--image-archives",
-                                      home_ + "/images",
-                                      "--registry-config-dir",
-                                      home_ + "/registry"};
+  std::vector<std::string> command = {bin_ + "/keelson", "--run", home_ + "/run", "node", "--root", home_ + "/root",
+                                      "--manifests", home_ + "/manifests", "--cni-conf-dir", home_ + "/cni/net.d",
+                                      "--cni-bin-dir", bin_, "--cni-bin-dir", "/usr/lib/cni", "--pod-logs-dir",
+                                      home_ + "/logs/pods", "--container-logs-dir", home_ + "/logs/containers",
+                                      "--cgroup-root", cgroup_root(), "--remove-pods-on-exit",
+                                      // The machine of a test is somebody's.
+                                      "--set-kernel-defaults=false", "--fail-swap-on=false", "--image-archives",
+                                      home_ + "/images", "--registry-config-dir", home_ + "/registry"};
   command.insert(command.end(), more_flags.begin(), more_flags.end());
   node_ = Background(command, home_ + "/node.log");
 }

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/pull_gate.h"
+
+#include <algorithm>
+
+namespace keelson::agent {
+
+PullGate::PullGate(Loop& loop, PullLimits limits) : loop_(loop), limits_(limits) {
+  if (limits_.per_second > 0) {
+    begins_.emplace(limits_.per_second, limits_.burst);
+  }
+}
+
+Task<PullGate::Place> PullGate::enter() {
+  if (limits_.at_once != 0 && inside_ >= limits_.at_once) {
+    auto own = std::make_shared<Waiting>(loop_);
+    queue_.push_back(own);
+    co_await own->turn.async_wait(use_result);
+    if (!own->come) {
+      std::erase(queue_, own);
+      co_return fail(Kind::cancelled, "waiting for other pulls");
+    }
+  } else {
+    ++inside_;
+  }
+  Place place(this);
+  if (begins_ && !begins_->take(loop_.clock().steady())) {
+    co_return fail(Kind::exhausted, "pull QPS exceeded");
+  }
+  co_return place;
+}
+
+/// The place goes to whoever waits longest, without being free in between.
+void PullGate::leave() {
+  if (queue_.empty()) {
+    --inside_;
+    return;
+  }
+  auto next = std::move(queue_.front());
+  queue_.pop_front();
+  next->come = true;
+  next->turn.cancel();
+}
+
+}  // namespace keelson::agent

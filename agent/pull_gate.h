@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// How many images are pulled at a time, and how many pulls may begin each second (kubelet pkg/kubelet/images:
+// serializeImagePulls, maxParallelImagePulls, registryPullQPS, registryBurst).
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "agent/cluster/token_bucket.h"
+#include "common/loop.h"
+
+namespace keelson::agent {
+
+struct PullLimits {
+  size_t at_once = 0;     ///< 0: as many as are asked for.
+  double per_second = 0;  ///< 0: no such limit.
+  double burst = 10;
+};
+
+/// Belongs to a loop.
+class PullGate {
+ public:
+  /// A place among those who pull; it is free again when this goes.
+  class Place {
+   public:
+    explicit Place(PullGate* gate) : gate_(gate) {}
+    Place(Place&& other) noexcept : gate_(std::exchange(other.gate_, nullptr)) {}
+    Place& operator=(Place&&) = delete;
+    ~Place() {
+      if (gate_ != nullptr) {
+        gate_->leave();
+      }
+    }
+
+   private:
+    PullGate* gate_;
+  };
+
+  PullGate(Loop& loop, PullLimits limits);
+
+  /// Waits for its turn, first come first served. Kind::exhausted: "pull QPS exceeded", as the kubelet refuses.
+  Task<Place> enter();
+
+ private:
+  struct Waiting {
+    explicit Waiting(Loop& loop) : turn(loop.io(), asio::steady_timer::time_point::max()) {}
+    asio::steady_timer turn;  // cancelled when it comes
+    bool come = false;
+  };
+  void leave();
+
+  Loop& loop_;
+  const PullLimits limits_;
+  std::optional<TokenBucket> begins_;
+  size_t inside_ = 0;
+  std::deque<std::shared_ptr<Waiting>> queue_;
+};
+
+}  // namespace keelson::agent

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the node's configuration means for how pods live on it, and for the machine that it runs on.
+#pragma once
+
+#include <cstdint>
+
+#include "agent/cluster/cluster.h"
+#include "agent/cri_pod_runtime.h"
+#include "agent/plan.h"
+#include "agent/pull_gate.h"
+#include "cmd/keelson/config.h"
+
+namespace keelson::cli {
+
+struct PodOptions {
+  agent::LifecycleTimes times;  ///< With the quotas of CPU.
+  agent::PullLimits pulls;
+  agent::CallLimits calls;
+  agent::RequestLimits requests;
+  agent::RequestLimits events;
+  agent::SysctlAllowlist sysctls;
+  int64_t pids_limit = 0;  ///< 0: none
+  uint32_t ids = 65536;    ///< Of a user namespace.
+};
+/// Kind::invalid names the key.
+Result<PodOptions> pod_options(const NodeConfig& config);
+
+/// Before the role agent starts: as the kubelet, in a cluster or where its configuration is used, refuses swap and has
+/// the kernel's settings as it wants them. Kind::conflict says what to do.
+Result<> prepare_machine(const NodeConfig& config);
+
+}  // namespace keelson::cli
