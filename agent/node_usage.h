@@ -22,6 +22,7 @@ struct UsageOptions {
   std::string root = "/var/lib/keelson";  ///< the agent's: its disk is the node's, and volumes are below
   cgroup::Driver driver = cgroup::Driver::cgroupfs;
   std::string cgroup_root = "/";
+  std::string cri_socket = {};  ///< Whose server is told of as "runtime"; empty: it is not.
 };
 
 struct KnownPod {

@@ -73,7 +73,11 @@ ClusterCertificate::ClusterCertificate(Loop& loop, NodeApi& api, NodeApi* bootst
 
 Task<> ClusterCertificate::run() {
   while (true) {
-    if (const auto facts = current(); facts && good(*facts)) {
+    const auto facts = current();
+    if (options_.stats != nullptr) {
+      options_.stats->kept(facts ? std::optional(facts->not_after) : std::nullopt);
+    }
+    if (facts && good(*facts)) {
       KEELSON_CO_DO(co_await wait_for_renewal(*facts));
     }
     KEELSON_CO_DO(co_await renew());
@@ -120,6 +124,9 @@ Task<> ClusterCertificate::renew() {
     auto done = co_await order();
     if (done || done.error().kind() == Kind::cancelled) {
       co_return done;
+    }
+    if (options_.stats != nullptr) {
+      options_.stats->renewal_failed();
     }
     log::warning("{}: {}; trying again in {} s", options_.what, done.error().message(), wait / std::chrono::seconds(1));
     KEELSON_CO_DO(co_await loop_.sleep(wait));

@@ -4,8 +4,10 @@
 
 #include <functional>
 #include <mutex>
+#include <optional>
 
 #include "agent/node/eviction_signals.h"
+#include "common/clock.h"
 
 namespace keelson::agent {
 
@@ -28,6 +30,16 @@ class NodeBoard {
   void tell_shutdown(bool now) {
     change([&](Words& words) { words.shutting_down = now; });
   }
+  /// The agent has looked at its runtime at this time: it lives. That is no change of a word, and nobody is called.
+  void tell_alive(SteadyTime when) {
+    const std::lock_guard guard(mutex_);
+    alive_ = when;
+  }
+  /// None: it never has.
+  std::optional<SteadyTime> last_alive() const {
+    const std::lock_guard guard(mutex_);
+    return alive_;
+  }
   /// Called after each change, on the thread of whoever made it, which waits; empty: nobody is. After the call nobody
   /// calls the one before.
   void listen(std::function<void()> listener) {
@@ -48,6 +60,7 @@ class NodeBoard {
 
   mutable std::mutex mutex_;
   Words words_;
+  std::optional<SteadyTime> alive_;
   std::function<void()> listener_;
 };
 

@@ -40,10 +40,19 @@ struct RuntimeView {
   std::vector<cri::Image> images;
 };
 
+/// The agent's own look at its runtime (agent/pleg.h), as far as it counts here.
+struct PlegView {
+  bool seen = true;    ///< False: it should have been made by now, and never was.
+  Duration silent{0};  ///< Since the last one that had its answer.
+};
+/// An agent that has not looked for longer is taken to be stuck: the kubelet's bound.
+inline constexpr std::chrono::minutes kPlegThreshold{3};
+
 struct NodeView {
   Machine machine;
   Pressures pressures;
   bool shutting_down = false;  ///< The machine is: the node is not Ready.
+  PlegView pleg;
   RuntimeView runtime;
 };
 

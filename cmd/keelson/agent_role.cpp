@@ -13,7 +13,9 @@
 #include "agent/cri_pod_runtime.h"
 #include "agent/eviction/node_sources.h"
 #include "agent/kubelet_api/kubelet_api.h"
+#include "agent/node/oom_watch.h"
 #include "agent/node_usage.h"
+#include "agent/pleg.h"
 #include "agent/shutdown/logind.h"
 #include "agent/shutdown/node_shutdown.h"
 #include "cmd/keelson/eviction_options.h"
@@ -120,15 +122,18 @@ struct AgentRole::State {
         addresses(node.addresses),
         reserved_memory(node.reserved_memory),
         loop(real_clock(), "kl-agent"),
-        client(access ? std::make_unique<kube::Client>(loop, *std::move(access)) : nullptr),
+        client(access ? std::make_unique<kube::Client>(loop, *std::move(access),
+                                                       kube::ClientOptions{.stats = node_stats->requests()})
+                      : nullptr),
         cluster(client ? std::make_unique<agent::Cluster>(*client,
                                                           agent::ClusterOptions{.node_name = node_name(config),
                                                                                 .manifest_dir = config.manifest_dir,
                                                                                 .allocatable = node.allocatable})
                        : nullptr),
-        service(cri::connect_runtime(loop, cri_socket(config))),
+        service(cri::connect_runtime(loop, cri_socket(config), node_stats->runtime_calls())),
         configs(loop, pod_config_options(config, node), cluster.get()),
         runtime(*service, configs),
+        pleg(loop, runtime, {.seen = [this](SteadyTime when) { board.tell_alive(when); }}),
         probes(loop, *service),
         agent(loop, agent_options(config, node, cluster != nullptr), runtime, &probes),
         api(loop, agent, *service),
@@ -154,11 +159,15 @@ struct AgentRole::State {
   Task<> run() {
     KEELSON_CO_DO(configs.make_roots());
     runtime.watch([this](const std::string& uid) { agent.runtime_changed(uid); });
+    tasks.spawn("look at the runtime", pleg.run());
     tasks.spawn("admin API", api.run(config.run + "/admin.sock"));
     if (cluster) {
       tasks.spawn("cluster", cluster->run(agent, runtime, [this](const std::string& uid, agent::TokenMap renewed) {
         configs.tokens_changed(uid, std::move(renewed));
       }));
+      tasks.spawn("watch for SystemOOM", agent::watch_ooms([this](const agent::OomVictim& victim) {
+                    record({.warning = true, .reason = "SystemOOM", .message = agent::oom_text(victim)});
+                  }));
       tasks.spawn("evictions", eviction->evictor.run());
       tasks.spawn("unused images", eviction->images.run());
     }
@@ -222,6 +231,8 @@ struct AgentRole::State {
   }
 
   void collect(Stats& stats) const {
+    pleg.collect(stats);
+    configs.collect(stats);
     if (cluster) {
       cluster->collect(stats);
     }
@@ -252,6 +263,7 @@ struct AgentRole::State {
   Result<> serve_cluster() {
     KEELSON_TRY(auto options, kubelet_api_options(config, addresses));
     if (options) {
+      options->node_stats = node_stats;
       options->collect_probes = [this](Stats& stats) { probes.collect(stats); };
       options->stats.more_of_agent = [this](Stats& stats) { collect(stats); };
       KEELSON_TRY(kubelet_api, agent::KubeletApi::start(*std::move(options), loop, agent));
@@ -263,12 +275,14 @@ struct AgentRole::State {
   const std::vector<std::string> addresses;
   const int64_t reserved_memory;
   agent::NodeBoard board;
+  const std::shared_ptr<agent::NodeStats> node_stats = std::make_shared<agent::NodeStats>();
   Loop loop;
   std::unique_ptr<kube::Client> client;  // with the next one: nullptr where there is no API server
   std::unique_ptr<agent::Cluster> cluster;
   std::unique_ptr<cri::RuntimeClient> service;
   agent::NodePodConfigs configs;
   agent::CriPodRuntime runtime;
+  agent::Pleg pleg;
   agent::ContainerProber probes;
   agent::Agent agent;
   agent::ApiServer api;
@@ -310,6 +324,10 @@ void AgentRole::record(const agent::NodeEvent& event) {
 
 agent::NodeBoard& AgentRole::board() {
   return state_->board;
+}
+
+std::shared_ptr<agent::NodeStats> AgentRole::node_stats() {
+  return state_->node_stats;
 }
 
 bool AgentRole::stop() {
