@@ -18,6 +18,7 @@
 #include "agent/pod_status.h"
 #include "agent/timeline.h"
 #include "common/loop.h"
+#include "common/stats.h"
 #include "kube/folder/manifest_folder.h"
 #include "kube/pod.h"
 
@@ -87,6 +88,9 @@ class Agent {
   Result<ObservedPod> find_observed(std::string_view ns, std::string_view name) const;
   Result<Timeline> find_timeline(std::string_view ns, std::string_view name) const;
   EventRecorder& events();
+
+  /// How workers do (worker_stats.h), and kubelet_desired_pods, kubelet_active_pods, kubelet_working_pods.
+  void collect(Stats& stats) const;
 
  private:
   struct State;

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "agent/agent.h"
+#include "agent/critical_pod.h"
 #include "agent/pod_worker.h"
 #include "common/log.h"
 #include "common/task_group.h"
@@ -107,6 +108,9 @@ struct Agent::State {
     // Whoever was told may have called desired(), which has started the next one, or wants another by now.
     if (next && !stopping && !pods.contains(key)) {
       const auto newest = wanted->pods.find(key);
+      if (next->metadata.uid == old.metadata.uid) {
+        shared.stats.restarted(is_static(*next));
+      }
       start_worker(key, newest != wanted->pods.end() ? newest->second : *std::move(next), false);
     }
     co_return Result<>();
@@ -228,6 +232,7 @@ struct Agent::State {
     if (meta.name.empty() || pods.contains(key)) {
       key += " " + meta.uid;
     }
+    shared.stats.orphan_found();
     log::info("pod {} ({}) is left of an earlier run and no manifest has it: it is removed", key, meta.uid);
     start_worker(key, std::move(orphan), true);
   }

@@ -128,6 +128,14 @@ void ContainerProber::collect(Stats& stats) const {
     if (pod == pods_.end()) {
       continue;
     }
+    if (tally.durations.count() > 0) {
+      stats.histogram("prober_probe_duration_seconds", "[ALPHA] Duration in seconds for a probe response.",
+                      tally.durations,
+                      {{"container", tally.container},
+                       {"namespace", pod->second.ns},
+                       {"pod", pod->second.name},
+                       {"probe_type", kKinds[static_cast<size_t>(tally.kind)]}});
+    }
     for (const auto& [result, count] : {std::pair("successful", tally.succeeded), std::pair("failed", tally.failed),
                                         std::pair("unknown", tally.unknown)}) {
       if (count > 0) {

@@ -23,7 +23,7 @@ class ContainerProber : public ContainerProbes {
   void pod_ends(const std::string& uid) override;
   void forget(const std::string& uid, const std::string& container) override;
 
-  /// prober_probe_total of the containers that are probed.
+  /// prober_probe_total and prober_probe_duration_seconds of the containers that are probed.
   void collect(Stats& stats) const;
 
  private:

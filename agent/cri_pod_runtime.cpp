@@ -215,6 +215,10 @@ Task<> CriPodRuntime::clean_up(kube::Pod pod) {
   co_return co_await configs_.clean_up(std::move(pod));
 }
 
+std::vector<PodWarning> CriPodRuntime::warnings(const kube::Pod& pod) {
+  return configs_.warnings(pod);
+}
+
 Result<cri::SandboxConfig> CriPodRuntime::sandbox_config(const kube::Pod& pod, uint32_t attempt) {
   KEELSON_TRY(auto config, configs_.sandbox(pod, attempt));
   config.metadata = {.name = pod.metadata.name, .uid = pod.metadata.uid, .ns = pod.metadata.ns, .attempt = attempt};
@@ -252,7 +256,7 @@ Task<std::string> CriPodRuntime::find_image(std::string image) {
   co_return status.id;
 }
 
-Task<std::string> CriPodRuntime::pull_image(kube::Pod pod, std::string image) {
+Task<PulledImage> CriPodRuntime::pull_image(kube::Pod pod, std::string image) {
   std::optional<PullGate::Place> place;
   if (pulls_ != nullptr) {
     KEELSON_CO_TRY(auto got, co_await pulls_->enter());
@@ -270,7 +274,14 @@ Task<std::string> CriPodRuntime::pull_image(kube::Pod pod, std::string image) {
       break;
     }
   }
-  co_return pulled;
+  if (!pulled) {
+    co_return std::unexpected(std::move(pulled).error());
+  }
+  PulledImage image_here{.ref = *std::move(pulled)};
+  if (const auto status = co_await service_.image_status(image_here.ref, limits_.ask)) {
+    image_here.size = status->size;
+  }
+  co_return image_here;
 }
 
 Task<std::string> CriPodRuntime::create_container(ContainerOrder order) {

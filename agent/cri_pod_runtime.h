@@ -36,11 +36,12 @@ class CriPodRuntime : public PodRuntime {
   Task<> prepare(kube::Pod pod) override;
   Task<> release(kube::Pod pod) override;
   Task<> clean_up(kube::Pod pod) override;
+  std::vector<PodWarning> warnings(const kube::Pod& pod) override;
   Task<std::string> create_sandbox(kube::Pod pod, uint32_t attempt) override;
   Task<> stop_sandbox(std::string id) override;
   Task<> remove_sandbox(std::string id) override;
   Task<std::string> find_image(std::string image) override;
-  Task<std::string> pull_image(kube::Pod pod, std::string image) override;
+  Task<PulledImage> pull_image(kube::Pod pod, std::string image) override;
   Task<std::string> create_container(ContainerOrder order) override;
   Task<> start_container(std::string id) override;
   Task<> resize_container(kube::Pod pod, std::string name, std::string id) override;

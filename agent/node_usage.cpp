@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/node_usage.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
 #include "agent/claim_usage.h"
 #include "agent/config/resources.h"
 #include "agent/config/volumes.h"
 #include "agent/eviction/ranking.h"
 #include "common/cgroup/counters.h"
+#include "common/fd.h"
 #include "common/log.h"
 #include "common/on_loop.h"
 
@@ -75,6 +80,22 @@ std::vector<metrics::VolumeUse> claims_of(const KnownPod& known, const ClaimUsag
   return uses;
 }
 
+/// Who serves there; 0: nobody. Connecting takes no time, or is not done.
+pid_t server_of(const std::string& socket) {
+  const Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  if (socket.empty() || socket.size() >= sizeof address.sun_path) {
+    return 0;
+  }
+  socket.copy(address.sun_path, socket.size());
+  ucred server{};
+  socklen_t size = sizeof server;
+  return ::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
+                 ::getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &server, &size) == 0
+             ? server.pid
+             : 0;
+}
+
 metrics::DiskUse disk_of(const cri::FileUse& use) {
   return {.used = use.bytes, .inodes_used = use.inodes};
 }
@@ -104,6 +125,7 @@ struct NodeUsage::State {
       co_return Result<>();
     }
     disks_at = now;  // whoever comes meanwhile takes what there is
+    server = server_of(options.cri_socket);
     auto written = co_await runtime.list_writable_layers(kDisksLimit);
     if (!written) {
       log::debug("what containers wrote: {}", written.error().message());
@@ -128,9 +150,13 @@ struct NodeUsage::State {
     metrics::NodePlaces node{.name = options.node_name,
                              .root = options.root,
                              .pod_cgroups = {},
+                             .system = {{"kubelet", ::getpid()}},
                              .pods = {},
                              .images = images,
                              .images_path = images_path};
+    if (server != 0) {
+      node.system.push_back({"runtime", server});
+    }
     for (const char* group : {"kubepods", "kubepods/burstable", "kubepods/besteffort"}) {
       node.pod_cgroups.push_back(cgroup::nested_path(options.driver, {options.cgroup_root, group}));
     }
@@ -190,6 +216,7 @@ struct NodeUsage::State {
   ClaimUsage claims;
   std::shared_ptr<metrics::NodeReader> reader;  // null: no cgroups
   std::optional<SteadyTime> disks_at;
+  pid_t server = 0;  // of the runtime's socket
   std::map<std::string, cri::FileUse> layers;
   std::optional<metrics::DiskUse> images;
   std::string images_path;

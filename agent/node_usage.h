@@ -26,6 +26,7 @@ struct UsageOptions {
   std::string cgroup_root = "/";
   /// Where the volumes of PodStorage are, by the pod's uid; called on the agent's loop.
   std::function<MountedVolumes(const std::string& uid)> mounted = [](const std::string&) { return MountedVolumes(); };
+  std::string cri_socket = {};  ///< Whose server is told of as "runtime"; empty: it is not.
 };
 
 struct KnownPod {

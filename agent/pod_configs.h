@@ -39,6 +39,8 @@ class PodConfigs {
   /// <root>/pods), for finding what a dead agent left.
   virtual Result<std::vector<std::string>> prepared() = 0;
 
+  /// As PodRuntime's.
+  virtual std::vector<PodWarning> warnings(const kube::Pod& pod) = 0;
   /// The runtime's handler for this pod; empty: the default. Kind::not_found: there is no such RuntimeClass.
   virtual Result<std::string> handler(const kube::Pod& pod) = 0;
   /// Pure but for what prepare() has made. Labels and annotations that the agent reads back are added by the caller.

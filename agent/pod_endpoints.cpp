@@ -57,6 +57,21 @@ Result<Found> find_pod(const Agent& agent, const Address& address) {
   return Found{std::move(pod), std::move(observed)};
 }
 
+/// In the kubelet's words (validateContainerLogStatus), which kubectl shows.
+std::string why_waiting(const kube::PodStatus& status, const std::string& name) {
+  for (const auto* list :
+       {&status.container_statuses, &status.init_container_statuses, &status.ephemeral_container_statuses}) {
+    const auto known = std::ranges::find(*list, name, &kube::ContainerStatus::name);
+    if (known != list->end() && known->state.waiting) {
+      const auto& reason = known->state.waiting->reason;
+      return reason == "ErrImagePull"       ? ": image can't be pulled"
+             : reason == "ImagePullBackOff" ? ": trying and failing to pull image"
+                                            : ": " + reason;
+    }
+  }
+  return " - no logs yet";
+}
+
 /// The instance whose log or process is meant.
 Result<ObservedContainer> find_instance(const Agent& agent, const Address& address, bool previous) {
   KEELSON_TRY(const auto found, find_pod(agent, address));
@@ -66,7 +81,8 @@ Result<ObservedContainer> find_instance(const Agent& agent, const Address& addre
   }
   const ObservedContainer* newest = found.observed.newest(name);
   if (newest == nullptr) {
-    return fail(Kind::invalid, "container \"{}\" in pod \"{}\" is waiting to start", name, address.pod);
+    return fail(Kind::invalid, "container \"{}\" in pod \"{}\" is waiting to start{}", name, address.pod,
+                why_waiting(found.pod.status, name));
   }
   if (!previous) {
     return *newest;

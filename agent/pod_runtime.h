@@ -44,6 +44,17 @@ struct ExecOutcome {
   std::string output;
 };
 
+struct PulledImage {
+  std::string ref;
+  uint64_t size = 0;  ///< In bytes; 0: not known.
+};
+
+/// What a pod does not get, though it starts: an event of it.
+struct PodWarning {
+  std::string reason;
+  std::string message;
+};
+
 /// All calls on the agent's loop. Pods come by value, so that a caller may change its own meanwhile.
 class PodRuntime {
  public:
@@ -61,6 +72,8 @@ class PodRuntime {
   /// Undoes prepare(); what is not there is fine.
   virtual Task<> clean_up(kube::Pod pod) = 0;
 
+  /// To be told when the pod is started.
+  virtual std::vector<PodWarning> warnings(const kube::Pod& pod) = 0;
   /// Answers the sandbox's id.
   virtual Task<std::string> create_sandbox(kube::Pod pod, uint32_t attempt) = 0;
   virtual Task<> stop_sandbox(std::string id) = 0;
@@ -68,15 +81,15 @@ class PodRuntime {
 
   /// The reference of an image that is here; empty if it is not.
   virtual Task<std::string> find_image(std::string image) = 0;
-  /// Pulls it; answers its reference. Kind::invalid: that is no image name.
-  virtual Task<std::string> pull_image(kube::Pod pod, std::string image) = 0;
+  /// Kind::invalid: that is no image name.
+  virtual Task<PulledImage> pull_image(kube::Pod pod, std::string image) = 0;
 
   /// Answers the container's id. Kind::invalid: the spec cannot be made real as it stands (a missing ConfigMap key,
   /// say): CreateContainerConfigError. Other kinds: CreateContainerError.
   virtual Task<std::string> create_container(ContainerOrder order) = 0;
   virtual Task<> start_container(std::string id) = 0;
-  /// The container gets the CPU and memory that its spec has, and the pod what all have together. Kind::conflict: the pod
-  /// uses more memory than that.
+  /// The container gets the CPU and memory that its spec has, and the pod what all have together. Kind::conflict: the
+  /// pod uses more memory than that.
   virtual Task<> resize_container(kube::Pod pod, std::string name, std::string id) = 0;
   /// SIGTERM, then SIGKILL after `grace`; ends when the container has ended.
   virtual Task<> stop_container(std::string id, Duration grace) = 0;

@@ -38,6 +38,13 @@ EventRecorder::Subject PodWorker::State::subject(std::string_view container) con
   return {.pod = pod.metadata, .container = std::string(container), .list = list_of(pod, container)};
 }
 
+std::string PodWorker::State::container_type(std::string_view name) const {
+  const auto list = list_of(pod, name);
+  return list == "initContainers"        ? "init_container"
+         : list == "ephemeralContainers" ? "ephemeral_container"
+                                         : "container";
+}
+
 void PodWorker::State::record(std::string_view container, EventType type, std::string_view reason,
                               std::string message) {
   shared.events.record(subject(container), type, reason, std::move(message));
@@ -135,44 +142,6 @@ Task<> PodWorker::State::wait_for_change() {
   co_return Result<>();
 }
 
-Task<> PodWorker::State::prepare() {
-  timeline.enter("mounts");
-  auto done = co_await shared.runtime.prepare(pod);
-  timeline.leave();
-  if (!done) {
-    record({}, EventType::warning, "FailedMount", done.error().message());
-    Duration delay = shared.times.sandbox_retry;
-    if (memory.sandbox_trouble) {
-      delay = std::min(2 * memory.sandbox_trouble->delay, shared.times.create_retry);
-    }
-    memory.sandbox_trouble = StartTrouble{"FailedMount", done.error().message(), now() + delay, delay};
-    co_return std::unexpected(std::move(done).error());
-  }
-  memory.prepared = true;
-  memory.sandbox_trouble.reset();
-  co_return Result<>();
-}
-
-Task<> PodWorker::State::create_sandbox(uint32_t attempt) {
-  if (attempt > 0) {
-    record({}, EventType::normal, "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
-  }
-  timeline.enter("sandbox");
-  auto id = co_await shared.runtime.create_sandbox(pod, attempt);
-  timeline.leave();
-  if (!id) {
-    record({}, EventType::warning, "FailedCreatePodSandBox", "Failed to create pod sandbox: " + id.error().message());
-    Duration delay = shared.times.sandbox_retry;
-    if (memory.sandbox_trouble) {
-      delay = std::min(2 * memory.sandbox_trouble->delay, shared.times.create_retry);
-    }
-    memory.sandbox_trouble = StartTrouble{"FailedCreatePodSandBox", id.error().message(), now() + delay, delay};
-    co_return std::unexpected(std::move(id).error());
-  }
-  memory.sandbox_trouble.reset();
-  co_return Result<>();
-}
-
 Task<> PodWorker::State::carry_out_step(Step step) {
   switch (step.kind) {
     case Step::Kind::prepare:
@@ -249,7 +218,11 @@ PodWorker::~PodWorker() {
 
 Task<> PodWorker::run() {
   auto s = state_;
+  if (!s->memory.orphan) {
+    s->shared.stats.new_pod(s->pod.spec.containers.size());
+  }
   while (true) {
+    const State::Pass pass = s->take_asked();
     s->dirty = false;
     s->interrupted = false;
     auto looked = co_await (s->shared.runtime.observe(s->pod.metadata.uid) || s->wait_interrupt());
@@ -277,20 +250,26 @@ Task<> PodWorker::run() {
     s->tell_back_off();
     if (s->plan.stage == Plan::Stage::gone) {
       s->forget_probed();
+      s->has_done(pass, "terminated");
       co_return Result<>();
     }
     if (s->plan.steps.empty()) {
       s->retry = Duration(0);
+      s->has_done(pass, pass.why);
       KEELSON_CO_DO(co_await s->wait_for_change());
       continue;
     }
     auto outcome = co_await (s->carry_out(s->plan) || s->wait_interrupt());
+    s->has_done(pass, pass.why);
     if (outcome.index() == 0 && !std::get<0>(outcome)) {
       const Error& error = std::get<0>(outcome).error();
       if (error.kind() == Kind::cancelled && !s->interrupted) {
         co_return std::unexpected(error);
       }
       log::warning("pod {}: {}", kube::full_name(s->pod.metadata), error.message());
+      if (s->plan.stage == Plan::Stage::ending && !s->memory.orphan && error.kind() != Kind::cancelled) {
+        s->record({}, EventType::warning, "FailedKillPod", "error killing pod: " + error.message());
+      }
       s->retry = std::clamp<Duration>(2 * s->retry, std::chrono::seconds(1), std::chrono::seconds(10));
       s->dirty = s->interrupted;
       s->ask_plan();
@@ -316,7 +295,7 @@ void PodWorker::update(kube::Pod pod, bool objects) {
     fail_pod(*std::move(ended));
   }
   if (changed) {
-    state_->poke();
+    state_->poke("update");
   }
 }
 
@@ -346,11 +325,11 @@ void PodWorker::remove(std::optional<int64_t> grace) {
   }
   memory.removed = true;
   if (first && state_->plan.stage == Plan::Stage::sync) {
-    state_->stop_current();
+    state_->stop_current("kill");
   } else if (shorter) {
-    state_->stop_current();
+    state_->stop_current("kill");
   } else {
-    state_->poke();
+    state_->poke(first ? "kill" : "update");
   }
 }
 
@@ -380,6 +359,10 @@ bool PodWorker::is_failed() const {
 
 bool PodWorker::is_orphan() const {
   return state_->memory.orphan;
+}
+
+Plan::Stage PodWorker::stage() const {
+  return state_->plan.stage;
 }
 
 }  // namespace keelson::agent

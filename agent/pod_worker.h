@@ -18,6 +18,7 @@
 #include "agent/pod_status.h"
 #include "agent/probe_record.h"
 #include "agent/timeline.h"
+#include "agent/worker_stats.h"
 #include "common/loop.h"
 #include "kube/pod.h"
 
@@ -33,6 +34,7 @@ struct WorkerShared {
   LifecycleTimes times;
   StatusNode node;
   Duration resync = std::chrono::seconds(60);  ///< Looks at the runtime at least this often.
+  WorkerStats stats = {};
   std::function<void(const kube::Pod&)> status_changed = [](const kube::Pod&) {};
   /// Before containers are told to end: ends when services send the pod nothing more. `for_good`: the pod ends, else it
   /// comes back, by its status. May be empty. Gets a deadline.
@@ -75,6 +77,8 @@ class PodWorker {
   /// It has ended, or is about to, for a reason that stands.
   bool is_failed() const;
   bool is_orphan() const;
+  /// How far it has come.
+  Plan::Stage stage() const;
 
  private:
   struct State;

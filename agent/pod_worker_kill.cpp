@@ -82,7 +82,7 @@ void PodWorker::fail_pod(Verdict verdict, std::optional<int64_t> grace) {
     const int64_t now = memory.grace.value_or(state_->pod.spec.termination_grace_period_seconds);
     memory.grace = std::min(now, std::max<int64_t>(*grace, 1));
   }
-  state_->stop_current();
+  state_->stop_current("kill");
 }
 
 void PodWorker::free_dead() {

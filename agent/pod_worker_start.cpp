@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Starting a container: image, create, start, postStart; and changing its resources while it runs.
+// Starting a pod: volumes, sandbox; a container: image, create, start, postStart; and changing its resources while it
+// runs.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -22,7 +23,53 @@ std::string seconds_text(Duration d) {
 
 }  // namespace
 
+Task<> PodWorker::State::prepare() {
+  timeline.enter("mounts");
+  auto done = co_await shared.runtime.prepare(pod);
+  timeline.leave();
+  if (!done) {
+    record({}, EventType::warning, "FailedMount", done.error().message());
+    Duration delay = shared.times.sandbox_retry;
+    if (memory.sandbox_trouble) {
+      delay = std::min(2 * memory.sandbox_trouble->delay, shared.times.create_retry);
+    }
+    memory.sandbox_trouble = StartTrouble{"FailedMount", done.error().message(), now() + delay, delay};
+    co_return std::unexpected(std::move(done).error());
+  }
+  memory.prepared = true;
+  memory.sandbox_trouble.reset();
+  co_return Result<>();
+}
+
+Task<> PodWorker::State::create_sandbox(uint32_t attempt) {
+  if (attempt > 0) {
+    record({}, EventType::normal, "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
+  }
+  for (auto& warning : shared.runtime.warnings(pod)) {
+    record({}, EventType::warning, warning.reason, std::move(warning.message));
+  }
+  shared.stats.sandbox_tried();
+  timeline.enter("sandbox");
+  auto id = co_await shared.runtime.create_sandbox(pod, attempt);
+  timeline.leave();
+  if (!id) {
+    if (id.error().kind() != Kind::cancelled) {
+      shared.stats.sandbox_failed();
+    }
+    record({}, EventType::warning, "FailedCreatePodSandBox", "Failed to create pod sandbox: " + id.error().message());
+    Duration delay = shared.times.sandbox_retry;
+    if (memory.sandbox_trouble) {
+      delay = std::min(2 * memory.sandbox_trouble->delay, shared.times.create_retry);
+    }
+    memory.sandbox_trouble = StartTrouble{"FailedCreatePodSandBox", id.error().message(), now() + delay, delay};
+    co_return std::unexpected(std::move(id).error());
+  }
+  memory.sandbox_trouble.reset();
+  co_return Result<>();
+}
+
 void PodWorker::State::set_trouble(const std::string& name, std::string reason, std::string message, Duration delay) {
+  shared.stats.container_failed(container_type(name), reason);
   memory.containers[name].trouble = StartTrouble{std::move(reason), std::move(message), now() + delay, delay};
   publish();
 }
@@ -67,10 +114,13 @@ Task<std::string> PodWorker::State::provide_image(kube::Container container) {
     set_trouble(container.name, reason, pulled.error().message(), delay);
     co_return std::unexpected(std::move(pulled).error());
   }
-  auto took = seconds_text(shared.loop.clock().steady() - begin);
+  const Duration past = shared.loop.clock().steady() - begin;
+  shared.stats.pulled(pulled->size, past);
+  const auto took = seconds_text(past);
   record(container.name, EventType::normal, "Pulled",
-         fmt::format("Successfully pulled image \"{}\" in {} ({} including waiting)", container.image, took, took));
-  co_return *std::move(pulled);
+         fmt::format("Successfully pulled image \"{}\" in {} ({} including waiting). Image size: {} bytes.",
+                     container.image, took, took, pulled->size));
+  co_return std::move(pulled->ref);
 }
 
 /// The container that an ephemeral one looks at; one that does not run is nobody's id, which is refused by name.
@@ -90,6 +140,7 @@ Task<> PodWorker::State::start_container(Step step) {
     co_return Result<>();
   }
   kube::Container container = *found;
+  shared.stats.container_tried(container_type(step.name));
   timeline.enter("pull", step.name);
   auto image = co_await provide_image(container);
   timeline.leave();
@@ -141,7 +192,9 @@ Task<> PodWorker::State::resize_container(Step step) {
     co_return Result<>();
   }
   const ObservedResources wanted = resources_for(*found, shared.times.quotas);
+  const SteadyTime begin = shared.loop.clock().steady();
   auto done = co_await shared.runtime.resize_container(pod, step.name, step.id);
+  shared.stats.resized(done.has_value(), shared.loop.clock().steady() - begin);
   if (ContainerMemory& known = memory.containers[step.name]; known.id == step.id) {
     known.resize_error = done ? "" : done.error().message();
     if (done) {
@@ -163,6 +216,7 @@ Task<> PodWorker::State::post_start(kube::Container container, std::string id) {
   timeline.leave();
   ContainerMemory& known = memory.containers[container.name];
   if (!done && known.id == id) {
+    shared.stats.container_failed(container_type(container.name), "PostStartHookError");
     record(container.name, EventType::warning, "FailedPostStartHook", "PostStartHook failed");
     known.kill_message = "FailedPostStartHook";
   }

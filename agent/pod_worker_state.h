@@ -13,7 +13,13 @@ struct PodWorker::State : std::enable_shared_from_this<PodWorker::State> {
       : shared(s), pod(std::move(p)), timeline(s.loop.clock()), wake(s.loop.io()), interrupt(s.loop.io()) {
     wake.expires_at(asio::steady_timer::time_point::max());
     interrupt.expires_at(asio::steady_timer::time_point::max());
+    ask("create");
   }
+
+  struct Pass {
+    std::string_view why;
+    SteadyTime since;
+  };
 
   WorkerShared& shared;
   kube::Pod pod;
@@ -26,21 +32,37 @@ struct PodWorker::State : std::enable_shared_from_this<PodWorker::State> {
   bool has_left = false;              // services send the pod nothing more, as far as we can have it so
   bool dirty = false;                 // look again without waiting
   bool interrupted = false;           // drop what is being carried out
+  std::optional<Pass> asked;          // what the next look is for
   Duration retry{0};                  // the wait after a step that failed and has no trouble of its own
   asio::steady_timer wake;
   asio::steady_timer interrupt;
 
   WallTime now() const { return shared.loop.clock().wall(); }
-  void poke() {
+  void poke(std::string_view why = "sync") {
     dirty = true;
+    ask(why);
     wake.cancel();
   }
-  void stop_current() {
+  void stop_current(std::string_view why) {
     interrupted = true;
     interrupt.cancel();
-    poke();
+    poke(why);
+  }
+  /// Somebody wants it to look, in the kubelet's word for that: counted from here on.
+  void ask(std::string_view why) {
+    if (!asked) {
+      asked = Pass{why, shared.loop.clock().steady()};
+    } else if (why == "kill") {
+      asked->why = why;
+    }
+  }
+  Pass take_asked() { return std::exchange(asked, std::nullopt).value_or(Pass{"sync", shared.loop.clock().steady()}); }
+  void has_done(const Pass& pass, std::string_view why) {
+    shared.stats.pass(why, shared.loop.clock().steady() - pass.since);
   }
   EventRecorder::Subject subject(std::string_view container = {}) const;
+  /// "container", "init_container", "ephemeral_container".
+  std::string container_type(std::string_view name) const;
   void record(std::string_view container, EventType type, std::string_view reason, std::string message);
   void publish();
 
@@ -54,8 +76,6 @@ struct PodWorker::State : std::enable_shared_from_this<PodWorker::State> {
   Task<> wait_for_change();
   Task<> carry_out(Plan what);
   Task<> carry_out_step(Step step);
-  Task<> prepare();
-  Task<> create_sandbox(uint32_t attempt);
 
   // pod_worker_probes.cpp
   void learn();
@@ -65,6 +85,8 @@ struct PodWorker::State : std::enable_shared_from_this<PodWorker::State> {
   void forget_probed();
 
   // pod_worker_start.cpp
+  Task<> prepare();
+  Task<> create_sandbox(uint32_t attempt);
   Task<> start_container(Step step);
   std::string target_of(const std::string& name) const;
   Task<std::string> provide_image(kube::Container container);

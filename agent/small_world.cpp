@@ -108,6 +108,10 @@ Task<> SmallWorld::clean_up(kube::Pod pod) {
   co_return Result<>();
 }
 
+std::vector<PodWarning> SmallWorld::warnings(const kube::Pod&) {
+  return odd;
+}
+
 Task<std::string> SmallWorld::create_sandbox(kube::Pod pod, uint32_t attempt) {
   KEELSON_CO_DO(co_await enter("create_sandbox", pod.metadata.uid));
   for (const auto& [id, sandbox] : sandboxes) {
@@ -145,13 +149,13 @@ Task<std::string> SmallWorld::find_image(std::string image) {
   co_return images.contains(image) ? "sha256:" + image : "";
 }
 
-Task<std::string> SmallWorld::pull_image(kube::Pod pod, std::string image) {
+Task<PulledImage> SmallWorld::pull_image(kube::Pod pod, std::string image) {
   KEELSON_CO_DO(co_await enter("pull_image", pod.metadata.uid));
   if (image.starts_with("missing")) {
     co_return fail(Kind::not_found, "{}: not found", image);
   }
   images.insert(image);
-  co_return "sha256:" + image;
+  co_return PulledImage{.ref = "sha256:" + image, .size = 1000};
 }
 
 Task<std::string> SmallWorld::create_container(ContainerOrder order) {

@@ -30,6 +30,30 @@ std::vector<double> linear_bounds(double first, double step, int count) {
   return bounds;
 }
 
+std::vector<double> default_bounds() {
+  return {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
+}
+
+void CounterVec::collect(Stats& stats, const std::string& name, const std::string& help) const {
+  for (const auto& [labels, value] : values_) {
+    stats.counter(name, help, value, labels);
+  }
+}
+
+void HistogramVec::observe(const StatLabels& labels, double value) {
+  values_.try_emplace(labels, empty_).first->second.observe(value);
+}
+
+void HistogramVec::observe(const StatLabels& labels, std::chrono::nanoseconds time) {
+  observe(labels, std::chrono::duration<double>(time).count());
+}
+
+void HistogramVec::collect(Stats& stats, const std::string& name, const std::string& help) const {
+  for (const auto& [labels, histogram] : values_) {
+    stats.histogram(name, help, histogram, labels);
+  }
+}
+
 std::vector<StatSample>& Stats::samples(const std::string& name, StatType type, const std::string& help) {
   auto [family, fresh] = families_.try_emplace(name);
   if (fresh) {

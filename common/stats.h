@@ -3,6 +3,7 @@
 // writes them down for Prometheus, whose words these are.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -35,6 +36,9 @@ std::vector<double> exponential_bounds(double first, double factor, int count);
 /// `first`, `first + step`, ...
 std::vector<double> linear_bounds(double first, double step, int count);
 
+/// Prometheus' own: from 5 ms to 10 s.
+std::vector<double> default_bounds();
+
 enum class StatType { counter, gauge, histogram };
 using StatLabels = std::vector<std::pair<std::string, std::string>>;
 
@@ -63,6 +67,29 @@ class Stats {
  private:
   std::vector<StatSample>& samples(const std::string& name, StatType type, const std::string& help);
   std::map<std::string, StatFamily> families_;
+};
+
+/// Counters of one name, by the values of their labels. One thread at a time.
+class CounterVec {
+ public:
+  void add(const StatLabels& labels, double value = 1) { values_[labels] += value; }
+  void collect(Stats& stats, const std::string& name, const std::string& help) const;
+
+ private:
+  std::map<StatLabels, double> values_;
+};
+
+/// Histograms of one name, the same way.
+class HistogramVec {
+ public:
+  explicit HistogramVec(std::vector<double> bounds) : empty_(std::move(bounds)) {}
+  void observe(const StatLabels& labels, double value);
+  void observe(const StatLabels& labels, std::chrono::nanoseconds time);
+  void collect(Stats& stats, const std::string& name, const std::string& help) const;
+
+ private:
+  Histogram empty_;
+  std::map<StatLabels, Histogram> values_;
 };
 
 }  // namespace keelson

@@ -87,9 +87,16 @@ void collect(const Metric& metric, const Counters& counters, const StatLabels& l
                                  : stats.gauge(metric.name, metric.help, value, labels);
 }
 
-void collect_devices(const std::vector<cgroup::DeviceUse>& devices, const StatLabels& labels, Stats& stats) {
+/// As cAdvisor: "/dev/sda"; of one that the kernel does not name, its number.
+std::string name_of(const cgroup::DeviceUse& use, const BlockDevices& known) {
+  const auto found = known.find({use.major, use.minor});
+  return found != known.end() ? "/dev/" + found->second.name : fmt::format("{}:{}", use.major, use.minor);
+}
+
+void collect_devices(const std::vector<cgroup::DeviceUse>& devices, const BlockDevices& known, const StatLabels& labels,
+                     Stats& stats) {
   for (const auto& use : devices) {
-    const auto own = with(labels, {{"device", fmt::format("{}:{}", use.major, use.minor)}});
+    const auto own = with(labels, {{"device", name_of(use, known)}});
     stats.counter("container_fs_reads_total", "Cumulative count of reads completed", plain(use.reads), own);
     stats.counter("container_fs_writes_total", "Cumulative count of writes completed", plain(use.writes), own);
     stats.counter("container_fs_reads_bytes_total", "Cumulative count of bytes read", plain(use.read_bytes), own);
@@ -117,7 +124,7 @@ void collect_pressure(const char* name, const std::optional<cgroup::Pressure>& p
   }
 }
 
-void collect_group(const GroupUse& group, const StatLabels& labels, Stats& stats) {
+void collect_group(const GroupUse& group, const BlockDevices& known, const StatLabels& labels, Stats& stats) {
   const auto& counters = group.counters;
   stats.counter("container_cpu_usage_seconds_total", "Cumulative cpu time consumed in seconds.", seconds(counters.cpu),
                 with(labels, {{"cpu", "total"}}));
@@ -136,7 +143,7 @@ void collect_group(const GroupUse& group, const StatLabels& labels, Stats& stats
     stats.counter("container_memory_failures_total", "Cumulative count of memory allocation failures.", plain(count),
                   with(labels, {{"failure_type", type}, {"scope", "hierarchy"}}));
   }
-  collect_devices(counters.devices, labels, stats);
+  collect_devices(counters.devices, known, labels, stats);
   collect_pressure("cpu", counters.cpu_pressure, labels, stats);
   collect_pressure("memory", counters.memory_pressure, labels, stats);
   collect_pressure("io", counters.io_pressure, labels, stats);
@@ -175,14 +182,38 @@ void collect_disk(const NodeUse& node, const DiskUse& part, const StatLabels& la
   stats.gauge("container_fs_inodes_total", "Number of Inodes", plain(node.disk.inodes), own);
 }
 
+/// Of disks the kernel counts it for the machine alone.
+void collect_busy(const NodeUse& node, const StatLabels& labels, Stats& stats) {
+  for (const auto& use : node.counters.devices) {
+    if (const auto known = node.block_devices.find({use.major, use.minor}); known != node.block_devices.end()) {
+      stats.counter("container_fs_io_time_seconds_total", "Cumulative count of seconds spent doing I/Os",
+                    std::chrono::duration<double>(known->second.busy).count(),
+                    with(labels, {{"device", "/dev/" + known->second.name}}));
+    }
+  }
+}
+
+void collect_processes(const ProcessUse& use, const StatLabels& labels, Stats& stats) {
+  stats.gauge("container_processes", "Number of processes running inside the container.",
+              static_cast<double>(use.count), labels);
+  stats.gauge("container_file_descriptors", "Number of open file descriptors for the container.",
+              static_cast<double>(use.files), labels);
+  stats.gauge("container_sockets", "Number of open sockets for the container.", static_cast<double>(use.sockets),
+              labels);
+  if (use.most_files) {
+    stats.gauge("container_ulimits_soft",
+                "Soft ulimit values for the container root process. Unlimited if -1, except priority and nice",
+                static_cast<double>(*use.most_files), with(labels, {{"ulimit", "max_open_files"}}));
+  }
+}
+
 void collect_container(const NodeUse& node, const PodUse& pod, const ContainerUse& use, Stats& stats) {
   const StatLabels labels = {{"container", use.place.name}, {"id", use.cgroup},          {"image", use.place.image},
                              {"name", use.place.id},        {"namespace", pod.place.ns}, {"pod", pod.place.name}};
-  collect_group(use, labels, stats);
+  collect_group(use, node.block_devices, labels, stats);
   stats.gauge("container_start_time_seconds", "Start time of the container since unix epoch in seconds.",
               time_of(use.place.started), labels);
-  stats.gauge("container_processes", "Number of processes running inside the container.",
-              static_cast<double>(use.processes), labels);
+  collect_processes(use.processes, labels, stats);
   if (use.place.layer) {
     collect_disk(node, *use.place.layer, labels, stats);
   }
@@ -190,6 +221,13 @@ void collect_container(const NodeUse& node, const PodUse& pod, const ContainerUs
 
 void collect_machine(const NodeUse& node, Stats& stats) {
   stats.gauge("machine_cpu_cores", "Number of logical CPU cores.", node.cpus);
+  stats.gauge("machine_cpu_physical_cores", "Number of physical CPU cores.", node.cores);
+  stats.gauge("machine_cpu_sockets", "Number of CPU sockets.", node.sockets);
+  for (const char* mode : {"memory_mode", "app_direct_mode"}) {
+    stats.gauge("machine_nvm_capacity", "NVM capacity value labeled by NVM mode (memory mode or app direct mode).", 0,
+                {{"mode", mode}});
+  }
+  stats.gauge("machine_nvm_avg_power_budget_watts", "NVM power budget.", 0);
   stats.gauge("machine_memory_bytes", "Amount of memory installed on the machine.", plain(node.memory_capacity));
   stats.gauge("machine_swap_bytes", "Amount of swap memory available on the machine.", plain(node.swap_capacity));
   stats.gauge("machine_scrape_error", "1 if there was an error while getting machine metrics, 0 otherwise.", 0);
@@ -204,17 +242,18 @@ void collect_cadvisor(const NodeUse& node, Stats& stats) {
   };
   collect_machine(node, stats);
   const auto root = labels_of("/", "", "");
-  collect_group(node, root, stats);
+  collect_group(node, node.block_devices, root, stats);
+  collect_busy(node, root, stats);
   collect_links(node.links, root, stats);
   collect_disk(node, node.disk, root, stats);
   stats.gauge("container_start_time_seconds", "Start time of the container since unix epoch in seconds.",
               time_of(node.booted), root);
   for (const auto& group : node.groups) {
-    collect_group(group, labels_of(group.cgroup, "", ""), stats);
+    collect_group(group, node.block_devices, labels_of(group.cgroup, "", ""), stats);
   }
   for (const auto& pod : node.pods) {
     const auto labels = labels_of(pod.cgroup, pod.place.ns, pod.place.name);
-    collect_group(pod, labels, stats);
+    collect_group(pod, node.block_devices, labels, stats);
     collect_links(pod.links, labels, stats);
     for (const auto& container : pod.containers) {
       collect_container(node, pod, container, stats);

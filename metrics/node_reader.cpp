@@ -2,6 +2,7 @@
 #include "metrics/node_reader.h"
 
 #include <dirent.h>
+#include <fmt/format.h>
 #include <ftw.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -12,8 +13,10 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <tuple>
 
 #include "common/fd.h"
+#include "metrics/machine_files.h"
 
 namespace keelson::metrics {
 
@@ -117,7 +120,13 @@ ContainerUse NodeReader::read_container(const PodPlace& pod, const ContainerPlac
   if (!use.cgroup.empty()) {
     read_group(use);
     const auto members = cgroups_.members(use.cgroup);
-    use.processes = members.size();
+    use.processes.count = members.size();
+    if (!members.empty()) {
+      use.processes.most_files = most_files_of(members.front());
+    }
+    for (const pid_t member : depth == Depth::disks ? members : std::vector<pid_t>()) {
+      add_files(member, use.processes);
+    }
     if (inside == 0 && !members.empty()) {
       inside = members.front();
     }
@@ -173,6 +182,8 @@ void NodeReader::read_machine(NodeUse& node) {
   node.swap_capacity = number_behind(memory, "SwapTotal:") * 1024;
   node.booted = WallTime(std::chrono::seconds(number_behind(read_file("/proc/stat").value_or(""), "btime ")));
   node.cpus = static_cast<unsigned>(::get_nprocs());
+  std::tie(node.cores, node.sockets) = read_topology();
+  node.block_devices = parse_block_devices(read_file("/proc/diskstats").value_or(""));
   const auto load = read_file("/proc/loadavg").value_or("");
   node.threads = number_behind(load, "/");
   node.most_threads = std::min(number_in("/proc/sys/kernel/pid_max"), number_in("/proc/sys/kernel/threads-max"));
@@ -199,6 +210,16 @@ NodeUse NodeReader::read(const NodePlaces& places, Depth depth) {
       node.images = disk_of(places.images_path);
       node.images->used = used.used;
       node.images->inodes_used = used.inodes_used;
+    }
+  }
+  for (const auto& place : places.system) {
+    SystemUse use;
+    use.name = place.name;
+    use.cgroup = parse_cgroup(read_file(fmt::format("/proc/{}/cgroup", place.process)).value_or(""));
+    if (!use.cgroup.empty()) {
+      use.started = start_of(place.process, node.booted);
+      read_group(use);
+      node.system.push_back(std::move(use));
     }
   }
   for (const auto& cgroup : places.pod_cgroups) {

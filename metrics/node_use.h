@@ -6,9 +6,14 @@
 //                                                                                            --> resource.h
 #pragma once
 
+#include <sys/types.h>
+
+#include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/cgroup/counters.h"
@@ -48,10 +53,17 @@ struct PodPlace {
   std::vector<VolumePlace> volumes;
 };
 
+/// A process of the node's own that the Summary API tells of, with all that are in its cgroup.
+struct SystemPlace {
+  std::string name;  ///< "kubelet", "runtime"
+  pid_t process = 0;
+};
+
 struct NodePlaces {
   std::string name;
   std::string root;                      ///< the agent's folder: what is on its disk counts as the node's
   std::vector<std::string> pod_cgroups;  ///< of all pods, and of the QoS classes: "/kubepods", ...
+  std::vector<SystemPlace> system = {};
   std::vector<PodPlace> pods;
   std::optional<DiskUse> images;  ///< used, inodes_used of the image store, as the runtime tells
   std::string images_path = {};   ///< a path on its file system
@@ -65,9 +77,22 @@ struct GroupUse {
   std::optional<uint64_t> cpu_rate;  ///< billionths of a CPU
 };
 
+/// One of the node's own, in a cgroup that is not the whole machine.
+struct SystemUse : GroupUse {
+  std::string name;
+  WallTime started{};
+};
+
+/// What the processes of a container hold.
+struct ProcessUse {
+  size_t count = 0;
+  size_t files = 0, sockets = 0;      ///< open descriptors, and those of them that are sockets; read with disks alone
+  std::optional<int64_t> most_files;  ///< the soft limit of the first one; -1: none
+};
+
 struct ContainerUse : GroupUse {
   ContainerPlace place;
-  size_t processes = 0;
+  ProcessUse processes;
   DiskUse logs;  ///< used, inodes_used
 };
 
@@ -85,16 +110,26 @@ struct PodUse : GroupUse {
   std::vector<VolumeUse> volumes;
 };
 
+/// A disk or a part of one.
+struct BlockDevice {
+  std::string name;                   ///< "sda1"
+  std::chrono::milliseconds busy{0};  ///< since boot
+};
+/// By major and minor number.
+using BlockDevices = std::map<std::pair<uint32_t, uint32_t>, BlockDevice>;
+
 struct NodeUse : GroupUse {
   std::string name;
   WallTime booted{};
-  unsigned cpus = 0;
+  unsigned cpus = 0, cores = 0, sockets = 0;
   uint64_t memory_capacity = 0, swap_capacity = 0;
   uint64_t threads = 0, most_threads = 0;
   DiskUse disk;  ///< of the agent's folder
   std::optional<DiskUse> images;
   bool images_apart = false;  ///< on another file system than `disk`; then its numbers are all in `images`
   std::vector<LinkUse> links;
+  BlockDevices block_devices;
+  std::vector<SystemUse> system;
   std::vector<GroupUse> groups;  ///< NodePlaces::pod_cgroups
   std::vector<PodUse> pods;
 };

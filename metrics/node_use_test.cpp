@@ -99,6 +99,7 @@ TEST_F(NodeUseTest, IsToldByTheSummary) {
   EXPECT_GT(number(summary, "/node/memory/availableBytes"), 0);
   EXPECT_GT(number(summary, "/node/fs/capacityBytes"), 0);
   EXPECT_GT(number(summary, "/node/rlimit/curproc"), 0);
+  EXPECT_EQ(summary.at_pointer("/node/systemContainers/0/name"), "pods");
   EXPECT_EQ(number(summary, "/node/systemContainers/0/memory/usageBytes"), 0);
   EXPECT_EQ(summary.at_pointer("/pods/0/podRef/namespace"), "shop");
   EXPECT_EQ(summary.at_pointer("/pods/0/startTime"), "2023-11-14T22:13:20Z");
@@ -114,6 +115,35 @@ TEST_F(NodeUseTest, IsToldByTheSummary) {
   EXPECT_GE(number(summary, "/pods/0/ephemeral-storage/usedBytes"), 77 + 2 * 8192);
   EXPECT_EQ(number(summary, "/pods/0/process_stats/process_count"), 1);
   EXPECT_EQ(number(summary, "/pods/0/containers/0/cpu/usageNanoCores"), -1) << "one reading makes no rate";
+}
+
+TEST_F(NodeUseTest, TheNodesOwnProcessesAreToldByTheirCgroups) {
+  auto use = read();
+  SystemUse kubelet;
+  kubelet.name = "kubelet";
+  kubelet.started = clock_.wall();
+  kubelet.counters.memory = 4711;
+  use.system.push_back(kubelet);
+  const auto summary = json::parse(summary_json(use, true));
+  EXPECT_EQ(summary.at_pointer("/node/systemContainers/0/name"), "kubelet");
+  EXPECT_EQ(number(summary, "/node/systemContainers/0/memory/usageBytes"), 4711);
+  EXPECT_EQ(summary.at_pointer("/node/systemContainers/0/startTime"), "2023-11-14T22:13:20Z");
+  EXPECT_EQ(summary.at_pointer("/node/systemContainers/1/name"), "pods");
+}
+
+TEST_F(NodeUseTest, DevicesHaveTheNamesOfTheirFiles) {
+  auto use = read();
+  use.block_devices = {{{8, 0}, {.name = "sda", .busy = 1500ms}}};
+  use.counters.devices = {{.major = 8, .minor = 0, .reads = 5}, {.major = 99, .minor = 1, .reads = 6}};
+  use.pods[0].containers[0].counters.devices = {{.major = 8, .minor = 0, .writes = 7}};
+  Stats stats;
+  collect_cadvisor(use, stats);
+  const auto text = prometheus_text(stats);
+  const std::string root = R"(container="",id="/",image="",name="",namespace="",pod="")";
+  EXPECT_THAT(text, HasSubstr("container_fs_reads_total{" + root + ",device=\"/dev/sda\"} 5\n"));
+  EXPECT_THAT(text, HasSubstr("container_fs_reads_total{" + root + ",device=\"99:1\"} 6\n")) << "it has no name";
+  EXPECT_THAT(text, HasSubstr("container_fs_io_time_seconds_total{" + root + ",device=\"/dev/sda\"} 1.5\n"));
+  EXPECT_THAT(text, HasSubstr("namespace=\"shop\",pod=\"web\",device=\"/dev/sda\"} 7\n"));
 }
 
 TEST_F(NodeUseTest, ARateNeedsSomeSeconds) {
@@ -156,6 +186,11 @@ TEST_F(NodeUseTest, HasTheNamesOfCadvisor) {
   EXPECT_THAT(text, Not(HasSubstr("container_spec_cpu_quota{" + pod))) << "it has none";
   EXPECT_THAT(text, HasSubstr("container_memory_usage_bytes{container=\"\",id=\"/\","));
   EXPECT_THAT(text, HasSubstr("container_memory_usage_bytes{container=\"\",id=\"/kubepods\","));
+  EXPECT_THAT(text, HasSubstr("container_processes{" + own + "} 1\n"));
+  EXPECT_THAT(text, HasSubstr("container_file_descriptors{" + own + "} "));
+  EXPECT_THAT(text, HasSubstr("container_sockets{" + own + "} "));
+  EXPECT_THAT(text, HasSubstr("container_ulimits_soft{" + own + ",ulimit=\"max_open_files\"} "));
+  EXPECT_THAT(text, HasSubstr("machine_cpu_sockets "));
   EXPECT_THAT(text, HasSubstr("machine_memory_bytes "));
   EXPECT_THAT(text, HasSubstr("# TYPE container_memory_failcnt counter\n"));
 }

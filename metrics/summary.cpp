@@ -144,7 +144,7 @@ void add_rest(const Scope& scope, const PodUse& use, json::object& pod) {
   pod["ephemeral-storage"] = part_json(scope.node, ephemeral_storage(use), use.at);
   size_t processes = 0;
   for (const auto& container : use.containers) {
-    processes += container.processes;
+    processes += container.processes.count;
   }
   pod["process_stats"] = json::object{{"process_count", processes}};
   pod["swap"] = swap_of(use, use.counters.swap_limit);
@@ -169,12 +169,17 @@ json::object pod_json(const Scope& scope, const PodUse& use) {
 
 json::array system_containers(const NodeUse& node) {
   json::array list;
+  const auto tell = [&](const std::string& name, WallTime started, const GroupUse& use) {
+    list.push_back(json::object{{"name", name},
+                                {"startTime", format_rfc3339(started)},
+                                {"cpu", cpu_of(use)},
+                                {"memory", memory_of(use, node.memory_capacity)}});
+  };
+  for (const auto& use : node.system) {
+    tell(use.name, use.started, use);
+  }
   if (!node.groups.empty()) {
-    const auto& pods = node.groups.front();
-    list.push_back(json::object{{"name", "pods"},
-                                {"startTime", format_rfc3339(node.booted)},
-                                {"cpu", cpu_of(pods)},
-                                {"memory", memory_of(pods, node.memory_capacity)}});
+    tell("pods", node.booted, node.groups.front());
   }
   return list;
 }

@@ -121,11 +121,15 @@ Task<> Prober::probe(std::shared_ptr<Worker> worker, ProbeKind kind, ProbePlan p
   bool last = false;
   auto over = [&] { return worker->gone || (worker->ending && kind != ProbeKind::readiness); };
   while (!over()) {
+    const SteadyTime began = loop_.clock().steady();
     auto result = co_await try_thrice(worker, plan);
     if (over()) {
       break;
     }
     auto& tally = worker->tallies[kind];
+    if (result.outcome != Outcome::failure) {
+      tally.durations.observe(std::chrono::duration<double>(loop_.clock().steady() - began).count());
+    }
     ++(result.outcome == Outcome::success   ? tally.succeeded
        : result.outcome == Outcome::failure ? tally.failed
                                             : tally.unknown);

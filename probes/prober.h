@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "common/stats.h"
 #include "common/task_group.h"
 #include "probes/probe.h"
 
@@ -61,6 +62,7 @@ struct Tally {
   std::string container;
   ProbeKind kind = ProbeKind::liveness;
   uint64_t succeeded = 0, failed = 0, unknown = 0;
+  Histogram durations{default_bounds()};  ///< of those that have not failed, in seconds
 };
 
 /// Belongs to one loop.

@@ -91,6 +91,7 @@ TEST_F(ProberTest, TriesAreCountedWhileTheyAreWatched) {
   EXPECT_EQ(tallies[0].succeeded, 2U);
   EXPECT_EQ(tallies[0].failed, 1U);
   EXPECT_EQ(tallies[0].unknown, 1U);
+  EXPECT_EQ(tallies[0].durations.count(), 3U) << "how long a failure took is not told";
   prober_.forget("uid", "c");
   EXPECT_TRUE(prober_.tallies().empty());
 }

@@ -278,6 +278,39 @@ TEST_F(EventSenderTest, RepeatsAreCounted) {
   EXPECT_THAT(api.requests.back().body, HasSubstr(R"("count":2)"));
 }
 
+TEST_F(EventSenderTest, ManyThatAreAlikeAreToldAsOne) {
+  const auto alike = [](int i) {
+    auto made = event(fmt::format("e{}", i));
+    made.reason = "Unhealthy";
+    made.message = fmt::format("probe failed: {}", i);
+    return made;
+  };
+  for (int i = 1; i <= 12; ++i) {
+    part->send(alike(i));
+    loop.advance(clock, 1s);
+  }
+  ASSERT_EQ(api.requests.size(), 12U);
+  EXPECT_EQ(api.count("POST"), 10U) << "nine alone, and the one for all others";
+  EXPECT_THAT(api.requests[8].body, HasSubstr(R"("message":"probe failed: 9")"));
+  EXPECT_THAT(api.requests[9].body, HasSubstr(R"("message":"(combined from similar events): probe failed: 10")"));
+  EXPECT_THAT(api.requests[11].body, HasSubstr(R"("count":3)"));
+  EXPECT_THAT(api.requests[11].body, HasSubstr(R"((combined from similar events): probe failed: 12")"));
+  loop.advance(clock, 11min);
+  part->send(alike(13));
+  loop.advance(clock, 1s);
+  EXPECT_THAT(api.requests[12].body, HasSubstr(R"("message":"probe failed: 13")")) << "long after, it is new";
+}
+
+TEST_F(EventSenderTest, WhoReportsIsTold) {
+  auto made = event("a");
+  made.source_component = "kubelet";
+  made.source_host = "n1";
+  part->send(made);
+  loop.advance(clock, 1s);
+  EXPECT_THAT(api.requests[0].body, HasSubstr(R"("reportingComponent":"kubelet")"));
+  EXPECT_THAT(api.requests[0].body, HasSubstr(R"("reportingInstance":"n1")"));
+}
+
 TEST_F(EventSenderTest, WhatTheApiHasForgottenIsToldAnew) {
   part->send(event("a"));
   loop.advance(clock, 1s);

@@ -7,6 +7,7 @@
 #include <map>
 #include <random>
 
+#include "agent/cluster/cluster_stats.h"
 #include "agent/cluster/event_sender.h"
 #include "agent/cluster/mirror_pods.h"
 #include "agent/cluster/object_watches.h"
@@ -98,10 +99,12 @@ struct Cluster::State {
                   for (const auto& pod : all) {
                     names.insert(kube::full_name(pod.metadata));
                     statuses.api_has(pod);
+                    counts.starts.seen(pod, client.loop().clock().wall());
                   }
                   for (const auto* known : {&ledger.api_pods(), &ledger.mirrors()}) {
                     for (const auto& [name, pod] : *known) {
                       if (!names.contains(name)) {
+                        counts.starts.gone(name);
                         statuses.api_lost(name);
                       }
                     }
@@ -114,10 +117,12 @@ struct Cluster::State {
                 [this](kube::Changes<kube::Pod> changes) {
                   works();
                   for (const auto& name : changes.removed) {
+                    counts.starts.gone(name);
                     statuses.api_lost(name);
                   }
                   for (const auto& pod : changes.changed) {
                     statuses.api_has(pod);
+                    counts.starts.seen(pod, client.loop().clock().wall());
                   }
                   if (ledger.changed(std::move(changes))) {
                     dirty();
@@ -205,6 +210,7 @@ struct Cluster::State {
     told_soon = false;
     auto state = ledger.wanted(client.loop().clock().wall());
     for (const auto& rejected : ledger.take_rejected()) {
+      counts.rejected(rejected.rejection.reason);
       agent->events().record({.pod = rejected.pod.metadata, .container = {}}, EventType::warning,
                              rejected.rejection.reason, rejected.rejection.message);
     }
@@ -238,7 +244,7 @@ struct Cluster::State {
       }
       log::info("pod {} is preempted: a critical pod lacks {}", kube::full_name(pod.metadata), resource);
       agent->events().record({.pod = pod.metadata, .container = {}}, EventType::warning, "Preempting", kMessage);
-      ++preemptions[resource];
+      counts.preempted(resource);
     }
   }
 
@@ -262,6 +268,11 @@ struct Cluster::State {
       ledger.ended(pod.metadata.uid);
       dirty();
     }
+  }
+
+  Duration pulling(const kube::Pod& pod) const {
+    const auto timeline = agent->find_timeline(pod.metadata.ns, pod.metadata.name);
+    return timeline ? pull_time(*timeline) : Duration(0);
   }
 
   bool has_inputs(const References& references) const {
@@ -295,7 +306,7 @@ struct Cluster::State {
   std::optional<kube::FolderSource> folder;
   asio::steady_timer inputs_changed;            // cancelled after each state that the agent is given
   std::optional<std::pair<Kind, int>> trouble;  // of the watches of pods and of the node
-  std::map<std::string, uint64_t> preemptions;  // by the resource that was lacking
+  ClusterStats counts{[this](const kube::Pod& pod) { return pulling(pod); }};
   bool left_out = false;
   bool told_soon = false;
   TaskGroup tasks;
@@ -381,22 +392,7 @@ void Cluster::shutting_down(bool now) {
 }
 
 void Cluster::collect(Stats& stats) const {
-  for (const auto& [resource, count] : state_->preemptions) {
-    stats.counter("kubelet_preemptions", "[ALPHA] Cumulative number of pod preemptions by preemption resource",
-                  static_cast<double>(count), {{"preemption_signal", resource}});
-  }
-  std::map<std::string, double> pending = {{"deferred", 0}, {"infeasible", 0}};
-  for (const auto& [uid, resize] : state_->ledger.resizes()) {
-    if (resize.condition) {
-      ++pending[resize.condition->reason == "Infeasible" ? "infeasible" : "deferred"];
-    }
-  }
-  for (const auto& [reason, count] : pending) {
-    stats.gauge("kubelet_pod_pending_resizes", "[ALPHA] Number of pending resizes for pods.", count,
-                {{"reason", reason}});
-  }
-  stats.counter("kubelet_pod_infeasible_resizes_total", "[ALPHA] Number of infeasible resizes for pods.",
-                static_cast<double>(state_->ledger.infeasible_resizes()));
+  state_->counts.collect(state_->ledger, stats);
 }
 
 void Cluster::forget(const std::string& uid) {

@@ -65,7 +65,7 @@ class Cluster : public PodInputs {
   /// The machine is going down, or is not after all.
   void shutting_down(bool now);
 
-  /// kubelet_preemptions, kubelet_pod_pending_resizes, kubelet_pod_infeasible_resizes_total.
+  /// As cluster_stats.h says.
   void collect(Stats& stats) const;
 
   Task<TokenMap> provide(kube::Pod pod) override;

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
 #include "common/log.h"
@@ -25,6 +26,14 @@ std::string patch_of(const kube::Event& event) {
                           {"lastTimestamp", format_rfc3339(event.last_timestamp.value_or(WallTime()))}});
 }
 
+/// As client-go: who reports is the source.
+std::string body_of(const kube::Event& event) {
+  auto body = boost::json::parse(kube::encode_json(event));
+  body.as_object()["reportingComponent"] = event.source_component;
+  body.as_object()["reportingInstance"] = event.source_host;
+  return boost::json::serialize(body);
+}
+
 }  // namespace
 
 EventSender::EventSender(Loop& loop, ApiCall call, uint64_t seed, EventLimits limits)
@@ -32,6 +41,7 @@ EventSender::EventSender(Loop& loop, ApiCall call, uint64_t seed, EventLimits li
       call_(std::move(call)),
       limits_(limits),
       random_(seed),
+      aggregator_(loop.clock()),
       requests_(limits.per_second, limits.burst),
       tasks_(loop) {}
 
@@ -46,7 +56,8 @@ bool EventSender::is_spam(const kube::Event& event) {
   return !objects_.try_emplace(object, fresh).first->second.take(now);
 }
 
-void EventSender::send(const kube::Event& event) {
+void EventSender::send(const kube::Event& told) {
+  const auto event = aggregator_.combine(told);
   const auto& name = event.metadata.name;
   if (auto waits = events_.find(name); waits != events_.end()) {
     waits->second = event;
@@ -97,11 +108,11 @@ Task<bool> EventSender::deliver(kube::Event event) {
   bool patch = posted_.contains(name);
   Result<std::string> answer;
   for (int tries = 0; tries < 2; ++tries) {
-    auto request = patch ? kube::patch_request(object_path(event.metadata.ns, "events", name), kube::PatchType::merge,
-                                               patch_of(event))
-                         : kube::Request{.method = "POST",
-                                         .path = object_path(event.metadata.ns, "events"),
-                                         .body = kube::encode_json(event)};
+    auto request =
+        patch
+            ? kube::patch_request(object_path(event.metadata.ns, "events", name), kube::PatchType::merge,
+                                  patch_of(event))
+            : kube::Request{.method = "POST", .path = object_path(event.metadata.ns, "events"), .body = body_of(event)};
     answer = co_await call_(std::move(request), kApiDeadline);
     const bool wrong_verb = !answer && answer.error().kind() == (patch ? Kind::not_found : Kind::exists);
     if (!wrong_verb) {

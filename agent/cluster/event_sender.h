@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Events to the API: new ones posted, repeats of one told by patching its count. Never holds anybody up: what cannot be
-// sent waits in a bounded queue, and what does not fit there is dropped.
+// Events to the API: new ones posted, repeats of one told by patching its count, many that are alike as one
+// (event_aggregator.h). Never holds anybody up: what cannot be sent waits in a bounded queue, and what does not fit
+// there is dropped.
 #pragma once
 
 #include <deque>
@@ -10,6 +11,7 @@
 #include <string>
 
 #include "agent/cluster/api_call.h"
+#include "agent/cluster/event_aggregator.h"
 #include "agent/cluster/token_bucket.h"
 #include "common/task_group.h"
 #include "kube/event.h"
@@ -49,6 +51,7 @@ class EventSender {
   std::set<std::string> posted_;               // names that the API has
   std::deque<std::string> posted_order_;
   std::map<std::string, TokenBucket> objects_;
+  EventAggregator aggregator_;
   TokenBucket requests_;
   bool working_ = false;
   TaskGroup tasks_;

@@ -91,6 +91,10 @@ void PodLedger::keep_resources(kube::Pod& pod, const kube::Pod* known) {
   const bool same = known != nullptr && known->metadata.uid == uid;
   const auto given = same ? resources_of(*known) : resources_given(pod);
   auto wanted = resources_of(pod);
+  if (same) {
+    const auto waiting = resizes_.find(uid);
+    count_requested(waiting != resizes_.end() ? waiting->second.wanted : given, wanted, requested_resizes_);
+  }
   if (wanted == given) {
     resizes_.erase(uid);
     return;

@@ -79,6 +79,8 @@ class PodLedger {
   std::vector<PreemptedPod> take_preempted();
   /// Changes of resources that wait or cannot be, by the pod's uid.
   const std::map<std::string, PendingResize>& resizes() const { return resizes_; }
+  /// {resource,requirement,operation}: what the API wanted otherwise, container by container.
+  const CounterVec& requested_resizes() const { return requested_resizes_; }
   /// How many were found to be infeasible.
   uint64_t infeasible_resizes() const { return infeasible_resizes_; }
   /// Nothing of this pod runs any more: what it took is free. False: that was known.
@@ -116,6 +118,7 @@ class PodLedger {
   std::set<std::string> stopped_;                   // uids: ended, but for their objects
   std::set<std::string> preempted_;                 // uids: about to be
   std::map<std::string, PendingResize> resizes_;    // by uid
+  CounterVec requested_resizes_;
   uint64_t infeasible_resizes_ = 0;
   std::vector<RejectedPod> rejected_;
   std::vector<PreemptedPod> preempting_;

@@ -44,7 +44,39 @@ void take(kube::ResourceList& into, const kube::ResourceList& from) {
   }
 }
 
+/// The kubelet's word; nullptr: nothing has changed.
+const char* operation(const kube::ResourceList& before, const kube::ResourceList& now, const char* resource) {
+  const auto amount_in = [resource](const kube::ResourceList& list) {
+    const auto found = list.find(resource);
+    return found != list.end() ? found->second : kube::Quantity();
+  };
+  const auto old = amount_in(before);
+  const auto wanted = amount_in(now);
+  const kube::Quantity none;
+  if (old == wanted) {
+    return nullptr;
+  }
+  return wanted == none ? "remove" : old == none ? "add" : wanted < old ? "decrease" : "increase";
+}
+
 }  // namespace
+
+void count_requested(const ContainerResources& before, const ContainerResources& now, CounterVec& counts) {
+  for (const auto& [name, resources] : now) {
+    const auto old = before.find(name);
+    if (old == before.end()) {
+      continue;
+    }
+    for (const char* resource : kResizable) {
+      for (const auto& [requirement, list] : {std::pair("requests", &kube::ResourceRequirements::requests),
+                                              std::pair("limits", &kube::ResourceRequirements::limits)}) {
+        if (const char* what = operation(old->second.*list, resources.*list, resource)) {
+          counts.add({{"operation", what}, {"requirement", requirement}, {"resource", resource}});
+        }
+      }
+    }
+  }
+}
 
 ContainerResources resources_of(const kube::Pod& pod) {
   ContainerResources found;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "agent/cluster/admission.h"
+#include "common/stats.h"
 
 namespace keelson::agent {
 
@@ -26,6 +27,9 @@ void set_resources(kube::Pod& pod, const ContainerResources& resources);
 /// or "Deferred", until others leave. Pure.
 std::optional<Rejection> judge_resize(const kube::Pod& pod, const std::vector<const kube::Pod*>& others,
                                       const AdmissionNode& node);
+
+/// Adds what differs between two wishes, by {resource,requirement,operation}.
+void count_requested(const ContainerResources& before, const ContainerResources& now, CounterVec& counts);
 
 /// A change that the API wants and the node has not given.
 struct PendingResize {

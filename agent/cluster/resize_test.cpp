@@ -76,6 +76,34 @@ TEST_F(ResizeTest, WhatFitsIsGiven) {
   EXPECT_THAT(ledger.resizes(), IsEmpty());
 }
 
+TEST_F(ResizeTest, WishesAreCountedOnce) {
+  const auto pod = make_pod("a", 1);
+  ledger.synced({pod}, false);
+  wanted("a");
+  change(resized(pod, 9));
+  wanted("a");
+  change(resized(pod, 9));
+  change(pod);
+  auto free = pod;
+  free.spec.containers[0].resources.limits.clear();
+  change(free);
+  Stats stats;
+  ledger.requested_resizes().collect(stats, "resizes", "");
+  const auto count = [&](const char* operation, const char* requirement) {
+    for (const auto& sample : stats.families().at("resizes").samples) {
+      if (sample.labels == StatLabels{{"operation", operation}, {"requirement", requirement}, {"resource", "cpu"}}) {
+        return sample.value;
+      }
+    }
+    return 0.0;
+  };
+  EXPECT_EQ(count("increase", "requests"), 1) << "though it cannot be";
+  EXPECT_EQ(count("increase", "limits"), 1);
+  EXPECT_EQ(count("decrease", "requests"), 1) << "taken back";
+  EXPECT_EQ(count("remove", "limits"), 1);
+  EXPECT_EQ(count("add", "limits"), 0);
+}
+
 TEST_F(ResizeTest, WhatDoesNotFitWaitsForOthersToLeave) {
   const auto pod = make_pod("a", 1);
   ledger.synced({pod, make_pod("b", 2)}, false);

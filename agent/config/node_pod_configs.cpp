@@ -10,6 +10,7 @@
 
 #include "agent/config/image_auth.h"
 #include "agent/config/node_pod_configs_state.h"
+#include "agent/config/pod_warnings.h"
 #include "agent/config/security.h"
 #include "agent/critical_pod.h"
 #include "agent/pod_phase.h"
@@ -105,6 +106,12 @@ Result<std::string> NodePodConfigs::handler(const kube::Pod& pod) {
     return *name;
   }
   return fail(Kind::not_found, "failed to get sandbox runtime: runtimeclass.node.k8s.io \"{}\" not found", *name);
+}
+
+/// A folder's pods know of no cluster's DNS.
+std::vector<PodWarning> NodePodConfigs::warnings(const kube::Pod& pod) {
+  return state_->inputs != nullptr ? pod_warnings(pod, *state_->objects, state_->options.dns)
+                                   : std::vector<PodWarning>();
 }
 
 Result<cri::SandboxConfig> NodePodConfigs::sandbox(const kube::Pod& pod, uint32_t) {
@@ -330,6 +337,10 @@ Result<> NodePodConfigs::limit_other(const std::string& cgroup, const cgroup::Li
 
 void NodePodConfigs::remove_empty_roots() {
   state_->cgroups.remove_root();
+}
+
+void NodePodConfigs::collect(Stats& stats) const {
+  state_->cgroups.collect(stats);
 }
 
 }  // namespace keelson::agent

@@ -14,6 +14,7 @@
 #include "agent/config/resources.h"
 #include "agent/pod_configs.h"
 #include "common/cgroup/limits.h"
+#include "common/stats.h"
 
 namespace keelson::agent {
 
@@ -46,6 +47,7 @@ class NodePodConfigs : public PodConfigs {
   Task<> release(kube::Pod pod) override;
   Task<> clean_up(kube::Pod pod) override;
   Result<std::vector<std::string>> prepared() override;
+  std::vector<PodWarning> warnings(const kube::Pod& pod) override;
   Result<std::string> handler(const kube::Pod& pod) override;
   Result<cri::SandboxConfig> sandbox(const kube::Pod& pod, uint32_t attempt) override;
   Result<cri::ContainerConfig> container(const ContainerOrder& order) override;
@@ -72,6 +74,8 @@ class NodePodConfigs : public PodConfigs {
   Result<> limit_other(const std::string& cgroup, const cgroup::Limits& limits);
   /// Takes away the cgroup root and folders that are empty now; for a node that leaves nothing behind.
   void remove_empty_roots();
+  /// As PodCgroups.
+  void collect(Stats& stats) const;
 
  private:
   struct State;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 
 namespace keelson::agent {
 
@@ -18,6 +19,30 @@ cgroup::Limits share(int64_t cpu_shares) {
 }
 
 }  // namespace
+
+/// Counts, when it goes, how long it was there.
+class PodCgroups::Timed {
+ public:
+  Timed(const PodCgroups& owner, const char* operation)
+      : owner_(owner), operation_(operation), began_(std::chrono::steady_clock::now()) {}
+  ~Timed() {
+    const std::lock_guard guard(owner_.mutex_);
+    owner_.durations_.observe({{"operation_type", operation_}}, std::chrono::steady_clock::now() - began_);
+  }
+  Timed(const Timed&) = delete;
+  Timed& operator=(const Timed&) = delete;
+
+ private:
+  const PodCgroups& owner_;
+  const char* const operation_;
+  const std::chrono::steady_clock::time_point began_;
+};
+
+void PodCgroups::collect(Stats& stats) const {
+  const std::lock_guard guard(mutex_);
+  durations_.collect(stats, "kubelet_cgroup_manager_duration_seconds",
+                     "[ALPHA] Duration in seconds for cgroup manager operations. Broken down by method.");
+}
 
 PodCgroups::PodCgroups(cgroup::Driver driver, std::string root)
     : driver_(driver), root_(std::move(root)), tree_(cgroup::Tree::open(driver)) {
@@ -40,6 +65,7 @@ std::string PodCgroups::parent_of(const kube::Pod& pod) const {
 }
 
 Result<> PodCgroups::create_root() const {
+  const Timed timed(*this, "create");
   if (!tree_) {
     return std::unexpected(tree_.error());
   }
@@ -69,6 +95,11 @@ Result<> PodCgroups::limit_other(const std::string& name, const cgroup::Limits& 
 }
 
 Result<> PodCgroups::create(const kube::Pod& pod, const PodCgroupLimits& limits) const {
+  const Timed timed(*this, "create");
+  return set(pod, limits);
+}
+
+Result<> PodCgroups::set(const kube::Pod& pod, const PodCgroupLimits& limits) const {
   if (!tree_) {
     return std::unexpected(tree_.error());
   }
@@ -84,6 +115,7 @@ Result<> PodCgroups::create(const kube::Pod& pod, const PodCgroupLimits& limits)
 }
 
 Result<> PodCgroups::resize(const kube::Pod& pod, const PodCgroupLimits& limits, Resizing when) const {
+  const Timed timed(*this, "update");
   if (!tree_) {
     return std::unexpected(tree_.error());
   }
@@ -94,10 +126,11 @@ Result<> PodCgroups::resize(const kube::Pod& pod, const PodCgroupLimits& limits,
     return fail(Kind::conflict, "attempting to set pod memory limit ({}) below current usage ({})", wanted,
                 usage.working_set);
   }
-  return grows || when == Resizing::after_containers ? create(pod, limits) : Result<>();
+  return grows || when == Resizing::after_containers ? set(pod, limits) : Result<>();
 }
 
 Result<> PodCgroups::set_burstable(int64_t cpu_shares) const {
+  const Timed timed(*this, "update");
   if (!tree_) {
     return std::unexpected(tree_.error());
   }
@@ -105,6 +138,7 @@ Result<> PodCgroups::set_burstable(int64_t cpu_shares) const {
 }
 
 Result<> PodCgroups::remove(const std::string& uid) const {
+  const Timed timed(*this, "destroy");
   if (!tree_) {
     return std::unexpected(tree_.error());
   }

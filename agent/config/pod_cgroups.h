@@ -3,12 +3,14 @@
 // that systemd makes of these names.
 #pragma once
 
+#include <mutex>
 #include <string>
 
 #include "agent/config/resources.h"
 #include "agent/pod_configs.h"
 #include "common/cgroup/tree.h"
 #include "common/result.h"
+#include "common/stats.h"
 
 namespace keelson::agent {
 
@@ -40,15 +42,22 @@ class PodCgroups {
   /// Removes the root with kubepods below if no pod is left in it.
   void remove_root() const;
 
+  /// kubelet_cgroup_manager_duration_seconds: of making, changing and removing them.
+  void collect(Stats& stats) const;
+
   /// What the runtime is told: the path, or the slice's name.
   std::string parent_of(const kube::Pod& pod) const;
 
  private:
+  class Timed;
+  Result<> set(const kube::Pod& pod, const PodLimits& limits) const;
   std::string path(std::initializer_list<std::string_view> below) const;
 
   cgroup::Driver driver_;
   std::string root_;
   Result<cgroup::Tree> tree_;
+  mutable std::mutex mutex_;
+  mutable HistogramVec durations_{default_bounds()};
 };
 
 }  // namespace keelson::agent

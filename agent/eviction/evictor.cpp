@@ -54,6 +54,7 @@ Task<> Evictor::run() {
 }
 
 Task<bool> Evictor::look() {
+  observed_at_ = loop_.clock().steady();
   KEELSON_CO_TRY(const auto observations, co_await sources_.observe());
   const auto view = watch_.observe(observations, loop_.clock().steady());
   if (std::exchange(told_, view.pressures) != view.pressures) {
@@ -115,6 +116,10 @@ Task<bool> Evictor::reclaim(const std::vector<EvictionThreshold>& due, const Obs
     if (evict(*candidate.pod, std::string(to_string(threshold.signal)),
               {.phase = kube::PodPhase::failed, .reason = kEvicted, .message = message, .disruption = message},
               grace)) {
+      for (const auto& crossed_one : due) {
+        ages_.observe({{"eviction_signal", std::string(to_string(crossed_one.signal))}},
+                      loop_.clock().steady() - observed_at_);
+      }
       KEELSON_CO_DO(co_await wait_ended({candidate.pod->metadata.uid}));
       co_return true;
     }
@@ -169,6 +174,9 @@ void Evictor::collect(Stats& stats) const {
     stats.counter("kubelet_evictions", "[ALPHA] Cumulative number of pod evictions by eviction signal",
                   static_cast<double>(count), {{"eviction_signal", signal}});
   }
+  ages_.collect(stats, "kubelet_eviction_stats_age_seconds",
+                "[ALPHA] Time between when stats are collected, and when pod is evicted based on those stats by "
+                "eviction signal");
 }
 
 }  // namespace keelson::agent

@@ -51,7 +51,7 @@ class Evictor {
 
   /// Until it is cancelled.
   Task<> run();
-  /// kubelet_evictions.
+  /// kubelet_evictions, kubelet_eviction_stats_age_seconds.
   void collect(Stats& stats) const;
 
  private:
@@ -72,7 +72,9 @@ class Evictor {
   ThresholdWatch watch_;
   Pressures told_;
   bool failing_ = false;
+  SteadyTime observed_at_{};
   std::map<std::string, uint64_t> evictions_;  // by signal
+  HistogramVec ages_{default_bounds()};        // of what was seen, when a pod was evicted for it
 };
 
 }  // namespace keelson::agent

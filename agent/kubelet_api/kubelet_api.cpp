@@ -9,6 +9,8 @@
 #include <thread>
 
 #include "agent/kubelet_api/healthz.h"
+#include "agent/kubelet_api/profile_endpoints.h"
+#include "agent/kubelet_api/request_counters.h"
 #include "agent/kubelet_api/serving_pair.h"
 #include "agent/pod_endpoints.h"
 #include "common/log.h"
@@ -50,11 +52,11 @@ Result<std::shared_ptr<http::TlsCertificate>> serving_certificate(KubeletApiOpti
 struct KubeletApi::State {
   State(KubeletApiOptions o, Loop& al)
       : options(std::move(o)),
-        runtime(cri::connect_runtime(loop, options.cri_socket)),
+        runtime(cri::connect_runtime(loop, options.cri_socket, options.node_stats->runtime_calls())),
         agents_loop(al),
         health(loop, agents_loop) {
     if (options.cluster) {
-      client.emplace(loop, *options.cluster);
+      client.emplace(loop, *options.cluster, kube::ClientOptions{.stats = options.node_stats->requests()});
       reviewer.emplace(*client);
     }
   }
@@ -71,6 +73,7 @@ struct KubeletApi::State {
     if (options.healthz) {
       spawn("healthz", *options.healthz, &State::answer_healthz, {});
     }
+    options.stats.cri_socket = options.cri_socket;
     options.stats.more = [this](Stats& all) { collect(all); };
     stats.emplace(loop, agents_loop, agent, *runtime, options.stats);
     // The last, for the agent keeps a word of it.
@@ -94,6 +97,24 @@ struct KubeletApi::State {
   }
 
   Task<http::Response> answer(http::Request request) {
+    auto counted = requests.begin(request.method, request.path);
+    KEELSON_CO_TRY(auto response, co_await answer_anybody(std::move(request)));
+    // A body that is still to come, or a session, is part of the request.
+    if (response.stream) {
+      response.stream = [counted, stream = std::move(response.stream)](http::Sink sink) {
+        return stream(std::move(sink));
+      };
+    }
+    if (response.take_over) {
+      response.take_over = [counted,
+                            take_over = std::move(response.take_over)](std::unique_ptr<http::Connection> connection) {
+        return take_over(std::move(connection));
+      };
+    }
+    co_return response;
+  }
+
+  Task<http::Response> answer_anybody(http::Request request) {
     auto user = co_await authenticator->user_of(request);
     if (!user) {
       log::debug("kubelet API: {} {}: {}", request.method, request.path, user.error().message());
@@ -129,15 +150,16 @@ struct KubeletApi::State {
       health.collect(found);
       co_return metrics_text(found);
     }
+    KEELSON_CO_TRY(auto profiled, co_await profiles.answer(request));
+    if (profiled) {
+      co_return *std::move(profiled);
+    }
     KEELSON_CO_TRY(auto measured, co_await stats->answer(request));
     if (measured) {
-      ++requests[{first, request.method}];
       co_return *std::move(measured);
     }
-    const auto method = request.method;
     KEELSON_CO_TRY(auto answered, co_await pods->answer(std::move(request)));
     if (answered) {
-      ++requests[{first, method}];
       co_return *std::move(answered);
     }
     co_return http::text("404 page not found\n", 404);
@@ -160,19 +182,13 @@ struct KubeletApi::State {
 
   /// Of ourselves, for /metrics.
   void collect(Stats& all) const {
-    if (client) {
-      client->collect(all);
-    }
+    options.node_stats->collect(all);
     if (certificate && certificate->expires()) {
       all.gauge("kubelet_certificate_manager_server_ttl_seconds",
                 "[ALPHA] Gauge of the shortest TTL (time-to-live) of the Kubelet's serving certificate.",
                 std::chrono::duration<double>(*certificate->expires() - loop.clock().wall()).count());
     }
-    for (const auto& [what, count] : requests) {
-      all.counter("kubelet_http_requests_total",
-                  "[ALPHA] Number of the http requests received since the server started", static_cast<double>(count),
-                  {{"method", what.second}, {"path", what.first}, {"server_type", "readwrite"}});
-    }
+    requests.collect(all);
   }
 
   Task<> end() {
@@ -196,7 +212,8 @@ struct KubeletApi::State {
   Loop& agents_loop;
   std::optional<StatsEndpoints> stats;
   std::optional<PodEndpoints> pods;
-  std::map<std::pair<std::string, std::string>, uint64_t> requests;  // by the path's first part, and the method
+  RequestCounters requests{loop.clock()};
+  ProfileEndpoints profiles{loop, options.profiling};
   Healthz health;
   TaskGroup tasks{loop};
   TaskGroup ending{loop};

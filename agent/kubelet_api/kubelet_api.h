@@ -6,6 +6,7 @@
 //     /pods, /runningpods, /containerLogs, /exec, /attach, /portForward, /run   agent/pod_endpoints.h
 //     /stats/summary, /metrics, /metrics/cadvisor, /metrics/resource            stats_endpoints.h
 //     /metrics/probes, /metrics/slis, /configz
+//     /debug/pprof/...   profile_endpoints.h
 // Beside it /healthz alone over plain HTTP, for whoever watches on the node itself (port 10248).
 #pragma once
 
@@ -20,6 +21,7 @@
 #include "agent/kubelet_api/authenticator.h"
 #include "agent/kubelet_api/authorizer.h"
 #include "agent/kubelet_api/stats_endpoints.h"
+#include "agent/node/node_stats.h"
 #include "common/loop.h"
 #include "http/bind_address.h"
 #include "http/tls_certificate.h"
@@ -40,12 +42,15 @@ struct KubeletApiOptions {
   std::optional<kube::ClusterAccess> cluster;  ///< Who is asked for reviews; none: there is nobody.
   std::string cri_socket;
   StatsOptions stats;  ///< Without `more`.
+  /// Where its calls are counted with those of other threads; never null. Told in /metrics.
+  std::shared_ptr<NodeStats> node_stats = std::make_shared<NodeStats>();
   /// prober_probe_total, for /metrics/probes; called on the agent's thread.
   std::function<void(Stats&)> collect_probes = [](Stats&) {};
   /// False: what looks into pods (logs, exec, attach, port-forward, run, running pods) is 405, "Debug endpoints are
   /// disabled.".
   bool debugging_handlers = true;
   Duration stream_idle = std::chrono::hours(4);  ///< streamingConnectionIdleTimeout
+  bool profiling = true;                         ///< enableProfilingHandler
   std::string configuration = "{}";              ///< JSON of the KubeletConfiguration that runs.
 };
 

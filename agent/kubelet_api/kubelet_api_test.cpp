@@ -131,8 +131,20 @@ TEST_F(KubeletApiTest, AnswersWhomItKnows) {
   EXPECT_THAT(own, HasSubstr("kubelet_running_containers{container_state=\"running\"} 1\n"));
   EXPECT_THAT(own, HasSubstr("kubelet_node_name{node=\"n1\"} 1\n"));
   EXPECT_THAT(own,
-              HasSubstr("kubelet_http_requests_total{method=\"GET\",path=\"pods\",server_type=\"readwrite\"} 1\n"));
+              HasSubstr("kubelet_http_requests_total{long_running=\"false\",method=\"GET\",path=\"pods\",server_type="
+                        "\"readwrite\"} 1\n"));
+  EXPECT_THAT(own, HasSubstr("kubelet_http_inflight_requests{long_running=\"false\",method=\"GET\",path=\"metrics\","
+                             "server_type=\"readwrite\"} 1\n"));
+  EXPECT_THAT(own, HasSubstr("kubelet_started_containers_total{container_type=\"container\"} 1\n"));
+  EXPECT_THAT(own, HasSubstr("kubelet_desired_pods{static=\"\"} 1\n"));
+  EXPECT_THAT(own, HasSubstr("kubelet_runtime_operations_errors_total{operation_type=\"list_container_stats\"} "))
+      << "the runtime is away";
   EXPECT_THAT(own, HasSubstr("kubelet_certificate_manager_server_ttl_seconds "));
+  EXPECT_THAT(ask("GET /debug/pprof/"), HasSubstr("go tool pprof"));
+  EXPECT_THAT(ask("GET /debug/pprof/threads"), HasSubstr("  kl-api "));
+  EXPECT_THAT(ask("GET /debug/pprof/heap"), HasSubstr("<malloc version="));
+  EXPECT_THAT(ask("GET /debug/pprof/profile?seconds=x"), StartsWith("HTTP/1.1 400"));
+  EXPECT_THAT(ask("GET /debug/pprof/goroutine"), StartsWith("HTTP/1.1 404"));
   EXPECT_THAT(ask("GET /nothing"), StartsWith("HTTP/1.1 404"));
   EXPECT_THAT(ask("POST /exec/default/web/main?command=id&output=1"), EndsWith("\r\n\r\nUpgrade request required\n"));
   EXPECT_THAT(ask("POST /exec/default/web/main?command=id&output=1", "Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\n"),

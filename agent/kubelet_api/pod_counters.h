@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How pods start here, counted: kubelet_pod_start_duration_seconds and its kin.
+// How long pods take to start here: kubelet_pod_start_duration_seconds.
 #pragma once
 
-#include <cstdint>
 #include <map>
 #include <string>
 
@@ -26,15 +25,11 @@ class PodCounters {
   struct Seen {
     SteadyTime first{};
     bool running = false;
-    std::map<std::string, int32_t> restarts;  // by container
   };
-  void count_containers(const kube::Pod& pod, Seen& seen);
 
   const Clock& clock_;
   std::map<std::string, Seen> seen_;  // by uid
   Histogram start_;
-  uint64_t started_pods_ = 0;
-  uint64_t started_containers_ = 0;
 };
 
 }  // namespace keelson::agent

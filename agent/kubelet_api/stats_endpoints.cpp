@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/kubelet_api/stats_endpoints.h"
 
+#include <linux/magic.h>
+#include <sys/statfs.h>
 #include <sys/utsname.h>
 
 #include <algorithm>
@@ -44,6 +46,12 @@ void collect_pods(const std::vector<KnownPod>& pods, const std::string& node, St
   }
 }
 
+/// Of a node with both, it is the first that has the controllers.
+int cgroup_version() {
+  struct statfs found{};
+  return ::statfs("/sys/fs/cgroup", &found) == 0 && found.f_type == CGROUP2_SUPER_MAGIC ? 2 : 1;
+}
+
 http::Response text_of(const Stats& stats, std::optional<WallTime> at = {}) {
   return {.type = metrics::kTextType, .body = metrics::prometheus_text(stats, at)};
 }
@@ -54,6 +62,7 @@ struct StatsEndpoints::State {
   State(Loop& l, Loop& al, Agent& a, cri::RuntimeClient& r, StatsOptions o)
       : loop(l),
         agents_loop(al),
+        agent(a),
         options(std::move(o)),
         usage(l, al, a, r, options),
         counters(std::make_shared<PodCounters>(real_clock())) {
@@ -85,8 +94,9 @@ struct StatsEndpoints::State {
 
   Task<http::Response> own() {
     KEELSON_CO_TRY(const auto pods, co_await usage.pods());
-    auto counted = [all = counters, more = options.more_of_agent] {
+    auto counted = [all = counters, &a = agent, more = options.more_of_agent] {
       Stats told;
+      a.collect(told);
       all->collect(told);
       more(told);
       return Result<Stats>(std::move(told));
@@ -98,6 +108,7 @@ struct StatsEndpoints::State {
     }
     collect_pods(pods, options.node_name, stats);
     collect_claims(usage.claims(pods), stats);
+    stats.gauge("kubelet_cgroup_version", "[ALPHA] cgroup version on the hosts.", cgroup_version());
     stats.gauge("kubernetes_build_info", "[ALPHA] The version of Kubernetes whose kubelet this node stands for.", 1,
                 {{"git_version", options.version}});
     options.more(stats);
@@ -131,6 +142,7 @@ struct StatsEndpoints::State {
 
   Loop& loop;
   Loop& agents_loop;
+  Agent& agent;
   const StatsOptions options;
   NodeUsage usage;
   const std::shared_ptr<PodCounters> counters;  // the agent's thread's

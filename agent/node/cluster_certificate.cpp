@@ -77,7 +77,11 @@ Task<> ClusterCertificate::run() {
     KEELSON_CO_DO(co_await loop_.sleep(kFirstWait));
   }
   while (true) {
-    if (const auto facts = current(); facts && good(*facts)) {
+    const auto facts = current();
+    if (options_.stats != nullptr) {
+      options_.stats->kept(facts ? std::optional(facts->not_after) : std::nullopt);
+    }
+    if (facts && good(*facts)) {
       KEELSON_CO_DO(co_await wait_for_renewal(*facts));
     }
     KEELSON_CO_DO(co_await renew());
@@ -136,6 +140,9 @@ Task<> ClusterCertificate::renew() {
     auto done = co_await order();
     if (done || done.error().kind() == Kind::cancelled) {
       co_return done;
+    }
+    if (options_.stats != nullptr) {
+      options_.stats->renewal_failed();
     }
     log::warning("{}: {}; trying again in {} s", options_.what, done.error().message(), wait / std::chrono::seconds(1));
     KEELSON_CO_DO(co_await loop_.sleep(wait));

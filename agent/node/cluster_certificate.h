@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "agent/node/node_api.h"
+#include "agent/node/node_stats.h"
 #include "agent/node/x509.h"
 #include "common/loop.h"
 #include "kube/certificate_request.h"
@@ -31,7 +32,8 @@ struct ClusterCertificateOptions {
   std::string signer;       ///< "kubernetes.io/kube-apiserver-client-kubelet"
   std::vector<std::string> usages;
   std::function<CertificateSubject()> subject;
-  uint64_t seed = 0;  ///< Of the moment of renewal.
+  uint64_t seed = 0;                  ///< Of the moment of renewal.
+  CertificateStats* stats = nullptr;  ///< Told of it; outlives it, may be null.
   /// Looked at so often whether the subject is another.
   Duration subject_check = std::chrono::minutes(1);
 };

@@ -34,9 +34,13 @@ Result<kube::ClusterAccess> access_of(const HeartbeatOptions& options) {
 /// A loop with a client of its own, and a thread that runs it until the object goes.
 class Member {
  public:
-  Member(const char* name, kube::ClusterAccess access, const std::vector<kube::ServerAddress>& others)
-      : loop_(real_clock(), name), client_(loop_, std::move(access)), api_(client_), tasks_(loop_) {
-    client_.set_other_servers(others);
+  Member(const char* name, kube::ClusterAccess access, const HeartbeatOptions& options)
+      : loop_(real_clock(), name),
+        stats_(options.stats),
+        client_(loop_, std::move(access), {.stats = stats_->requests()}),
+        api_(client_),
+        tasks_(loop_) {
+    client_.set_other_servers(options.other_servers);
   }
   virtual ~Member() = default;
   Member(const Member&) = delete;
@@ -55,6 +59,7 @@ class Member {
   }
 
   Loop loop_;
+  const std::shared_ptr<NodeStats> stats_;
   kube::Client client_;
   ClientApi api_;
 
@@ -75,7 +80,7 @@ class Member {
 class LeaseMember : public Member {
  public:
   LeaseMember(kube::ClusterAccess access, const HeartbeatOptions& options)
-      : Member("kl-lease", std::move(access), options.other_servers),
+      : Member("kl-lease", std::move(access), options),
         renewer_(loop_, api_,
                  {.node = options.registrar.settings.name, .duration = options.lease_duration, .seed = any_seed()}) {
     spawn("lease", renewer_.run());
@@ -95,7 +100,7 @@ class OwnSources : public NodeSources {
         state_dir_(options.state_dir),
         rules_({.node_name = options.registrar.settings.name, .given = options.registrar.settings.node_ip}),
         name_(loop, rules_.node_name),
-        runtime_(cri::connect_runtime(loop, options.runtime_socket)) {}
+        runtime_(cri::connect_runtime(loop, options.runtime_socket, options.stats->runtime_calls())) {}
 
   /// On another thread: the disk may be slow, or a file system of another machine that is gone.
   Task<Machine> machine() override { co_return co_await with_deadline<Machine>(loop_, kSourceDeadline, read()); }
@@ -142,7 +147,7 @@ class NodeMember : public Member {
  public:
   /// `bootstrap`: who asks for the first certificate.
   NodeMember(kube::ClusterAccess access, std::optional<kube::ClusterAccess> bootstrap, HeartbeatOptions options)
-      : Member("kl-node", std::move(access), options.other_servers),
+      : Member("kl-node", std::move(access), options),
         sources_(loop_, options),
         board_(options.board),
         registrar_(loop_, api_, sources_, completed(options)) {
@@ -150,7 +155,8 @@ class NodeMember : public Member {
       board_->listen([this] { loop_.post([this] { registrar_.look_now(); }); });
     }
     if (bootstrap) {
-      bootstrap_api_.emplace(bootstrap_client_.emplace(loop_, *std::move(bootstrap)));
+      bootstrap_api_.emplace(
+          bootstrap_client_.emplace(loop_, *std::move(bootstrap), kube::ClientOptions{.stats = stats_->requests()}));
     }
     order_certificates(options.certificates, options.kubeconfig, options.registrar.settings.name);
     spawn("node", registrar_.run());
@@ -168,6 +174,7 @@ class NodeMember : public Member {
     auto registrar = options.registrar;
     registrar.seed = any_seed();
     registrar.board = options.board;
+    registrar.startup = &options.stats->startup();
     return registrar;
   }
 
@@ -177,12 +184,14 @@ class NodeMember : public Member {
       auto order = client_certificate(options.cert_dir, node);
       order.seed = any_seed();
       order.first = certificate_of_user(kubeconfig).value_or("");
+      order.stats = &stats_->client_certificate();
       client_certificate_.emplace(loop_, api_, bootstrap_api_ ? &*bootstrap_api_ : nullptr, std::move(order));
       spawn("client certificate", client_certificate_->run());
     }
     if (options.order_serving) {
       auto order = serving_certificate(options.cert_dir, node, [this] { return names_of(registrar_.addresses()); });
       order.seed = any_seed();
+      order.stats = &stats_->serving_certificate();
       serving_certificate_.emplace(loop_, api_, nullptr, std::move(order));
       spawn("serving certificate", serving_certificate_->run());
     }

@@ -42,9 +42,11 @@ struct HeartbeatOptions {
   std::string runtime_socket;
   std::string state_dir;  ///< On whose file system pods' files are.
   std::chrono::seconds lease_duration{40};
-  /// `tell` is called on the thread kl-node; the seed is set here, and the board below.
+  /// `tell` is called on the thread kl-node; the seed is set here, and board and stats below.
   RegistrarOptions registrar;
   NodeBoard* board = nullptr;  ///< Where the agent writes; outlives the heartbeat, may be null. News are told at once.
+  /// Where both threads count their calls; never null.
+  std::shared_ptr<NodeStats> stats = std::make_shared<NodeStats>();
 };
 
 class Heartbeat {

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "agent/node/eviction_signals.h"
+#include "common/clock.h"
 
 namespace keelson::agent {
 
@@ -36,6 +37,16 @@ class NodeBoard {
   void tell_volumes(std::set<std::string> in_use) {
     change([&](Words& words) { words.volumes_in_use = std::move(in_use); });
   }
+  /// The agent has looked at its runtime at this time: it lives. That is no change of a word, and nobody is called.
+  void tell_alive(SteadyTime when) {
+    const std::lock_guard guard(mutex_);
+    alive_ = when;
+  }
+  /// None: it never has.
+  std::optional<SteadyTime> last_alive() const {
+    const std::lock_guard guard(mutex_);
+    return alive_;
+  }
   /// Called after each change, on the thread of whoever made it, which waits; empty: nobody is. After the call nobody
   /// calls the one before.
   void listen(std::function<void()> listener) {
@@ -56,6 +67,7 @@ class NodeBoard {
 
   mutable std::mutex mutex_;
   Words words_;
+  std::optional<SteadyTime> alive_;
   std::function<void()> listener_;
 };
 

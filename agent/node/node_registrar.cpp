@@ -64,6 +64,7 @@ NodeRegistrar::NodeRegistrar(Loop& loop, NodeApi& api, NodeSources& sources, Reg
 Task<> NodeRegistrar::run() {
   KEELSON_CO_DO(co_await observe());
   if (options_.register_node) {
+    mark(&StartupStats::asked_to_register);
     KEELSON_CO_DO(co_await register_node());
   }
   tell(false, "Starting", "Starting kubelet.");
@@ -73,6 +74,12 @@ Task<> NodeRegistrar::run() {
     // Up to 4 % longer, as the kubelet: a cluster's nodes do not fall into step.
     const Duration wait = options_.update_frequency + options_.update_frequency * (random() % 1024) / 1024 / 25;
     KEELSON_CO_DO(co_await look_until(loop_.clock().steady() + wait));
+  }
+}
+
+void NodeRegistrar::mark(void (StartupStats::*moment)(WallTime)) const {
+  if (options_.startup != nullptr) {
+    (options_.startup->*moment)(loop_.clock().wall());
   }
 }
 
@@ -108,6 +115,7 @@ Task<> NodeRegistrar::try_register() {
   auto made = co_await ask({.method = "POST", .path = "/api/v1/nodes", .body = encode_json(node)});
   if (made) {
     KEELSON_CO_TRY(sent_, kube::decode_full_node(*made));
+    mark(&StartupStats::registered);
     log::info("node {} is registered", options_.settings.name);
     co_return Result<>();
   }
@@ -184,6 +192,7 @@ Task<> NodeRegistrar::try_report() {
   if (sent_ && version_of(existing) != 0 && version_of(existing) < version_of(*sent_)) {
     existing = *sent_;
   }
+  tell_schedulable(existing.unschedulable);
   if (too_early_for(existing)) {
     co_return Result<>();
   }
@@ -201,6 +210,9 @@ Task<> NodeRegistrar::send(const kube::FullNode& existing, const kube::NodeStatu
                  co_await ask(kube::patch_request(path_ + "/status", kube::PatchType::strategic, std::move(body))));
   KEELSON_CO_TRY(sent_, kube::decode_full_node(answer));
   reported_ = loop_.clock().steady();
+  if (find_condition(status, "Ready")->status == kube::ConditionStatus::true_status) {
+    mark(&StartupStats::ready);
+  }
   report_after_ = options_.report_frequency / 2 + options_.report_frequency * (random() % 1024) / 1024;
   tell_changes(existing.status, status);
   co_return Result<>();
@@ -223,6 +235,13 @@ void NodeRegistrar::tell_changes(const kube::NodeStatus& before, const kube::Nod
     const auto reason = now->status == kube::ConditionStatus::true_status ? events.when_true : events.when_false;
     log::info("node {}: {}: {}", options_.settings.name, reason, now->message);
     tell(false, std::string(reason), fmt::format("Node {} status is now: {}", options_.settings.name, reason));
+  }
+}
+
+void NodeRegistrar::tell_schedulable(bool unschedulable) {
+  if (std::exchange(unschedulable_, unschedulable) != unschedulable) {
+    const auto* reason = unschedulable ? "NodeNotSchedulable" : "NodeSchedulable";
+    tell(false, reason, fmt::format("Node {} status is now: {}", options_.settings.name, reason));
   }
 }
 
@@ -281,6 +300,10 @@ void NodeRegistrar::read_board() {
     view_.pressures |= words.pressures;
     view_.shutting_down = words.shutting_down;
     view_.volumes_in_use = words.volumes_in_use;
+    // While neither has been there for long, nothing is wrong yet.
+    const auto seen = options_.board->last_alive();
+    const Duration silent = loop_.clock().steady() - seen.value_or(started_);
+    view_.pleg = {.seen = seen || silent <= kPlegThreshold, .silent = silent};
   }
 }
 

@@ -15,6 +15,7 @@
 
 #include "agent/node/node_api.h"
 #include "agent/node/node_board.h"
+#include "agent/node/node_stats.h"
 #include "agent/node/node_status.h"
 #include "common/loop.h"
 
@@ -35,6 +36,7 @@ struct RegistrarOptions {
   Duration pressure_transition = std::chrono::minutes(5);
   /// What the agent says of the node; outlives the registrar, may be null.
   const NodeBoard* board = nullptr;
+  StartupStats* startup = nullptr;             ///< Told when it gets how far; the same.
   Duration answer = std::chrono::seconds(8);   ///< How long one request may take.
   uint64_t seed = 0;                           ///< Of the waits.
   std::function<void(const NodeEvent&)> tell;  ///< On the loop's thread; may be empty.
@@ -87,7 +89,9 @@ class NodeRegistrar {
   Task<kube::FullNode> get();
   Task<std::string> ask(kube::Request request);
   void tell(bool warning, std::string reason, std::string message) const;
+  void tell_schedulable(bool unschedulable);
   void tell_changes(const kube::NodeStatus& before, const kube::NodeStatus& after) const;
+  void mark(void (StartupStats::*moment)(WallTime)) const;
   uint32_t random();
 
   Loop& loop_;
@@ -110,6 +114,7 @@ class NodeRegistrar {
   bool has_news_ = false;
   bool was_ready_ = false;
   bool failing_ = false;
+  bool unschedulable_ = false;  ///< As last told.
 };
 
 }  // namespace keelson::agent

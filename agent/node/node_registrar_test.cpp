@@ -158,6 +158,39 @@ TEST_F(NodeRegistrarTest, WhatTheAgentSaysIsToldAtOnce) {
   stop();
 }
 
+TEST_F(NodeRegistrarTest, AnAgentThatHangsMakesTheNodeNotReady) {
+  NodeBoard board;
+  options_.board = &board;
+  start();
+  EXPECT_EQ(ready(), ConditionStatus::true_status) << "it may still come";
+  board.tell_alive(clock_.steady());
+  advance(180s);
+  EXPECT_EQ(ready(), ConditionStatus::true_status) << "not before three minutes";
+  advance(12s);
+  EXPECT_EQ(ready(), ConditionStatus::false_status);
+  EXPECT_EQ(condition("Ready").reason, "KubeletNotReady");
+  EXPECT_TRUE(condition("Ready").message.starts_with("PLEG is not healthy: pleg was last seen active 3m"))
+      << condition("Ready").message;
+  EXPECT_TRUE(condition("Ready").message.ends_with("s ago; threshold is 3m0s")) << condition("Ready").message;
+  EXPECT_EQ(events_.back(), "NodeNotReady");
+  board.tell_alive(clock_.steady());
+  advance(11s);
+  EXPECT_EQ(ready(), ConditionStatus::true_status);
+  stop();
+}
+
+TEST_F(NodeRegistrarTest, AnAgentThatNeverComesMakesTheNodeNotReady) {
+  NodeBoard board;
+  options_.board = &board;
+  start();
+  advance(180s);
+  EXPECT_EQ(ready(), ConditionStatus::true_status);
+  advance(12s);
+  EXPECT_EQ(condition("Ready").message, "PLEG is not healthy: pleg has yet to be successful");
+  EXPECT_EQ(ready(), ConditionStatus::false_status);
+  stop();
+}
+
 TEST_F(NodeRegistrarTest, NewsAreToldWithTheNextLook) {
   start();
   const auto since = condition("MemoryPressure").last_transition_time;
@@ -242,7 +275,18 @@ TEST_F(NodeRegistrarTest, AnExistingNodeGetsWhatItLacksAndKeepsTheRest) {
   EXPECT_EQ(node.metadata.annotations.at("volumes.kubernetes.io/controller-managed-attach-detach"), "true");
   EXPECT_TRUE(node.unschedulable) << "cordoned it stays";
   EXPECT_EQ(node.status.node_info.boot_id, "boot-1");
-  EXPECT_THAT(events_, ElementsAre("Rebooted", "Starting"));
+  EXPECT_THAT(events_, ElementsAre("Rebooted", "Starting", "NodeNotSchedulable"));
+}
+
+TEST_F(NodeRegistrarTest, CordonsAreTold) {
+  start();
+  events_.clear();
+  api_.node.as_object()["spec"] = {{"unschedulable", true}};
+  advance(21s);
+  EXPECT_THAT(events_, ElementsAre("NodeNotSchedulable")) << "once";
+  api_.node.as_object()["spec"] = {{"unschedulable", false}};
+  advance(11s);
+  EXPECT_EQ(events_.back(), "NodeSchedulable");
 }
 
 TEST_F(NodeRegistrarTest, WhatTheNodeControllerSaysOfALostNodeIsCorrected) {

@@ -79,6 +79,27 @@ std::string lacking(const cri::RuntimeStatus& status, std::string_view type, std
   return fmt::format("{}: {}=false reason:{} message:{}", text, type, found->reason, found->message);
 }
 
+/// Whole seconds, as Go prints them: "3m5s".
+std::string go_text(Duration time) {
+  const auto all = std::chrono::duration_cast<std::chrono::seconds>(time).count();
+  std::string text = all >= 3600 ? fmt::format("{}h", all / 3600) : "";
+  if (all >= 60) {
+    text += fmt::format("{}m", all / 60 % 60);
+  }
+  return text + fmt::format("{}s", all % 60);
+}
+
+/// "" or why the agent does not do.
+std::string stuck(const PlegView& pleg) {
+  if (!pleg.seen) {
+    return "PLEG is not healthy: pleg has yet to be successful";
+  }
+  return pleg.silent <= kPlegThreshold
+             ? ""
+             : fmt::format("PLEG is not healthy: pleg was last seen active {} ago; threshold is {}",
+                           go_text(pleg.silent), go_text(kPlegThreshold));
+}
+
 /// The parts of a Ready=False message, as Go's aggregate of errors prints them.
 std::string aggregate(const std::vector<std::string>& errors) {
   return errors.size() == 1 ? errors.front() : fmt::format("[{}]", fmt::join(errors, ", "));
@@ -93,8 +114,10 @@ NodeCondition ready(const NodeView& view, const kube::ResourceList& capacity) {
   };
   if (!view.runtime.asked) {
     add("container runtime status check may not have completed yet");
+    add(stuck(view.pleg));
   } else {
     add(view.runtime.down ? "container runtime is down" : "");
+    add(stuck(view.pleg));
     add(lacking(view.runtime.status, "RuntimeReady", "container runtime not ready"));
     add(lacking(view.runtime.status, "NetworkReady", "container runtime network not ready"));
   }

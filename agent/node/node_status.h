@@ -40,12 +40,21 @@ struct RuntimeView {
   std::vector<cri::Image> images;
 };
 
+/// The agent's own look at its runtime (agent/pleg.h), as far as it counts here.
+struct PlegView {
+  bool seen = true;    ///< False: it should have been made by now, and never was.
+  Duration silent{0};  ///< Since the last one that had its answer.
+};
+/// An agent that has not looked for longer is taken to be stuck: the kubelet's bound.
+inline constexpr std::chrono::minutes kPlegThreshold{3};
+
 struct NodeView {
   Machine machine;
   std::vector<std::string> ips;  ///< InternalIPs, the primary one first; empty: none was ever found.
   Pressures pressures;
   bool shutting_down = false;                           ///< The machine is: the node is not Ready.
   std::optional<std::set<std::string>> volumes_in_use;  ///< None: as the API server has them.
+  PlegView pleg;
   RuntimeView runtime;
 };
 

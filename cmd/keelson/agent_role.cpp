@@ -16,7 +16,9 @@
 #include "agent/kubelet_api/kubelet_api.h"
 #include "agent/node/node_addresses.h"
 #include "agent/node_limits.h"
+#include "agent/node/oom_watch.h"
 #include "agent/node_usage.h"
+#include "agent/pleg.h"
 #include "agent/shutdown/logind.h"
 #include "agent/shutdown/node_shutdown.h"
 #include "agent/storage/storage.h"
@@ -148,7 +150,9 @@ struct AgentRole::State {
       : config(c),
         local(node),
         loop(real_clock(), "kl-agent"),
-        client(access ? std::make_unique<kube::Client>(loop, *std::move(access)) : nullptr),
+        client(access ? std::make_unique<kube::Client>(loop, *std::move(access),
+                                                       kube::ClientOptions{.stats = node_stats->requests()})
+                      : nullptr),
         cluster(client ? std::make_unique<agent::Cluster>(*client,
                                                           agent::ClusterOptions{.node_name = node_name(config),
                                                                                 .manifest_dir = config.manifest_dir,
@@ -159,10 +163,11 @@ struct AgentRole::State {
                                                                                 .events = node.pods.events})
                        : nullptr),
         storage(client ? std::make_unique<storage::Storage>(*client, storage_options(config, board)) : nullptr),
-        service(cri::connect_runtime(loop, cri_socket(config))),
+        service(cri::connect_runtime(loop, cri_socket(config), node_stats->runtime_calls())),
         configs(loop, pod_config_options(config, node), cluster.get(), storage.get()),
         pulls(loop, node.pods.pulls),
         runtime(*service, configs, node.pods.calls, &pulls),
+        pleg(loop, runtime, {.seen = [this](SteadyTime when) { board.tell_alive(when); }}),
         probes(loop, *service),
         agent(loop, agent_options(config, node, cluster != nullptr), runtime, &probes),
         api(loop, agent, *service),
@@ -192,6 +197,7 @@ struct AgentRole::State {
     tasks.spawn("limits of all pods",
                 agent::limit_pods(loop, configs, limits, [this](const agent::NodeEvent& event) { record(event); }));
     runtime.watch([this](const std::string& uid) { agent.runtime_changed(uid); });
+    tasks.spawn("look at the runtime", pleg.run());
     tasks.spawn("admin API", api.run(config.run + "/admin.sock"));
     tasks.spawn("logs", logs->run());
     if (cluster) {
@@ -203,6 +209,9 @@ struct AgentRole::State {
                                  },
                                  [this](const kube::Node& node) { node_is(node); }));
       tasks.spawn("range of pods", pod_range.run());
+      tasks.spawn("watch for SystemOOM", agent::watch_ooms([this](const agent::OomVictim& victim) {
+                    record({.warning = true, .reason = "SystemOOM", .message = agent::oom_text(victim)});
+                  }));
       tasks.spawn("evictions", eviction->evictor.run());
       tasks.spawn("unused images", eviction->images.run());
     }
@@ -288,6 +297,8 @@ struct AgentRole::State {
   }
 
   void collect(Stats& stats) const {
+    pleg.collect(stats);
+    configs.collect(stats);
     if (cluster) {
       cluster->collect(stats);
     }
@@ -318,6 +329,7 @@ struct AgentRole::State {
   Result<> serve_cluster() {
     KEELSON_TRY(auto options, kubelet_api_options(config, local.addresses));
     if (options) {
+      options->node_stats = node_stats;
       options->collect_probes = [this](Stats& stats) { probes.collect(stats); };
       options->stats.mounted = [this](const std::string& uid) { return configs.mounted(uid); };
       options->stats.more_of_agent = [this](Stats& stats) { collect(stats); };
@@ -330,6 +342,7 @@ struct AgentRole::State {
   const LocalNode local;
   agent::NodeLimits limits;
   agent::NodeBoard board;
+  const std::shared_ptr<agent::NodeStats> node_stats = std::make_shared<agent::NodeStats>();
   Loop loop;
   std::unique_ptr<kube::Client> client;  // with the next two: nullptr where there is no API server
   std::unique_ptr<agent::Cluster> cluster;
@@ -338,6 +351,7 @@ struct AgentRole::State {
   agent::NodePodConfigs configs;
   agent::PullGate pulls;
   agent::CriPodRuntime runtime;
+  agent::Pleg pleg;
   agent::ContainerProber probes;
   agent::Agent agent;
   agent::ApiServer api;
@@ -384,6 +398,10 @@ void AgentRole::record(const agent::NodeEvent& event) {
 
 agent::NodeBoard& AgentRole::board() {
   return state_->board;
+}
+
+std::shared_ptr<agent::NodeStats> AgentRole::node_stats() {
+  return state_->node_stats;
 }
 
 bool AgentRole::stop() {

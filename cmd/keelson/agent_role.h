@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "agent/node/node_board.h"
+#include "agent/node/node_stats.h"
 #include "cmd/keelson/config.h"
 #include "cmd/keelson/membership.h"
 #include "common/result.h"
@@ -38,6 +39,8 @@ class AgentRole {
   void record(const agent::NodeEvent& event);
   /// What the agent says of the node, for the heartbeat; as long as this object lives.
   agent::NodeBoard& board();
+  /// What all threads of the node count together.
+  std::shared_ptr<agent::NodeStats> node_stats();
   /// Blocks until the agent has ended. False if pods were to be removed and some are left.
   bool stop();
 

@@ -224,6 +224,7 @@ Result<int> run_node(const NodeConfig& given) {
   if (membership.heartbeat) {
     auto options = *membership.heartbeat;
     options.board = &agent->board();
+    options.stats = agent->node_stats();
     options.registrar.tell = [&agent](const agent::NodeEvent& event) { agent->record(event); };
     KEELSON_TRY(heartbeat, agent::Heartbeat::start(std::move(options)).context("join the cluster"));
   }

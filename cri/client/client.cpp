@@ -24,10 +24,35 @@ Result<> done(const auto& response) {
   return {};
 }
 
+template <class T>
+const Error* error_of(const Result<T>& result) {
+  return result ? nullptr : &result.error();
+}
+
+/// A call that began when this was made. Owns what it needs: answers come when the client has gone, too.
+struct Timed {
+  Timed(const Clock& c, std::shared_ptr<CallStats> s) : clock(c), stats(std::move(s)), began(c.steady()) {}
+  Duration past() const { return clock.steady() - began; }
+
+  const Clock& clock;
+  std::shared_ptr<CallStats> stats;
+  SteadyTime began;
+};
+
+template <class Response>
+Task<Response> counted(Timed timed, const char* operation, Task<Response> work) {
+  auto answer = co_await std::move(work);
+  timed.stats->count(operation, timed.past(), error_of(answer));
+  co_return answer;
+}
+
 class Client : public RuntimeClient {
  public:
-  Client(Loop& loop, const std::string& socket)
-      : loop_(loop), calls_(std::make_shared<rpc::OpenCalls>()), watch_(std::make_shared<Watch>(loop, calls_)) {
+  Client(Loop& loop, const std::string& socket, std::shared_ptr<CallStats> stats)
+      : loop_(loop),
+        calls_(std::make_shared<rpc::OpenCalls>()),
+        stats_(stats ? std::move(stats) : std::make_shared<CallStats>()),
+        watch_(std::make_shared<Watch>(loop, calls_)) {
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(kMaxMessage);
     arguments.SetMaxSendMessageSize(kMaxMessage);
@@ -50,12 +75,12 @@ class Client : public RuntimeClient {
   }
 
   Task<RuntimeVersion> version(Duration deadline) override {
-    KEELSON_CO_TRY(auto answer, co_await ask(&RuntimeAsync::Version, v1::VersionRequest(), deadline));
+    KEELSON_CO_TRY(auto answer, co_await ask("version", &RuntimeAsync::Version, v1::VersionRequest(), deadline));
     co_return RuntimeVersion{answer.runtime_name(), answer.runtime_version(), answer.runtime_api_version()};
   }
 
   Task<RuntimeStatus> status(Duration deadline) override {
-    KEELSON_CO_TRY(auto answer, co_await ask(&RuntimeAsync::Status, v1::StatusRequest(), deadline));
+    KEELSON_CO_TRY(auto answer, co_await ask("status", &RuntimeAsync::Status, v1::StatusRequest(), deadline));
     RuntimeStatus status;
     for (const auto& condition : answer.status().conditions()) {
       status.conditions.push_back({condition.type(), condition.status(), condition.reason(), condition.message()});
@@ -80,26 +105,32 @@ class Client : public RuntimeClient {
     v1::RunPodSandboxRequest request;
     *request.mutable_config() = to_proto(config);
     request.set_runtime_handler(handler);
-    KEELSON_CO_TRY(auto answer, co_await ask(&RuntimeAsync::RunPodSandbox, std::move(request), deadline));
-    co_return answer.pod_sandbox_id();
+    const Timed timed(loop_.clock(), stats_);
+    auto answer = co_await ask("run_podsandbox", &RuntimeAsync::RunPodSandbox, std::move(request), deadline);
+    timed.stats->count_sandbox(handler, timed.past(), error_of(answer));
+    if (!answer) {
+      co_return std::unexpected(std::move(answer).error());
+    }
+    co_return answer->pod_sandbox_id();
   }
 
   Task<> stop_pod_sandbox(std::string id, Duration deadline) override {
     v1::StopPodSandboxRequest request;
     request.set_pod_sandbox_id(id);
-    co_return done(co_await ask(&RuntimeAsync::StopPodSandbox, std::move(request), deadline));
+    co_return done(co_await ask("stop_podsandbox", &RuntimeAsync::StopPodSandbox, std::move(request), deadline));
   }
 
   Task<> remove_pod_sandbox(std::string id, Duration deadline) override {
     v1::RemovePodSandboxRequest request;
     request.set_pod_sandbox_id(id);
-    co_return done(co_await ask(&RuntimeAsync::RemovePodSandbox, std::move(request), deadline));
+    co_return done(co_await ask("remove_podsandbox", &RuntimeAsync::RemovePodSandbox, std::move(request), deadline));
   }
 
   Task<SandboxStatus> pod_sandbox_status(std::string id, Duration deadline) override {
     v1::PodSandboxStatusRequest request;
     request.set_pod_sandbox_id(id);
-    KEELSON_CO_TRY(auto answer, co_await ask(&RuntimeAsync::PodSandboxStatus, std::move(request), deadline));
+    KEELSON_CO_TRY(auto answer,
+                   co_await ask("podsandbox_status", &RuntimeAsync::PodSandboxStatus, std::move(request), deadline));
     co_return from_proto(answer.status());
   }
 
@@ -109,7 +140,8 @@ class Client : public RuntimeClient {
     for (const auto& [key, value] : filter.labels) {
       (*request.mutable_filter()->mutable_label_selector())[key] = value;
     }
-    KEELSON_CO_TRY(auto answer, co_await ask(&RuntimeAsync::ListPodSandbox, std::move(request), deadline));
+    KEELSON_CO_TRY(auto answer,
+                   co_await ask("list_podsandbox", &RuntimeAsync::ListPodSandbox, std::move(request), deadline));
     std::vector<SandboxStatus> sandboxes;
     for (const auto& item : answer.items()) {
       sandboxes.push_back(from_proto(item));
@@ -123,33 +155,35 @@ class Client : public RuntimeClient {
     request.set_pod_sandbox_id(sandbox_id);
     *request.mutable_config() = to_proto(config);
     *request.mutable_sandbox_config() = to_proto(sandbox);
-    KEELSON_CO_TRY(auto answer, co_await ask(&RuntimeAsync::CreateContainer, std::move(request), deadline));
+    KEELSON_CO_TRY(auto answer,
+                   co_await ask("create_container", &RuntimeAsync::CreateContainer, std::move(request), deadline));
     co_return answer.container_id();
   }
 
   Task<> start_container(std::string id, Duration deadline) override {
     v1::StartContainerRequest request;
     request.set_container_id(id);
-    co_return done(co_await ask(&RuntimeAsync::StartContainer, std::move(request), deadline));
+    co_return done(co_await ask("start_container", &RuntimeAsync::StartContainer, std::move(request), deadline));
   }
 
   Task<> stop_container(std::string id, std::chrono::seconds grace, Duration deadline) override {
     v1::StopContainerRequest request;
     request.set_container_id(id);
     request.set_timeout(grace.count());
-    co_return done(co_await ask(&RuntimeAsync::StopContainer, std::move(request), deadline));
+    co_return done(co_await ask("stop_container", &RuntimeAsync::StopContainer, std::move(request), deadline));
   }
 
   Task<> remove_container(std::string id, Duration deadline) override {
     v1::RemoveContainerRequest request;
     request.set_container_id(id);
-    co_return done(co_await ask(&RuntimeAsync::RemoveContainer, std::move(request), deadline));
+    co_return done(co_await ask("remove_container", &RuntimeAsync::RemoveContainer, std::move(request), deadline));
   }
 
   Task<ContainerStatus> container_status(std::string id, Duration deadline) override {
     v1::ContainerStatusRequest request;
     request.set_container_id(id);
-    KEELSON_CO_TRY(auto answer, co_await ask(&RuntimeAsync::ContainerStatus, std::move(request), deadline));
+    KEELSON_CO_TRY(auto answer,
+                   co_await ask("container_status", &RuntimeAsync::ContainerStatus, std::move(request), deadline));
     co_return from_proto(answer.status());
   }
 
@@ -160,7 +194,8 @@ class Client : public RuntimeClient {
     for (const auto& [key, value] : filter.labels) {
       (*request.mutable_filter()->mutable_label_selector())[key] = value;
     }
-    KEELSON_CO_TRY(auto answer, co_await ask(&RuntimeAsync::ListContainers, std::move(request), deadline));
+    KEELSON_CO_TRY(auto answer,
+                   co_await ask("list_containers", &RuntimeAsync::ListContainers, std::move(request), deadline));
     std::vector<ContainerStatus> containers;
     for (const auto& item : answer.containers()) {
       containers.push_back(from_proto(item));
@@ -172,13 +207,15 @@ class Client : public RuntimeClient {
     v1::UpdateContainerResourcesRequest request;
     request.set_container_id(id);
     *request.mutable_linux() = to_proto(resources);
-    co_return done(co_await ask(&RuntimeAsync::UpdateContainerResources, std::move(request), deadline));
+    co_return done(
+        co_await ask("update_container", &RuntimeAsync::UpdateContainerResources, std::move(request), deadline));
   }
 
   Task<> reopen_container_log(std::string id, Duration deadline) override {
     v1::ReopenContainerLogRequest request;
     request.set_container_id(id);
-    co_return done(co_await ask(&RuntimeAsync::ReopenContainerLog, std::move(request), deadline));
+    co_return done(
+        co_await ask("reopen_container_log", &RuntimeAsync::ReopenContainerLog, std::move(request), deadline));
   }
 
   Task<ExecResult> exec_sync(std::string id, std::vector<std::string> command, Duration limit) override {
@@ -188,8 +225,8 @@ class Client : public RuntimeClient {
     auto seconds = std::chrono::ceil<std::chrono::seconds>(limit);
     request.set_timeout(seconds.count());
     // The runtime ends it by its own clock; ours is for a runtime that does not.
-    KEELSON_CO_TRY(auto answer,
-                   co_await ask(&RuntimeAsync::ExecSync, std::move(request), seconds + std::chrono::seconds(2)));
+    KEELSON_CO_TRY(auto answer, co_await ask("exec_sync", &RuntimeAsync::ExecSync, std::move(request),
+                                             seconds + std::chrono::seconds(2)));
     co_return ExecResult{answer.stdout(), answer.stderr(), answer.exit_code()};
   }
 
@@ -201,7 +238,7 @@ class Client : public RuntimeClient {
     request.set_stdout(wanted.out);
     request.set_stderr(wanted.error && !wanted.tty);
     request.set_tty(wanted.tty);
-    KEELSON_CO_TRY(auto answer, co_await ask(&RuntimeAsync::Exec, std::move(request), deadline));
+    KEELSON_CO_TRY(auto answer, co_await ask("exec", &RuntimeAsync::Exec, std::move(request), deadline));
     co_return answer.url();
   }
 
@@ -212,20 +249,20 @@ class Client : public RuntimeClient {
     request.set_stdout(wanted.out);
     request.set_stderr(wanted.error && !wanted.tty);
     request.set_tty(wanted.tty);
-    KEELSON_CO_TRY(auto answer, co_await ask(&RuntimeAsync::Attach, std::move(request), deadline));
+    KEELSON_CO_TRY(auto answer, co_await ask("attach", &RuntimeAsync::Attach, std::move(request), deadline));
     co_return answer.url();
   }
   Task<std::string> port_forward(std::string sandbox_id, std::vector<uint16_t> ports, Duration deadline) override {
     v1::PortForwardRequest request;
     request.set_pod_sandbox_id(sandbox_id);
     request.mutable_port()->Assign(ports.begin(), ports.end());
-    KEELSON_CO_TRY(auto answer, co_await ask(&RuntimeAsync::PortForward, std::move(request), deadline));
+    KEELSON_CO_TRY(auto answer, co_await ask("port_forward", &RuntimeAsync::PortForward, std::move(request), deadline));
     co_return answer.url();
   }
 
   Task<std::map<std::string, FileUse>> list_writable_layers(Duration deadline) override {
-    KEELSON_CO_TRY(auto answer,
-                   co_await ask(&RuntimeAsync::ListContainerStats, v1::ListContainerStatsRequest(), deadline));
+    KEELSON_CO_TRY(auto answer, co_await ask("list_container_stats", &RuntimeAsync::ListContainerStats,
+                                             v1::ListContainerStatsRequest(), deadline));
     std::map<std::string, FileUse> layers;
     for (const auto& item : answer.stats()) {
       layers[item.attributes().id()] = use_of(item.writable_layer());
@@ -233,7 +270,8 @@ class Client : public RuntimeClient {
     co_return layers;
   }
   Task<FileUse> image_store(Duration deadline) override {
-    KEELSON_CO_TRY(auto answer, co_await ask_images(&ImageAsync::ImageFsInfo, v1::ImageFsInfoRequest(), deadline));
+    KEELSON_CO_TRY(auto answer,
+                   co_await ask_images("image_fs_info", &ImageAsync::ImageFsInfo, v1::ImageFsInfoRequest(), deadline));
     FileUse sum;
     for (const auto& item : answer.image_filesystems()) {
       auto use = use_of(item);
@@ -245,7 +283,8 @@ class Client : public RuntimeClient {
   }
 
   Task<std::vector<Image>> list_images(Duration deadline) override {
-    KEELSON_CO_TRY(auto answer, co_await ask_images(&ImageAsync::ListImages, v1::ListImagesRequest(), deadline));
+    KEELSON_CO_TRY(auto answer,
+                   co_await ask_images("list_images", &ImageAsync::ListImages, v1::ListImagesRequest(), deadline));
     std::vector<Image> images;
     for (const auto& item : answer.images()) {
       images.push_back(from_proto(item));
@@ -256,7 +295,8 @@ class Client : public RuntimeClient {
   Task<Image> image_status(std::string image, Duration deadline) override {
     v1::ImageStatusRequest request;
     request.mutable_image()->set_image(image);
-    KEELSON_CO_TRY(auto answer, co_await ask_images(&ImageAsync::ImageStatus, std::move(request), deadline));
+    KEELSON_CO_TRY(auto answer,
+                   co_await ask_images("image_status", &ImageAsync::ImageStatus, std::move(request), deadline));
     co_return answer.has_image() ? from_proto(answer.image()) : Image{};
   }
 
@@ -265,14 +305,15 @@ class Client : public RuntimeClient {
     request.mutable_image()->set_image(image);
     *request.mutable_auth() = to_proto(auth);
     *request.mutable_sandbox_config() = to_proto(sandbox);
-    KEELSON_CO_TRY(auto answer, co_await ask_images(&ImageAsync::PullImage, std::move(request), deadline));
+    KEELSON_CO_TRY(auto answer,
+                   co_await ask_images("pull_image", &ImageAsync::PullImage, std::move(request), deadline));
     co_return answer.image_ref();
   }
 
   Task<> remove_image(std::string image, Duration deadline) override {
     v1::RemoveImageRequest request;
     request.mutable_image()->set_image(image);
-    co_return done(co_await ask_images(&ImageAsync::RemoveImage, std::move(request), deadline));
+    co_return done(co_await ask_images("remove_image", &ImageAsync::RemoveImage, std::move(request), deadline));
   }
 
   Task<std::vector<std::string>> load_image(std::string path, Duration deadline) override {
@@ -306,18 +347,22 @@ class Client : public RuntimeClient {
   using TransferAsync = ::keelson::runtime::v1::ImageTransfer::StubInterface::async_interface;
 
   template <class Request, class Response>
-  Task<Response> ask(void (RuntimeAsync::*method)(grpc::ClientContext*, const Request*, Response*,
+  Task<Response> ask(const char* operation,
+                     void (RuntimeAsync::*method)(grpc::ClientContext*, const Request*, Response*,
                                                   std::function<void(grpc::Status)>),
                      Request request, Duration deadline) {
-    return rpc::call(&loop_.io(), calls_, static_cast<RuntimeAsync*>(runtime_->async()), method, std::move(request),
-                     deadline);
+    return counted(Timed(loop_.clock(), stats_), operation,
+                   rpc::call(&loop_.io(), calls_, static_cast<RuntimeAsync*>(runtime_->async()), method,
+                             std::move(request), deadline));
   }
   template <class Request, class Response>
-  Task<Response> ask_images(void (ImageAsync::*method)(grpc::ClientContext*, const Request*, Response*,
+  Task<Response> ask_images(const char* operation,
+                            void (ImageAsync::*method)(grpc::ClientContext*, const Request*, Response*,
                                                        std::function<void(grpc::Status)>),
                             Request request, Duration deadline) {
-    return rpc::call(&loop_.io(), calls_, static_cast<ImageAsync*>(images_->async()), method, std::move(request),
-                     deadline);
+    return counted(Timed(loop_.clock(), stats_), operation,
+                   rpc::call(&loop_.io(), calls_, static_cast<ImageAsync*>(images_->async()), method,
+                             std::move(request), deadline));
   }
 
   Loop& loop_;
@@ -325,13 +370,15 @@ class Client : public RuntimeClient {
   std::unique_ptr<v1::ImageService::Stub> images_;
   std::unique_ptr<::keelson::runtime::v1::ImageTransfer::Stub> transfer_;
   std::shared_ptr<rpc::OpenCalls> calls_;
+  std::shared_ptr<CallStats> stats_;
   std::shared_ptr<Watch> watch_;
 };
 
 }  // namespace
 
-std::unique_ptr<RuntimeClient> connect_runtime(Loop& loop, const std::string& socket) {
-  return std::make_unique<Client>(loop, socket);
+std::unique_ptr<RuntimeClient> connect_runtime(Loop& loop, const std::string& socket,
+                                               std::shared_ptr<CallStats> stats) {
+  return std::make_unique<Client>(loop, socket, std::move(stats));
 }
 
 }  // namespace keelson::cri

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/loop.h"
+#include "cri/client/call_stats.h"
 #include "cri/client/types.h"
 
 namespace keelson::cri {
@@ -83,7 +84,8 @@ class RuntimeClient {
 };
 
 /// Makes a client for the runtime on this unix socket. It need not be there yet: calls fail with Kind::unavailable
-/// until it is.
-std::unique_ptr<RuntimeClient> connect_runtime(Loop& loop, const std::string& socket);
+/// until it is. `stats`: where its calls are counted with those of other clients.
+std::unique_ptr<RuntimeClient> connect_runtime(Loop& loop, const std::string& socket,
+                                               std::shared_ptr<CallStats> stats = nullptr);
 
 }  // namespace keelson::cri

@@ -167,6 +167,35 @@ TEST_F(ClientTest, StatusCodesBecomeKinds) {
   }
 }
 
+TEST_F(ClientTest, CallsAreCountedByTheKubeletsNames) {
+  serve();
+  Loop loop(real_clock(), "client-test");
+  auto calls = std::make_shared<CallStats>();
+  auto one = connect_runtime(loop, socket_, calls);
+  auto other = connect_runtime(loop, socket_, calls);
+  ASSERT_TRUE(run(loop, one->version(kLong)));
+  ASSERT_TRUE(run(loop, other->version(kLong)));
+  ASSERT_FALSE(run(loop, one->start_container("2", kLong)));
+  ASSERT_FALSE(run(loop, one->run_pod_sandbox({}, "kata", kLong))) << "this runtime cannot";
+  Stats told;
+  calls->collect(told);
+  const auto value = [&](const std::string& family, const std::string& operation) {
+    for (const auto& sample : told.families().at(family).samples) {
+      if (sample.labels[0].second == operation) {
+        return sample.histogram.empty() ? sample.value : static_cast<double>(sample.histogram[0].count());
+      }
+    }
+    return 0.0;
+  };
+  EXPECT_EQ(value("kubelet_runtime_operations_total", "version"), 2) << "of both clients";
+  EXPECT_EQ(value("kubelet_runtime_operations_duration_seconds", "version"), 2);
+  EXPECT_EQ(value("kubelet_runtime_operations_errors_total", "version"), 0);
+  EXPECT_EQ(value("kubelet_runtime_operations_errors_total", "start_container"), 1);
+  EXPECT_EQ(value("kubelet_runtime_operations_total", "run_podsandbox"), 1);
+  EXPECT_EQ(value("kubelet_run_podsandbox_duration_seconds", "kata"), 1);
+  EXPECT_EQ(value("kubelet_run_podsandbox_errors_total", "kata"), 1);
+}
+
 TEST_F(ClientTest, ADeadlineEndsACallThatHangs) {
   serve();
   Loop loop(real_clock(), "client-test");

@@ -9,7 +9,6 @@
 
 #include "common/task_group.h"
 #include "kube/client/curl_transport.h"
-#include "kube/client/request_stats.h"
 
 namespace keelson::kube {
 
@@ -70,7 +69,8 @@ struct Client::State {
   State(Loop& l, ClusterAccess a, ClientOptions o, std::unique_ptr<Transport> t)
       : loop(l),
         access(std::move(a)),
-        options(o),
+        options(std::move(o)),
+        stats(options.stats ? options.stats : std::make_shared<RequestStats>()),
         transport(t ? std::move(t) : std::make_unique<CurlTransport>(l, access)),
         tasks(l) {
     servers.push_back(own_server());
@@ -133,11 +133,11 @@ struct Client::State {
       if (!answered && answered.error().kind() == Kind::cancelled) {
         co_return std::unexpected(std::move(answered).error());
       }
-      stats.count({.method = request.method,
-                   .host = to_string(server.name),
-                   .status = answered ? transfer->status() : 0,
-                   .time = loop.clock().steady() - asked,
-                   .watch = request.path.find("watch=") != std::string::npos});
+      stats->count({.method = request.method,
+                    .host = to_string(server.name),
+                    .status = answered ? transfer->status() : 0,
+                    .time = loop.clock().steady() - asked,
+                    .watch = request.path.find("watch=") != std::string::npos});
       if (!answered) {
         move_on(server);
         refusals += (refusals.empty() ? "" : "; ") + answered.error().message();
@@ -181,10 +181,10 @@ struct Client::State {
   Loop& loop;
   const ClusterAccess access;
   const ClientOptions options;
+  const std::shared_ptr<RequestStats> stats;
   std::vector<Server> servers;
   size_t current = 0;
   std::optional<Server> answered_by;
-  RequestStats stats;
   const std::unique_ptr<Transport> transport;
   TaskGroup tasks;
   asio::thread_pool secrets{1};
@@ -192,7 +192,7 @@ struct Client::State {
 };
 
 Client::Client(Loop& loop, ClusterAccess access, ClientOptions options, std::unique_ptr<Transport> transport)
-    : state_(std::make_unique<State>(loop, std::move(access), options, std::move(transport))) {}
+    : state_(std::make_unique<State>(loop, std::move(access), std::move(options), std::move(transport))) {}
 
 Client::~Client() = default;
 
@@ -235,7 +235,7 @@ std::optional<ServerAddress> Client::server() const {
 }
 
 void Client::collect(Stats& stats) const {
-  state_->stats.collect(stats);
+  state_->stats->collect(stats);
 }
 
 Loop& Client::loop() const {

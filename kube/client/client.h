@@ -20,6 +20,7 @@
 #include "common/loop.h"
 #include "common/stats.h"
 #include "kube/client/kubeconfig.h"
+#include "kube/client/request_stats.h"
 #include "kube/client/transport.h"
 
 namespace keelson::kube {
@@ -28,6 +29,7 @@ struct ClientOptions {
   std::chrono::milliseconds connect_deadline{5'000};  ///< TCP and TLS, for one server.
   std::chrono::milliseconds silence{30'000};  ///< Nothing heard for so long: the server is asked for its version.
   std::chrono::milliseconds probe_deadline{10'000};  ///< ... and must answer within this.
+  std::shared_ptr<RequestStats> stats = nullptr;     ///< Counts with other clients; none: alone.
 };
 
 struct Request {
@@ -84,7 +86,7 @@ class Client {
   /// The server that answered last; not given before the first answer.
   std::optional<ServerAddress> server() const;
 
-  /// How requests went: client-go's metrics (rest_client_...).
+  /// How requests went: client-go's metrics (rest_client_...); those of all clients it counts with.
   void collect(Stats& stats) const;
 
   Loop& loop() const;

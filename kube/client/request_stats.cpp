@@ -4,28 +4,21 @@
 namespace keelson::kube {
 
 void RequestStats::count(const Attempt& attempt) {
-  auto code = attempt.status == 0 ? "<error>" : std::to_string(attempt.status);
-  requests_[{std::move(code), attempt.method, attempt.host}]++;
-  if (attempt.watch) {
-    return;
+  const std::lock_guard guard(mutex_);
+  requests_.add({{"code", attempt.status == 0 ? "<error>" : std::to_string(attempt.status)},
+                 {"host", attempt.host},
+                 {"method", attempt.method}});
+  if (!attempt.watch) {
+    durations_.observe({{"host", attempt.host}, {"verb", attempt.method}}, attempt.time);
   }
-  static const Histogram kEmpty({0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0});
-  auto [histogram, fresh] = durations_.try_emplace({attempt.method, attempt.host}, kEmpty);
-  histogram->second.observe(std::chrono::duration<double>(attempt.time).count());
 }
 
 void RequestStats::collect(Stats& stats) const {
-  for (const auto& [labels, count] : requests_) {
-    const auto& [code, method, host] = labels;
-    stats.counter("rest_client_requests_total",
-                  "Number of HTTP requests, partitioned by status code, method, and host.", static_cast<double>(count),
-                  {{"code", code}, {"host", host}, {"method", method}});
-  }
-  for (const auto& [labels, histogram] : durations_) {
-    stats.histogram("rest_client_request_duration_seconds",
-                    "Request latency in seconds. Broken down by verb, and host.", histogram,
-                    {{"host", labels.second}, {"verb", labels.first}});
-  }
+  const std::lock_guard guard(mutex_);
+  requests_.collect(stats, "rest_client_requests_total",
+                    "Number of HTTP requests, partitioned by status code, method, and host.");
+  durations_.collect(stats, "rest_client_request_duration_seconds",
+                     "Request latency in seconds. Broken down by verb, and host.");
 }
 
 }  // namespace keelson::kube

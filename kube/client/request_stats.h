@@ -3,17 +3,15 @@
 // dashboards and alerts of every Kubernetes component go on.
 #pragma once
 
-#include <map>
+#include <mutex>
 #include <string>
-#include <tuple>
-#include <utility>
 
 #include "common/clock.h"
 #include "common/stats.h"
 
 namespace keelson::kube {
 
-/// One thread at a time.
+/// Thread-safe: the clients of a program share one, whatever their threads.
 class RequestStats {
  public:
   struct Attempt {
@@ -28,8 +26,9 @@ class RequestStats {
   void collect(Stats& stats) const;
 
  private:
-  std::map<std::tuple<std::string, std::string, std::string>, uint64_t> requests_;  // by code, method, host
-  std::map<std::pair<std::string, std::string>, Histogram> durations_;              // by verb, host
+  mutable std::mutex mutex_;
+  CounterVec requests_;
+  HistogramVec durations_{{0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0}};
 };
 
 }  // namespace keelson::kube

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a pod asks for and does not get, though it starts all the same: told by events.
+#pragma once
+
+#include <vector>
+
+#include "agent/config/dns.h"
+#include "agent/pod_runtime.h"
+#include "kube/folder/manifest_folder.h"
+#include "kube/pod.h"
+
+namespace keelson::agent {
+
+/// FailedToRetrieveImagePullSecret: secrets that are not there; MissingClusterDNS: there is no DNS of the cluster's.
+/// Messages are the kubelet's.
+std::vector<PodWarning> pod_warnings(const kube::Pod& pod, const kube::DesiredState& objects, const ClusterDns& dns);
+
+}  // namespace keelson::agent
