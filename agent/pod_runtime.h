@@ -34,8 +34,9 @@ struct ContainerOrder {
   std::string image_ref;  ///< What pull_image or find_image answered.
   uint32_t attempt = 0;
   Duration restart_delay{0};
-  std::string target_id = {};  ///< Of the container whose processes an ephemeral one sees; empty: none's.
-  ImageUser image_user = {};   ///< Found by the runtime; workers leave it empty.
+  std::string target_id = {};        ///< Of the container whose processes an ephemeral one sees; empty: none's.
+  ImageUser image_user = {};         ///< Found by the runtime; workers leave it empty.
+  bool recursive_read_only = false;  ///< Likewise: the runtime can make a mount read-only with all that is below it.
 };
 
 /// What a command in a container did.
@@ -75,8 +76,8 @@ class PodRuntime {
   /// say): CreateContainerConfigError. Other kinds: CreateContainerError.
   virtual Task<std::string> create_container(ContainerOrder order) = 0;
   virtual Task<> start_container(std::string id) = 0;
-  /// The container gets the CPU and memory that its spec has, and the pod what all have together. Kind::conflict: the pod
-  /// uses more memory than that.
+  /// The container gets the CPU and memory that its spec has, and the pod what all have together. Kind::conflict: the
+  /// pod uses more memory than that.
   virtual Task<> resize_container(kube::Pod pod, std::string name, std::string id) = 0;
   /// SIGTERM, then SIGKILL after `grace`; ends when the container has ended.
   virtual Task<> stop_container(std::string id, Duration grace) = 0;

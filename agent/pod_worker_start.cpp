@@ -118,7 +118,7 @@ Task<> PodWorker::State::start_container(Step step) {
   record(step.name, EventType::normal, "Created", fmt::format("Created container: {}", step.name));
   bool hook = container.lifecycle && container.lifecycle->post_start;
   memory.containers[step.name] =
-      ContainerMemory{.id = *id, .post_start_pending = hook, .given = resources_for(container)};
+      ContainerMemory{.id = *id, .post_start_pending = hook, .given = resources_for(pod, container)};
   timeline.enter("start", step.name);
   auto started = co_await shared.runtime.start_container(*id);
   timeline.leave();
@@ -140,7 +140,7 @@ Task<> PodWorker::State::resize_container(Step step) {
   if (found == nullptr) {
     co_return Result<>();
   }
-  const ObservedResources wanted = resources_for(*found);
+  const ObservedResources wanted = resources_for(pod, *found);
   auto done = co_await shared.runtime.resize_container(pod, step.name, step.id);
   if (ContainerMemory& known = memory.containers[step.name]; known.id == step.id) {
     known.resize_error = done ? "" : done.error().message();

@@ -47,7 +47,8 @@ void PodLedger::adopt(std::set<std::string> uids) {
 
 bool PodLedger::node_is(std::optional<kube::Node> node) {
   const bool same = node && node_ && node->metadata.uid == node_->metadata.uid &&
-                    node->metadata.labels == node_->metadata.labels && node->taints == node_->taints;
+                    node->metadata.labels == node_->metadata.labels && node->taints == node_->taints &&
+                    node->supplemental_groups_policy == node_->supplemental_groups_policy;
   node_ = std::move(node);
   return !std::exchange(node_known_, true) || !same;
 }
@@ -183,10 +184,12 @@ AdmissionNode PodLedger::admission_node() const {
                      .taints = {},
                      .allocatable = options_.allocatable,
                      .pressures = pressures_,
-                     .shutting_down = shutting_down_};
+                     .shutting_down = shutting_down_,
+                     .apparmor = options_.apparmor};
   if (node_) {
     node.labels = node_->metadata.labels;
     node.taints = node_->taints;
+    node.strict_groups = node_->supplemental_groups_policy.value_or(false);
   }
   return node;
 }

@@ -33,6 +33,7 @@ struct LedgerOptions {
   bool has_manifests = false;      ///< manifests() will be called.
   kube::ResourceList allocatable;  ///< "cpu", "memory", "pods" ...
   kube::StringMap labels;          ///< Of the node, for as long as the API has no Node.
+  bool apparmor = false;           ///< The kernel has AppArmor.
 };
 
 /// A pod that was refused, to be told of.

@@ -11,6 +11,7 @@
 
 #include "agent/config/env.h"
 #include "agent/config/log_links.h"
+#include "agent/config/node_cgroups.h"
 #include "agent/config/node_pod_configs.h"
 #include "agent/config/pod_cgroups.h"
 #include "agent/config/pod_work.h"
@@ -37,6 +38,7 @@ struct NodePodConfigs::State {
 
   Loop& loop;
   const PodConfigOptions options;
+  const NodeCgroups node_cgroups = read_node_cgroups();
   PodInputs* const inputs;
   const Volumes volumes;
   const PodCgroups cgroups;

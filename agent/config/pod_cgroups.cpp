@@ -55,6 +55,7 @@ Result<> PodCgroups::create(const kube::Pod& pod, const PodLimits& limits) const
   wanted.cpu_quota = limits.cpu_quota > 0 ? limits.cpu_quota : -1;
   wanted.cpu_period = kCpuPeriod;
   wanted.memory = limits.memory_limit > 0 ? limits.memory_limit : -1;
+  wanted.huge_pages = limits.huge_pages;
   KEELSON_DO(tree_->create(pod_cgroup(driver_, root_, pod), wanted, kPassOver));
   return kube::qos_class(pod) == kube::QosClass::best_effort
              ? tree_->apply(path({"kubepods", "besteffort"}), share(kLeastShares), kPassOver)

@@ -41,7 +41,7 @@ void NodePodConfigs::State::share_cpu() {
 
 Task<> NodePodConfigs::prepare(kube::Pod pod) {
   auto* s = state_.get();
-  auto limits = pod_limits_of(pod);
+  auto limits = pod_limits_of(pod, s->node_cgroups);
   auto turn = s->works.of(pod.metadata.uid);
   const uint64_t before = turn->cleanings.load();
   if (s->inputs != nullptr) {
@@ -82,7 +82,7 @@ Task<> NodePodConfigs::resize(kube::Pod pod, Resizing when) {
   auto turn = s->works.of(pod.metadata.uid);
   auto work = [s, turn, cleanings = turn->cleanings.load(), pod, when]() -> Result<> {
     KEELSON_TRY(auto lock, take_turn(*turn, cleanings, pod.metadata.uid));
-    return s->cgroups.resize(pod, pod_limits_of(pod), when);
+    return s->cgroups.resize(pod, pod_limits_of(pod, s->node_cgroups), when);
   };
   KEELSON_CO_DO(co_await blocking(s->pool, work));
   known = s->pods.find(pod.metadata.uid);
