@@ -77,13 +77,13 @@ void tell_in_force(const kube::Container& container, const ObservedContainer* in
   }
 }
 
-Resize resize_of(const kube::Container& container, const ObservedContainer& instance,
+Resize resize_of(const kube::Pod& pod, const kube::Container& container, const ObservedContainer& instance,
                  const std::optional<ObservedResources>& given, CpuQuotas quotas) {
   const ObservedResources has = given.value_or(instance.resources);
   if (has == ObservedResources()) {
     return Resize::none;
   }
-  const ObservedResources wanted = resources_for(container, quotas);
+  const ObservedResources wanted = resources_for(pod, container, quotas);
   const bool cpu = has.cpu_shares != wanted.cpu_shares || std::max<int64_t>(has.cpu_quota, 0) != wanted.cpu_quota;
   const bool memory = std::max<int64_t>(has.memory_limit, 0) != wanted.memory_limit;
   if (!cpu && !memory) {

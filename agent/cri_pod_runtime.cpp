@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "agent/config/handler_features.h"
 #include "agent/container_log.h"
 #include "agent/plan.h"
 #include "agent/rotated_logs.h"
@@ -232,13 +233,9 @@ Result<cri::SandboxConfig> CriPodRuntime::sandbox_config(const kube::Pod& pod, u
 Task<std::string> CriPodRuntime::create_sandbox(kube::Pod pod, uint32_t attempt) {
   KEELSON_CO_TRY(auto config, sandbox_config(pod, attempt));
   KEELSON_CO_TRY(const auto handler, configs_.handler(pod));
-  if (config.security.namespaces.users) {
-    // An old runtime would not know the field, and give the pod the node's users.
+  if (wants_features(config)) {
     KEELSON_CO_TRY(const auto status, co_await service_.status(limits_.act));
-    if (std::ranges::none_of(status.handlers,
-                             [&](const auto& known) { return known.name == handler && known.user_namespaces; })) {
-      co_return fail(Kind::unsupported, "spec.hostUsers: the runtime's handler \"{}\" has no user namespaces", handler);
-    }
+    KEELSON_CO_DO(check_sandbox(config, status, handler));
   }
   co_return co_await service_.run_pod_sandbox(std::move(config), handler, limits_.act);
 }
@@ -289,8 +286,13 @@ Task<std::string> CriPodRuntime::create_container(ContainerOrder order) {
   KEELSON_CO_TRY(auto sandbox, sandbox_config(order.pod, sandbox_attempt));
   KEELSON_CO_TRY(auto image, co_await service_.image_status(order.image_ref, limits_.ask));
   order.image_user = {.uid = image.uid, .name = image.username};
-  KEELSON_CO_TRY(auto config, configs_.container(order));
   const kube::Container* container = kube::find_container(order.pod.spec, order.name);
+  if (container != nullptr && wants_recursive_read_only(*container)) {
+    KEELSON_CO_TRY(const auto handler, configs_.handler(order.pod));
+    KEELSON_CO_TRY(const auto status, co_await service_.status(limits_.act));
+    order.recursive_read_only = can_recursive_read_only(status, handler);
+  }
+  KEELSON_CO_TRY(auto config, configs_.container(order));
   config.name = order.name;
   config.attempt = order.attempt;
   config.image = order.image_ref;

@@ -202,7 +202,7 @@ Resize resize_of(const kube::Pod& pod, const ObservedContainer& instance, const 
   if (!stays || instance.state != RunState::running || (known != nullptr && known->kill_message)) {
     return Resize::none;
   }
-  return resize_of(*container, instance, known != nullptr ? known->given : std::nullopt, quotas);
+  return resize_of(pod, *container, instance, known != nullptr ? known->given : std::nullopt, quotas);
 }
 
 Plan plan(const kube::Pod& pod, const ObservedPod& observed, const PodMemory& memory, WallTime now,

@@ -34,8 +34,9 @@ struct ContainerOrder {
   std::string image_ref;  ///< What pull_image or find_image answered.
   uint32_t attempt = 0;
   Duration restart_delay{0};
-  std::string target_id = {};  ///< Of the container whose processes an ephemeral one sees; empty: none's.
-  ImageUser image_user = {};   ///< Found by the runtime; workers leave it empty.
+  std::string target_id = {};        ///< Of the container whose processes an ephemeral one sees; empty: none's.
+  ImageUser image_user = {};         ///< Found by the runtime; workers leave it empty.
+  bool recursive_read_only = false;  ///< Likewise: the runtime can make a mount read-only with all that is below it.
 };
 
 /// What a command in a container did.

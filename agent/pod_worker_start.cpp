@@ -169,7 +169,7 @@ Task<> PodWorker::State::start_container(Step step) {
   record(step.name, EventType::normal, "Created", fmt::format("Created container: {}", step.name));
   bool hook = container.lifecycle && container.lifecycle->post_start;
   memory.containers[step.name] =
-      ContainerMemory{.id = *id, .post_start_pending = hook, .given = resources_for(container, shared.times.quotas)};
+      ContainerMemory{.id = *id, .post_start_pending = hook, .given = resources_for(pod, container, shared.times.quotas)};
   timeline.enter("start", step.name);
   auto started = co_await shared.runtime.start_container(*id);
   timeline.leave();
@@ -191,7 +191,7 @@ Task<> PodWorker::State::resize_container(Step step) {
   if (found == nullptr) {
     co_return Result<>();
   }
-  const ObservedResources wanted = resources_for(*found, shared.times.quotas);
+  const ObservedResources wanted = resources_for(pod, *found, shared.times.quotas);
   const SteadyTime begin = shared.loop.clock().steady();
   auto done = co_await shared.runtime.resize_container(pod, step.name, step.id);
   shared.stats.resized(done.has_value(), shared.loop.clock().steady() - begin);

@@ -180,7 +180,7 @@ Task<std::string> SmallWorld::create_container(ContainerOrder order) {
                     .image_ref = order.image_ref,
                     .spec_hash = spec_hash(*kube::find_container(order.pod.spec, order.name)),
                     .restart_delay = order.restart_delay,
-                    .resources = resources_for(*kube::find_container(order.pod.spec, order.name))};
+                    .resources = resources_for(order.pod, *kube::find_container(order.pod.spec, order.name))};
   co_return id;
 }
 
@@ -207,7 +207,7 @@ Task<> SmallWorld::resize_container(kube::Pod pod, std::string name, std::string
   if (it == containers.end() || container == nullptr) {
     co_return fail(Kind::not_found, "container {}", id);
   }
-  it->second.resources = resources_for(*container);
+  it->second.resources = resources_for(pod, *container);
   co_return Result<>();
 }
 

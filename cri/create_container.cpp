@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "common/apparmor.h"
 #include "common/fd.h"
 #include "common/log.h"
 #include "cri/runtime/handlers.h"
@@ -101,7 +102,8 @@ Result<> build(Parts& parts, const Located& located, const v1::PodSandboxConfig&
                         .unified_cgroups = parts.cgroups.unified(),
                         .target_pid = target,
                         .users = std::move(users),
-                        .log_path = log_path};
+                        .log_path = log_path,
+                        .apparmor = apparmor_is_on()};
   KEELSON_TRY(auto spec, build_spec(input));
   spec.log_max_bytes = parts.options.log_max_bytes;
   spec.log_max_files = parts.options.log_max_files;

@@ -10,6 +10,7 @@
 #include "cri/runtime/id_mappings.h"
 #include "cri/runtime/lifecycle.h"
 #include "cri/runtime/sandbox_files.h"
+#include "cri/runtime/sysctls.h"
 #include "cri/runtime/undo.h"
 #include "cri/service.h"
 #include "cri/status.h"
@@ -26,6 +27,7 @@ Result<> validate(const Parts& parts, const v1::RunPodSandboxRequest& request) {
   if (!request.config().has_metadata() || request.config().metadata().name().empty()) {
     return fail(Kind::invalid, "config.metadata: a sandbox needs a name");
   }
+  KEELSON_DO(check_sysctls(request.config()));
   KEELSON_TRY(const auto* handler, find_handler(parts.options, request.runtime_handler()));
   if (handler != nullptr) {
     KEELSON_DO(check_runnable(*handler));

@@ -120,6 +120,12 @@ TEST_F(RuntimeFixture, CallsCanBeRepeatedAndMistakesHaveCodes) {
         << mode;
   }
 
+  // The node's own parameters are not a sandbox' to set; what would be set is what it is, should it be set after all.
+  auto kernel = sandbox_config("kernel");
+  (*kernel.mutable_linux()->mutable_sysctls())["kernel.core_uses_pid"] = read("/proc/sys/kernel/core_uses_pid");
+  *again.mutable_config() = kernel;
+  EXPECT_EQ(call(&v1::RuntimeService::Stub::RunPodSandbox, again, response).error_code(), Code::INVALID_ARGUMENT);
+
   std::string id;
   auto config = container_config("main", {"sleep", "1000"});
   config.mutable_image()->set_image("missing");

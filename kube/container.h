@@ -61,12 +61,13 @@ struct ResourceFieldRef {
   bool operator==(const ResourceFieldRef&) const = default;
 };
 
-/// Exactly one is set in a valid pod.
+/// Exactly one is set in a valid pod. `unsupported` names a source the API has and this node has not.
 struct EnvVarSource {
   std::optional<FieldRef> field_ref;
   std::optional<ResourceFieldRef> resource_field_ref;
   std::optional<KeySelector> config_map_key_ref;
   std::optional<KeySelector> secret_key_ref;
+  std::string unsupported;
   bool operator==(const EnvVarSource&) const = default;
 };
 
@@ -96,7 +97,7 @@ struct EnvFromSource {
 struct ResourceRequirements {
   ResourceList limits;
   ResourceList requests;  ///< After defaulting, has every key that limits has.
-  RawJson claims;         ///< Dynamic resources: carried, not acted on.
+  RawJson claims;         ///< Dynamic resources: carried; the pod is refused, see PodSpec::resource_claims.
   bool operator==(const ResourceRequirements&) const = default;
 };
 

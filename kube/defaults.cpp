@@ -184,6 +184,11 @@ std::string full_name(const ObjectMeta& metadata) {
   return metadata.ns.empty() ? metadata.name : metadata.ns + "/" + metadata.name;
 }
 
+bool claims_resources(const PodSpec& spec) {
+  const auto& json = spec.resource_claims.json;
+  return json.find('{') != std::string::npos;  // a list of objects
+}
+
 const Container* find_container(const PodSpec& spec, std::string_view name) {
   for (const auto* list : {&spec.containers, &spec.init_containers}) {
     for (const Container& container : *list) {

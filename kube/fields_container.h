@@ -158,6 +158,7 @@ void fields(auto& v, Of<EnvVarSource> auto& s) {
   v("resourceFieldRef", s.resource_field_ref);
   v("configMapKeyRef", s.config_map_key_ref);
   v("secretKeyRef", s.secret_key_ref);
+  v.unsupported({"fileKeyRef"}, s.unsupported);
 }
 
 void fields(auto& v, Of<EnvVar> auto& e) {

@@ -134,8 +134,10 @@ void fields(auto& v, Of<Node> auto& n) {
   });
   v.object("status", [&](auto& status) {
     status("addresses", n.addresses);
-    status.ignored({"allocatable", "capacity", "conditions", "config", "daemonEndpoints", "declaredFeatures",
-                    "features", "images", "nodeInfo", "phase", "runtimeHandlers", "volumesAttached", "volumesInUse"});
+    status.object("features",
+                  [&](auto& features) { features("supplementalGroupsPolicy", n.supplemental_groups_policy); });
+    status.ignored({"allocatable", "capacity", "conditions", "config", "daemonEndpoints", "declaredFeatures", "images",
+                    "nodeInfo", "phase", "runtimeHandlers", "volumesAttached", "volumesInUse"});
   });
 }
 

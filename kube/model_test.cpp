@@ -98,9 +98,45 @@ TEST(Qos, TotalsWithInitContainersAndSidecars) {
   EXPECT_EQ(requests.at("cpu").to_string(), "3510m") << "i2 beside s1 needs the most";
   EXPECT_EQ(requests.at("memory").to_string(), "200Mi") << "mains and sidecars together";
   EXPECT_EQ(pod_limits(pod).at("cpu").to_string(), "4010m");
-  EXPECT_FALSE(all_limited(pod, "cpu")) << "s2 has none";
-  EXPECT_TRUE(all_limited(pod_with("containers: [{name: a, image: b, resources: {limits: {cpu: 1}}}]"), "cpu"));
-  EXPECT_FALSE(all_limited(pod_with("containers: [{name: a, image: b, resources: {limits: {cpu: 1}}}]"), "memory"));
+  EXPECT_EQ(pod_requests(pod, Overhead::left_out).at("cpu").to_string(), "3500m");
+  EXPECT_EQ(pod_limits(pod, Overhead::left_out).at("cpu").to_string(), "4");
+  EXPECT_FALSE(all_limited(pod, "cpu")) << "i1 has none";
+}
+
+TEST(Qos, APodIsLimitedIfEveryContainerIsInitContainersToo) {
+  const std::string limited = "{limits: {cpu: 1}}";
+  const auto all = [&](const std::string& init, const char* resource = "cpu", const std::string& whole = "") {
+    return all_limited(pod_with("initContainers: [" + init +
+                                "], containers: [{name: a, image: b, resources: " + limited + "}]" + whole),
+                       resource);
+  };
+  const std::string unlimited = "{name: i, image: b}";
+  const std::string sidecar = "{name: s, image: b, restartPolicy: Always, resources: " + limited + "}";
+  EXPECT_TRUE(all(""));
+  EXPECT_FALSE(all("", "memory"));
+  EXPECT_TRUE(all("{name: i, image: b, resources: " + limited + "}"));
+  EXPECT_FALSE(all(unlimited));
+  EXPECT_FALSE(all("{name: i, image: b, restartPolicy: Always}"));
+  EXPECT_FALSE(all(unlimited + ", " + sidecar));
+  EXPECT_TRUE(all(sidecar + ", " + unlimited))
+      << "as the kubelet: an init container counts with the sidecars before it";
+  EXPECT_TRUE(all(unlimited, "cpu", ", resources: {limits: {cpu: 2}}"));
+}
+
+TEST(Qos, ContainersInheritTheLimitsOfTheirPod) {
+  const Pod pod = pod_with(R"(resources: {limits: {cpu: 2, memory: 1Gi, hugepages-2Mi: 4Mi}, requests: {memory: 1Gi}},
+    containers: [{name: a, image: b, resources: {limits: {cpu: 1}, requests: {memory: 100Mi}}}, {name: c, image: b}])");
+  EXPECT_TRUE(has_pod_level(pod));
+  const auto own = limits_in_pod(pod, pod.spec.containers[0]);
+  EXPECT_EQ(own.at("cpu").to_string(), "1");
+  EXPECT_EQ(own.at("memory").to_string(), "1Gi");
+  EXPECT_EQ(own.at("hugepages-2Mi").to_string(), "4Mi");
+  EXPECT_EQ(limits_in_pod(pod, pod.spec.containers[1]).at("cpu").to_string(), "2");
+  EXPECT_EQ(pod_requests(pod).at("memory").to_string(), "1Gi");
+  EXPECT_EQ(container_requests(pod).at("memory").to_string(), "100Mi");
+  const Pod plain = pod_with("containers: [{name: a, image: b, resources: {limits: {cpu: 1}}}]");
+  EXPECT_FALSE(has_pod_level(plain));
+  EXPECT_EQ(limits_in_pod(plain, plain.spec.containers[0]).size(), 1u);
 }
 
 TEST(Selector, KubectlLanguage) {

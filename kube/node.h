@@ -39,6 +39,7 @@ struct Node {
   bool unschedulable = false;
   std::vector<Taint> taints;
   std::vector<NodeAddress> addresses;
+  std::optional<bool> supplemental_groups_policy;  ///< status.features: its runtime obeys the policy Strict (KEP-3619)
   bool operator==(const Node&) const = default;
 };
 

@@ -27,6 +27,7 @@ status:
   addresses: [{type: InternalIP, address: 192.0.2.1}, {type: Hostname, address: n1}]
   nodeInfo: {kernelVersion: "6.1"}
   images: [{names: [a], sizeBytes: 5}]
+  features: {supplementalGroupsPolicy: true}
 )";
 
 TEST(NodeTest, EveryFieldThatRoutingReads) {
@@ -42,6 +43,7 @@ TEST(NodeTest, EveryFieldThatRoutingReads) {
   EXPECT_TRUE(node.unschedulable);
   EXPECT_THAT(node.taints, ElementsAre(Taint{.key = "dedicated", .value = "gpu", .effect = "NoSchedule"}));
   EXPECT_THAT(node.addresses, ElementsAre(NodeAddress{"InternalIP", "192.0.2.1"}, NodeAddress{"Hostname", "n1"}));
+  EXPECT_EQ(node.supplemental_groups_policy, true);
   EXPECT_FALSE(is_leaving(node));
 }
 

@@ -105,7 +105,7 @@ struct PodSpec {
   RawJson affinity;
   RawJson topology_spread_constraints;
   RawJson scheduling_gates;
-  RawJson resource_claims;
+  RawJson resource_claims;  ///< This node has no dynamic resources (KEP-4381), and refuses who wants some.
   bool operator==(const PodSpec&) const = default;
 };
 
@@ -121,6 +121,9 @@ struct Pod {
 /// numbers, emptyDir for volumes without a source, the namespace "default", the service account "default" stays unset.
 /// Idempotent.
 void default_pod(Pod& pod);
+
+/// Whether spec.resourceClaims has any.
+bool claims_resources(const PodSpec& spec);
 
 /// The container of this name, init and ephemeral containers included; nullptr if there is none. Valid as long as the
 /// pod is unchanged.

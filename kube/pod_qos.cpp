@@ -28,7 +28,7 @@ bool pod_level(std::string_view name) {
   return name == "cpu" || name == "memory" || name.starts_with("hugepages-");
 }
 
-ResourceList total(const PodSpec& spec, ResourceList ResourceRequirements::* side) {
+ResourceList total_of_containers(const PodSpec& spec, ResourceList ResourceRequirements::* side) {
   ResourceList sum;
   for (const Container& container : spec.containers) {
     add(sum, container.resources.*side);
@@ -46,6 +46,11 @@ ResourceList total(const PodSpec& spec, ResourceList ResourceRequirements::* sid
     }
   }
   raise(sum, highest);
+  return sum;
+}
+
+ResourceList total(const PodSpec& spec, ResourceList ResourceRequirements::* side) {
+  ResourceList sum = total_of_containers(spec, side);
   if (spec.resources) {
     for (const auto& [name, quantity] : (*spec.resources).*side) {
       if (pod_level(name)) {
@@ -81,12 +86,8 @@ struct QosInput {
 
 QosClass qos_class(const Pod& pod) {
   QosInput input;
-  const auto& whole = pod.spec.resources;
-  const auto sets_any = [](const ResourceList& list) {
-    return std::ranges::any_of(list, pod_level, &ResourceList::value_type::first);
-  };
-  if (whole && (sets_any(whole->requests) || sets_any(whole->limits))) {
-    input.add(*whole);
+  if (has_pod_level(pod)) {
+    input.add(*pod.spec.resources);
   } else {
     for (const auto* list : {&pod.spec.init_containers, &pod.spec.containers}) {
       for (const Container& container : *list) {
@@ -100,20 +101,29 @@ QosClass qos_class(const Pod& pod) {
   return input.all_limits && input.requests == input.limits ? QosClass::guaranteed : QosClass::burstable;
 }
 
-ResourceList pod_requests(const Pod& pod) {
+ResourceList pod_requests(const Pod& pod, Overhead overhead) {
   ResourceList sum = total(pod.spec, &ResourceRequirements::requests);
-  add(sum, pod.spec.overhead);
+  if (overhead == Overhead::added) {
+    add(sum, pod.spec.overhead);
+  }
   return sum;
 }
 
-ResourceList pod_limits(const Pod& pod) {
+ResourceList pod_limits(const Pod& pod, Overhead overhead) {
   ResourceList sum = total(pod.spec, &ResourceRequirements::limits);
+  if (overhead == Overhead::left_out) {
+    return sum;
+  }
   for (const auto& [name, quantity] : pod.spec.overhead) {
     if (const auto it = sum.find(name); it != sum.end() && !it->second.zero()) {
       it->second += quantity;
     }
   }
   return sum;
+}
+
+ResourceList container_requests(const Pod& pod) {
+  return total_of_containers(pod.spec, &ResourceRequirements::requests);
 }
 
 bool all_limited(const Pod& pod, std::string_view resource) {
@@ -125,10 +135,40 @@ bool all_limited(const Pod& pod, std::string_view resource) {
   if (pod.spec.resources && limited(*pod.spec.resources)) {
     return true;
   }
-  return std::ranges::all_of(pod.spec.containers, limited, &Container::resources) &&
-         std::ranges::all_of(pod.spec.init_containers, [&](const Container& container) {
-           return !container.is_sidecar() || limited(container.resources);
-         });
+  bool limited_sidecar = false;
+  for (const Container& container : pod.spec.init_containers) {
+    const bool own = limited(container.resources);
+    if (!own && !limited_sidecar) {
+      return false;
+    }
+    limited_sidecar = limited_sidecar || (own && container.is_sidecar());
+  }
+  return std::ranges::all_of(pod.spec.containers, limited, &Container::resources);
+}
+
+bool has_pod_level(const Pod& pod) {
+  const auto sets_any = [](const ResourceList& list) {
+    return std::ranges::any_of(list, pod_level, &ResourceList::value_type::first);
+  };
+  const auto& whole = pod.spec.resources;
+  return whole && (sets_any(whole->requests) || sets_any(whole->limits));
+}
+
+ResourceList limits_in_pod(const Pod& pod, const Container& container) {
+  ResourceList limits = container.resources.limits;
+  if (!pod.spec.resources) {
+    return limits;
+  }
+  for (const auto& [name, quantity] : pod.spec.resources->limits) {
+    if (!pod_level(name)) {
+      continue;
+    }
+    const auto [own, inherited] = limits.try_emplace(name, quantity);
+    if (!inherited && own->second.zero() && !name.starts_with("hugepages-")) {
+      own->second = quantity;
+    }
+  }
+  return limits;
 }
 
 }  // namespace keelson::kube

@@ -50,6 +50,10 @@ void check_source(Checks& checks, const EnvVar& variable, const Path& path) {
     ++count;
     check_key_selector(checks, *source.secret_key_ref, path / "secretKeyRef");
   }
+  if (!source.unsupported.empty()) {
+    ++count;
+    checks.forbidden(path / source.unsupported, "this node does not support this source");
+  }
   if (count == 0) {
     checks.invalid(path, "",
                    "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`");

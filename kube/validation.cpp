@@ -199,6 +199,9 @@ FieldErrors validate_pod(const Pod& pod) {
       *spec.preemption_policy != "PreemptLowerPriority") {
     checks.unsupported(path / "preemptionPolicy", *spec.preemption_policy, {"Never", "PreemptLowerPriority"});
   }
+  if (claims_resources(spec)) {
+    checks.forbidden(path / "resourceClaims", "this node does not support dynamic resources");
+  }
   if (spec.resources) {
     check_resources(checks, *spec.resources, path / "resources");
   }

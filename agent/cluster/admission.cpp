@@ -62,6 +62,19 @@ std::optional<Rejection> check_resources(const kube::Pod& pod, const std::vector
   return rejection;
 }
 
+/// Of a pod, or one of its containers, that is to be confined (kubelet pkg/security/apparmor).
+bool wants_apparmor(const kube::Pod& pod) {
+  const auto confines = [](const std::optional<kube::SecurityProfile>& profile) {
+    return profile && profile->type != kube::ProfileType::unconfined;
+  };
+  const auto of_container = [&](const kube::Container& container) {
+    return container.security_context && confines(container.security_context->app_armor_profile);
+  };
+  return confines(pod.spec.security_context.app_armor_profile) ||
+         std::ranges::any_of(pod.spec.containers, of_container) ||
+         std::ranges::any_of(pod.spec.init_containers, of_container);
+}
+
 struct HostPort {
   int32_t port = 0;
   kube::Protocol protocol = kube::Protocol::tcp;
@@ -160,6 +173,15 @@ std::optional<Rejection> admit(const kube::Pod& pod, const std::vector<const kub
   if (auto rejected = check_os(pod, node)) {
     return rejected;
   }
+  if (pod.spec.security_context.supplemental_groups_policy == kube::SupplementalGroupsPolicy::strict &&
+      !node.strict_groups) {
+    return Rejection{"SupplementalGroupsPolicyNotSupported",
+                     "SupplementalGroupsPolicy=Strict is not supported in this node"};
+  }
+  if (kube::claims_resources(pod.spec)) {
+    return Rejection{"UnexpectedAdmissionError",
+                     "spec.resourceClaims: this node has no dynamic resources, and no driver for them"};
+  }
   auto lacking = check_resources(pod, others, node);
   if (lacking && !is_critical(pod)) {
     lacking->shortage.clear();
@@ -175,6 +197,9 @@ std::optional<Rejection> admit(const kube::Pod& pod, const std::vector<const kub
     if (taint.effect == "NoExecute" && !tolerates(pod, taint)) {
       return fails("TaintToleration", "node(s) had taints that the pod didn't tolerate");
     }
+  }
+  if (!node.apparmor && wants_apparmor(pod)) {
+    return Rejection{"AppArmor", "Cannot enforce AppArmor: AppArmor is not enabled on the host"};
   }
   if (node.shutting_down) {
     return Rejection{"NodeShutdown", "Pod was rejected as the node is shutting down."};

@@ -22,9 +22,10 @@ int64_t amount(const std::string& resource, const kube::Quantity& quantity);
 
 /// Why a pod is not run: status.reason, and the text of its event.
 struct Rejection {
-  std::string reason;      ///< "Evicted", "OutOfcpu", "NodeAffinity", "NodeShutdown", "NodePorts", "TaintToleration",
-                           ///< "PodOSNotSupported", "SysctlForbidden" ...
-  std::string message;     ///< "Node didn't have enough resource: cpu, requested: 2000, used: 0, capacity: 1000"
+  std::string reason;   ///< "Evicted", "OutOfcpu", "NodeAffinity", "NodeShutdown", "NodePorts", "TaintToleration",
+                        ///< "PodOSNotSupported", "SysctlForbidden", "SupplementalGroupsPolicyNotSupported",
+                        ///< "UnexpectedAdmissionError" ...
+  std::string message;  ///< "Node didn't have enough resource: cpu, requested: 2000, used: 0, capacity: 1000"
   Shortage shortage = {};  ///< Of a critical pod: this is all that it wants; others may make room for it.
   bool operator==(const Rejection&) const = default;
 };
@@ -39,6 +40,8 @@ struct AdmissionNode {
   Pressures pressures = {};      ///< What the node is short of.
   bool shutting_down = false;    ///< Nothing is to begin any more.
   SysctlAllowlist sysctls = {};  ///< That pods may set.
+  bool strict_groups = false;    ///< The runtime knows supplementalGroupsPolicy.
+  bool apparmor = false;         ///< The kernel has AppArmor.
 };
 
 /// nullopt: it fits beside `others`, the pods that are on the node and have not ended. Pure.

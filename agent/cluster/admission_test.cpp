@@ -164,6 +164,45 @@ TEST(AdmissionTest, NothingBeginsOnANodeThatGoesDown) {
   EXPECT_EQ(refusal(pod(), {}, at), "NodeShutdown: Pod was rejected as the node is shutting down.");
 }
 
+TEST(AdmissionTest, GroupsAreStrictOnlyWhereTheRuntimeKnowsThem) {
+  auto wants = pod();
+  auto at = node();
+  wants.spec.security_context.supplemental_groups_policy = kube::SupplementalGroupsPolicy::strict;
+  EXPECT_EQ(refusal(wants, {}, at),
+            "SupplementalGroupsPolicyNotSupported: SupplementalGroupsPolicy=Strict is not supported in this node");
+  at.strict_groups = true;
+  EXPECT_EQ(refusal(wants, {}, at), "");
+  at.strict_groups = false;
+  wants.spec.security_context.supplemental_groups_policy = kube::SupplementalGroupsPolicy::merge;
+  EXPECT_EQ(refusal(wants, {}, at), "");
+}
+
+TEST(AdmissionTest, AppArmorIsEnforcedOrRefused) {
+  auto wants = pod();
+  auto at = node();
+  const std::string text = "AppArmor: Cannot enforce AppArmor: AppArmor is not enabled on the host";
+  wants.spec.security_context.app_armor_profile = {.type = kube::ProfileType::runtime_default};
+  EXPECT_EQ(refusal(wants, {}, at), text);
+  at.apparmor = true;
+  EXPECT_EQ(refusal(wants, {}, at), "");
+  at.apparmor = false;
+  wants.spec.security_context.app_armor_profile = {.type = kube::ProfileType::unconfined};
+  EXPECT_EQ(refusal(wants, {}, at), "");
+  wants.spec.containers[0].security_context.emplace().app_armor_profile = {.type = kube::ProfileType::localhost,
+                                                                           .localhost_profile = "mine"};
+  EXPECT_EQ(refusal(wants, {}, at), text);
+}
+
+TEST(AdmissionTest, DynamicResourcesAreNotPassedOver) {
+  auto wants = pod();
+  wants.spec.resource_claims.json = "[]";
+  EXPECT_EQ(refusal(wants), "");
+  wants.spec.resource_claims.json = R"([{"name":"gpu","resourceClaimName":"gpu"}])";
+  EXPECT_EQ(
+      refusal(wants),
+      "UnexpectedAdmissionError: spec.resourceClaims: this node has no dynamic resources, and no driver for them");
+}
+
 TEST(AdmissionTest, OperatingSystem) {
   auto wants = pod();
   wants.spec.os_name = "windows";

@@ -14,7 +14,9 @@
 #include "agent/cluster/pod_ledger.h"
 #include "agent/cluster/status_manager.h"
 #include "agent/cluster/token_manager.h"
+#include "agent/critical_pod.h"
 #include "agent/pod_phase.h"
+#include "common/apparmor.h"
 #include "common/log.h"
 #include "common/task_group.h"
 #include "kube/client/watch.h"
@@ -25,7 +27,7 @@ namespace keelson::agent {
 namespace {
 
 /// How long a pod waits for the first answer about what it refers to. The kubelet's is one minute; then it says what is
-/// missing, and tries again, as we do.
+/// missing, and tries again, as we do. No container begins before all is known that its environment is made of.
 constexpr std::chrono::seconds kInputsWait{5};
 constexpr std::chrono::seconds kRuntimeWait{1};
 
@@ -56,7 +58,8 @@ struct Cluster::State {
                 .has_manifests = !options.manifest_dir.empty(),
                 .allocatable = options.allocatable,
                 .labels = own_labels(options),
-                .sysctls = options.sysctls}),
+                .sysctls = options.sysctls,
+                .apparmor = apparmor_is_on()}),
         call(limited(c.loop(), api_call(c), options.requests.per_second, options.requests.burst)),
         statuses(c.loop(), call, seeds()),
         tokens(c.loop(), call, seeds(),
@@ -381,6 +384,24 @@ Task<TokenMap> Cluster::provide(kube::Pod pod) {
     }
   }
   co_return co_await s.tokens.get(std::move(pod));
+}
+
+Result<> Cluster::check_environment(const kube::Pod& pod, const kube::Container& container) const {
+  const State& s = *state_;
+  if (is_static(pod)) {
+    return {};
+  }
+  const auto references = environment_of(pod, container);
+  if (!s.services.synced(references.services)) {
+    return fail(Kind::invalid, "services have not yet been read at least once, cannot construct envvars");
+  }
+  for (const auto& [kind, known] : {std::pair("configmap", s.config_maps.synced(references.config_maps)),
+                                    std::pair("secret", s.secrets.synced(references.secrets))}) {
+    if (!known) {
+      return fail(Kind::invalid, "failed to sync {} cache: timed out waiting for the condition", kind);
+    }
+  }
+  return {};
 }
 
 void Cluster::pressed_by(const Pressures& pressures) {

@@ -69,6 +69,7 @@ class Cluster : public PodInputs {
   void collect(Stats& stats) const;
 
   Task<TokenMap> provide(kube::Pod pod) override;
+  Result<> check_environment(const kube::Pod& pod, const kube::Container& container) const override;
   void forget(const std::string& uid) override;
 
  private:

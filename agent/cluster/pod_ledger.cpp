@@ -48,7 +48,8 @@ void PodLedger::adopt(std::set<std::string> uids) {
 bool PodLedger::node_is(std::optional<kube::OwnNode> node) {
   const bool same = node && node_ && node->metadata.uid == node_->metadata.uid &&
                     node->metadata.labels == node_->metadata.labels && node->taints == node_->taints &&
-                    node->allocatable == node_->allocatable;
+                    node->allocatable == node_->allocatable &&
+                    node->supplemental_groups_policy == node_->supplemental_groups_policy;
   node_ = std::move(node);
   return !std::exchange(node_known_, true) || !same;
 }
@@ -207,13 +208,15 @@ AdmissionNode PodLedger::admission_node() const {
                      .allocatable = options_.allocatable,
                      .pressures = pressures_,
                      .shutting_down = shutting_down_,
-                     .sysctls = options_.sysctls};
+                     .sysctls = options_.sysctls,
+                     .apparmor = options_.apparmor};
   if (node_) {
     node.labels = node_->metadata.labels;
     node.taints = node_->taints;
     for (const auto& [name, amount] : node_->allocatable) {
       node.allocatable[name] = amount;
     }
+    node.strict_groups = node_->supplemental_groups_policy.value_or(false);
   }
   return node;
 }

@@ -43,6 +43,15 @@ void add_environment(References& found, const std::string& ns, const kube::Conta
   }
 }
 
+void add_services(References& found, const kube::Pod& pod) {
+  if (pod.spec.enable_service_links) {
+    found.services.insert({pod.metadata.ns, ""});
+  }
+  if (!pod.spec.enable_service_links || pod.metadata.ns != "default") {
+    found.services.insert({"default", "kubernetes"});
+  }
+}
+
 }  // namespace
 
 void References::merge(References other) {
@@ -72,12 +81,14 @@ References references_of(const kube::Pod& pod) {
   if (pod.spec.runtime_class_name) {
     found.runtime_classes.insert({"", *pod.spec.runtime_class_name});
   }
-  if (pod.spec.enable_service_links) {
-    found.services.insert({ns, ""});
-  }
-  if (!pod.spec.enable_service_links || ns != "default") {
-    found.services.insert({"default", "kubernetes"});
-  }
+  add_services(found, pod);
+  return found;
+}
+
+References environment_of(const kube::Pod& pod, const kube::Container& container) {
+  References found;
+  add_environment(found, pod.metadata.ns, container);
+  add_services(found, pod);
   return found;
 }
 

@@ -28,5 +28,7 @@ struct References {
 
 /// By volumes, environment, imagePullSecrets and runtimeClassName. Pure.
 References references_of(const kube::Pod& pod);
+/// By the environment of one container. Pure.
+References environment_of(const kube::Pod& pod, const kube::Container& container);
 
 }  // namespace keelson::agent

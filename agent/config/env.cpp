@@ -143,6 +143,9 @@ Result<Environment> make_environment(const kube::Pod& pod, const kube::Container
     } else if (from.resource_field_ref) {
       KEELSON_TRY(auto value, resource_value(pod, container, node, *from.resource_field_ref));
       out.set(variable.name, value);
+    } else if (!from.config_map_key_ref && !from.secret_key_ref) {
+      return fail(Kind::invalid, "env {}: this node does not support valueFrom {}", variable.name,
+                  from.unsupported.empty() ? "of a source that it does not know" : from.unsupported);
     } else {
       Result<std::optional<std::string>> value = std::nullopt;
       if (from.config_map_key_ref) {

@@ -94,6 +94,16 @@ TEST_F(EnvTest, FieldsOfThePod) {
   EXPECT_EQ(make().value(), (Environment{{"IP", "192.0.2.7"}, {"URL", "http://192.0.2.7/"}}));
 }
 
+TEST_F(EnvTest, ASourceThatIsNotKnownIsNoEmptyVariable) {
+  kube::EnvVarSource file;
+  file.unsupported = "fileKeyRef";
+  container.env = {{.name = "X", .value_from = file}};
+  EXPECT_EQ(make().error().message(), "env X: this node does not support valueFrom fileKeyRef");
+  EXPECT_EQ(make().error().kind(), Kind::invalid);
+  container.env = {{.name = "X", .value_from = kube::EnvVarSource{}}};
+  EXPECT_EQ(make().error().message(), "env X: this node does not support valueFrom of a source that it does not know");
+}
+
 TEST_F(EnvTest, ServicesAsTheKubeletTellsThem) {
   add_service("shop", "my-db", "198.51.100.4", {{.name = "sql-x", .port = 5432}});
   add_service("other", "far", "198.51.100.5", {{.port = 1}});

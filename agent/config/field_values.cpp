@@ -6,6 +6,8 @@
 
 #include <functional>
 
+#include "agent/config/go_quote.h"
+
 namespace keelson::agent {
 
 namespace {
@@ -26,18 +28,7 @@ std::string first(const std::vector<std::string>& list) {
 std::string format_map(const kube::StringMap& map) {
   std::string out;
   for (const auto& [key, value] : map) {
-    std::string quoted;
-    for (char c : value) {
-      if (c == '"' || c == '\\') {
-        quoted += '\\';
-      }
-      if (c == '\n') {
-        quoted += "\\n";
-      } else {
-        quoted += c;
-      }
-    }
-    out += fmt::format("{}{}=\"{}\"", out.empty() ? "" : "\n", key, quoted);
+    out += fmt::format("{}{}={}", out.empty() ? "" : "\n", key, go_quoted(value));
   }
   return out;
 }
@@ -131,12 +122,14 @@ Result<std::string> resource_value(const kube::Pod& pod, const kube::Container& 
   const auto& list = kind == "limits" ? source->resources.limits : source->resources.requests;
   auto found = list.find(name);
   kube::Quantity amount;
-  if (found != list.end()) {
+  if (found != list.end() && !(kind == "limits" && found->second.zero())) {
     amount = found->second;
   } else if (kind == "limits" && name == "cpu") {
     amount = kube::Quantity::of_milli(node.allocatable_cpu_milli);
   } else if (kind == "limits" && name == "memory") {
     amount = kube::Quantity::of(node.allocatable_memory);
+  } else if (kind == "limits" && name == "ephemeral-storage") {
+    amount = kube::Quantity::of(node.allocatable_storage);
   }
   return std::to_string(amount.in_units_of(reference.divisor));
 }

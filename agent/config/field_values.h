@@ -17,6 +17,7 @@ struct NodeFacts {
   std::vector<std::string> ips;
   int64_t allocatable_cpu_milli = 0;
   int64_t allocatable_memory = 0;
+  int64_t allocatable_storage = 0;  ///< bytes of ephemeral-storage
 };
 
 /// metadata.name, metadata.labels['k'], status.podIP, ... Kind::invalid names a path that there is none.

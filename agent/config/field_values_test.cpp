@@ -4,11 +4,16 @@
 
 #include <gtest/gtest.h>
 
+#include "agent/config/go_quote.h"
+
 namespace keelson::agent {
 namespace {
 
-const NodeFacts kNode{
-    .name = "n1", .ips = {"192.0.2.1", "2001:db8::1"}, .allocatable_cpu_milli = 1500, .allocatable_memory = 1 << 30};
+const NodeFacts kNode{.name = "n1",
+                      .ips = {"192.0.2.1", "2001:db8::1"},
+                      .allocatable_cpu_milli = 1500,
+                      .allocatable_memory = 1 << 30,
+                      .allocatable_storage = int64_t{9} << 30};
 
 kube::Pod web() {
   kube::Pod pod;
@@ -62,6 +67,23 @@ TEST(FieldValues, ResourcesInUnitsRoundedUp) {
   EXPECT_EQ(value("limits.cpu", "1m"), "1500");
   EXPECT_EQ(value("requests.memory", "1"), "0");
   EXPECT_EQ(value("usage.cpu", "1"), "wrong");
+  EXPECT_EQ(value("limits.ephemeral-storage", "1Gi"), "9");
+  EXPECT_EQ(value("requests.ephemeral-storage", "1"), "0");
+  pod.spec.containers[0].resources.limits["ephemeral-storage"] = kube::Quantity::of(0);
+  EXPECT_EQ(value("limits.ephemeral-storage", "1Gi"), "9") << "a limit of nothing is none";
+  pod.spec.containers[0].resources.limits["ephemeral-storage"] = kube::Quantity::of(int64_t{2} << 30);
+  EXPECT_EQ(value("limits.ephemeral-storage", "1Gi"), "2");
+}
+
+TEST(FieldValues, MapsAreQuotedAsGoQuotes) {
+  EXPECT_EQ(go_quoted(std::string_view("a\tb\rc\a\0\x7f\x1b", 9)), R"("a\tb\rc\a\x00\x7f\x1b")");
+  EXPECT_EQ(go_quoted("\xff\xc3"), R"("\xff\xc3")") << "no UTF-8";
+  EXPECT_EQ(go_quoted("\xed\xa0\x80\xc0\x80"), R"("\xed\xa0\x80\xc0\x80")") << "a surrogate, and nothing at length";
+  EXPECT_EQ(go_quoted("\u00e9\u00a0\u00ad\u200b\U000e0001\U0001f600\ue000"),
+            "\"\u00e9\\u00a0\\u00ad\\u200b\\U000e0001\U0001f600\\ue000\"");
+  auto pod = web();
+  pod.metadata.annotations = {{"a", "tab\there"}, {"b", ""}};
+  EXPECT_EQ(field_value(pod, {}, kNode, "metadata.annotations").value(), "a=\"tab\\there\"\nb=\"\"");
 }
 
 TEST(FieldValues, SubPathExpressions) {

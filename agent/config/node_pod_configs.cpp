@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "agent/config/handler_features.h"
 #include "agent/config/image_auth.h"
 #include "agent/config/node_pod_configs_state.h"
 #include "agent/config/pod_warnings.h"
@@ -17,6 +18,7 @@
 #include "common/atomic_file.h"
 #include "common/fd.h"
 #include "common/log.h"
+#include "common/sysctl_name.h"
 
 namespace keelson::agent {
 
@@ -128,10 +130,10 @@ Result<cri::SandboxConfig> NodePodConfigs::sandbox(const kube::Pod& pod, uint32_
   out.security = sandbox_security(pod);
   KEELSON_TRY(out.security.namespaces.users, state_->users_of(pod));
   for (const auto& sysctl : pod.spec.security_context.sysctls) {
-    auto name = sysctl.name;
-    std::replace(name.begin(), name.end(), '/', '.');
-    out.sysctls[name] = sysctl.value;
+    out.sysctls[sysctl_with_dots(sysctl.name)] = sysctl.value;
   }
+  out.resources = sandbox_resources(pod, state_->node_cgroups);
+  out.overhead = overhead_resources(pod, state_->node_cgroups);
   for (const auto& container : pod.spec.containers) {
     for (const auto& port : container.ports) {
       out.port_mappings.push_back(
@@ -197,9 +199,7 @@ Result<> NodePodConfigs::State::add_mounts(const ContainerOrder& order, const ku
         mount.propagation = cri::Propagation::bidirectional;
         break;
     }
-    mount.recursive_read_only =
-        wanted.read_only &&
-        wanted.recursive_read_only.value_or(kube::RecursiveReadOnly::disabled) != kube::RecursiveReadOnly::disabled;
+    KEELSON_TRY(mount.recursive_read_only, resolve_recursive_read_only(wanted, order.recursive_read_only));
     out.mounts.push_back(mount);
   }
   return {};
@@ -254,6 +254,9 @@ Result<cri::ContainerConfig> NodePodConfigs::container(const ContainerOrder& ord
     return fail(Kind::invalid, "container {} is not in the pod's spec", order.name);
   }
   s.addresses[pod.metadata.uid] = order.pod_ips;
+  if (s.inputs != nullptr) {
+    KEELSON_DO(s.inputs->check_environment(pod, *container));
+  }
   cri::ContainerConfig out;
   KEELSON_TRY(out.envs, make_environment(pod, *container, *s.objects, order.pod_ips, *s.node));
   std::map<std::string, std::string> variables(out.envs.begin(), out.envs.end());
@@ -272,7 +275,7 @@ Result<cri::ContainerConfig> NodePodConfigs::container(const ContainerOrder& ord
   out.stdin_open = container->stdin_open;
   out.stdin_once = container->stdin_once;
   out.tty = container->tty;
-  out.resources = container_resources(pod, *container, memory_capacity(), s.options.quotas);
+  out.resources = container_resources(pod, *container, s.node_cgroups);
   KEELSON_TRY(out.security, container_security(pod, *container, order.image_user, s.options.seccomp_default));
   if (!order.target_id.empty()) {
     out.security.namespaces.pid = cri::Namespace::target;
@@ -290,7 +293,7 @@ Result<cri::LinuxResources> NodePodConfigs::resources(const kube::Pod& pod, cons
   if (container == nullptr) {
     return fail(Kind::invalid, "container {} is not in the pod's spec", name);
   }
-  return container_resources(pod, *container, memory_capacity(), state_->options.quotas);
+  return container_resources(pod, *container, state_->node_cgroups);
 }
 
 void NodePodConfigs::container_created(const ContainerOrder& order, const std::string& id) {

@@ -11,6 +11,7 @@
 
 #include "agent/config/env.h"
 #include "agent/config/log_links.h"
+#include "agent/config/node_cgroups.h"
 #include "agent/config/node_pod_configs.h"
 #include "agent/config/pod_cgroups.h"
 #include "agent/config/pod_work.h"
@@ -40,6 +41,7 @@ struct NodePodConfigs::State {
   Loop& loop;
   const PodConfigOptions options;
   std::shared_ptr<const NodeFacts> node;  // as it is now
+  const NodeCgroups node_cgroups = read_node_cgroups(options.quotas);
   PodInputs* const inputs;
   PodStorage* const storage;
   const Volumes volumes;

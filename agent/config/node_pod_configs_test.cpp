@@ -315,6 +315,18 @@ TEST_F(NodePodConfigsTest, NameServersAreThoseOfTheFileThatWasAskedFor) {
   EXPECT_EQ(configs->sandbox(pod, 0).value().dns.servers, std::vector<std::string>{"127.0.0.1"});
 }
 
+TEST_F(NodePodConfigsTest, TheSandboxIsToldItsResourcesAndNamesOfSysctlsInOneSpelling) {
+  pod.spec.containers[0].resources.limits = {{"memory", kube::Quantity::of(64 << 20)}};
+  pod.spec.overhead = {{"memory", kube::Quantity::of(16 << 20)}};
+  pod.spec.security_context.sysctls = {{.name = "net/ipv4/conf/eth0.1/forwarding", .value = "1"},
+                                       {.name = "net.ipv4.conf.eth0/1.log_martians", .value = "1"}};
+  const auto config = configs->sandbox(pod, 0).value();
+  EXPECT_EQ(config.resources.memory_limit_bytes, 64 << 20);
+  EXPECT_EQ(config.overhead.memory_limit_bytes, 16 << 20);
+  EXPECT_EQ(config.sysctls,
+            (cri::StringMap{{"net.ipv4.conf.eth0/1.forwarding", "1"}, {"net.ipv4.conf.eth0/1.log_martians", "1"}}));
+}
+
 TEST_F(NodePodConfigsTest, AResizedPodsCgroupFollowsInTheRightOrder) {
   auto& limits = pod.spec.containers[0].resources.limits;
   auto limit = [&] {
@@ -333,6 +345,30 @@ TEST_F(NodePodConfigsTest, AResizedPodsCgroupFollowsInTheRightOrder) {
   EXPECT_EQ(limit(), "100663296") << "less once they have less";
   ASSERT_TRUE(run(configs->resize(pod, Resizing::after_containers)));
   EXPECT_EQ(limit(), "33554432");
+}
+
+/// An API server that is slow: what the environment is made of has not been read yet.
+class SlowInputs : public PodInputs {
+ public:
+  Task<TokenMap> provide(kube::Pod) override { co_return TokenMap(); }
+  Result<> check_environment(const kube::Pod&, const kube::Container& container) const override {
+    return known ? Result<>() : fail(Kind::invalid, "nothing is known for {}", container.name);
+  }
+  void forget(const std::string&) override {}
+  bool known = false;
+};
+
+TEST_F(NodePodConfigsTest, NoContainerHasAnEnvironmentOfWhatIsNotKnownYet) {
+  SlowInputs inputs;
+  NodePodConfigs slow(loop, {.root = dir + "/state", .pod_logs_dir = dir + "/pods", .cgroup_root = root}, &inputs);
+  slow.objects_changed(objects);
+  ASSERT_TRUE(run(slow.prepare(pod)));
+  const auto refused = slow.container(order());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind(), Kind::invalid);
+  EXPECT_EQ(refused.error().message(), "nothing is known for main");
+  inputs.known = true;
+  EXPECT_TRUE(slow.container(order()));
 }
 
 TEST_F(NodePodConfigsTest, ARuntimeClassNamesAHandler) {

@@ -108,6 +108,7 @@ Result<> PodCgroups::set(const kube::Pod& pod, const PodCgroupLimits& limits) co
   wanted.cpu_period = limits.cpu_period;
   wanted.memory = limits.memory_limit > 0 ? limits.memory_limit : -1;
   wanted.processes = limits.processes;
+  wanted.huge_pages = limits.huge_pages;
   KEELSON_DO(tree_->create(pod_cgroup(driver_, root_, pod), wanted, kPassOver));
   return kube::qos_class(pod) == kube::QosClass::best_effort
              ? tree_->apply(path({"kubepods", "besteffort"}), share(kLeastShares), kPassOver)

@@ -60,7 +60,7 @@ Task<> NodePodConfigs::State::mount_storage(kube::Pod pod) {
 
 Task<> NodePodConfigs::prepare(kube::Pod pod) {
   auto* s = state_.get();
-  auto limits = pod_limits_of(pod, s->options.quotas);
+  auto limits = pod_limits_of(pod, s->node_cgroups);
   limits.processes = s->options.pod_pids_limit;
   auto turn = s->works.of(pod.metadata.uid);
   const uint64_t before = turn->cleanings.load();
@@ -106,7 +106,7 @@ Task<> NodePodConfigs::resize(kube::Pod pod, Resizing when) {
   auto turn = s->works.of(pod.metadata.uid);
   auto work = [s, turn, cleanings = turn->cleanings.load(), pod, when]() -> Result<> {
     KEELSON_TRY(auto lock, take_turn(*turn, cleanings, pod.metadata.uid));
-    return s->cgroups.resize(pod, pod_limits_of(pod, s->options.quotas), when);
+    return s->cgroups.resize(pod, pod_limits_of(pod, s->node_cgroups), when);
   };
   KEELSON_CO_DO(co_await blocking(s->pool, work));
   known = s->pods.find(pod.metadata.uid);

@@ -24,6 +24,10 @@ class PodInputs {
   /// needs it), and answers the tokens of its projected volumes. Waits some seconds at the most. The error is the text
   /// of a FailedMount event; the caller tries again.
   virtual Task<TokenMap> provide(kube::Pod pod) = 0;
+  /// Whether what the container's environment is made of has been read, be it there or not: services, and the objects
+  /// that it refers to. Kind::invalid, with the kubelet's text, if not: what is unknown would be missing for as long as
+  /// the container runs.
+  virtual Result<> check_environment(const kube::Pod& pod, const kube::Container& container) const = 0;
   /// The pod has gone: its tokens are forgotten.
   virtual void forget(const std::string& uid) = 0;
 };

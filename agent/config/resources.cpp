@@ -2,10 +2,9 @@
 // The kubelet's arithmetic.
 #include "agent/config/resources.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <limits>
+#include <map>
 
 namespace keelson::agent {
 
@@ -30,9 +29,46 @@ int64_t whole_of(const kube::ResourceList& list, const char* name) {
 
 /// The kernel says "2MB" where the API says "hugepages-2Mi".
 std::string page_size(const std::string& resource) {
-  auto size = resource.substr(kHugePages.size());
-  size.back() = 'B';
-  return size;
+  const auto size = kube::Quantity::parse(resource.substr(kHugePages.size()));
+  return size ? page_size_text(size->whole()) : "";
+}
+
+/// Bytes by page size; what is not named of the node's sizes is 0.
+std::map<std::string, int64_t> huge_pages_of(const kube::ResourceList& list, const NodeCgroups& node) {
+  std::map<std::string, int64_t> out;
+  for (const auto& size : node.page_sizes) {
+    out[size] = 0;
+  }
+  for (const auto& [name, amount] : list) {
+    if (!name.starts_with(kHugePages)) {
+      continue;
+    }
+    if (const auto known = out.find(page_size(name)); known != out.end()) {
+      known->second += amount.whole();
+    }
+  }
+  return out;
+}
+
+/// Of a pod's request what no container asks for itself, in equal parts (KEP-2837).
+int64_t share_of_rest(const kube::Pod& pod) {
+  const auto whole = pod.spec.resources ? whole_of(pod.spec.resources->requests, "memory") : 0;
+  const auto count = static_cast<int64_t>(pod.spec.containers.size() + pod.spec.init_containers.size());
+  return whole == 0 || count == 0 ? 0 : (whole - whole_of(kube::container_requests(pod), "memory")) / count;
+}
+
+/// Requests and limits of CPU and memory, as a cgroup's.
+cri::LinuxResources cpu_and_memory(const kube::ResourceList& requests, const kube::ResourceList& limits,
+                                   const NodeCgroups& node) {
+  cri::LinuxResources out;
+  out.cpu_shares = cpu_shares(milli_of(requests.contains("cpu") ? requests : limits, "cpu"));
+  out.cpu_quota = cpu_quota(milli_of(limits, "cpu"), node.quotas);
+  out.cpu_period = node.quotas.period;
+  out.memory_limit_bytes = whole_of(limits, "memory");
+  if (node.unified) {
+    out.unified["memory.oom.group"] = "1";
+  }
+  return out;
 }
 
 int64_t burstable_score(int64_t request, int64_t capacity) {
@@ -58,58 +94,69 @@ int64_t oom_score_adj(const kube::Pod& pod, const kube::Container& container, in
   if (qos == kube::QosClass::best_effort) {
     return 1000;
   }
-  auto score = burstable_score(whole_of(container.resources.requests, "memory"), memory_capacity);
+  const auto rest = share_of_rest(pod);
+  auto score = burstable_score(whole_of(container.resources.requests, "memory") + rest, memory_capacity);
   if (container.is_sidecar()) {
     auto least = std::numeric_limits<int64_t>::max();
     for (const auto& main : pod.spec.containers) {
       least = std::min(least, whole_of(main.resources.requests, "memory"));
     }
-    score = std::min(score, burstable_score(least, memory_capacity));
+    score = std::min(score, burstable_score(least + rest, memory_capacity));
   }
   return score;
 }
 
-ObservedResources resources_for(const kube::Container& container, CpuQuotas quotas) {
-  const auto& limits = container.resources.limits;
-  const auto& requests = container.resources.requests;
-  return {.cpu_shares = cpu_shares(requests.contains("cpu") ? milli_of(requests, "cpu") : milli_of(limits, "cpu")),
-          .cpu_quota = cpu_quota(milli_of(limits, "cpu"), quotas),
-          .cpu_period = quotas.period,
-          .memory_limit = whole_of(limits, "memory")};
+ObservedResources resources_for(const kube::Pod& pod, const kube::Container& container, CpuQuotas quotas) {
+  const auto all = cpu_and_memory(container.resources.requests, kube::limits_in_pod(pod, container), {.quotas = quotas});
+  return {.cpu_shares = all.cpu_shares,
+          .cpu_quota = all.cpu_quota,
+          .cpu_period = all.cpu_period,
+          .memory_limit = all.memory_limit_bytes};
 }
 
-cri::LinuxResources container_resources(const kube::Pod& pod, const kube::Container& container, int64_t memory_capacity,
-                                        CpuQuotas quotas) {
-  const auto own = resources_for(container, quotas);
-  cri::LinuxResources out;
-  out.cpu_shares = own.cpu_shares;
-  out.cpu_period = own.cpu_period;
-  out.cpu_quota = own.cpu_quota;
-  out.memory_limit_bytes = own.memory_limit;
-  out.oom_score_adj = oom_score_adj(pod, container, memory_capacity);
-  for (const auto& [name, amount] : container.resources.limits) {
-    if (name.starts_with(kHugePages)) {
-      out.hugepage_limits[page_size(name)] = std::to_string(amount.whole());
-    }
+cri::LinuxResources container_resources(const kube::Pod& pod, const kube::Container& container,
+                                        const NodeCgroups& node) {
+  const auto limits = kube::limits_in_pod(pod, container);
+  auto out = cpu_and_memory(container.resources.requests, limits, node);
+  out.oom_score_adj = oom_score_adj(pod, container, node.memory);
+  for (const auto& [size, bytes] : huge_pages_of(limits, node)) {
+    out.hugepage_limits[size] = std::to_string(bytes);
+  }
+  if (node.counts_swap && node.unified) {
+    out.unified["memory.swap.max"] = "0";
+  } else if (node.counts_swap) {
+    out.memory_swap_limit_bytes = out.memory_limit_bytes;  // memory and swap together
   }
   return out;
+}
+
+cri::LinuxResources sandbox_resources(const kube::Pod& pod, const NodeCgroups& node) {
+  return cpu_and_memory(kube::pod_requests(pod, kube::Overhead::left_out),
+                        kube::pod_limits(pod, kube::Overhead::left_out), node);
+}
+
+cri::LinuxResources overhead_resources(const kube::Pod& pod, const NodeCgroups& node) {
+  return pod.spec.overhead.empty() ? cri::LinuxResources() : cpu_and_memory(pod.spec.overhead, pod.spec.overhead, node);
 }
 
 int64_t requested_milli_cpu(const kube::Pod& pod) {
   return milli_of(kube::pod_requests(pod), "cpu");
 }
 
-PodCgroupLimits pod_limits_of(const kube::Pod& pod, CpuQuotas quotas) {
+PodCgroupLimits pod_limits_of(const kube::Pod& pod, const NodeCgroups& node) {
   PodCgroupLimits out;
-  out.cpu_period = quotas.period;
+  out.cpu_period = node.quotas.period;
+  auto requests = kube::pod_requests(pod);
+  for (const auto& [size, bytes] : huge_pages_of(requests, node)) {
+    out.huge_pages.push_back({.page_size = size, .bytes = static_cast<uint64_t>(bytes)});
+  }
   if (kube::qos_class(pod) == kube::QosClass::best_effort) {
     return out;
   }
-  auto requests = kube::pod_requests(pod);
   auto limits = kube::pod_limits(pod);
   out.cpu_shares = cpu_shares(milli_of(requests, "cpu"));
   if (kube::all_limited(pod, "cpu")) {
-    out.cpu_quota = cpu_quota(milli_of(limits, "cpu"), quotas);
+    out.cpu_quota = cpu_quota(milli_of(limits, "cpu"), node.quotas);
   }
   if (kube::all_limited(pod, "memory")) {
     out.memory_limit = whole_of(limits, "memory");
@@ -145,10 +192,6 @@ std::string pod_cgroup(cgroup::Driver driver, const std::string& root, const kub
       return cgroup::nested_path(driver, {root, "kubepods", "besteffort", name});
   }
   return cgroup::nested_path(driver, {root, "kubepods", name});
-}
-
-int64_t memory_capacity() {
-  return static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGESIZE);
 }
 
 }  // namespace keelson::agent

@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
+#include "agent/config/node_cgroups.h"
 #include "agent/observed.h"
 #include "common/cgroup/limits.h"
 #include "common/cgroup/unit_name.h"
@@ -15,35 +17,39 @@ namespace keelson::agent {
 
 /// max(2, min(262144, milliCPU x 1024 / 1000)); 0 is 2.
 int64_t cpu_shares(int64_t milli_cpu);
-inline constexpr int64_t kCpuPeriod = 100'000;  ///< microseconds
-/// How limits of CPU are enforced (cpuCFSQuota, cpuCFSQuotaPeriod).
-struct CpuQuotas {
-  bool enforced = true;
-  int64_t period = kCpuPeriod;  ///< microseconds
-};
 /// milliCPU x period / 1000, at least 1000; 0 (no limit, or none is enforced) is 0.
 int64_t cpu_quota(int64_t milli_cpu, CpuQuotas quotas = {});
 
 /// Guaranteed or node-critical -997, BestEffort 1000, Burstable 1000 - 1000 x request/capacity within [3, 999]; a
-/// sidecar is no easier to kill than the main container that asks for the least.
+/// sidecar is no easier to kill than the main container that asks for the least. What is requested for the pod as a
+/// whole and by no container is requested by all alike.
 int64_t oom_score_adj(const kube::Pod& pod, const kube::Container& container, int64_t memory_capacity);
 
-/// A container's CPU and memory as the runtime is to have them. Without a CPU request its limit counts as one.
-ObservedResources resources_for(const kube::Container& container, CpuQuotas quotas = {});
+/// A container's CPU and memory as the runtime is to have them. Limits that it has not are the pod's. Without a CPU
+/// request its limit counts as one.
+ObservedResources resources_for(const kube::Pod& pod, const kube::Container& container, CpuQuotas quotas = {});
 
-/// The same with all else that is limited.
-cri::LinuxResources container_resources(const kube::Pod& pod, const kube::Container& container, int64_t memory_capacity,
-                                        CpuQuotas quotas = {});
+/// The same with all else that is limited: huge pages of each size that the node has, swap (none), and that want of
+/// memory ends all processes inside (cgroup v2).
+cri::LinuxResources container_resources(const kube::Pod& pod, const kube::Container& container,
+                                        const NodeCgroups& node);
 
-/// The pod cgroup's: quota and memory limit only if every container declares that limit; 0 is "none".
+/// What the pod's containers may use together, for a runtime that makes a machine of its own for them; and what the
+/// runtime class costs beside (spec.overhead).
+cri::LinuxResources sandbox_resources(const kube::Pod& pod, const NodeCgroups& node);
+cri::LinuxResources overhead_resources(const kube::Pod& pod, const NodeCgroups& node);
+
+/// The pod cgroup's: quota and memory limit only if every container declares that limit (kube::all_limited); 0 is
+/// "none". Huge pages only as far as they are requested, of each size.
 struct PodCgroupLimits {
   int64_t cpu_shares = 2;
   int64_t cpu_quota = 0;
   int64_t cpu_period = kCpuPeriod;
   int64_t memory_limit = 0;
   int64_t processes = 0;
+  std::vector<cgroup::HugePages> huge_pages = {};
 };
-PodCgroupLimits pod_limits_of(const kube::Pod& pod, CpuQuotas quotas = {});
+PodCgroupLimits pod_limits_of(const kube::Pod& pod, const NodeCgroups& node);
 /// What a cgroup may use that is to have these amounts together: cpu (as a weight), memory, pid and hugepages-<size>.
 /// `compressible`: the CPU alone. What is not named is left as it is.
 cgroup::Limits limits_of(const kube::ResourceList& amounts, bool compressible = false);
@@ -53,8 +59,5 @@ int64_t requested_milli_cpu(const kube::Pod& pod);
 /// "/kubepods/burstable/pod<uid>" below `root` ("/" or "/name"), or with systemd the path of the slice that the kubelet
 /// makes of these names; Guaranteed pods are directly below kubepods.
 std::string pod_cgroup(cgroup::Driver driver, const std::string& root, const kube::Pod& pod);
-
-/// This machine's memory in bytes.
-int64_t memory_capacity();
 
 }  // namespace keelson::agent

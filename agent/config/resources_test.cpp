@@ -43,13 +43,13 @@ TEST(Resources, SharesAndQuotas) {
 
 TEST(Resources, TheFrontendExactly) {
   auto pod = frontend();
-  auto app = container_resources(pod, pod.spec.containers[0], int64_t{16} << 30);
+  auto app = container_resources(pod, pod.spec.containers[0], {.memory = int64_t{16} << 30});
   EXPECT_EQ(app.cpu_shares, 256);
   EXPECT_EQ(app.cpu_period, 100'000);
   EXPECT_EQ(app.cpu_quota, 50'000);
   EXPECT_EQ(app.memory_limit_bytes, 134'217'728);
   EXPECT_EQ(app.oom_score_adj, 997);  // 1000 - 1000 x 64 Mi / 16 Gi, rounded
-  auto limits = pod_limits_of(pod);
+  auto limits = pod_limits_of(pod, {});
   EXPECT_EQ(limits.cpu_shares, 512);
   EXPECT_EQ(limits.cpu_quota, 100'000);
   EXPECT_EQ(limits.memory_limit, 268'435'456);
@@ -81,8 +81,8 @@ TEST(Resources, AmountsAreLimitsOfACgroup) {
 TEST(Resources, APodIsLimitedOnlyIfEveryContainerIs) {
   auto pod = frontend();
   pod.spec.containers[1].resources.limits.erase("memory");
-  EXPECT_EQ(pod_limits_of(pod).memory_limit, 0);
-  EXPECT_EQ(pod_limits_of(pod).cpu_quota, 100'000);
+  EXPECT_EQ(pod_limits_of(pod, {}).memory_limit, 0);
+  EXPECT_EQ(pod_limits_of(pod, {}).cpu_quota, 100'000);
 }
 
 TEST(Resources, ClassesAndTheirScores) {
@@ -97,7 +97,7 @@ TEST(Resources, ClassesAndTheirScores) {
   }
   EXPECT_EQ(oom_score_adj(pod, pod.spec.containers[0], 1 << 30), 1000);
   EXPECT_EQ(pod_cgroup(cgroup::Driver::cgroupfs, "/", pod), "/kubepods/besteffort/podu1");
-  EXPECT_EQ(pod_limits_of(pod).cpu_shares, 2);
+  EXPECT_EQ(pod_limits_of(pod, {}).cpu_shares, 2);
   pod.spec.priority_class_name = "system-node-critical";
   EXPECT_EQ(oom_score_adj(pod, pod.spec.containers[0], 1 << 30), -997) << "whatever it asks for";
 }
@@ -129,9 +129,67 @@ TEST(Resources, ALimitAloneIsARequestToo) {
   auto pod = frontend();
   auto& app = pod.spec.containers[0];
   app.resources.requests.erase("cpu");
-  EXPECT_EQ(container_resources(pod, app, 1 << 30).cpu_shares, 512);
-  app.resources.limits["hugepages-2Mi"] = kube::Quantity::of(4 << 20);
-  EXPECT_EQ(container_resources(pod, app, 1 << 30).hugepage_limits, (cri::StringMap{{"2MB", "4194304"}}));
+  EXPECT_EQ(container_resources(pod, app, {.memory = 1 << 30}).cpu_shares, 512);
+}
+
+TEST(Resources, HugePagesThatAreNotAskedForAreNone) {
+  const NodeCgroups node{.memory = 1 << 30, .page_sizes = {"2MB", "1GB"}};
+  auto pod = frontend();
+  auto& app = pod.spec.containers[0];
+  EXPECT_EQ(container_resources(pod, app, node).hugepage_limits, (cri::StringMap{{"2MB", "0"}, {"1GB", "0"}}));
+  app.resources.limits["hugepages-2048Ki"] = kube::Quantity::of(4 << 20);
+  app.resources.limits["hugepages-64Ki"] = kube::Quantity::of(4 << 20);  // the machine has none
+  app.resources.requests = app.resources.limits;
+  EXPECT_EQ(container_resources(pod, app, node).hugepage_limits, (cri::StringMap{{"2MB", "4194304"}, {"1GB", "0"}}));
+  const auto of_pod = pod_limits_of(pod, node).huge_pages;
+  ASSERT_EQ(of_pod.size(), 2u);
+  EXPECT_EQ(of_pod[0].page_size, "1GB");
+  EXPECT_EQ(of_pod[0].bytes, 0u);
+  EXPECT_EQ(of_pod[1].bytes, 4u << 20);
+  EXPECT_EQ(page_size_text(64 << 10), "64KB");
+  EXPECT_EQ(page_size_text(int64_t{16} << 30), "16GB");
+}
+
+TEST(Resources, NoContainerSwapsAndWantOfMemoryEndsAllOfIt) {
+  auto pod = frontend();
+  const auto& app = pod.spec.containers[0];
+  EXPECT_EQ(container_resources(pod, app, {.unified = true, .counts_swap = true}).unified,
+            (cri::StringMap{{"memory.oom.group", "1"}, {"memory.swap.max", "0"}}));
+  EXPECT_EQ(container_resources(pod, app, {.unified = true}).unified, (cri::StringMap{{"memory.oom.group", "1"}}));
+  const auto first = container_resources(pod, app, {.counts_swap = true});
+  EXPECT_EQ(first.unified, cri::StringMap());
+  EXPECT_EQ(first.memory_swap_limit_bytes, first.memory_limit_bytes);
+  EXPECT_EQ(container_resources(pod, app, {}).memory_swap_limit_bytes, 0);
+}
+
+TEST(Resources, ContainersShareWhatIsSetForTheirPod) {
+  auto pod = frontend();
+  pod.spec.containers[0].resources = {};
+  pod.spec.containers[1].resources = {.limits = {}, .requests = amounts("250m", "64Mi"), .claims = {}};
+  pod.spec.resources.emplace().limits = amounts("2", "512Mi");
+  pod.spec.resources->requests = amounts("1", "320Mi");
+  const auto app = container_resources(pod, pod.spec.containers[0], {.memory = 1 << 30});
+  EXPECT_EQ(app.cpu_quota, 200'000);
+  EXPECT_EQ(app.cpu_shares, 2048) << "the limit counts as a request";
+  EXPECT_EQ(app.memory_limit_bytes, 512 << 20);
+  EXPECT_EQ(app.oom_score_adj, 875) << "half of what no container asks for";
+  EXPECT_EQ(oom_score_adj(pod, pod.spec.containers[1], 1 << 30), 813);
+  EXPECT_EQ(resources_for(pod, pod.spec.containers[0]).memory_limit, 512 << 20);
+  EXPECT_EQ(pod_limits_of(pod, {}).memory_limit, 512 << 20);
+}
+
+TEST(Resources, TheSandboxIsToldWhatItsContainersMayHaveAndWhatItCosts) {
+  auto pod = frontend();
+  EXPECT_EQ(overhead_resources(pod, {}).cpu_shares, 0);
+  pod.spec.overhead = amounts("250m", "160Mi");
+  const auto all = sandbox_resources(pod, {});
+  EXPECT_EQ(all.cpu_shares, 512);
+  EXPECT_EQ(all.cpu_quota, 100'000);
+  EXPECT_EQ(all.memory_limit_bytes, 256 << 20);
+  const auto overhead = overhead_resources(pod, {});
+  EXPECT_EQ(overhead.cpu_shares, 256);
+  EXPECT_EQ(overhead.cpu_quota, 25'000);
+  EXPECT_EQ(overhead.memory_limit_bytes, 160 << 20);
 }
 
 }  // namespace

@@ -5,8 +5,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
 namespace keelson::agent {
+
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -14,7 +17,13 @@ const std::vector<std::string> kMasked = {"/proc/asound",     "/proc/acpi",     
                                           "/proc/kcore",      "/proc/keys",        "/proc/latency_stats",
                                           "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
                                           "/proc/scsi",       "/sys/firmware",     "/sys/devices/virtual/powercap"};
+constexpr const char* kProcessors = "/sys/devices/system/cpu";
 const std::vector<std::string> kReadOnly = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
+
+const std::vector<std::string>& masked() {
+  static const auto all = masked_paths(kProcessors);
+  return all;
+}
 
 cri::SecurityProfile profile_of(const kube::SecurityProfile& profile) {
   switch (profile.type) {
@@ -85,6 +94,20 @@ Result<> check_not_root(const kube::Pod& pod, const kube::Container& container, 
 
 }  // namespace
 
+std::vector<std::string> masked_paths(const std::string& processors) {
+  auto paths = kMasked;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(processors, error)) {
+    const auto name = entry.path().filename().string();
+    const bool processor = name.starts_with("cpu") && name.find_first_not_of("0123456789", 3) == std::string::npos;
+    if (auto heat = entry.path() / "thermal_throttle"; processor && name.size() > 3 && fs::exists(heat)) {
+      paths.push_back(heat);
+    }
+  }
+  std::sort(paths.begin() + static_cast<ptrdiff_t>(kMasked.size()), paths.end());
+  return paths;
+}
+
 cri::SandboxSecurity sandbox_security(const kube::Pod& pod) {
   const auto& context = pod.spec.security_context;
   cri::SandboxSecurity out;
@@ -128,12 +151,9 @@ Result<cri::ContainerSecurity> container_security(const kube::Pod& pod, const ku
     out.add_capabilities = own.capabilities->add;
     out.drop_capabilities = own.capabilities->drop;
   }
-  bool has_admin = std::any_of(out.add_capabilities.begin(), out.add_capabilities.end(), [](const std::string& c) {
-    return c == "ALL" || c == "SYS_ADMIN" || c == "CAP_SYS_ADMIN";
-  });
-  out.no_new_privs = !own.allow_privilege_escalation.value_or(true) && !out.privileged && !has_admin;
+  out.no_new_privs = !own.allow_privilege_escalation.value_or(true);
   if (!out.privileged && own.proc_mount.value_or(kube::ProcMount::default_mount) == kube::ProcMount::default_mount) {
-    out.masked_paths = kMasked;
+    out.masked_paths = masked();
     out.read_only_paths = kReadOnly;
   }
   auto seccomp = own.seccomp_profile ? own.seccomp_profile : of_pod.seccomp_profile;

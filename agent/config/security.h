@@ -3,6 +3,9 @@
 // pkg/kubelet/kuberuntime/security_context.go).
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "agent/pod_runtime.h"
 #include "common/result.h"
 #include "cri/client/types.h"
@@ -16,5 +19,9 @@ cri::SandboxSecurity sandbox_security(const kube::Pod& pod);
 /// nothing is said has the runtime's own profile, instead of none.
 Result<cri::ContainerSecurity> container_security(const kube::Pod& pod, const kube::Container& container,
                                                   const ImageUser& image_user, bool seccomp_default = false);
+
+/// What a container with procMount Default does not see: beside the usual paths thermal_throttle of each processor
+/// below `processors` ("/sys/devices/system/cpu") that has it, from which the work of others can be read.
+std::vector<std::string> masked_paths(const std::string& processors);
 
 }  // namespace keelson::agent

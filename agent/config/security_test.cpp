@@ -3,9 +3,14 @@
 #include "agent/config/security.h"
 
 #include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
 
 namespace keelson::agent {
 namespace {
+
+namespace fs = std::filesystem;
 
 kube::Container container_as(std::optional<int64_t> user, std::optional<int64_t> group, std::optional<bool> non_root) {
   kube::Container container;
@@ -82,6 +87,32 @@ TEST(Security, WithoutAProfileTheNodesDefaultCounts) {
   pod.spec.security_context.seccomp_profile = kube::SecurityProfile{.type = kube::ProfileType::unconfined};
   EXPECT_EQ(container_security(pod, container, {}, true).value().seccomp->kind, cri::ProfileKind::unconfined)
       << "the pod says so";
+}
+
+TEST(Security, NoPrivilegesAreGainedWhateverCapabilitiesAreGiven) {
+  auto container = container_as(std::nullopt, std::nullopt, std::nullopt);
+  EXPECT_FALSE(container_security(web(), container, {}).value().no_new_privs);
+  container.security_context->allow_privilege_escalation = false;
+  for (const char* capability : {"CHOWN", "SYS_ADMIN", "ALL"}) {
+    container.security_context->capabilities.emplace().add = {capability};
+    EXPECT_TRUE(container_security(web(), container, {}).value().no_new_privs) << capability;
+  }
+  container.security_context->allow_privilege_escalation = true;
+  EXPECT_FALSE(container_security(web(), container, {}).value().no_new_privs);
+}
+
+TEST(Security, WhatProcessorsTellOfTheirHeatIsMasked) {
+  std::string pattern = ::testing::TempDir() + "keelson-processors-XXXXXX";
+  const std::string dir = ::mkdtemp(pattern.data());
+  for (const char* folder :
+       {"/cpu0/thermal_throttle", "/cpu12/thermal_throttle", "/cpu1", "/cpufreq/thermal_throttle"}) {
+    fs::create_directories(dir + folder);
+  }
+  const auto paths = masked_paths(dir);
+  fs::remove_all(dir);
+  EXPECT_EQ(paths.size(), masked_paths("/no/such").size() + 2);
+  EXPECT_EQ(paths.end()[-2], dir + "/cpu0/thermal_throttle");
+  EXPECT_EQ(paths.back(), dir + "/cpu12/thermal_throttle");
 }
 
 }  // namespace

@@ -111,7 +111,8 @@ Result<> add_projection(VolumeFiles& out, const kube::Pod& pod, const kube::Volu
   if (source.service_account_token) {
     return add_token(out, pod, *source.service_account_token, mode, tokens);
   }
-  return fail(Kind::unsupported, "the projected source {} is not supported", source.unsupported);
+  return fail(Kind::unsupported, "the projected source {} is not supported",
+              source.unsupported.empty() ? "that this node does not know" : source.unsupported);
 }
 
 }  // namespace

@@ -6,12 +6,12 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <filesystem>
 
-#include "agent/config/group_owner.h"
-#include "agent/config/mounts.h"
+#include "agent/config/empty_dir.h"
+#include "agent/config/host_path.h"
 #include "agent/config/pod_storage.h"
+#include "agent/config/volume_mounts.h"
 #include "common/fd.h"
 
 namespace keelson::agent {
@@ -31,47 +31,6 @@ const char* plugin_of(const kube::Volume& volume) {
     return "secret";
   }
   return volume.downward_api ? "downward-api" : "projected";
-}
-
-Result<> mount_tmpfs(const std::string& path, int64_t size) {
-  KEELSON_DO(make_directories(path));
-  KEELSON_TRY(bool there, is_mount_point(path));
-  if (there) {
-    return {};
-  }
-  auto options = size > 0 ? fmt::format("size={}", size) : "";
-  if (::mount("tmpfs", path.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) < 0) {
-    return fail_errno(errno, "mount tmpfs on {}", path);
-  }
-  return {};
-}
-
-int64_t memory_limit_of(const kube::Pod& pod) {
-  int64_t sum = 0;
-  for (const auto& container : pod.spec.containers) {
-    auto limit = container.resources.limits.find("memory");
-    if (limit == container.resources.limits.end()) {
-      return 0;
-    }
-    sum += limit->second.whole();
-  }
-  return sum;
-}
-
-Result<> make_empty_dir(const kube::Pod& pod, const kube::EmptyDirVolume& volume, const std::string& path) {
-  bool fresh = !fs::exists(path);
-  if (volume.medium == "Memory") {
-    auto size = volume.size_limit ? volume.size_limit->whole() : 0;
-    auto pod_limit = memory_limit_of(pod);
-    KEELSON_DO(mount_tmpfs(path, size > 0 && pod_limit > 0 ? std::min(size, pod_limit) : std::max(size, pod_limit)));
-  } else if (!volume.medium.empty()) {
-    return fail(Kind::unsupported, "emptyDir medium {} is not supported", volume.medium);
-  }
-  KEELSON_DO(make_directories(path));
-  if (fresh && ::chmod(path.c_str(), 0777) < 0) {
-    return fail_errno(errno, "set the mode of {}", path);
-  }
-  return give_to_group(path, pod.spec.security_context);
 }
 
 /// Missing folders of a subPath, with the mode of the volume itself; links cannot lead out of it.
@@ -134,10 +93,17 @@ Result<> Volumes::mount_one(const kube::Pod& pod, const kube::Volume& volume, co
     return {};  // mounted before this by who knows storage
   }
   if (volume.empty_dir) {
-    return make_empty_dir(pod, *volume.empty_dir, path_of(pod, volume));
+    return make_empty_dir(
+        pod, *volume.empty_dir,
+        {.folder = path_of(pod, volume),
+         .ready_folder = fmt::format("{}/plugins/kubernetes.io~empty-dir/{}", pod_dir(pod.metadata.uid), volume.name),
+         .allocatable = node.allocatable_memory});
   }
   if (!volume.unsupported.empty()) {
     return fail(Kind::unsupported, "volume source {} is not supported", volume.unsupported);
+  }
+  if (!is_of_objects(volume)) {
+    return fail(Kind::unsupported, "no volume plugin matched: this node does not know the volume's source");
   }
   return write_objects(pod, volume, objects, node, pod_ips, tokens);
 }
@@ -153,7 +119,7 @@ Result<> Volumes::write_objects(const kube::Pod& pod, const kube::Volume& volume
     secret = secret || source.secret || source.service_account_token;
   }
   if (secret) {
-    KEELSON_DO(mount_tmpfs(path, 0));
+    KEELSON_DO(mount_memory(path, memory_volume_size(pod, node.allocatable_memory, 0)));
   }
   // As the kubelet's: an emptyDir's mode (a tmpfs' root is 01777). Containers have it read-only.
   if (!secret && !fs::exists(path)) {
@@ -185,7 +151,7 @@ Result<> Volumes::refresh(const kube::Pod& pod, const kube::DesiredState& object
 }
 
 Result<> Volumes::remove_volumes(const std::string& uid) const {
-  for (const char* folder : {"volume-subpaths", "volumes"}) {
+  for (const char* folder : {"volume-subpaths", "volumes", "plugins"}) {
     KEELSON_DO(unmount_and_remove(fmt::format("{}/{}", pod_dir(uid), folder)));
   }
   return {};

@@ -140,8 +140,80 @@ TEST_F(VolumesTest, RefreshTouchesObjectVolumesAlone) {
   ASSERT_TRUE(volumes.refresh(pod, objects, {}, {}));
   EXPECT_EQ(read_file(config + "/key").value(), "new");
   EXPECT_EQ(at(scratch + "/file").st_gid, 0U);
+}
+
+TEST_F(VolumesTest, AnEmptyDirIsGivenToTheGroupOnceAndThenThePods) {
+  pod.spec.security_context.fs_group = 4000;
+  add_volume("data").empty_dir = kube::EmptyDirVolume{};
+  add_volume("memory").empty_dir = kube::EmptyDirVolume{.medium = "Memory"};
   ASSERT_TRUE(mount());
-  EXPECT_EQ(at(scratch + "/file").st_gid, 4000U);
+  for (const auto& volume : pod.spec.volumes) {
+    const auto folder = volumes.path_of(pod, volume);
+    EXPECT_EQ(at(folder).st_gid, 4000U);
+    // As a database does, with the folder before there is a file in it.
+    ASSERT_EQ(::chmod(folder.c_str(), 0700), 0);
+    ASSERT_TRUE(mount());
+    EXPECT_EQ(mode_of(folder), 0700U);
+    write(folder + "/key", "x");
+    ASSERT_TRUE(mount());
+    EXPECT_EQ(mode_of(folder), 0700U);
+    EXPECT_EQ(mode_of(folder + "/key"), 0600U);
+  }
+  // The machine starts anew: of the memory nothing is left.
+  const auto memory = volumes.path_of(pod, pod.spec.volumes[1]);
+  ASSERT_EQ(::umount2(memory.c_str(), MNT_DETACH), 0);
+  ASSERT_TRUE(mount());
+  EXPECT_EQ(mode_of(memory), 02777U);
+  EXPECT_EQ(at(memory).st_gid, 4000U);
+  ASSERT_TRUE(volumes.remove_volumes("u1"));
+  ASSERT_TRUE(mount());
+  EXPECT_EQ(mode_of(volumes.path_of(pod, pod.spec.volumes[0])), 02777U) << "nothing tells of the one before";
+}
+
+TEST_F(VolumesTest, ASourceThatIsNotKnownIsNoEmptyFolder) {
+  auto& volume = add_volume("future");
+  EXPECT_EQ(mount().error().message(),
+            "MountVolume.SetUp failed for volume \"future\" : no volume plugin matched: this node does not know the "
+            "volume's source");
+  EXPECT_FALSE(fs::exists(volumes.path_of(pod, volume)));
+}
+
+TEST_F(VolumesTest, MemoryIsNoLargerThanThePodMayUse) {
+  add_volume("memory").empty_dir = kube::EmptyDirVolume{.medium = "Memory"};
+  add_volume("secret").secret = kube::KeyedVolume{.name = "s"};
+  objects.secrets["shop/s"].data = {{"password", "p"}};
+  NodeFacts node;
+  node.allocatable_memory = 64 << 20;
+  ASSERT_TRUE(volumes.mount_all(pod, objects, node, {}));
+  for (const auto& volume : pod.spec.volumes) {
+    struct statfs info{};
+    ASSERT_EQ(::statfs(volumes.path_of(pod, volume).c_str(), &info), 0);
+    EXPECT_EQ(info.f_blocks * static_cast<uint64_t>(info.f_bsize), 64U << 20);
+  }
+}
+
+TEST_F(VolumesTest, HugePagesAreMountedInTheSizeThatIsRequested) {
+  if (!fs::exists("/sys/kernel/mm/hugepages/hugepages-2048kB")) {
+    GTEST_SKIP() << "SKIP: needs huge pages of 2 MiB";
+  }
+  constexpr long kHugetlbfs = 0x958458f6;
+  auto& volume = add_volume("pages");
+  volume.empty_dir = kube::EmptyDirVolume{.medium = "HugePages"};
+  EXPECT_EQ(mount().error().message(),
+            "MountVolume.SetUp failed for volume \"pages\" : medium HugePages: hugePages storage requested, but there "
+            "is no resource request for huge pages");
+  pod.spec.containers.emplace_back().resources.requests["hugepages-2Mi"] = kube::Quantity::of(4 << 20);
+  pod.spec.security_context.fs_group = 4000;
+  ASSERT_TRUE(mount()) << mount().error().message();
+  ASSERT_TRUE(mount());
+  EXPECT_EQ(mounts(), 1U);
+  const auto folder = volumes.path_of(pod, volume);
+  struct statfs info{};
+  ASSERT_EQ(::statfs(folder.c_str(), &info), 0);
+  EXPECT_EQ(info.f_type, kHugetlbfs);
+  EXPECT_EQ(info.f_bsize, 2 << 20);
+  EXPECT_EQ(mode_of(folder), 02777U);
+  EXPECT_EQ(at(folder).st_gid, 4000U);
 }
 
 TEST_F(VolumesTest, ATokenIsItsUsersAloneAndNeverOnADisk) {

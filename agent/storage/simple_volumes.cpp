@@ -7,7 +7,8 @@
 #include <sys/stat.h>
 
 #include "agent/config/group_owner.h"
-#include "agent/config/mounts.h"
+#include "agent/config/host_path.h"
+#include "agent/config/volume_mounts.h"
 #include "agent/storage/names.h"
 #include "common/fd.h"
 #include "common/process.h"

@@ -70,6 +70,7 @@ agent::PodConfigOptions pod_config_options(const NodeConfig& config, const Local
   };
   options.node.allocatable_cpu_milli = amount("cpu").milli();
   options.node.allocatable_memory = amount("memory").whole();
+  options.node.allocatable_storage = amount("ephemeral-storage").whole();
   return options;
 }
 

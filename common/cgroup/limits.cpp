@@ -105,7 +105,7 @@ Result<> Tree::limit_memory(const std::string& path, const Limits& limits, Missi
   if (limits.memory_swap != 0) {
     KEELSON_DO(put(dir, "memory.swap.max", swap_alone(limits), Missing::passed_over));
   }
-  return limits.group_oom ? put(dir, "memory.oom.group", "1", Missing::passed_over) : Result<>();
+  return {};
 }
 
 Result<> Tree::limit_huge_pages(const std::string& path, const Limits& limits) const {

@@ -24,7 +24,6 @@ struct Limits {
   std::string cpuset_mems;
   int64_t memory = 0;       ///< bytes
   int64_t memory_swap = 0;  ///< bytes of memory and swap together; only with `memory`
-  bool group_oom = false;   ///< v2: want of memory ends all processes inside, not the biggest alone
   int64_t processes = 0;
   std::vector<HugePages> huge_pages;
   std::map<std::string, std::string> unified;  ///< v2: any file and what is to be written into it, after all else

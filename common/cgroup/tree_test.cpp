@@ -101,10 +101,9 @@ TEST_F(TreeTest, TheSecondVersionHasItsOwn) {
                                 .cpuset_cpus = "0-1",
                                 .memory = 100,
                                 .memory_swap = 150,
-                                .group_oom = true,
                                 .processes = -1,
                                 .huge_pages = {{"2MB", 4096}, {"16GB", 1}},
-                                .unified = {{"memory.high", "90"}}}));
+                                .unified = {{"memory.high", "90"}, {"memory.oom.group", "1"}}}));
   EXPECT_EQ(text("v2/a/cpu.weight"), "100");
   EXPECT_EQ(text("v2/a/cpu.max"), "50000 100000");
   EXPECT_EQ(text("v2/a/cpuset.cpus"), "0-1");

@@ -23,7 +23,6 @@ cgroup::Limits limits_of(const ::runtime::v1::LinuxContainerResources& resources
                         .cpuset_mems = resources.cpuset_mems(),
                         .memory = memory,
                         .memory_swap = swap != 0 ? swap : memory,
-                        .group_oom = memory != 0,
                         .unified = {resources.unified().begin(), resources.unified().end()}};
   for (const auto& pages : resources.hugepage_limits()) {
     limits.huge_pages.push_back({.page_size = pages.page_size(), .bytes = pages.limit()});

@@ -10,7 +10,8 @@
 
 namespace keelson::cri {
 
-/// Without a limit of swap a container has none; want of memory ends it as a whole, as containerd has it.
+/// A container with a limit of memory and none of swap has no swap. Whether want of memory ends it as a whole is asked
+/// for by `unified` (memory.oom.group).
 cgroup::Limits limits_of(const ::runtime::v1::LinuxContainerResources& resources);
 
 /// `rules` (see device_rules()), and the devices that every container has: null, zero, full, random, urandom, tty, ptmx

@@ -10,7 +10,6 @@ TEST(LimitsOf, NothingAskedForLeavesAll) {
   const auto limits = limits_of({});
   EXPECT_EQ(limits.memory, 0);
   EXPECT_EQ(limits.memory_swap, 0);
-  EXPECT_FALSE(limits.group_oom);
   EXPECT_EQ(limits.cpu_quota, 0);
 }
 
@@ -18,7 +17,6 @@ TEST(LimitsOf, MemoryWithoutALimitOfSwapHasNone) {
   ::runtime::v1::LinuxContainerResources resources;
   resources.set_memory_limit_in_bytes(100);
   EXPECT_EQ(limits_of(resources).memory_swap, 100);
-  EXPECT_TRUE(limits_of(resources).group_oom);
   resources.set_memory_swap_limit_in_bytes(150);
   EXPECT_EQ(limits_of(resources).memory_swap, 150);
   resources.set_memory_limit_in_bytes(-1);
@@ -32,11 +30,13 @@ TEST(LimitsOf, ListsAndMaps) {
   pages->set_page_size("2MB");
   pages->set_limit(4 << 20);
   (*resources.mutable_unified())["memory.high"] = "1000";
+  (*resources.mutable_unified())["memory.oom.group"] = "1";
   const auto limits = limits_of(resources);
   ASSERT_EQ(limits.huge_pages.size(), 1u);
   EXPECT_EQ(limits.huge_pages[0].page_size, "2MB");
   EXPECT_EQ(limits.huge_pages[0].bytes, 4u << 20);
   EXPECT_EQ(limits.unified.at("memory.high"), "1000");
+  EXPECT_EQ(limits.unified.at("memory.oom.group"), "1");
 }
 
 TEST(UsualDevices, AreBeforeTheOthers) {

@@ -38,6 +38,7 @@ struct SpecInput {
   int32_t target_pid = 0;                 ///< with NamespaceMode TARGET
   IdMappings users{};                     ///< the sandbox's user namespace
   std::string log_path;
+  bool apparmor = false;  ///< the kernel has it
 };
 
 /// The whole container. Errors (invalid) name the CRI field: "linux.security_context.capabilities: unknown capability

@@ -29,6 +29,22 @@ Result<std::string> seccomp_of(const v1::SecurityProfile& profile, Capabilities 
   return seccomp_program_of_profile(text).context("{}", profile.localhost_ref());
 }
 
+/// As containerd: what cannot be enforced is refused, and not passed over. (RuntimeDefault is no profile of ours.)
+Result<std::string> apparmor_of(const v1::LinuxContainerSecurityContext& security, bool kernel_has_it) {
+  const auto& profile = security.apparmor();
+  if (!security.has_apparmor() || profile.profile_type() == v1::SecurityProfile::Unconfined) {
+    return "";
+  }
+  if (!kernel_has_it) {
+    return fail(Kind::unsupported, "apparmor is not supported: this kernel has none");
+  }
+  if (profile.profile_type() != v1::SecurityProfile::Localhost) {
+    return "";
+  }
+  const std::string& name = profile.localhost_ref();
+  return name.starts_with(kLocalhost) ? name.substr(kLocalhost.size()) : name;
+}
+
 Result<> add_capabilities(const v1::Capability& wanted, bool privileged, shim::Capabilities& capabilities) {
   const std::vector<std::string> add(wanted.add_capabilities().begin(), wanted.add_capabilities().end());
   const std::vector<std::string> drop(wanted.drop_capabilities().begin(), wanted.drop_capabilities().end());
@@ -81,6 +97,8 @@ Result<> add_security(const SpecInput& input, shim::ContainerSpec& spec) {
                  .context("linux.security_context.capabilities"));
   process.no_new_privs = security.no_new_privs();
   spec.read_only_root = security.readonly_rootfs();
+  KEELSON_TRY(process.apparmor_profile,
+              apparmor_of(security, input.apparmor).context("linux.security_context.apparmor"));
   if (privileged) {
     return {};
   }
@@ -89,12 +107,6 @@ Result<> add_security(const SpecInput& input, shim::ContainerSpec& spec) {
   if (security.has_seccomp()) {
     KEELSON_TRY(process.seccomp, seccomp_of(security.seccomp(), process.capabilities.bounding, input.seccomp_dir)
                                      .context("linux.security_context.seccomp"));
-  }
-  if (security.apparmor().profile_type() == v1::SecurityProfile::Localhost) {
-    process.apparmor_profile = security.apparmor().localhost_ref();
-    if (process.apparmor_profile.starts_with(kLocalhost)) {
-      process.apparmor_profile.erase(0, kLocalhost.size());
-    }
   }
   return {};
 }

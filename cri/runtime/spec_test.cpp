@@ -180,6 +180,26 @@ TEST_F(SpecTest, RecursiveReadOnlyNeedsReadOnlyAndPrivate) {
   EXPECT_THAT(error(), HasSubstr("PROPAGATION_PRIVATE"));
 }
 
+TEST_F(SpecTest, AppArmorIsEnforcedOrRefused) {
+  auto asked = input();
+  EXPECT_EQ(spec().process.apparmor_profile, "");
+  security().mutable_apparmor()->set_profile_type(v1::SecurityProfile::Unconfined);
+  EXPECT_EQ(spec().process.apparmor_profile, "");
+  security().mutable_apparmor()->set_profile_type(v1::SecurityProfile::RuntimeDefault);
+  const auto refused = build_spec(asked);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind(), Kind::unsupported);
+  EXPECT_THAT(refused.error().message(), HasSubstr("linux.security_context.apparmor: apparmor is not supported"));
+  security().mutable_apparmor()->set_profile_type(v1::SecurityProfile::Localhost);
+  security().mutable_apparmor()->set_localhost_ref("localhost/mine");
+  EXPECT_FALSE(build_spec(asked));
+  asked.apparmor = true;
+  EXPECT_EQ(build_spec(asked)->process.apparmor_profile, "mine");
+  sandbox_.mutable_linux()->mutable_security_context()->set_privileged(true);
+  security().set_privileged(true);
+  EXPECT_EQ(build_spec(asked)->process.apparmor_profile, "mine") << "of a privileged one, too";
+}
+
 TEST_F(SpecTest, Devices) {
   auto* device = config_.add_devices();
   device->set_host_path("/dev/null");

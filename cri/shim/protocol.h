@@ -29,7 +29,7 @@ enum class FrameType : uint8_t { request = 1, reply = 2, event = 3 };
 enum class NamespaceMode : uint8_t { pod = 0, container = 1, node = 2, target = 3 };
 
 struct Sysctl {
-  std::string name;  ///< with dots: "net.ipv4.ip_forward"
+  std::string name;  ///< "net.ipv4.ip_forward"; either spelling of sysctl_name.h
   std::string value;
   template <class V>
   void visit(V& v) {

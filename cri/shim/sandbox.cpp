@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <csignal>
 
+#include "common/sysctl_name.h"
 #include "cri/shim/child_channel.h"
 #include "cri/shim/new_process.h"
 #include "cri/shim/privileges.h"
@@ -60,12 +61,9 @@ Result<> raise_loopback() {
 }
 
 Result<> set_sysctl(const Sysctl& sysctl) {
-  std::string path = "/proc/sys/" + sysctl.name;
-  std::replace(path.begin() + 10, path.end(), '.', '/');
-  if (path.find("/../") != std::string::npos) {
-    return fail(Kind::invalid, "sysctl {} is no name", sysctl.name);
-  }
-  return write_value(path, sysctl.value).context("set sysctl {}", sysctl.name);
+  const auto path = sysctl_path(sysctl.name);
+  return path ? write_value(*path, sysctl.value).context("set sysctl {}", sysctl.name)
+              : fail(Kind::invalid, "sysctl {} is no name", sysctl.name);
 }
 
 /// An empty root that cannot be written, mounted over `folder` in a mount namespace of our own.

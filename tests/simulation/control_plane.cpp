@@ -151,6 +151,9 @@ std::optional<Reply> ControlPlane::refusal(const std::string& method, const Targ
   if (faults.token_expired) {
     return refuse(401, "Unauthorized", "Unauthorized");
   }
+  if (faults.no_services && target.kind == "services") {
+    return refuse(403, "Forbidden", "services is forbidden");
+  }
   if (chance(faults.busy)) {
     auto reply = refuse(429, "TooManyRequests", "the server has received too many requests");
     if (const auto seconds = random_() % 4; seconds < 3) {

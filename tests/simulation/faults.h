@@ -27,6 +27,7 @@ struct Faults {
   Duration lag{0};             ///< The most by which a server's cache is behind.
   Duration latency{0};         ///< The most that a request takes either way.
   bool token_expired = false;  ///< 401 to every request.
+  bool no_services = false;    ///< 403 to every request for services.
 };
 
 }  // namespace keelson::simulation

@@ -97,6 +97,9 @@ Task<std::string> Runtime::create_sandbox(kube::Pod pod, uint32_t attempt) {
 
 Task<std::string> Runtime::create_container(agent::ContainerOrder order) {
   const auto uid = order.pod.metadata.uid;
+  if (const auto* container = kube::find_container(order.pod.spec, order.name); inputs != nullptr) {
+    KEELSON_CO_DO(inputs->check_environment(order.pod, *container));
+  }
   KEELSON_CO_TRY(const auto id, co_await SmallWorld::create_container(std::move(order)));
   owners_[id] = uid;
   co_return id;

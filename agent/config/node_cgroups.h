@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// What of this machine decides how containers are limited.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace keelson::agent {
+
+inline constexpr int64_t kCpuPeriod = 100'000;  ///< microseconds
+/// How limits of CPU are enforced (cpuCFSQuota, cpuCFSQuotaPeriod).
+struct CpuQuotas {
+  bool enforced = true;
+  int64_t period = kCpuPeriod;  ///< microseconds
+};
+
+struct NodeCgroups {
+  int64_t memory = 0;        ///< all that the machine has, bytes
+  bool unified = false;      ///< cgroup v2 alone
+  bool counts_swap = false;  ///< its memory controller limits swap, too
+  /// The kernel's sizes of huge pages, in its words: "2MB", "1GB".
+  std::vector<std::string> page_sizes;
+  CpuQuotas quotas = {};  ///< the operator's
+};
+
+/// Reads /sys; what cannot be read is not there.
+NodeCgroups read_node_cgroups(CpuQuotas quotas = {});
+
+/// "64KB", "2MB", "1GB" of a size in bytes (kubelet's HugePageUnitSizeFromByteSize).
+std::string page_size_text(int64_t bytes);
+
+}  // namespace keelson::agent
