@@ -8,6 +8,7 @@
 #include "agent/agent.h"
 #include "agent/api_server.h"
 #include "agent/cluster/cluster.h"
+#include "agent/config/credential_config.h"
 #include "agent/config/node_pod_configs.h"
 #include "agent/container_prober.h"
 #include "agent/cri_pod_runtime.h"
@@ -33,6 +34,8 @@ namespace {
 agent::PodConfigOptions pod_config_options(const NodeConfig& config, const LocalNode& node) {
   agent::PodConfigOptions options;
   options.root = config.root;
+  const char* home = ::getenv("HOME");
+  options.login_files = agent::login_files(config.root, home != nullptr ? home : "/root");
   options.pod_logs_dir = config.pod_logs_dir;
   options.container_logs_dir = config.container_logs_dir;
   options.cgroup_root = config.cgroup_root;
@@ -115,8 +118,9 @@ struct Eviction {
 }  // namespace
 
 struct AgentRole::State {
-  State(const NodeConfig& c, const LocalNode& node, std::optional<kube::ClusterAccess> access)
+  State(const NodeConfig& c, const LocalNode& node, std::optional<kube::ClusterAccess> access, const ServiceManager& m)
       : config(c),
+        manager(m),
         addresses(node.addresses),
         reserved_memory(node.reserved_memory),
         loop(real_clock(), "kl-agent"),
@@ -154,6 +158,7 @@ struct AgentRole::State {
   Task<> run() {
     KEELSON_CO_DO(configs.make_roots());
     runtime.watch([this](const std::string& uid) { agent.runtime_changed(uid); });
+    tasks.spawn("service manager", keep_alive(&loop, &manager));
     tasks.spawn("admin API", api.run(config.run + "/admin.sock"));
     if (cluster) {
       tasks.spawn("cluster", cluster->run(agent, runtime, [this](const std::string& uid, agent::TokenMap renewed) {
@@ -185,6 +190,16 @@ struct AgentRole::State {
     }
     loop.stop();
     co_return Result<>();
+  }
+
+  /// Before the thread is there.
+  Result<> read_credential_providers() {
+    if (!config.image_credential_provider_config.empty()) {
+      const auto& folder = config.image_credential_provider_bin_dir;
+      KEELSON_TRY(auto providers, agent::load_credential_config(config.image_credential_provider_config, folder));
+      configs.use_credential_providers(std::move(providers), folder);
+    }
+    return {};
   }
 
   /// Before the thread is there. Alone, all pods are static ones, and images nobody else's to bring back: all stay.
@@ -260,6 +275,7 @@ struct AgentRole::State {
   }
 
   const NodeConfig& config;
+  const ServiceManager& manager;
   const std::vector<std::string> addresses;
   const int64_t reserved_memory;
   agent::NodeBoard board;
@@ -281,12 +297,14 @@ struct AgentRole::State {
   std::unique_ptr<agent::KubeletApi> kubelet_api;  // ends when the thread has ended, and before the agent goes
 };
 
-AgentRole::AgentRole(const NodeConfig& config, const LocalNode& node, std::optional<kube::ClusterAccess> access)
-    : state_(std::make_unique<State>(config, node, std::move(access))) {}
+AgentRole::AgentRole(const NodeConfig& config, const LocalNode& node, std::optional<kube::ClusterAccess> access,
+                     const ServiceManager& manager)
+    : state_(std::make_unique<State>(config, node, std::move(access), manager)) {}
 AgentRole::~AgentRole() = default;
 
 Result<> AgentRole::start(std::optional<ServiceRoutes> routes) {
   State& s = *state_;
+  KEELSON_DO(s.read_credential_providers().context("imageCredentialProviderConfig"));
   KEELSON_DO(s.guard_node());
   KEELSON_DO(s.guard_shutdown());
   KEELSON_DO(s.serve_cluster().context("kubelet API"));
