@@ -2,7 +2,9 @@
 // Following logs: growth, rotation, removal and the end, each by an event.
 #include "agent/container_log.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -134,6 +136,18 @@ TEST_F(FollowLog, EndsWhenPokedWithAllShownAndLeavesNoWatch) {
 
 TEST_F(FollowLog, AFolderThatIsNotThereIsAnError) {
   EXPECT_EQ(watcher->watch(dir + "/none/0.log").error().kind(), Kind::not_found);
+}
+
+TEST(CountLogs, TheGreatestNumberCountsRotationsIncluded) {
+  const std::string dir = ::testing::TempDir() + fmt::format("count-logs-{}", ::getpid());
+  EXPECT_EQ(count_logs(dir), 0U);
+  fs::create_directories(dir + "/9.log");
+  EXPECT_EQ(count_logs(dir), 0U);
+  for (const auto* name : {"0.log", "3.log.20231114-221320.gz", "2.log", "12.txt", "x.log", "99999999999.log"}) {
+    std::ofstream(dir + "/" + name) << "text";
+  }
+  EXPECT_EQ(count_logs(dir), 4U);
+  fs::remove_all(dir);
 }
 
 }  // namespace

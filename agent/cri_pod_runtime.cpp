@@ -254,7 +254,7 @@ Task<std::string> CriPodRuntime::find_image(std::string image) {
 
 Task<std::string> CriPodRuntime::pull_image(kube::Pod pod, std::string image) {
   KEELSON_CO_TRY(auto sandbox, sandbox_config(pod, 0));
-  auto credentials = configs_.credentials(pod, image);
+  KEELSON_CO_TRY(auto credentials, co_await configs_.credentials(pod, image));
   if (credentials.empty()) {
     credentials.emplace_back();
   }
@@ -266,6 +266,10 @@ Task<std::string> CriPodRuntime::pull_image(kube::Pod pod, std::string image) {
     }
   }
   co_return pulled;
+}
+
+std::vector<std::string> CriPodRuntime::missing_pull_secrets(const kube::Pod& pod) {
+  return configs_.missing_pull_secrets(pod);
 }
 
 Task<std::string> CriPodRuntime::create_container(ContainerOrder order) {
@@ -293,6 +297,11 @@ Task<std::string> CriPodRuntime::create_container(ContainerOrder order) {
                                                              limits_.act));
   configs_.container_created(order, id);
   co_return id;
+}
+
+uint32_t CriPodRuntime::logged_attempts(const kube::Pod& pod, const std::string& container) {
+  const auto sandbox = configs_.sandbox(pod, 0);
+  return sandbox ? count_logs(sandbox->log_directory + "/" + container) : 0;
 }
 
 Task<> CriPodRuntime::start_container(std::string id) {
