@@ -42,6 +42,7 @@ Task<> Agent::run() {
     source.emplace(s.loop, s.options.manifest_dir, [&s](kube::DesiredState state) { s.desired(std::move(state)); });
     s.tasks.spawn("manifests", source->run());
   }
+  s.tasks.spawn("orphans", s.seek_orphans());
   while (!s.ended) {
     if (auto waited = co_await s.wait_changed(); !waited) {
       break;

@@ -32,6 +32,7 @@ struct AgentOptions {
   StatusNode node;  ///< Addresses of the node, and the runtime's name.
   LifecycleTimes times;
   Duration resync = std::chrono::seconds(60);
+  Duration orphan_period = std::chrono::seconds(30);  ///< Between looks for pods that nobody wants.
   /// Once the pods are told to end (stop(true)), how long to wait beyond their own graces.
   Duration stop_slack = std::chrono::seconds(15);
 };

@@ -219,6 +219,27 @@ struct Agent::State {
     co_return Result<>();
   }
 
+  /// What an end left behind, or a runtime that came back with old pods, goes as it would after a restart of ours.
+  Task<> seek_orphans() {
+    while (!stopping) {
+      KEELSON_CO_DO(co_await loop.sleep(options.orphan_period));
+      if (!adopted || !orphans_sought || !wanted->complete) {
+        continue;
+      }
+      std::set<std::string> before;  // may have gone when the answer comes
+      for (const auto& [key, entry] : pods) {
+        before.insert(entry.worker->pod().metadata.uid);
+      }
+      auto found = co_await runtime.list_pods();
+      for (const auto& meta : found.value_or(std::vector<kube::ObjectMeta>())) {
+        if (!before.contains(meta.uid) && !is_known(meta.uid) && wanted->complete && !stopping) {
+          remove_orphan(meta);
+        }
+      }
+    }
+    co_return Result<>();
+  }
+
   /// Wanted, or some worker's.
   bool is_known(const std::string& uid) const {
     return std::ranges::any_of(wanted->pods, [&](const auto& entry) { return entry.second.metadata.uid == uid; }) ||
@@ -233,7 +254,7 @@ struct Agent::State {
       key += " " + meta.uid;
     }
     shared.stats.orphan_found();
-    log::info("pod {} ({}) is left of an earlier run and no manifest has it: it is removed", key, meta.uid);
+    log::info("pod {} ({}) is wanted by nobody: it is removed", key, meta.uid);
     start_worker(key, std::move(orphan), true);
   }
 

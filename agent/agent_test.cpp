@@ -144,6 +144,22 @@ TEST_F(AgentTest, AnOrphanIsRemovedOnceTheSourceHasSpoken) {
   EXPECT_TRUE(world.prepared.empty());
 }
 
+TEST_F(AgentTest, OrphansAreSoughtForAsLongAsTheAgentRuns) {
+  want({make_pod("web", "u1")});
+  kube::ObjectMeta stray;
+  stray.name = "stray";
+  stray.ns = "default";
+  stray.uid = "u9";
+  world.sandboxes["s99"] = {stray, {.id = "s99", .ready = true}};
+  world.prepared.insert("u8");
+  loop.advance(clock, 29s);
+  EXPECT_EQ(world.sandboxes.size(), 2U);
+  loop.advance(clock, 2s);
+  EXPECT_EQ(world.sandboxes.size(), 1U);
+  EXPECT_EQ(world.prepared, std::set<std::string>{"u1"});
+  EXPECT_TRUE(is_ready(pod("web").status));
+}
+
 TEST_F(AgentTest, ARemovedPodGetsItsGraceAndLeavesNothing) {
   world.stop_takes = 5s;
   want({make_pod("web", "u1")});

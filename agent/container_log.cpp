@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <charconv>
+#include <filesystem>
 
 namespace keelson::agent {
 
@@ -224,6 +226,20 @@ Result<std::string> read_last_lines(const std::string& path, size_t lines) {
   }
   LogFilter filter({});
   return show_lines(filter, text);
+}
+
+uint32_t count_logs(const std::string& folder) {
+  uint32_t count = 0;
+  std::error_code unreadable;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, unreadable)) {
+    const std::string name = entry.path().filename();
+    uint32_t number = 0;
+    const auto [end, wrong] = std::from_chars(name.data(), name.data() + name.size(), number);
+    if (wrong == std::errc() && std::string_view(end).starts_with(".log") && !entry.is_directory(unreadable)) {
+      count = std::max(count, number + 1);
+    }
+  }
+  return count;
 }
 
 Result<std::string> read_head(const std::string& path, size_t limit) {

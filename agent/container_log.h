@@ -94,6 +94,10 @@ Result<std::string> read_last_lines(const std::string& path, size_t lines);
 /// The first `limit` bytes of a file.
 Result<std::string> read_head(const std::string& path, size_t limit);
 
+/// How many attempts the logs of one container's folder speak of: one more than the greatest number N of the files
+/// "N.log" and "N.log.<rotation>"; 0 if there are none (kubelet calcRestartCountByLogDir).
+uint32_t count_logs(const std::string& folder);
+
 /// Shows a log as it grows, over rotations (the file is renamed and made anew), until `ended` says that nothing more
 /// will come and all of it was shown, or `sink` answers false. `sink` is asked to take text; it may wait for a slow
 /// reader.

@@ -2,7 +2,9 @@
 // Following logs: growth, rotation, removal and the end, each by an event.
 #include "agent/container_log.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -214,6 +216,18 @@ TEST_F(ReadLog, TheLastLinesAloneAreReadOfItsEnd) {
   EXPECT_EQ(read_last_lines(dir + "/none", 2).error().kind(), Kind::not_found);
   std::ofstream(log) << std::string(100'000, 'x');
   EXPECT_EQ(read_last_lines(log, 2).value(), std::string(64 << 10, 'x') + '\n') << "one line, cut";
+}
+
+TEST(CountLogs, TheGreatestNumberCountsRotationsIncluded) {
+  const std::string dir = ::testing::TempDir() + fmt::format("count-logs-{}", ::getpid());
+  EXPECT_EQ(count_logs(dir), 0U);
+  fs::create_directories(dir + "/9.log");
+  EXPECT_EQ(count_logs(dir), 0U);
+  for (const auto* name : {"0.log", "3.log.20231114-221320.gz", "2.log", "12.txt", "x.log", "99999999999.log"}) {
+    std::ofstream(dir + "/" + name) << "text";
+  }
+  EXPECT_EQ(count_logs(dir), 4U);
+  fs::remove_all(dir);
 }
 
 }  // namespace

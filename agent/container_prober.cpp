@@ -2,32 +2,13 @@
 // Specs to targets.
 #include "agent/container_prober.h"
 
+#include <random>
+
 #include "agent/probe_target.h"
 
 namespace keelson::agent {
 
 namespace {
-
-probes::Target target_of(const kube::Container& container, const kube::Probe& probe, const std::string& pod_ip) {
-  probes::Target out;
-  out.host = pod_ip;
-  if (probe.http_get) {
-    return http_target(container, *probe.http_get, pod_ip);
-  }
-  if (probe.tcp_socket) {
-    out.handler = probes::Handler::tcp;
-    out.host = probe.tcp_socket->host.empty() ? pod_ip : probe.tcp_socket->host;
-    out.port = port_of(container, probe.tcp_socket->port);
-  } else if (probe.grpc) {
-    out.handler = probes::Handler::grpc;
-    out.port = static_cast<uint16_t>(probe.grpc->port);
-    out.service = probe.grpc->service;
-  } else if (probe.exec) {
-    out.handler = probes::Handler::exec;
-    out.command = probe.exec->command;
-  }
-  return out;
-}
 
 std::optional<probes::ProbePlan> plan_of(const kube::Container& container, const std::optional<kube::Probe>& probe,
                                          const std::string& pod_ip) {
@@ -39,7 +20,7 @@ std::optional<probes::ProbePlan> plan_of(const kube::Container& container, const
                             .timeout = std::chrono::seconds(probe->timeout_seconds),
                             .success_threshold = probe->success_threshold,
                             .failure_threshold = probe->failure_threshold};
-  return probes::ProbePlan{target_of(container, *probe, pod_ip), schedule};
+  return probes::ProbePlan{probe_target(container, *probe, pod_ip), schedule};
 }
 
 ProbeKind kind_of(probes::ProbeKind kind) {
@@ -54,6 +35,11 @@ ProbeKind kind_of(probes::ProbeKind kind) {
   return ProbeKind::liveness;
 }
 
+double random_part() {
+  thread_local std::minstd_rand engine{std::random_device{}()};
+  return std::uniform_real_distribution<double>(0, 1)(engine);
+}
+
 Task<probes::CommandOutcome> run_command(cri::RuntimeClient* service, std::string id, std::vector<std::string> command,
                                          Duration limit) {
   KEELSON_CO_TRY(auto result, co_await service->exec_sync(std::move(id), std::move(command), limit));
@@ -65,9 +51,12 @@ Task<probes::CommandOutcome> run_command(cri::RuntimeClient* service, std::strin
 ContainerProber::ContainerProber(Loop& loop, cri::RuntimeClient& service)
     : loop_(loop),
       service_(service),
-      prober_(loop, [this](probes::Subject subject, probes::Target target, Duration limit) {
-        return try_once(std::move(subject), std::move(target), limit);
-      }) {}
+      prober_(
+          loop,
+          [this](probes::Subject subject, probes::Target target, Duration limit) {
+            return try_once(std::move(subject), std::move(target), limit);
+          },
+          random_part) {}
 
 asio::awaitable<probes::TryResult> ContainerProber::try_once(probes::Subject subject, probes::Target target,
                                                              Duration limit) {
@@ -103,7 +92,9 @@ void ContainerProber::watch(const kube::Pod& pod, const ObservedContainer& insta
                         .id = id,
                         .decided = told.decided,
                         .success = told.success,
-                        .message = told.text});
+                        .message = told.text,
+                        .error = told.error,
+                        .warning = told.warning});
                 });
 }
 

@@ -13,14 +13,16 @@ namespace keelson::agent {
 enum class ProbeKind { liveness, readiness, startup };
 
 /// News of one container's probe. `decided` is set when a threshold was reached: then `success` is the new state;
-/// otherwise a single try failed and only its event is due.
+/// otherwise only a single try's event is due.
 struct ProbeNews {
   ProbeKind kind = ProbeKind::liveness;
   std::string name;  ///< The container.
   std::string id;    ///< Its instance; news of an older one is ignored.
   bool decided = false;
   bool success = false;
-  std::string message;  ///< Of a failure: "HTTP probe failed with statuscode: 500".
+  std::string message;       ///< Of a failure or error: "HTTP probe failed with statuscode: 500".
+  bool error = false;        ///< The try itself went wrong: it says nothing about the container.
+  std::string warning = {};  ///< Of a success.
 };
 
 /// What probes have decided of an instance so far.

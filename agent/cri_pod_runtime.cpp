@@ -260,7 +260,7 @@ Task<PulledImage> CriPodRuntime::pull_image(kube::Pod pod, std::string image) {
     place.emplace(std::move(got));
   }
   KEELSON_CO_TRY(auto sandbox, sandbox_config(pod, 0));
-  auto credentials = configs_.credentials(pod, image);
+  KEELSON_CO_TRY(auto credentials, co_await configs_.credentials(pod, image));
   if (credentials.empty()) {
     credentials.emplace_back();
   }
@@ -279,6 +279,10 @@ Task<PulledImage> CriPodRuntime::pull_image(kube::Pod pod, std::string image) {
     image_here.size = status->size;
   }
   co_return image_here;
+}
+
+std::vector<std::string> CriPodRuntime::missing_pull_secrets(const kube::Pod& pod) {
+  return configs_.missing_pull_secrets(pod);
 }
 
 Task<std::string> CriPodRuntime::create_container(ContainerOrder order) {
@@ -311,6 +315,11 @@ Task<std::string> CriPodRuntime::create_container(ContainerOrder order) {
                                                              limits_.act));
   configs_.container_created(order, id);
   co_return id;
+}
+
+uint32_t CriPodRuntime::logged_attempts(const kube::Pod& pod, const std::string& container) {
+  const auto sandbox = configs_.sandbox(pod, 0);
+  return sandbox ? count_logs(sandbox->log_directory + "/" + container) : 0;
 }
 
 Task<> CriPodRuntime::start_container(std::string id) {

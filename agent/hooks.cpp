@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include <boost/algorithm/string/predicate.hpp>
+
 #include "agent/probe_target.h"
 #include "probes/http_get.h"
 
@@ -17,14 +19,18 @@ constexpr const char* kUserAgent = "kube-lifecycle/1.34";
 
 Task<> http_hook(Loop& loop, HookCall call) {
   auto target = http_target(call.container, *call.handler.http_get, call.pod_ip);
-  if (target.port == 0) {
-    co_return fail(Kind::invalid, "httpGet.port: {} is not a port of container {}",
-                   call.handler.http_get->port.to_string(), call.container.name);
+  if (!target.error.empty()) {
+    co_return fail(Kind::invalid, "httpGet.port: {}", target.error);
   }
   auto answer = co_await probes::http_get(loop, target, kUserAgent);
   if (!answer && answer.error().kind() == Kind::unsupported) {
     target.handler = probes::Handler::http;
+    std::erase_if(target.headers, [](const auto& header) { return boost::iequals(header.first, "Authorization"); });
     answer = co_await probes::http_get(loop, target, kUserAgent);
+    if (answer && call.fell_back) {
+      call.fell_back(fmt::format("request to HTTPS lifecycle hook {}:{} got HTTP response, retry with HTTP succeeded",
+                                 target.host, target.port));
+    }
   }
   if (!answer) {
     co_return std::unexpected(std::move(answer).error());

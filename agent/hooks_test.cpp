@@ -45,6 +45,7 @@ class HookTest : public ::testing::Test {
     port.container_port = port_number.value_or(acceptor_.local_endpoint().port());
     call.container.ports = {port};
     call.handler.http_get = std::move(get);
+    call.fell_back = [this](std::string text) { fell_back_ = std::move(text); };
     tasks_.spawn("hook", ask(std::move(call)));
     loop_.run();
     loop_.io().restart();
@@ -57,6 +58,7 @@ class HookTest : public ::testing::Test {
   std::string answer_ = "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n";
   std::vector<std::string> asked_;
   std::string whole_;
+  std::string fell_back_;
   Result<> outcome_;
   TaskGroup tasks_{loop_};
 };
@@ -87,9 +89,13 @@ TEST_F(HookTest, HttpsAnsweredByHttpIsAskedAgainByHttp) {
   get.scheme = kube::UriScheme::https;
   get.path = "/stop";
   get.port = kube::IntOrString("admin");
+  get.http_headers = {{"authorization", "Bearer secret"}, {"X-Reason", "end"}};
   auto done = run(get);
   EXPECT_TRUE(done) << done.error().message();
   EXPECT_EQ(asked_.back(), "GET /stop HTTP/1.1");
+  EXPECT_NE(whole_.find("X-Reason: end"), std::string::npos);
+  EXPECT_EQ(whole_.find("Bearer"), std::string::npos) << "no secrets in the clear";
+  EXPECT_EQ(fell_back_.substr(0, 38), "request to HTTPS lifecycle hook 127.0.");
 }
 
 TEST_F(HookTest, AnUnknownPortAndNobodyThereAreErrors) {
@@ -97,7 +103,7 @@ TEST_F(HookTest, AnUnknownPortAndNobodyThereAreErrors) {
   get.port = kube::IntOrString("nope");
   auto unknown = run(get);
   ASSERT_FALSE(unknown);
-  EXPECT_NE(unknown.error().message().find("nope is not a port"), std::string::npos) << unknown.error().message();
+  EXPECT_NE(unknown.error().message().find("parsing \"nope\""), std::string::npos) << unknown.error().message();
   get.port = kube::IntOrString("admin");
   tcp::acceptor bound(loop_.io(), tcp::v4());
   bound.bind(tcp::endpoint(asio::ip::address_v4::loopback(), 0));

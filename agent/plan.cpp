@@ -40,6 +40,16 @@ void plan_start(Planning& p, const kube::Container& container, const ObservedSan
   p.plan.steps.push_back(std::move(start));
 }
 
+/// Of those whose spec is looked at while they run: an init container that is to end by itself is left alone.
+std::string change_of(const Planning& p, const kube::Container& container, const ObservedContainer& instance) {
+  const bool main = is_main(p.pod, container.name);
+  if ((!main && !container.is_sidecar()) || instance.spec_hash == spec_hash(container)) {
+    return "";
+  }
+  return main ? fmt::format("Container {} definition changed, will be restarted", container.name)
+              : fmt::format("Init container {} definition changed", container.name);
+}
+
 /// Running instances whose image changed, or that a probe or hook condemned.
 void plan_kills(Planning& p) {
   for (const auto& instance : p.observed.containers) {
@@ -48,15 +58,16 @@ void plan_kills(Planning& p) {
       continue;
     }
     const ContainerMemory* known = memory_of(p.memory, instance);
+    const std::string change = change_of(p, *container, instance);
     Step kill{.kind = Kind::kill_container, .name = instance.name, .id = instance.id};
     kill.grace = std::chrono::seconds(p.pod.spec.termination_grace_period_seconds);
-    kill.again = true;
-    if (known != nullptr && known->kill_message) {
-      kill.again = p.pod.spec.restart_policy != kube::RestartPolicy::never;
+    kill.restarts = true;
+    if (!change.empty()) {
+      kill.message = change;
+    } else if (known != nullptr && known->kill_message) {
       kill.message = *known->kill_message;
       kill.grace = std::chrono::seconds(known->kill_grace.value_or(p.pod.spec.termination_grace_period_seconds));
-    } else if (instance.spec_hash != spec_hash(*container)) {
-      kill.message = fmt::format("Container {} definition changed, will be restarted", instance.name);
+      kill.restarts = known->kill_restarts;
     } else if (resize_of(p.pod, instance, p.memory, p.times.quotas) == Resize::by_restart) {
       kill.message = fmt::format("Container {} resize requires restart", instance.name);
     } else {
@@ -101,12 +112,14 @@ void plan_garbage(Planning& p) {
   }
 }
 
+/// A new sandbox: what still runs in an old one is ended first.
 void plan_sandbox(Planning& p) {
+  if (plan_kill_all(p, std::chrono::seconds(p.pod.spec.termination_grace_period_seconds))) {
+    std::ranges::for_each(p.plan.steps, [](Step& step) { step.restarts = step.kind == Kind::kill_container; });
+    return;
+  }
   for (const auto& sandbox : p.observed.sandboxes) {
-    bool in_use = std::ranges::any_of(p.observed.containers, [&](const auto& c) {
-      return c.sandbox_id == sandbox.id && c.state == RunState::running;
-    });
-    if (sandbox.ready || in_use) {
+    if (sandbox.ready) {
       p.plan.steps.push_back({.kind = Kind::stop_sandbox, .id = sandbox.id});
     }
   }
@@ -135,8 +148,11 @@ void plan_containers(Planning& p, const ObservedSandbox& sandbox) {
   for (const auto& container : p.pod.spec.containers) {
     const ObservedContainer* last = p.observed.newest(container.name);
     bool ended = last != nullptr && last->state == RunState::exited;
+    if (has_ended_unseen(p.pod, p.observed, container.name)) {
+      continue;
+    }
     if (last == nullptr || last->state == RunState::created || last->state == RunState::unknown ||
-        (ended && may_restart(p.pod.spec.restart_policy, *last, p.memory))) {
+        (ended && may_restart(p.pod, p.memory, *last))) {
       plan_start(p, container, sandbox);
     }
   }
@@ -153,16 +169,14 @@ void plan_sync(Planning& p) {
     }
     p.plan.steps.push_back({.kind = Kind::prepare});
   }
-  const auto& sandboxes = p.observed.sandboxes;
-  bool usable =
-      !sandboxes.empty() && sandboxes.front().ready && (p.pod.spec.host_network || !sandboxes.front().ips.empty());
-  if (!usable) {
+  const ObservedSandbox* sandbox = usable_sandbox(p.pod, p.observed);
+  if (sandbox == nullptr) {
     plan_sandbox(p);
     return;
   }
   plan_garbage(p);
   plan_kills(p);
-  plan_containers(p, sandboxes.front());
+  plan_containers(p, *sandbox);
   plan_resizes(p);
 }
 

@@ -6,7 +6,8 @@
 //   sync ----------------> prepare, create sandbox, init containers in order (sidecars stay), containers, restarts
 //     | deadline, all ended, removed
 //     v
-//   ending --------------> kill mains, then sidecars in reverse order, then stop the sandbox
+//   ending --------------> kill all (hooks at once; SIGTERM to sidecars after the mains, in reverse order), then stop
+//   the sandbox
 //     | nothing runs            | pod still wanted: its phase is final, its dead containers stay for logs
 //     v                         v
 //   removing                 finished: volumes and cgroup have gone
@@ -60,9 +61,11 @@ struct ContainerMemory {
   bool ready = false;
   std::optional<std::string> kill_message;  ///< A probe or hook wants it gone; the message of its Killing event.
   std::optional<int64_t> kill_grace;        ///< The probe's own grace, in seconds.
+  bool kill_restarts = false;               ///< It starts again after that kill, whatever its exit code.
+  bool restarts = false;                    ///< It was killed so as to start again, whatever restartPolicy says.
   std::optional<StartTrouble> trouble;      ///< Of the next instance.
-  bool again = false;                       ///< It was told to end so that another one is started, however it ended.
   std::optional<ObservedResources> given;   ///< The resources that this agent gave it last.
+  std::string post_start_error;             ///< Why it is killed, if its postStart hook failed.
   std::string resize_error;                 ///< Why it could not be given others.
 };
 
@@ -100,7 +103,7 @@ struct Step {
     stop_sandbox,      ///< `id`: kills what runs in it.
     remove_sandbox,    ///< `id`.
     start_container,   ///< `name`, `attempt`, `delay` (its restart_delay), `id` (the sandbox): pull, create, start.
-    kill_container,    ///< `name`, `id`, `grace`, `message`, `again`: preStop, SIGTERM, SIGKILL.
+    kill_container,    ///< `name`, `id`, `grace`, `message`, `after`, `restarts`: preStop, SIGTERM, SIGKILL.
     resize_container,  ///< `name`, `id`: gets the CPU and memory that its spec has now.
     remove_container,  ///< `id`, `name`, `with_log`.
     release,           ///< Volumes and cgroup go; logs stay.
@@ -111,10 +114,12 @@ struct Step {
   std::string id = {};
   uint32_t attempt = 0;
   Duration delay{0};
-  Duration grace{0};
+  Duration grace{0};  ///< For preStop, the wait for `after` and SIGTERM; the last gets a minimum of its own.
   std::string message = {};
   bool with_log = false;
-  bool again = false;  ///< Another one is started, whatever the restart policy would say of its exit code.
+  std::vector<std::string> after =
+      {};                 ///< Instances that end before this one gets SIGTERM, if they do within the grace.
+  bool restarts = false;  ///< The container starts again, whatever restartPolicy says.
   bool operator==(const Step&) const = default;
 };
 std::string_view to_string(Step::Kind kind);

@@ -41,9 +41,24 @@ const ContainerMemory* memory_of(const PodMemory& memory, const ObservedContaine
 /// What this instance needs of the CPU and memory that its spec has now; of one that is to end, nothing.
 Resize resize_of(const kube::Pod& pod, const ObservedContainer& instance, const PodMemory& memory, CpuQuotas quotas);
 
-/// By the policy; or because the node itself has ended it for another one.
-bool may_restart(kube::RestartPolicy policy, const ObservedContainer& ended, const PodMemory& memory);
+// Of a container that ran, and whose instance the runtime has lost.
+constexpr int32_t kLostExitCode = 137;
+constexpr const char* kLostReason = "ContainerStatusUnknown";
+/// How a main container without an instance has ended by what was said of it (pod.status); nullopt if it never ran.
+std::optional<int32_t> unseen_exit_code(const kube::Pod& pod, const ObservedPod& observed, std::string_view name);
+/// Whether it has, and restartPolicy lets it rest.
+bool has_ended_unseen(const kube::Pod& pod, const ObservedPod& observed, std::string_view name);
+
+/// Whether it is one of spec.containers.
+bool is_main(const kube::Pod& pod, std::string_view name);
+/// Whether a main container that has ended is to run again: by restartPolicy, or because it was killed for that.
+bool may_restart(const kube::Pod& pod, const PodMemory& memory, const ObservedContainer& ended);
 bool is_running(const ObservedPod& observed);
+/// The newest sandbox, if containers can run in it; else nullptr.
+const ObservedSandbox* usable_sandbox(const kube::Pod& pod, const ObservedPod& observed);
+
+/// Steps that kill whatever runs, all at the same time. False if nothing runs.
+bool plan_kill_all(Planning& p, Duration grace);
 
 /// Steps that end whatever runs, and then the sandbox (and for a removed pod, everything).
 void plan_ending(Planning& p);

@@ -2,84 +2,17 @@
 // The rules of restarting, init containers, sidecars and ending, as tables.
 #include "agent/plan.h"
 
-#include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "agent/plan_parts.h"
-#include "agent/pod_status.h"
-#include "agent/testing.h"
+#include "agent/plan_world.h"
 
 namespace keelson::agent {
 namespace {
 
+using namespace testing;
 using namespace std::chrono_literals;
 using kube::PodPhase;
 using kube::RestartPolicy;
-
-const WallTime kNow{std::chrono::seconds(1'700'000'000)};
-
-kube::Container container(const std::string& name) {
-  kube::Container c;
-  c.name = name;
-  c.image = "img:" + name;
-  return c;
-}
-
-kube::Pod pod_of(const std::vector<std::string>& inits, const std::vector<std::string>& mains,
-                 RestartPolicy policy = RestartPolicy::always) {
-  kube::Pod pod;
-  pod.metadata = {.name = "web", .ns = "default", .uid = "u1"};
-  pod.spec.restart_policy = policy;
-  for (const auto& name : inits) {
-    auto c = container(name);
-    if (name.starts_with("side")) {
-      c.restart_policy = RestartPolicy::always;
-    }
-    pod.spec.init_containers.push_back(c);
-  }
-  for (const auto& name : mains) {
-    pod.spec.containers.push_back(container(name));
-  }
-  return pod;
-}
-
-ObservedContainer instance(const std::string& name, RunState state, int exit_code = 0, uint32_t attempt = 0) {
-  ObservedContainer c{.id = fmt::format("{}-{}", name, attempt),
-                      .sandbox_id = "s0",
-                      .name = name,
-                      .attempt = attempt,
-                      .state = state,
-                      .exit_code = exit_code,
-                      .spec_hash = spec_hash(container(name))};
-  c.created_at = kNow - 30s;
-  c.started_at = kNow - 30s;
-  if (state == RunState::exited) {
-    c.finished_at = kNow - 1s;
-  }
-  return c;
-}
-
-struct World {
-  kube::Pod pod;
-  ObservedPod observed;
-  PodMemory memory;
-
-  World(kube::Pod p, std::vector<ObservedContainer> containers) : pod(std::move(p)) {
-    observed.sandboxes.push_back({.id = "s0", .ready = true, .ips = {"10.0.0.2"}});
-    observed.containers = std::move(containers);
-    memory.prepared = true;
-    memory.start_time = kNow - 60s;
-    for (const auto& c : observed.containers) {
-      memory.containers.try_emplace(c.name, ContainerMemory{.id = c.id, .started = true, .ready = true});
-    }
-  }
-  Plan ask(WallTime now = kNow) const { return plan(pod, observed, memory, now, {}); }
-  std::string steps(WallTime now = kNow) const { return print(ask(now)); }
-  kube::PodStatus status(const kube::PodStatus& previous = {}) const {
-    Plan p = ask();
-    return make_status({pod, observed, memory, p, previous}, {.ips = {"192.0.2.1"}}, kNow);
-  }
-};
 
 TEST(Plan, AnEphemeralContainerStartsAtAnyTimeAndOnce) {
   World w(pod_of({"init"}, {"a"}), {instance("init", RunState::running)});
@@ -142,26 +75,6 @@ TEST(Plan, BackOffDoublesToItsMaximumAndForgetsAfterALongRun) {
   EXPECT_EQ(next_restart_delay(ended, times), 10s);
 }
 
-TEST(Plan, WhatTheNodeEndsForAnotherOneIsStartedAnewHoweverItEnds) {
-  for (const auto policy : {RestartPolicy::on_failure, RestartPolicy::never}) {
-    World w(pod_of({}, {"a"}, policy), {instance("a", RunState::running)});
-    w.pod.spec.containers[0].image = "another";
-    ASSERT_EQ(w.ask().steps.size(), 1U);
-    EXPECT_TRUE(w.ask().steps[0].again);
-    w.pod.spec.containers[0].image = "img:a";
-    w.memory.containers["a"].kill_message = "failed liveness probe";
-    EXPECT_EQ(w.ask().steps[0].again, policy == RestartPolicy::on_failure);
-    w.observed.containers[0] = instance("a", RunState::exited);
-    w.memory.containers["a"].kill_message.reset();
-    EXPECT_EQ(w.steps(), "stop_sandbox s0") << "it has ended by itself";
-    w.memory.containers["a"].again = true;
-    EXPECT_EQ(w.steps(), "start_container a 1");
-    EXPECT_EQ(w.status().phase, PodPhase::running);
-    w.memory.containers["a"].id = "another instance";
-    EXPECT_EQ(w.steps(), "stop_sandbox s0");
-  }
-}
-
 TEST(Plan, CrashLoopWaitsFromTheEndOfTheLastInstance) {
   auto second = instance("a", RunState::exited, 3, 1);
   second.restart_delay = 10s;
@@ -202,7 +115,7 @@ TEST(Plan, SidecarsGateRestartAndDoNotKeepThePodAlive) {
   EXPECT_EQ(crashed.steps(), "start_container side1 1");
   World ended(pod, {instance("side1", RunState::running), instance("i1", RunState::exited),
                     instance("side2", RunState::running), instance("a", RunState::exited)});
-  EXPECT_EQ(ended.steps(), "kill_container side2-0 30 s");
+  EXPECT_EQ(ended.steps(), "kill_container side1-0 30 s after side2-0, kill_container side2-0 30 s");
   EXPECT_EQ(ended.status({.phase = PodPhase::running}).phase, PodPhase::running);  // held while side2 runs
   ended.observed.containers[2].state = RunState::exited;
   ended.observed.containers[2].exit_code = 137;
@@ -216,7 +129,7 @@ TEST(Plan, ARemovedPodEndsMainsFirstThenEverythingGoes) {
           {instance("side1", RunState::running), instance("a", RunState::running), instance("b", RunState::running)});
   w.memory.removed = true;
   w.memory.ending_since = kNow - 10s;
-  EXPECT_EQ(w.steps(), "kill_container a-0 20 s, kill_container b-0 20 s");
+  EXPECT_EQ(w.steps(), "kill_container side1-0 20 s after a-0 b-0, kill_container a-0 20 s, kill_container b-0 20 s");
   w.observed.containers[1].state = w.observed.containers[2].state = RunState::exited;
   EXPECT_EQ(w.steps(), "kill_container side1-0 20 s");
   w.observed.containers[0].state = RunState::exited;
@@ -255,12 +168,42 @@ TEST(Plan, ALostSandboxIsReplacedAndInitRunsAgain) {
   EXPECT_EQ(never.status().phase, PodPhase::failed);
 }
 
+TEST(Plan, WhatStillRunsInALostSandboxIsEndedFirst) {
+  World w(pod_of({"side"}, {"a"}), {instance("side", RunState::running), instance("a", RunState::running)});
+  w.observed.sandboxes[0].ready = false;
+  EXPECT_EQ(w.steps(), "kill_container side-0 30 s after a-0, kill_container a-0 30 s");
+  EXPECT_EQ(w.ask().stage, Plan::Stage::sync) << "it goes on in another sandbox";
+  World never(pod_of({"i1"}, {"a"}, RestartPolicy::never), {instance("i1", RunState::running)});
+  never.observed.sandboxes[0].ready = false;
+  EXPECT_EQ(never.steps(), "kill_container i1-0 30 s");
+  EXPECT_EQ(never.ask().stage, Plan::Stage::ending) << "init containers are not run a second time";
+  never.observed.containers[0] = instance("i1", RunState::exited);
+  EXPECT_EQ(never.steps(), "release");
+  EXPECT_EQ(never.status().phase, PodPhase::failed);
+}
+
 TEST(Plan, AnImageChangeRestartsEvenWithNeverAndAnEnvEditDoesNot) {
   World w(pod_of({}, {"a"}, RestartPolicy::never), {instance("a", RunState::running)});
   w.pod.spec.containers[0].env.push_back({.name = "X", .value = "1"});
   EXPECT_EQ(w.steps(), "");
   w.pod.spec.containers[0].image = "other";
   EXPECT_EQ(w.steps(), "kill_container a-0 30 s");
+  EXPECT_EQ(w.ask().steps[0].message, "Container a definition changed, will be restarted");
+  EXPECT_TRUE(w.ask().steps[0].restarts);
+  w.observed.containers[0].state = RunState::exited;
+  EXPECT_EQ(w.status().phase, PodPhase::succeeded) << "it had ended by itself";
+  w.memory.containers["a"].restarts = true;
+  EXPECT_EQ(w.steps(), "start_container a 1");
+  EXPECT_EQ(w.status().phase, PodPhase::running);
+}
+
+TEST(Plan, AnImageChangeOfARunningInitContainerWaitsForItsEnd) {
+  World w(pod_of({"side", "i1"}, {"a"}), {instance("side", RunState::running), instance("i1", RunState::running)});
+  w.pod.spec.init_containers[1].image = "other";
+  EXPECT_EQ(w.steps(), "");
+  w.pod.spec.init_containers[0].image = "other";
+  EXPECT_EQ(w.steps(), "kill_container side-0 30 s");
+  EXPECT_EQ(w.ask().steps[0].message, "Init container side definition changed");
 }
 
 TEST(Plan, TheDeadlineEndsThePod) {
@@ -273,32 +216,6 @@ TEST(Plan, TheDeadlineEndsThePod) {
 TEST(Plan, AContainerMadeButNeverStartedIsMadeAgainAsTheSameAttempt) {
   World w(pod_of({}, {"a"}), {instance("a", RunState::created, 0, 4)});
   EXPECT_EQ(w.steps(), "remove_container a-4, start_container a 4");
-}
-
-TEST(PodStatus, ConditionsAndTheirReasons) {
-  World w(pod_of({"i1"}, {"a", "b"}), {instance("i1", RunState::running)});
-  auto status = w.status();
-  auto find = [&](std::string_view type) {
-    return *std::ranges::find(status.conditions, type, &kube::PodCondition::type);
-  };
-  EXPECT_EQ(find("Initialized").reason, "ContainersNotInitialized");
-  EXPECT_EQ(find("Initialized").message, "containers with incomplete status: [i1]");
-  EXPECT_EQ(find("Ready").message, "containers with unready status: [a b]");
-  EXPECT_EQ(status.container_statuses[0].state.waiting->reason, "PodInitializing");
-  World up(pod_of({}, {"a"}), {instance("a", RunState::running)});
-  status = up.status();
-  EXPECT_TRUE(is_ready(status));
-  EXPECT_EQ(status.pod_ip, "10.0.0.2");
-  up.pod.spec.readiness_gates = {"x.dev/gate"};
-  status = up.status();
-  EXPECT_EQ(find("Ready").reason, "ReadinessGatesNotReady");
-  EXPECT_EQ(find("ContainersReady").status, kube::ConditionStatus::true_status);
-}
-
-TEST(PodStatus, AFinalPhaseNeverChanges) {
-  World w(pod_of({}, {"a"}), {instance("a", RunState::running)});
-  EXPECT_EQ(w.status({.phase = PodPhase::failed, .reason = "Evicted"}).phase, PodPhase::failed);
-  EXPECT_EQ(w.status({.phase = PodPhase::failed, .reason = "Evicted"}).reason, "Evicted");
 }
 
 }  // namespace

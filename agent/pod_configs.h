@@ -54,8 +54,11 @@ class PodConfigs {
   virtual void container_removed(const std::string& id) = 0;
   /// The host file that holds a container instance's termination message; empty if there is none.
   virtual std::string termination_log(const kube::ObjectMeta& pod, const std::string& container, uint32_t attempt) = 0;
-  /// Credentials for an image from the pod's imagePullSecrets, in the order to try them.
-  virtual std::vector<cri::AuthConfig> credentials(const kube::Pod& pod, const std::string& image) = 0;
+  /// Credentials for an image in the order to try them: of the pod's imagePullSecrets, of the node, of its credential
+  /// providers.
+  virtual Task<std::vector<cri::AuthConfig>> credentials(kube::Pod pod, std::string image) = 0;
+  /// Those of the pod's imagePullSecrets that are not there, by name.
+  virtual std::vector<std::string> missing_pull_secrets(const kube::Pod& pod) = 0;
 };
 
 }  // namespace keelson::agent

@@ -6,7 +6,8 @@
 
 namespace keelson::agent {
 
-kube::PodPhase current_phase(const kube::Pod& pod, const ObservedPod& observed, const PodMemory& memory) {
+kube::PodPhase current_phase(const kube::Pod& pod, const ObservedPod& observed, const PodMemory& memory,
+                             const std::vector<kube::ContainerStatus>& said) {
   if (memory.removed && !is_running(observed)) {
     bool failed = std::ranges::any_of(pod.spec.containers, [&](const auto& container) {
       const ObservedContainer* last = observed.newest(container.name);
@@ -20,8 +21,8 @@ kube::PodPhase current_phase(const kube::Pod& pod, const ObservedPod& observed, 
   for (const auto& container : pod.spec.containers) {
     const ObservedContainer* last = observed.newest(container.name);
     // An instance that never ran counts as waiting, unless one before it ran.
-    bool ran_before = std::ranges::any_of(
-        observed.containers, [&](const auto& c) { return c.name == container.name && c.state == RunState::exited; });
+    auto status = std::ranges::find(said, container.name, &kube::ContainerStatus::name);
+    bool ran_before = status != said.end() && (status->state.terminated || status->last_state.terminated);
     bool runs = last != nullptr && last->state == RunState::running;
     if (!runs && !ran_before) {
       return kube::PodPhase::pending;

@@ -7,8 +7,10 @@
 namespace keelson::agent {
 
 /// Pending or Running for a pod without a verdict; a final phase for one that is being removed and where nothing runs.
-/// (kubelet getPhase)
-kube::PodPhase current_phase(const kube::Pod& pod, const ObservedPod& observed, const PodMemory& memory);
+/// `said` is what is said of its containers: one that waits counts as begun if an end of it is known. (kubelet
+/// getPhase)
+kube::PodPhase current_phase(const kube::Pod& pod, const ObservedPod& observed, const PodMemory& memory,
+                             const std::vector<kube::ContainerStatus>& said);
 
 /// Its phase is final, as far as it has been said.
 inline bool has_ended(const kube::Pod& pod) {

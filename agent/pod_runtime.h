@@ -85,9 +85,15 @@ class PodRuntime {
   /// Kind::invalid: that is no image name.
   virtual Task<PulledImage> pull_image(kube::Pod pod, std::string image) = 0;
 
+  /// Those of the pod's imagePullSecrets that are not there, by name.
+  virtual std::vector<std::string> missing_pull_secrets(const kube::Pod& pod) = 0;
+
   /// Answers the container's id. Kind::invalid: the spec cannot be made real as it stands (a missing ConfigMap key,
   /// say): CreateContainerConfigError. Other kinds: CreateContainerError.
   virtual Task<std::string> create_container(ContainerOrder order) = 0;
+  /// One more than the greatest attempt of the container that has left a log; 0 if none has. For one whose instances
+  /// the runtime has lost.
+  virtual uint32_t logged_attempts(const kube::Pod& pod, const std::string& container) = 0;
   virtual Task<> start_container(std::string id) = 0;
   /// The container gets the CPU and memory that its spec has, and the pod what all have together. Kind::conflict: the
   /// pod uses more memory than that.

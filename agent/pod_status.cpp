@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "agent/container_in_force.h"
+#include "agent/container_statuses.h"
 #include "agent/plan_parts.h"
 #include "agent/pod_phase.h"
 #include "kube/pod_qos.h"
@@ -19,127 +20,7 @@ namespace {
 using kube::ConditionStatus;
 using kube::PodPhase;
 
-std::optional<WallTime> time_of(WallTime time) {
-  return time.time_since_epoch().count() == 0 ? std::nullopt : std::optional(time);
-}
-
-kube::ContainerState terminated_state(const ObservedContainer& instance, const StatusNode& node) {
-  kube::ContainerTerminated ended{.exit_code = instance.exit_code,
-                                  .signal = 0,
-                                  .reason = instance.reason,
-                                  .message = instance.message,
-                                  .started_at = time_of(instance.started_at),
-                                  .finished_at = time_of(instance.finished_at),
-                                  .container_id = node.runtime_name + "://" + instance.id};
-  if (ended.reason.empty()) {
-    ended.reason = instance.exit_code == 0 ? "Completed" : "Error";
-  }
-  kube::ContainerState state;
-  state.terminated = std::move(ended);
-  return state;
-}
-
-kube::ContainerState waiting_state(std::string reason, std::string message = {}) {
-  kube::ContainerState state;
-  state.waiting = kube::ContainerWaiting{std::move(reason), std::move(message)};
-  return state;
-}
-
-/// Why a container that does not run waits, if it is to run.
-std::optional<kube::ContainerState> reason_to_wait(const StatusInput& in, const kube::Container& container,
-                                                   const ObservedContainer* newest) {
-  auto known = in.memory.containers.find(container.name);
-  if (known != in.memory.containers.end() && known->second.trouble) {
-    return waiting_state(known->second.trouble->reason, known->second.trouble->message);
-  }
-  if (auto it = in.plan.backing_off.find(container.name); it != in.plan.backing_off.end() && newest != nullptr) {
-    const auto& meta = in.pod.metadata;
-    return waiting_state("CrashLoopBackOff", fmt::format("back-off {} restarting failed container={} pod={}_{}({})",
-                                                         human_duration(it->second - newest->finished_at),
-                                                         container.name, meta.name, meta.ns, meta.uid));
-  }
-  if (newest == nullptr || newest->state != RunState::exited) {
-    return waiting_state(in.pod.spec.init_containers.empty() ? "ContainerCreating" : "PodInitializing");
-  }
-  return std::nullopt;
-}
-
-bool is_final(const std::optional<PodPhase>& phase) {
-  return phase == PodPhase::succeeded || phase == PodPhase::failed;
-}
-
-enum class Role { init, main, ephemeral };
-
-/// Of a container that the runtime no longer has, in a pod that ends: what was said of its end, or that nobody knows.
-std::optional<kube::ContainerStatus> status_of_lost(const StatusInput& in, const kube::Container& container,
-                                                    Role role) {
-  if (in.observed.newest(container.name) != nullptr || is_running(in.observed) ||
-      !(in.memory.removed || is_final(in.previous.phase))) {
-    return std::nullopt;
-  }
-  const auto& said = role == Role::init        ? in.previous.init_container_statuses
-                     : role == Role::ephemeral ? in.previous.ephemeral_container_statuses
-                                               : in.previous.container_statuses;
-  auto old = std::ranges::find(said, container.name, &kube::ContainerStatus::name);
-  if (old != said.end() && old->state.terminated) {
-    return *old;
-  }
-  if (role != Role::main || !is_initialized(in.pod, in.observed, in.memory)) {
-    return std::nullopt;
-  }
-  kube::ContainerStatus status = old == said.end() ? kube::ContainerStatus() : *old;
-  status.name = container.name;
-  status.image = status.image.empty() ? container.image : status.image;
-  status.ready = false;
-  status.started = false;
-  status.state = {};
-  status.state.terminated =
-      kube::ContainerTerminated{.exit_code = 137,
-                                .reason = "ContainerStatusUnknown",
-                                .message = "The container could not be located when the pod was terminated"};
-  return status;
-}
-
-kube::ContainerStatus container_status(const StatusInput& in, const StatusNode& node, const kube::Container& container,
-                                       Role role) {
-  if (auto lost = status_of_lost(in, container, role)) {
-    return *std::move(lost);
-  }
-  kube::ContainerStatus status;
-  status.name = container.name;
-  status.image = container.image;
-  status.started = false;
-  const ObservedContainer* newest = in.observed.newest(container.name);
-  tell_in_force(container, newest, status);
-  auto previous = std::ranges::find_if(in.observed.containers, [&](const auto& c) {
-    return c.name == container.name && &c != newest && c.state == RunState::exited;
-  });
-  if (previous != in.observed.containers.end()) {
-    status.last_state = terminated_state(*previous, node);
-  }
-  const ContainerMemory* known = newest == nullptr ? nullptr : memory_of(in.memory, *newest);
-  bool runs =
-      newest != nullptr && newest->state == RunState::running && !(known != nullptr && known->post_start_pending);
-  if (newest != nullptr) {
-    status.restart_count = static_cast<int32_t>(newest->attempt);
-    status.image_id = newest->image_ref;
-    status.container_id = node.runtime_name + "://" + newest->id;
-  }
-  if (runs) {
-    status.state.running = kube::ContainerRunning{time_of(newest->started_at)};
-    status.started = known != nullptr && known->started;
-    status.ready = known != nullptr && known->ready;
-  } else if (auto waiting = reason_to_wait(in, container, newest)) {
-    status.state = *waiting;
-    if (newest != nullptr && newest->state == RunState::exited) {
-      status.last_state = terminated_state(*newest, node);
-    }
-  } else {
-    status.state = terminated_state(*newest, node);
-    status.ready = role == Role::init && !container.is_sidecar() && newest->exit_code == 0;
-  }
-  return status;
-}
+constexpr size_t kMessageRoom = size_t{12} * 1024;
 
 std::string join(const std::vector<std::string>& names) {
   return fmt::format("[{}]", fmt::join(names, " "));
@@ -273,8 +154,21 @@ void set_phase(kube::PodStatus& status, const StatusInput& in, WallTime now) {
   } else if (decided) {
     status.phase = in.previous.phase.value_or(PodPhase::running);
   } else {
-    status.phase = current_phase(in.pod, in.observed, in.memory);
+    status.phase = current_phase(in.pod, in.observed, in.memory, status.container_statuses);
   }
+}
+
+/// One address of each family, that of the node's first one ahead (kubelet sortPodIPs).
+std::vector<std::string> in_order(const std::vector<std::string>& ips, const StatusNode& node) {
+  const auto is_v6 = [](const std::string& ip) { return ip.find(':') != ip.npos; };
+  const bool v6_first = !node.ips.empty() && is_v6(node.ips.front());
+  std::vector<std::string> sorted;
+  for (const bool v6 : {v6_first, !v6_first}) {
+    if (auto it = std::ranges::find(ips, v6, is_v6); it != ips.end()) {
+      sorted.push_back(*it);
+    }
+  }
+  return sorted;
 }
 
 void set_addresses(kube::PodStatus& status, const StatusInput& in, const StatusNode& node) {
@@ -284,7 +178,7 @@ void set_addresses(kube::PodStatus& status, const StatusInput& in, const StatusN
   if (in.pod.spec.host_network) {
     status.pod_ips = in.observed.sandboxes.empty() ? status.pod_ips : node.ips;
   } else if (!in.observed.sandboxes.empty() && !in.observed.sandboxes.front().ips.empty()) {
-    status.pod_ips = in.observed.sandboxes.front().ips;
+    status.pod_ips = in_order(in.observed.sandboxes.front().ips, node);
   }
   status.pod_ip = status.pod_ips.empty() ? "" : status.pod_ips.front();
 }
@@ -315,6 +209,23 @@ kube::PodStatus status_of_ended(const StatusInput& in, WallTime now) {
   return status;
 }
 
+/// All messages of a pod share the room that there is for them (kubelet MaxPodTerminationMessageLogLength).
+void cut_messages(kube::PodStatus& status) {
+  const size_t containers = status.init_container_statuses.size() + status.container_statuses.size() +
+                            status.ephemeral_container_statuses.size();
+  const size_t share = kMessageRoom / std::max<size_t>(containers, 1);
+  for (auto* list :
+       {&status.init_container_statuses, &status.container_statuses, &status.ephemeral_container_statuses}) {
+    for (auto& container : *list) {
+      for (auto* state : {&container.state, &container.last_state}) {
+        if (state->terminated && state->terminated->message.size() > share) {
+          state->terminated->message.resize(share);
+        }
+      }
+    }
+  }
+}
+
 /// Set by controllers, or by who admits pods: a worker hands it on.
 bool is_of_others(const kube::PodCondition& condition) {
   return !kube::is_condition_of_node(condition.type) || condition.type == kube::kResizePending;
@@ -342,6 +253,7 @@ kube::PodStatus make_status(const StatusInput& input, const StatusNode& node, Wa
         container_status(input, node, ephemeral.container, Role::ephemeral));
     said.started.reset();
   }
+  cut_messages(status);
   set_phase(status, input, now);
   set_conditions(status, input, now);
   set_disruption(status, input, now);

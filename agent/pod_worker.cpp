@@ -184,13 +184,21 @@ Task<> PodWorker::State::carry_out(Plan what) {
   }
   Result<> outcome;
   if (!kills.empty()) {
-    KEELSON_CO_DO(co_await leave_services(what.stage != Plan::Stage::sync));
-    outcome = co_await kill_all(std::move(kills), 0);
+    if (what.stage == Plan::Stage::ending) {
+      outcome = co_await end_containers(std::move(kills));
+    } else {
+      KEELSON_CO_DO(co_await leave_services(what.stage != Plan::Stage::sync));
+      outcome = co_await kill_all(std::move(kills), 0);
+    }
   }
   for (auto& step : rest) {
-    const bool alone = step.kind == Step::Kind::start_container || step.kind == Step::Kind::resize_container;
+    const Step::Kind kind = step.kind;
+    const bool alone = kind == Step::Kind::start_container || kind == Step::Kind::resize_container;
     auto done = co_await carry_out_step(std::move(step));
     if (!done) {
+      if (kind == Step::Kind::stop_sandbox && what.stage == Plan::Stage::ending) {
+        tell_failed_kill(done.error());
+      }
       outcome = std::move(done);
       if (!alone) {
         break;

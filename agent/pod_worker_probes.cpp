@@ -2,12 +2,15 @@
 // A worker and its probes: which instances are probed, and what their news mean.
 #include <fmt/format.h>
 
+#include "agent/plan_parts.h"
 #include "agent/pod_worker_state.h"
 #include "common/log.h"
 
 namespace keelson::agent {
 
 namespace {
+
+constexpr auto kHookErrorShown = std::chrono::seconds(1);
 
 std::string_view probe_word(ProbeKind kind) {
   switch (kind) {
@@ -46,12 +49,22 @@ void PodWorker::State::learn() {
         learn_instance(container, *instance);
       } else if (auto known = memory.containers.find(container.name); known != memory.containers.end()) {
         known->second.ready = known->second.started = known->second.post_start_pending = false;
+        tell_failed_hook(container, *instance, known->second);
         known->second.kill_message.reset();
         if (shared.probes != nullptr) {
           shared.probes->forget(pod.metadata.uid, container.name);
         }
       }
     }
+  }
+}
+
+/// What its postStart hook did is said for a moment, before the back-off, if the container is to run again.
+void PodWorker::State::tell_failed_hook(const kube::Container& container, const ObservedContainer& instance,
+                                        ContainerMemory& known) {
+  const std::string error = std::exchange(known.post_start_error, "");
+  if (!error.empty() && (!is_main(pod, container.name) || may_restart(pod, memory, instance))) {
+    known.trouble = StartTrouble{"PostStartHookError", error, now() + kHookErrorShown, kHookErrorShown};
   }
 }
 
@@ -104,6 +117,15 @@ void PodWorker::State::hear(const ProbeNews& news) {
   }
   ContainerMemory& known = it->second;
   std::string_view word = probe_word(news.kind);
+  if (news.error) {
+    record(news.name, EventType::warning, "Unhealthy",
+           fmt::format("{} probe errored and resulted in unknown state: {}", capitalised(word), news.message));
+    return;
+  }
+  if (!news.warning.empty()) {
+    record(news.name, EventType::warning, "ProbeWarning",
+           fmt::format("{} probe warning: {}", capitalised(word), news.warning));
+  }
   if (!news.success && !news.message.empty()) {
     record(news.name, EventType::warning, "Unhealthy",
            fmt::format("{} probe failed: {}", capitalised(word), news.message));
@@ -117,7 +139,10 @@ void PodWorker::State::hear(const ProbeNews& news) {
     known.started = true;
   } else {
     const auto& probe = news.kind == ProbeKind::liveness ? container->liveness_probe : container->startup_probe;
-    known.kill_message = fmt::format("Container {} failed {} probe, will be restarted", news.name, word);
+    const bool sidecar = !is_main(pod, news.name);
+    known.kill_restarts = sidecar || pod.spec.restart_policy != kube::RestartPolicy::never;
+    known.kill_message = fmt::format("{} {} failed {} probe{}", sidecar ? "Init container" : "Container", news.name,
+                                     word, known.kill_restarts && !sidecar ? ", will be restarted" : "");
     known.kill_grace = probe ? probe->termination_grace_period_seconds : std::nullopt;
   }
   if (!container->readiness_probe) {

@@ -8,6 +8,7 @@
 #include "agent/config/resources.h"
 #include "agent/hooks.h"
 #include "agent/pod_worker_state.h"
+#include "cri/image/reference.h"
 
 namespace keelson::agent {
 
@@ -76,6 +77,14 @@ void PodWorker::State::set_trouble(const std::string& name, std::string reason, 
 
 /// The image's reference. A failure has been told, and is in the container's trouble.
 Task<std::string> PodWorker::State::provide_image(kube::Container container) {
+  if (auto name = cri::image::parse_reference(container.image); !name) {
+    auto message = fmt::format("Failed to apply default image tag \"{}\": couldn't parse image name \"{}\": {}",
+                               container.image, container.image, name.error().message());
+    record(container.name, EventType::warning, "InspectFailed", message);
+    record(container.name, EventType::warning, "Failed", "Error: InvalidImageName");
+    set_trouble(container.name, "InvalidImageName", std::move(message), shared.times.create_retry);
+    co_return std::unexpected(std::move(name).error());
+  }
   auto policy = container.image_pull_policy.value_or(kube::PullPolicy::if_not_present);
   if (policy != kube::PullPolicy::always) {
     auto present = co_await shared.runtime.find_image(container.image);
@@ -102,6 +111,11 @@ Task<std::string> PodWorker::State::provide_image(kube::Container container) {
   Duration delay = last && (last->reason == "ErrImagePull" || last->reason == "ImagePullBackOff")
                        ? std::min(2 * last->delay, shared.times.pull_max)
                        : shared.times.pull_initial;
+  if (const auto missing = shared.runtime.missing_pull_secrets(pod); !missing.empty()) {
+    record({}, EventType::warning, "FailedToRetrieveImagePullSecret",
+           fmt::format("Unable to retrieve some image pull secrets ({}); attempting to pull the image may not succeed.",
+                       fmt::join(missing, ", ")));
+  }
   record(container.name, EventType::normal, "Pulling", fmt::format("Pulling image \"{}\"", container.image));
   SteadyTime begin = shared.loop.clock().steady();
   auto pulled = co_await shared.runtime.pull_image(pod, container.image);
@@ -141,6 +155,9 @@ Task<> PodWorker::State::start_container(Step step) {
   }
   kube::Container container = *found;
   shared.stats.container_tried(container_type(step.name));
+  if (observed.newest(step.name) == nullptr) {
+    step.attempt = std::max(step.attempt, shared.runtime.logged_attempts(pod, step.name));
+  }
   timeline.enter("pull", step.name);
   auto image = co_await provide_image(container);
   timeline.leave();
@@ -210,15 +227,23 @@ Task<> PodWorker::State::post_start(kube::Container container, std::string id) {
                 .container = container,
                 .id = id,
                 .pod_ip = sandbox == nullptr || sandbox->ips.empty() ? "" : sandbox->ips.front(),
-                .limit = kPostStartLimit};
+                .limit = kPostStartLimit,
+                .fell_back = [weak = weak_from_this()](std::string text) {
+                  if (auto self = weak.lock()) {
+                    self->record({}, EventType::warning, "LifecycleHTTPFallback", std::move(text));
+                  }
+                }};
   timeline.enter("postStart", container.name);
   auto done = co_await run_hook(shared.loop, shared.runtime, std::move(call));
   timeline.leave();
   ContainerMemory& known = memory.containers[container.name];
   if (!done && known.id == id) {
     shared.stats.container_failed(container_type(container.name), "PostStartHookError");
+    const auto& meta = pod.metadata;
     record(container.name, EventType::warning, "FailedPostStartHook", "PostStartHook failed");
     known.kill_message = "FailedPostStartHook";
+    known.post_start_error = fmt::format("PostStart hook of container \"{}\" in pod \"{}_{}({})\" failed - error: {}",
+                                         container.name, meta.name, meta.ns, meta.uid, done.error().message());
   }
   known.post_start_pending = false;
   co_return Result<>();

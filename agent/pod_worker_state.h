@@ -10,7 +10,13 @@ namespace keelson::agent {
 
 struct PodWorker::State : std::enable_shared_from_this<PodWorker::State> {
   State(WorkerShared& s, kube::Pod p)
-      : shared(s), pod(std::move(p)), timeline(s.loop.clock()), wake(s.loop.io()), interrupt(s.loop.io()) {
+      : shared(s),
+        pod(std::move(p)),
+        timeline(s.loop.clock()),
+        one_stopped(s.loop.io()),
+        wake(s.loop.io()),
+        interrupt(s.loop.io()) {
+    one_stopped.expires_at(asio::steady_timer::time_point::max());
     wake.expires_at(asio::steady_timer::time_point::max());
     interrupt.expires_at(asio::steady_timer::time_point::max());
     ask("create");
@@ -28,6 +34,9 @@ struct PodWorker::State : std::enable_shared_from_this<PodWorker::State> {
   Plan plan;
   Timeline timeline;
   std::set<std::string> pre_stopped;  // instances whose preStop hook was run
+  std::set<std::string> stopped;      // instances that we have ended
+  asio::steady_timer one_stopped;     // cancelled when one is added
+  std::optional<SteadyTime> overdue;  // when the node's own end of the pod has taken too long
   std::set<std::string> backing_off;  // instances whose back-off was told
   bool has_left = false;              // services send the pod nothing more, as far as we can have it so
   bool dirty = false;                 // look again without waiting
@@ -80,6 +89,7 @@ struct PodWorker::State : std::enable_shared_from_this<PodWorker::State> {
   // pod_worker_probes.cpp
   void learn();
   void learn_instance(const kube::Container& container, const ObservedContainer& instance);
+  void tell_failed_hook(const kube::Container& container, const ObservedContainer& instance, ContainerMemory& known);
   void hear(const ProbeNews& news);
   void keep_probed(const kube::Container& container, const ContainerMemory& known);
   void forget_probed();
@@ -97,7 +107,12 @@ struct PodWorker::State : std::enable_shared_from_this<PodWorker::State> {
   // pod_worker_kill.cpp
   Task<> leave_services(bool for_good);
   Task<> kill_container(Step step);
+  Task<> pre_stop(kube::Container container, Step step);
+  Task<> wait_stopped(std::vector<std::string> ids);
   Task<> kill_all(std::vector<Step> steps, size_t from);
+  Task<> tell_overdue();
+  Task<> end_containers(std::vector<Step> kills);
+  void tell_failed_kill(const Error& error);
 };
 
 }  // namespace keelson::agent

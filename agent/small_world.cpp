@@ -158,6 +158,10 @@ Task<PulledImage> SmallWorld::pull_image(kube::Pod pod, std::string image) {
   co_return PulledImage{.ref = "sha256:" + image, .size = 1000};
 }
 
+std::vector<std::string> SmallWorld::missing_pull_secrets(const kube::Pod& pod) {
+  return pod.spec.image_pull_secrets;
+}
+
 Task<std::string> SmallWorld::create_container(ContainerOrder order) {
   KEELSON_CO_DO(co_await enter("create_container " + order.name, order.pod.metadata.uid));
   auto sandbox = sandboxes.find(order.sandbox_id);
@@ -182,6 +186,11 @@ Task<std::string> SmallWorld::create_container(ContainerOrder order) {
                     .restart_delay = order.restart_delay,
                     .resources = resources_for(order.pod, *kube::find_container(order.pod.spec, order.name))};
   co_return id;
+}
+
+uint32_t SmallWorld::logged_attempts(const kube::Pod&, const std::string& container) {
+  auto it = logged.find(container);
+  return it == logged.end() ? 0 : it->second;
 }
 
 Task<> SmallWorld::start_container(std::string id) {

@@ -35,7 +35,8 @@ class SmallWorld : public PodRuntime {
   };
   std::map<std::string, Sandbox> sandboxes;
   std::map<std::string, ObservedContainer> containers;
-  std::set<std::string> prepared;  ///< Uids.
+  std::set<std::string> prepared;          ///< Uids.
+  std::map<std::string, uint32_t> logged;  ///< Container name: what logged_attempts() answers.
 
   void exit_container(const std::string& id, int code);
   /// The newest instance that runs, or "".
@@ -54,7 +55,9 @@ class SmallWorld : public PodRuntime {
   Task<> remove_sandbox(std::string id) override;
   Task<std::string> find_image(std::string image) override;
   Task<PulledImage> pull_image(kube::Pod pod, std::string image) override;
+  std::vector<std::string> missing_pull_secrets(const kube::Pod& pod) override;
   Task<std::string> create_container(ContainerOrder order) override;
+  uint32_t logged_attempts(const kube::Pod& pod, const std::string& container) override;
   Task<> start_container(std::string id) override;
   Task<> resize_container(kube::Pod pod, std::string name, std::string id) override;
   Task<> stop_container(std::string id, Duration grace) override;

@@ -19,6 +19,9 @@ std::string print(const Plan& plan) {
         break;
       case Step::Kind::kill_container:
         text += fmt::format(" {} {} s", step.id, step.grace / std::chrono::seconds(1));
+        for (const auto& id : step.after) {
+          text += fmt::format("{}{}", &id == &step.after.front() ? " after " : " ", id);
+        }
         break;
       default:
         text += step.id.empty() ? "" : " " + step.id;

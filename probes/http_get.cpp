@@ -22,6 +22,7 @@ namespace http = beast::http;
 using Socket = asio::ip::tcp::socket;
 
 constexpr size_t kMaxBody = 10 * 1024;
+constexpr uint32_t kMaxHeader = 10 << 20;  // Go's limit
 constexpr int kMaxRedirects = 10;
 
 std::string url_host(const std::string& host) {
@@ -69,13 +70,20 @@ Task<HttpAnswer> exchange(Stream* stream, Target target, std::string agent) {
   if (write_error) {
     co_return fail(Kind::unavailable, "Get \"{}\": {}", url_of(target), error_text(write_error));
   }
-  beast::flat_buffer buffer(kMaxBody + 8192);
+  beast::flat_buffer buffer(kMaxHeader + kMaxBody);
   http::response_parser<http::string_body> parser;
+  parser.header_limit(kMaxHeader);
+  parser.body_limit(kMaxBody);
   auto [read_error, read] = co_await http::async_read_header(*stream, buffer, parser, use_result);
   if (read_error) {
     co_return fail(Kind::unavailable, "Get \"{}\": {}", url_of(target), error_text(read_error));
   }
-  co_return HttpAnswer{static_cast<int>(parser.get().result_int()), std::string(parser.get()[http::field::location])};
+  HttpAnswer answer{static_cast<int>(parser.get().result_int()), std::string(parser.get()[http::field::location]), ""};
+  if (answer.status >= 300 && answer.status < 400) {
+    co_await http::async_read(*stream, buffer, parser, use_result);  // as much as comes
+    answer.body = parser.get().body().substr(0, kMaxBody);
+  }
+  co_return answer;
 }
 
 Task<HttpAnswer> get(Loop* loop, Target target, std::string agent) {

@@ -15,6 +15,7 @@ namespace keelson::probes {
 struct HttpAnswer {
   int status = 0;
   std::string location;  ///< of a redirect that was not followed: it leads to another host
+  std::string body;      ///< of such a redirect, 10 KiB at most
 };
 
 /// Asks for `target` (handler http or https). Redirects on the same host are followed, 10 at most. No deadline of its

@@ -19,7 +19,10 @@ Task<TryResult> try_http(Loop* loop, Target target) {
   if (!answer) {
     co_return TryResult{Outcome::failure, answer.error().what()};
   }
-  if (answer->status >= 200 && answer->status < 400) {
+  if (answer->status >= 300 && answer->status < 400) {
+    co_return TryResult{Outcome::success, "", "Probe terminated redirects, Response body: " + answer->body};
+  }
+  if (answer->status >= 200 && answer->status < 300) {
     co_return TryResult{Outcome::success, ""};
   }
   co_return TryResult{Outcome::failure, fmt::format("HTTP probe failed with statuscode: {}", answer->status)};
@@ -64,6 +67,9 @@ Task<TryResult> try_target(Loop* loop, Target target, Duration limit, RunCommand
 }  // namespace
 
 asio::awaitable<TryResult> try_once(Loop& loop, Target target, Duration limit, RunCommand run_command) {
+  if (!target.error.empty()) {
+    co_return TryResult{Outcome::error, target.error};
+  }
   // A command has its own clock, in the runtime; ours is for a runtime that hangs.
   auto deadline = target.handler == Handler::exec ? limit + std::chrono::seconds(2) : limit;
   auto url = url_of(target);

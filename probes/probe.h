@@ -22,6 +22,7 @@ struct Target {
   std::vector<std::pair<std::string, std::string>> headers;  ///< http; an empty Accept takes ours away
   std::string service;                                       ///< grpc
   std::vector<std::string> command;                          ///< exec
+  std::string error;  ///< why there is nothing to try: each try is an error with this text
 };
 
 enum class Outcome {
@@ -32,7 +33,8 @@ enum class Outcome {
 
 struct TryResult {
   Outcome outcome = Outcome::error;
-  std::string text;  ///< of a failure or error: "HTTP probe failed with statuscode: 500"
+  std::string text = {};     ///< of a failure or error: "HTTP probe failed with statuscode: 500"
+  std::string warning = {};  ///< of a success: "Probe terminated redirects, Response body: ..."
 };
 
 /// Runs a command where the container is: its exit code and output, Kind::timeout after `limit`.
@@ -43,9 +45,9 @@ struct CommandOutcome {
 using RunCommand = std::function<Task<CommandOutcome>(std::vector<std::string> command, Duration limit)>;
 
 /// One try, within `limit` as a whole. HTTP: GET, 200 to 399 is success; redirects are followed on the same host (10 at
-/// most), to another host they are success; TLS is not verified; a new connection each time; 10 KiB of the body at
-/// most. TCP: a connection opens. gRPC: grpc.health.v1 Check answers SERVING. exec: exit code 0. Never fails otherwise
-/// than by its result.
+/// most), to another host they are success with a warning; TLS is not verified; a new connection each time; 10 KiB of
+/// the body at most. TCP: a connection opens. gRPC: grpc.health.v1 Check answers SERVING. exec: exit code 0. Never
+/// fails otherwise than by its result.
 asio::awaitable<TryResult> try_once(Loop& loop, Target target, Duration limit, RunCommand run_command);
 
 }  // namespace keelson::probes

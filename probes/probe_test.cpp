@@ -102,7 +102,9 @@ TEST_F(ProbeTest, RedirectsOnTheSameHostAreFollowed) {
 }
 
 TEST_F(ProbeTest, RedirectsToAnotherHostAreSuccess) {
-  EXPECT_EQ(http({response(302, "Location: http://192.0.2.1/\r\n")}).outcome, Outcome::success);
+  const auto result = http({"HTTP/1.1 302 X\r\nLocation: http://192.0.2.1/\r\nContent-Length: 5\r\n\r\nthere"});
+  EXPECT_EQ(result.outcome, Outcome::success);
+  EXPECT_EQ(result.warning, "Probe terminated redirects, Response body: there");
   EXPECT_EQ(requests_.size(), 1U);
 }
 
@@ -110,6 +112,18 @@ TEST_F(ProbeTest, RedirectsEndAfterTen) {
   auto result = http({response(302, "Location: /again\r\n")});
   EXPECT_EQ(result.outcome, Outcome::failure);
   EXPECT_EQ(requests_.size(), 11U);
+}
+
+TEST_F(ProbeTest, HeadersMayBeLong) {
+  EXPECT_EQ(http({response(200, "X-Long: " + std::string(300'000, 'x') + "\r\n")}).outcome, Outcome::success);
+}
+
+TEST_F(ProbeTest, WithoutATargetThereIsOnlyAnError) {
+  Target target;
+  target.error = "invalid port number: 0";
+  const auto result = run(target);
+  EXPECT_EQ(result.outcome, Outcome::error);
+  EXPECT_EQ(result.text, "invalid port number: 0");
 }
 
 TEST_F(ProbeTest, HttpTimesOutOnASilentServer) {

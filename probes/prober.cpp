@@ -2,6 +2,8 @@
 // One coroutine a probe, on the loop's clock.
 #include "probes/prober.h"
 
+#include <algorithm>
+
 namespace keelson::probes {
 
 namespace {
@@ -22,7 +24,8 @@ struct Prober::Worker {
   TaskGroup serving;  // readiness
 };
 
-Prober::Prober(Loop& loop, Try try_once) : loop_(loop), try_once_(std::move(try_once)) {}
+Prober::Prober(Loop& loop, Try try_once, std::function<double()> random)
+    : loop_(loop), try_once_(std::move(try_once)), random_(std::move(random)), began_(loop.clock().wall()) {}
 
 Prober::~Prober() {
   for (auto& [key, worker] : workers_) {
@@ -105,13 +108,20 @@ std::vector<Tally> Prober::tallies() const {
   return list;
 }
 
+Duration Prober::first_wait(const Worker& worker, const Schedule& schedule) const {
+  const WallTime now = loop_.clock().wall();
+  const Duration delay = worker.subject.started_at + schedule.initial_delay - now;
+  const bool adopted = worker.subject.started_at < began_ && now - began_ < schedule.period;
+  const auto spread = adopted ? std::chrono::duration_cast<Duration>(schedule.period * random_()) : Duration(0);
+  return std::max(delay, spread);
+}
+
 /// Startup ends with its success; a decided failure of startup or liveness ends as cancelled, for the instance is done
 /// with.
 Task<> Prober::probe(std::shared_ptr<Worker> worker, ProbeKind kind, ProbePlan plan) {
   const auto& schedule = plan.schedule;
-  auto due = worker->subject.started_at + schedule.initial_delay - loop_.clock().wall();
-  if (due > Duration(0)) {
-    KEELSON_CO_DO(co_await loop_.sleep(due));
+  if (const Duration wait = first_wait(*worker, schedule); wait > Duration(0)) {
+    KEELSON_CO_DO(co_await loop_.sleep(wait));
   }
   std::optional<bool> state;
   if (kind == ProbeKind::readiness && worker->subject.ready) {
@@ -133,7 +143,9 @@ Task<> Prober::probe(std::shared_ptr<Worker> worker, ProbeKind kind, ProbePlan p
     ++(result.outcome == Outcome::success   ? tally.succeeded
        : result.outcome == Outcome::failure ? tally.failed
                                             : tally.unknown);
-    if (result.outcome != Outcome::error) {
+    if (result.outcome == Outcome::error) {
+      worker->news({.kind = kind, .text = result.text, .error = true});
+    } else {
       bool success = result.outcome == Outcome::success;
       in_a_row = success == last ? in_a_row + 1 : 1;
       last = success;
@@ -145,8 +157,8 @@ Task<> Prober::probe(std::shared_ptr<Worker> worker, ProbeKind kind, ProbePlan p
         state = success;
       }
       bool changes = decided && !(kind == ProbeKind::liveness && success);
-      if (!success || changes) {
-        worker->news({kind, changes, success, success ? "" : result.text});
+      if (!success || changes || !result.warning.empty()) {
+        worker->news({kind, changes, success, success ? "" : result.text, false, result.warning});
       }
       if (decided && kind == ProbeKind::startup && success) {
         co_return Result<>();

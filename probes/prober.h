@@ -4,7 +4,9 @@
 //   container starts --> startup probe (if any) until it succeeds --> liveness and readiness, each on its own period
 //
 // A result counts when it has been seen `threshold` times in a row. A failed liveness or startup probe stops probing of
-// the instance: it is about to be killed. Errors of a try (not failures) are tried three times and then forgotten.
+// the instance: it is about to be killed. Errors of a try (not failures) are tried three times, told, and change
+// nothing. Instances that began before the prober wait for a random part of their period first, so that not all are
+// probed at once.
 #pragma once
 
 #include <functional>
@@ -48,12 +50,14 @@ struct Subject {
   bool ready = false;    ///< An earlier prober left it ready: only failures at the threshold change that.
 };
 
-/// A try that failed, or a change of state. Successes that change nothing are not told.
+/// A try that failed or went wrong, or a change of state. Successes that change nothing are told if they warn.
 struct News {
   ProbeKind kind = ProbeKind::liveness;
   bool decided = false;  ///< a threshold was reached: `success` is the new state
   bool success = false;
   std::string text;
+  bool error = false;        ///< the try itself went wrong: it says nothing about the container
+  std::string warning = {};  ///< of a success
 };
 
 /// How the tries of one container's probe have ended so far.
@@ -69,8 +73,8 @@ struct Tally {
 class Prober {
  public:
   using Try = std::function<asio::awaitable<TryResult>(Subject subject, Target target, Duration limit)>;
-  /// `try_once` is a parameter so that the rules can be tested without a network.
-  Prober(Loop& loop, Try try_once);
+  /// `try_once` is a parameter so that the rules can be tested without a network; `random` answers 0 to 1.
+  Prober(Loop& loop, Try try_once, std::function<double()> random);
   ~Prober();
 
   /// Starts probing; a subject of the same group and container is replaced if its id is another one, else nothing
@@ -87,9 +91,12 @@ class Prober {
   Task<> probe(std::shared_ptr<Worker> worker, ProbeKind kind, ProbePlan plan);
   Task<> start(std::shared_ptr<Worker> worker);
   asio::awaitable<TryResult> try_thrice(std::shared_ptr<Worker> worker, ProbePlan plan);
+  Duration first_wait(const Worker& worker, const Schedule& schedule) const;
 
   Loop& loop_;
   Try try_once_;
+  std::function<double()> random_;
+  const WallTime began_;
   std::map<std::pair<std::string, std::string>, std::shared_ptr<Worker>> workers_;
 };
 

@@ -10,10 +10,14 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// What each kind's tries answer, in order; the last one repeats. 's' success, 'f' failure, 'e' error.
+/// What each kind's tries answer, in order; the last one repeats. 's' success, 'f' failure, 'e' error, 'w' a success
+/// that warns.
 class ProberTest : public ::testing::Test {
  protected:
-  ProberTest() : prober_(loop_, [this](Subject, Target target, Duration) { return answer(target.path); }) {}
+  ProberTest()
+      : prober_(
+            loop_, [this](Subject, Target target, Duration) { return answer(target.path); },
+            [this] { return random_; }) {}
 
   asio::awaitable<TryResult> answer(std::string name) {
     ++tries_[name];
@@ -22,7 +26,11 @@ class ProberTest : public ::testing::Test {
     if (script.size() > 1) {
       script.erase(0, 1);
     }
-    co_return TryResult{next == 's' ? Outcome::success : next == 'f' ? Outcome::failure : Outcome::error, "text"};
+    const bool success = next == 's' || next == 'w';
+    co_return TryResult{success       ? Outcome::success
+                        : next == 'f' ? Outcome::failure
+                                      : Outcome::error,
+                        "text", next == 'w' ? "redirected" : ""};
   }
 
   std::optional<ProbePlan> plan(const std::string& name, const std::string& script, Schedule schedule = {}) {
@@ -45,11 +53,15 @@ class ProberTest : public ::testing::Test {
     prober_.watch(std::move(s), [this](const News& news) {
       static constexpr const char* kKinds[] = {"liveness", "readiness", "startup"};
       told_.push_back(std::string(kKinds[static_cast<int>(news.kind)]) +
-                      (news.decided ? (news.success ? " good" : " bad") : " try"));
+                      (news.error     ? " error"
+                       : news.decided ? (news.success ? " good" : " bad")
+                                      : " try") +
+                      (news.warning.empty() ? "" : " warns"));
     });
   }
 
   using Words = std::vector<std::string>;
+  double random_ = 0;
   FakeClock clock_;
   Loop loop_{clock_, "test"};
   std::map<std::string, std::string> scripts_;
@@ -94,6 +106,42 @@ TEST_F(ProberTest, TriesAreCountedWhileTheyAreWatched) {
   EXPECT_EQ(tallies[0].durations.count(), 3U) << "how long a failure took is not told";
   prober_.forget("uid", "c");
   EXPECT_TRUE(prober_.tallies().empty());
+}
+
+TEST_F(ProberTest, AnErrorIsToldAndChangesNothing) {
+  auto s = subject();
+  s.liveness = plan("l", "ffeeefs");
+  watch(s);
+  loop_.advance(clock_, 25s);
+  EXPECT_EQ(told_, (Words{"liveness try", "liveness try", "liveness error"})) << "after three tries";
+  loop_.advance(clock_, 10s);
+  EXPECT_EQ(told_.back(), "liveness bad") << "it is as if there had been no error";
+}
+
+TEST_F(ProberTest, ASuccessThatWarnsIsTold) {
+  auto s = subject();
+  s.liveness = plan("l", "w");
+  watch(s);
+  loop_.advance(clock_, 10s);
+  EXPECT_EQ(told_, (Words{"liveness try warns", "liveness try warns"}));
+}
+
+TEST_F(ProberTest, WhatRanBeforeIsProbedFirstAtARandomTime) {
+  auto s = subject("old");
+  s.started_at = clock_.wall() - 1h;
+  s.liveness = plan("l", "s");
+  random_ = 0.7;
+  watch(s);
+  loop_.advance(clock_, 6s);
+  EXPECT_EQ(tries_["l"], 0);
+  loop_.advance(clock_, 1s);
+  EXPECT_EQ(tries_["l"], 1);
+  auto later = subject("new");
+  later.container = "d";
+  later.readiness = plan("r", "s");
+  watch(later);
+  loop_.advance(clock_, 0s);
+  EXPECT_EQ(tries_["r"], 1) << "what starts now is probed at once";
 }
 
 TEST_F(ProberTest, StartupHoldsTheOthersBack) {

@@ -6,9 +6,12 @@
 #include <fnmatch.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include <boost/algorithm/string/split.hpp>
 #include <boost/json/parse.hpp>
+
+#include "common/fd.h"
 
 namespace keelson::agent {
 
@@ -104,6 +107,16 @@ void find_in(const std::string& document, bool wrapped, const Place& image, std:
   }
 }
 
+std::vector<cri::AuthConfig> in_order(std::vector<Found> found) {
+  // The most particular first; of equals, as they were found.
+  std::ranges::stable_sort(found, std::greater(), [](const Found& one) { return one.server.path.size(); });
+  std::vector<cri::AuthConfig> credentials;
+  for (auto& one : found) {
+    credentials.push_back(std::move(one.auth));
+  }
+  return credentials;
+}
+
 }  // namespace
 
 std::vector<cri::AuthConfig> find_credentials(const kube::Pod& pod, const kube::DesiredState& objects,
@@ -122,13 +135,44 @@ std::vector<cri::AuthConfig> find_credentials(const kube::Pod& pod, const kube::
       }
     }
   }
-  // The most particular first; of equals, as the pod names them.
-  std::ranges::stable_sort(found, std::greater(), [](const Found& one) { return one.server.path.size(); });
-  std::vector<cri::AuthConfig> credentials;
-  for (auto& one : found) {
-    credentials.push_back(std::move(one.auth));
+  return in_order(std::move(found));
+}
+
+std::vector<cri::AuthConfig> find_logins(const std::vector<LoginDocument>& documents, const std::string& image) {
+  const auto place = place_of_image(image);
+  std::vector<Found> found;
+  for (const auto& document : documents) {
+    find_in(document.text, document.wrapped, place, found);
   }
-  return credentials;
+  return in_order(std::move(found));
+}
+
+std::vector<LoginDocument> read_logins(const std::vector<LoginFile>& files) {
+  for (const auto& file : files) {
+    auto text = read_file(file.path);
+    boost::system::error_code broken;
+    if (text && json::parse(*text, broken).is_object() && !broken) {
+      return {{*std::move(text), file.wrapped}};
+    }
+  }
+  return {};
+}
+
+bool image_matches(const std::string& glob, const std::string& image) {
+  return matches(place_of(glob), place_of_image(image));
+}
+
+std::vector<LoginFile> login_files(const std::string& root, const std::string& home) {
+  std::error_code gone;
+  const std::string here = std::filesystem::current_path(gone);
+  std::vector<LoginFile> files;
+  for (const auto& folder : {root, here, home + "/.docker", std::string("/.docker")}) {
+    files.push_back({.path = folder + "/config.json", .wrapped = true});
+  }
+  for (const auto& folder : {root, here, home, std::string()}) {
+    files.push_back({.path = folder + "/.dockercfg", .wrapped = false});
+  }
+  return files;
 }
 
 }  // namespace keelson::agent

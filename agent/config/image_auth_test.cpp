@@ -3,6 +3,10 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
 
 namespace keelson::agent {
 namespace {
@@ -66,6 +70,30 @@ TEST_F(ImageAuthTest, WhatCannotBeReadIsPassedOver) {
   objects_.secrets["ns/bad"].data[".dockerconfigjson"] = "{\"auths\":[";
   pod_.spec.image_pull_secrets.insert(pod_.spec.image_pull_secrets.begin(), "absent");
   EXPECT_EQ(users("registry.example.com/x"), Users{"registry.example.com@good"});
+}
+
+TEST(NodeLogins, TheFirstFileThatCanBeReadCounts) {
+  const std::string dir = ::testing::TempDir() + fmt::format("logins-{}", ::getpid());
+  std::filesystem::create_directories(dir + "/home/.docker");
+  const auto files = login_files(dir, dir + "/home");
+  ASSERT_EQ(files.size(), 8U);
+  EXPECT_EQ(files[0], (LoginFile{dir + "/config.json", true}));
+  EXPECT_EQ(files[2], (LoginFile{dir + "/home/.docker/config.json", true}));
+  EXPECT_EQ(files[3], (LoginFile{"/.docker/config.json", true}));
+  EXPECT_EQ(files[4], (LoginFile{dir + "/.dockercfg", false}));
+  EXPECT_EQ(files[7], (LoginFile{"/.dockercfg", false}));
+  const std::vector<LoginFile> ours{files[0], files[2], files[4]};
+  EXPECT_TRUE(read_logins(ours).empty());
+  const auto user = [&] { return find_logins(read_logins(ours), "r.example.com/a").at(0).username; };
+  std::ofstream(files[4].path) << R"({"r.example.com":{"username":"old"}})";
+  EXPECT_EQ(user(), "old");
+  std::ofstream(files[2].path) << R"({"auths":{"r.example.com":{"username":"home"}}})";
+  EXPECT_EQ(user(), "home");
+  std::ofstream(files[0].path) << "broken";
+  EXPECT_EQ(user(), "home");
+  std::ofstream(files[0].path) << R"({"auths":{"https://r.example.com/v2/":{"username":"root"}}})";
+  EXPECT_EQ(user(), "root");
+  std::filesystem::remove_all(dir);
 }
 
 }  // namespace

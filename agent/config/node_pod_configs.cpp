@@ -18,7 +18,9 @@
 #include "common/atomic_file.h"
 #include "common/fd.h"
 #include "common/log.h"
+#include "common/process.h"
 #include "common/sysctl_name.h"
+#include "cri/image/reference.h"
 
 namespace keelson::agent {
 
@@ -315,8 +317,39 @@ std::string NodePodConfigs::termination_log(const kube::ObjectMeta& pod, const s
   return ::access(file.c_str(), R_OK) == 0 ? file : "";
 }
 
-std::vector<cri::AuthConfig> NodePodConfigs::credentials(const kube::Pod& pod, const std::string& image) {
-  return find_credentials(pod, *state_->objects, image);
+Task<std::vector<cri::AuthConfig>> NodePodConfigs::credentials(kube::Pod pod, std::string image) {
+  auto& s = *state_;
+  auto found = find_credentials(pod, *s.objects, image);
+  auto read = [files = s.options.login_files] { return Result<std::vector<LoginDocument>>(read_logins(files)); };
+  KEELSON_CO_TRY(auto documents, co_await blocking(s.pool, read));
+  std::ranges::move(find_logins(documents, image), std::back_inserter(found));
+  const auto name = cri::image::parse_reference(image);
+  if (s.plugins && name) {
+    KEELSON_CO_TRY(auto answers, co_await s.plugins->logins(name->name()));
+    documents.clear();
+    for (auto& answer : answers) {
+      documents.push_back({std::move(answer), false});
+    }
+    std::ranges::move(find_logins(documents, image), std::back_inserter(found));
+  }
+  co_return found;
+}
+
+std::vector<std::string> NodePodConfigs::missing_pull_secrets(const kube::Pod& pod) {
+  std::vector<std::string> missing;
+  for (const auto& name : pod.spec.image_pull_secrets) {
+    if (!name.empty() && !state_->objects->secrets.contains(pod.metadata.ns + "/" + name)) {
+      missing.push_back(name);
+    }
+  }
+  return missing;
+}
+
+void NodePodConfigs::use_credential_providers(std::vector<CredentialProvider> providers, std::string folder) {
+  auto run = [pool = &state_->programs](Command command) -> Task<CommandOutput> {
+    return blocking(*pool, [command = std::move(command)] { return run_command(command); });
+  };
+  state_->plugins.emplace(state_->loop, std::move(providers), std::move(folder), std::move(run));
 }
 
 MountedVolumes NodePodConfigs::mounted(const std::string& uid) const {

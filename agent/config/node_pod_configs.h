@@ -7,8 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "agent/config/credential_plugins.h"
 #include "agent/config/dns.h"
 #include "agent/config/field_values.h"
+#include "agent/config/login_files.h"
 #include "agent/config/pod_inputs.h"
 #include "agent/config/pod_storage.h"
 #include "agent/config/resources.h"
@@ -20,6 +22,7 @@ namespace keelson::agent {
 
 struct PodConfigOptions {
   std::string root = "/var/lib/keelson";  ///< pods/ is below
+  std::vector<LoginFile> login_files;     ///< of the node: login_files()
   std::string pod_logs_dir = "/var/log/pods";
   std::string container_logs_dir;  ///< links <pod>_<ns>_<container>-<id>.log; empty: none
   std::string cgroup_root = "/";
@@ -55,7 +58,11 @@ class NodePodConfigs : public PodConfigs {
   void container_created(const ContainerOrder& order, const std::string& id) override;
   void container_removed(const std::string& id) override;
   std::string termination_log(const kube::ObjectMeta& pod, const std::string& container, uint32_t attempt) override;
-  std::vector<cri::AuthConfig> credentials(const kube::Pod& pod, const std::string& image) override;
+  Task<std::vector<cri::AuthConfig>> credentials(kube::Pod pod, std::string image) override;
+  std::vector<std::string> missing_pull_secrets(const kube::Pod& pod) override;
+
+  /// Programs of this folder are asked for credentials, too. Before the first pod.
+  void use_credential_providers(std::vector<CredentialProvider> providers, std::string folder);
 
   /// Newer tokens of a pod, for the volumes that it has; of a pod that was not prepared nothing is kept.
   void tokens_changed(const std::string& uid, TokenMap tokens);

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,8 +36,12 @@ struct NodePodConfigs::State {
         cgroups(options.systemd_cgroups ? cgroup::Driver::systemd : cgroup::Driver::cgroupfs, options.cgroup_root),
         links{.folder = options.container_logs_dir, .pod_logs_dir = options.pod_logs_dir},
         users(options.root, options.ids_per_pod),
-        pool(2) {}
-  ~State() { pool.join(); }
+        pool(2),
+        programs(2) {}
+  ~State() {
+    pool.join();
+    programs.join();
+  }
 
   Loop& loop;
   const PodConfigOptions options;
@@ -54,7 +59,9 @@ struct NodePodConfigs::State {
   PodWorks works;
   std::map<std::string, std::shared_ptr<const TokenMap>> tokens;  // by uid
   std::map<std::string, MountedVolumes> mounted;                  // what `storage` has given, by uid
+  std::optional<CredentialPlugins> plugins;
   asio::thread_pool pool;
+  asio::thread_pool programs;  // credential providers, which may take a minute
 
   std::string hosts_file(const std::string& uid) const { return volumes.pod_dir(uid) + "/etc-hosts"; }
   std::string container_dir(const std::string& uid, const std::string& container) const {

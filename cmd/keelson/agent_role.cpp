@@ -9,6 +9,7 @@
 #include "agent/api_server.h"
 #include "agent/cluster/cluster.h"
 #include "agent/cluster/pod_range.h"
+#include "agent/config/credential_config.h"
 #include "agent/config/node_pod_configs.h"
 #include "agent/container_prober.h"
 #include "agent/cri_pod_runtime.h"
@@ -50,6 +51,8 @@ std::vector<std::string> loopbacks(const std::vector<std::string>& addresses) {
 agent::PodConfigOptions pod_config_options(const NodeConfig& config, const LocalNode& node) {
   agent::PodConfigOptions options;
   options.root = config.root;
+  const char* home = ::getenv("HOME");
+  options.login_files = agent::login_files(config.root, home != nullptr ? home : "/root");
   options.pod_logs_dir = config.pod_logs_dir;
   options.container_logs_dir = config.container_logs_dir;
   options.cgroup_root = config.cgroup_root;
@@ -147,8 +150,9 @@ struct Eviction {
 }  // namespace
 
 struct AgentRole::State {
-  State(const NodeConfig& c, const LocalNode& node, std::optional<kube::ClusterAccess> access)
+  State(const NodeConfig& c, const LocalNode& node, std::optional<kube::ClusterAccess> access, const ServiceManager& m)
       : config(c),
+        manager(m),
         local(node),
         loop(real_clock(), "kl-agent"),
         client(access ? std::make_unique<kube::Client>(loop, *std::move(access),
@@ -199,6 +203,7 @@ struct AgentRole::State {
                 agent::limit_pods(loop, configs, limits, [this](const agent::NodeEvent& event) { record(event); }));
     runtime.watch([this](const std::string& uid) { agent.runtime_changed(uid); });
     tasks.spawn("look at the runtime", pleg.run());
+    tasks.spawn("service manager", keep_alive(&loop, &manager));
     tasks.spawn("admin API", api.run(config.run + "/admin.sock"));
     tasks.spawn("logs", logs->run());
     if (cluster) {
@@ -254,6 +259,16 @@ struct AgentRole::State {
   Result<> guard_limits() {
     KEELSON_TRY(limits, node_limits(config, local));
     return agent::limit_others(configs, limits);
+  }
+
+  /// Before the thread is there.
+  Result<> read_credential_providers() {
+    if (!config.image_credential_provider_config.empty()) {
+      const auto& folder = config.image_credential_provider_bin_dir;
+      KEELSON_TRY(auto providers, agent::load_credential_config(config.image_credential_provider_config, folder));
+      configs.use_credential_providers(std::move(providers), folder);
+    }
+    return {};
   }
 
   /// Before the thread is there. Alone, all pods are static ones, and images nobody else's to bring back: all stay.
@@ -340,6 +355,7 @@ struct AgentRole::State {
   }
 
   const NodeConfig& config;
+  const ServiceManager& manager;
   const LocalNode local;
   agent::NodeLimits limits;
   agent::NodeBoard board;
@@ -367,14 +383,16 @@ struct AgentRole::State {
   std::unique_ptr<agent::KubeletApi> kubelet_api;  // ends when the thread has ended, and before the agent goes
 };
 
-AgentRole::AgentRole(const NodeConfig& config, const LocalNode& node, std::optional<kube::ClusterAccess> access)
-    : state_(std::make_unique<State>(config, node, std::move(access))) {}
+AgentRole::AgentRole(const NodeConfig& config, const LocalNode& node, std::optional<kube::ClusterAccess> access,
+                     const ServiceManager& manager)
+    : state_(std::make_unique<State>(config, node, std::move(access), manager)) {}
 AgentRole::~AgentRole() = default;
 
 Result<> AgentRole::start(std::optional<ServiceRoutes> routes) {
   State& s = *state_;
   KEELSON_DO(s.guard_logs());
   KEELSON_DO(s.guard_limits());
+  KEELSON_DO(s.read_credential_providers().context("imageCredentialProviderConfig"));
   KEELSON_DO(s.guard_node());
   KEELSON_DO(s.guard_shutdown());
   KEELSON_DO(s.serve_cluster().context("kubelet API"));

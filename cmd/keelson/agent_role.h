@@ -10,6 +10,7 @@
 #include "agent/node/node_stats.h"
 #include "cmd/keelson/config.h"
 #include "cmd/keelson/membership.h"
+#include "cmd/keelson/service_manager.h"
 #include "common/result.h"
 #include "kube/client/kubeconfig.h"
 #include "kube/pod.h"
@@ -27,8 +28,9 @@ struct ServiceRoutes {
 class AgentRole {
  public:
   /// `config` outlives it. `access`: of the API server whose pods are run besides the static ones of the manifest
-  /// folder; without it, the folder is all there is.
-  AgentRole(const NodeConfig& config, const LocalNode& node, std::optional<kube::ClusterAccess> access);
+  /// folder; without it, the folder is all there is. `manager`, which outlives it, is told that its loop turns.
+  AgentRole(const NodeConfig& config, const LocalNode& node, std::optional<kube::ClusterAccess> access,
+            const ServiceManager& manager);
   ~AgentRole();
   AgentRole(const AgentRole&) = delete;
   AgentRole& operator=(const AgentRole&) = delete;

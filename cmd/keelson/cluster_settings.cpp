@@ -19,6 +19,11 @@ const Setting kSettings[] = {
     {"nodeIP", "--node-ip", &NodeConfig::node_ip,
      "Role agent: this node's address, or one of each family; 0.0.0.0 or ::: the default route's of that family "
      "(default: the default route's)"},
+    {"imageCredentialProviderConfig", "--image-credential-provider-config",
+     &NodeConfig::image_credential_provider_config,
+     "Role agent: a CredentialProviderConfig file, or a folder of them: programs that know credentials of registries"},
+    {"imageCredentialProviderBinDir", "--image-credential-provider-bin-dir",
+     &NodeConfig::image_credential_provider_bin_dir, "Role agent: the folder of these programs"},
     {"maxPods", "--max-pods", &NodeConfig::max_pods, "Role agent: how many pods may run here"},
     {"podsPerCore", "--pods-per-core", &NodeConfig::pods_per_core,
      "Role agent: how many for each CPU, at most maxPods (0: no such limit)"},

@@ -354,6 +354,9 @@ Result<> check_config(const NodeConfig& config) {
         "bootstrapKubeconfig needs kubeconfig beside it (--bootstrap-kubeconfig, --kubeconfig): the file that is "
         "written with what the cluster has certified, and read from then on");
   }
+  if (config.image_credential_provider_config.empty() != config.image_credential_provider_bin_dir.empty()) {
+    return fail(Kind::invalid, "imageCredentialProviderConfig and imageCredentialProviderBinDir need each other");
+  }
   KEELSON_DO(check_streaming(config));
   KEELSON_DO(check_network(config));
   if (config.cgroup_driver != "cgroupfs" && config.cgroup_driver != "systemd") {

@@ -51,6 +51,8 @@ struct NodeConfig {
   std::string container_log_monitor_interval = "10s";
   std::string cgroup_root = "/";
   std::string cgroup_driver = "cgroupfs";
+  std::string image_credential_provider_config;  ///< with the next one, or neither
+  std::string image_credential_provider_bin_dir;
   std::vector<std::string> cluster_dns;
   std::string cluster_domain = "cluster.local";
   std::string log_level = "info";

@@ -15,6 +15,7 @@
 #include "cmd/keelson/membership.h"
 #include "cmd/keelson/network_options.h"
 #include "cmd/keelson/pod_options.h"
+#include "cmd/keelson/service_manager.h"
 #include "common/duration.h"
 #include "common/fd.h"
 #include "common/log.h"
@@ -145,6 +146,21 @@ int wait_for_signal(const sigset_t& signals) {
   return number;
 }
 
+/// The same, telling meanwhile that we live.
+int wait_for_signal(const sigset_t& signals, const ServiceManager& manager) {
+  if (!manager.period()) {
+    return wait_for_signal(signals);
+  }
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*manager.period());
+  const timespec period{.tv_sec = seconds.count(), .tv_nsec = (*manager.period() - seconds).count()};
+  for (;;) {
+    manager.alive();
+    if (const int number = ::sigtimedwait(&signals, nullptr, &period); number > 0) {
+      return number;
+    }
+  }
+}
+
 }  // namespace
 
 std::string cri_socket(const NodeConfig& config) {
@@ -161,6 +177,7 @@ Result<int> run_node(const NodeConfig& given) {
   for (const auto& note : given.notes) {
     log::warning("{}", note);
   }
+  const ServiceManager manager;
   // Before any thread is made, so that none of them takes the signal.
   sigset_t signals;
   ::sigemptyset(&signals);
@@ -208,7 +225,7 @@ Result<int> run_node(const NodeConfig& given) {
     if (!config.kubeconfig.empty()) {
       KEELSON_TRY(access, agent::node_access(config.kubeconfig, rotated_certificate(config)));
     }
-    agent = std::make_unique<AgentRole>(config, *membership.node, std::move(access));
+    agent = std::make_unique<AgentRole>(config, *membership.node, std::move(access), manager);
     std::optional<ServiceRoutes> routes;
     if (network) {
       routes = ServiceRoutes{
@@ -231,7 +248,10 @@ Result<int> run_node(const NodeConfig& given) {
   if (auto released = release_startup_memory(); !released) {
     log::warning("memory of the start is kept: {}", released.error().message());
   }
-  auto number = wait_for_signal(signals);
+  manager.ready();
+  // With an agent, its loop tells that we live.
+  auto number = agent ? wait_for_signal(signals) : wait_for_signal(signals, manager);
+  manager.stopping();
   log::info("{}: stopping", ::strsignal(number));
   // Who asks twice does not want to wait.
   std::thread([signals] {

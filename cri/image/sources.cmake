@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# What image/ adds to the target keelson::cri; paths are relative to cri/.
+# What image/ adds to the target keelson::cri; paths are relative to cri/. reference.cpp is keelson::cri_reference.
 set(CRI_IMAGE_PUBLIC)
 set(CRI_IMAGE_SRCS
-  image/reference.cpp image/digest.cpp image/manifest.cpp image/unpack.cpp image/store.cpp image/load.cpp
+  image/digest.cpp image/manifest.cpp image/unpack.cpp image/store.cpp image/load.cpp
   image/http.cpp image/hosts.cpp image/auth.cpp image/client_certificates.cpp image/registry.cpp image/pull.cpp)
 set(CRI_IMAGE_LIBS PkgConfig::ARCHIVE PkgConfig::CURL OpenSSL::Crypto Boost::json)
 set(CRI_IMAGE_UNIT_TESTS image/reference_test.cpp)

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/config/credential_config.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include <yaml-cpp/yaml.h>
+
+#include "common/duration.h"
+#include "common/fd.h"
+
+namespace keelson::agent {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kGroup = "kubelet.config.k8s.io/";
+constexpr const char* kRequests = "credentialprovider.kubelet.k8s.io/";
+constexpr const char* kVersions[] = {"v1", "v1beta1", "v1alpha1"};
+
+/// Whether `text` is the group with a version that is known.
+bool is_of(const std::string& text, std::string_view group) {
+  return std::ranges::any_of(kVersions, [&](const char* version) { return text == std::string(group) + version; });
+}
+
+/// One document, and where it comes from.
+class Document {
+ public:
+  explicit Document(const std::string& file) : file_(file) {}
+
+  std::unexpected<Error> wrong(const YAML::Node& at, const std::string& what) const {
+    return fail(Kind::invalid, "{}:{}: {}", file_, at.Mark().line + 1, what);
+  }
+
+  Result<> known(const YAML::Node& map, const std::string& path, std::initializer_list<std::string_view> names) const {
+    if (!map.IsMap()) {
+      return wrong(map, path + ": expected an object");
+    }
+    for (const auto& entry : map) {
+      if (std::ranges::find(names, entry.first.Scalar()) == names.end()) {
+        return wrong(entry.first,
+                     fmt::format("{}{}{}: unknown field", path, path.empty() ? "" : ".", entry.first.Scalar()));
+      }
+    }
+    return {};
+  }
+
+  Result<std::string> text(const YAML::Node& map, const std::string& path, const char* name) const {
+    const YAML::Node value = map[name];
+    if (!value || value.IsNull()) {
+      return wrong(map, fmt::format("{}.{}: required", path, name));
+    }
+    if (!value.IsScalar()) {
+      return wrong(value, fmt::format("{}.{}: expected a string", path, name));
+    }
+    return value.Scalar();
+  }
+
+  Result<std::vector<std::string>> texts(const YAML::Node& map, const std::string& path, const char* name) const {
+    std::vector<std::string> list;
+    const YAML::Node value = map[name];
+    if (!value || value.IsNull()) {
+      return list;
+    }
+    for (const auto& item : value) {
+      if (!item.IsScalar()) {
+        return wrong(value, fmt::format("{}.{}: expected a list of strings", path, name));
+      }
+      list.push_back(item.Scalar());
+    }
+    return list;
+  }
+
+ private:
+  const std::string& file_;
+};
+
+Result<> read_env(const Document& doc, const YAML::Node& list, const std::string& path, CredentialProvider& provider) {
+  for (size_t i = 0; list && i < list.size(); ++i) {
+    const std::string at = fmt::format("{}[{}]", path, i);
+    KEELSON_DO(doc.known(list[i], at, {"name", "value"}));
+    KEELSON_TRY(auto name, doc.text(list[i], at, "name"));
+    KEELSON_TRY(auto value, doc.text(list[i], at, "value"));
+    provider.env.emplace_back(std::move(name), std::move(value));
+  }
+  return {};
+}
+
+Result<CredentialProvider> read_provider(const Document& doc, const YAML::Node& map, const std::string& path) {
+  if (map.IsMap() && map["tokenAttributes"]) {
+    return doc.wrong(map["tokenAttributes"], path +
+                                                 ".tokenAttributes: not supported: no tokens of service accounts are "
+                                                 "given to providers");
+  }
+  KEELSON_DO(doc.known(map, path, {"name", "matchImages", "defaultCacheDuration", "apiVersion", "args", "env"}));
+  CredentialProvider provider;
+  KEELSON_TRY(provider.name, doc.text(map, path, "name"));
+  if (provider.name.empty() || provider.name == "." || provider.name == ".." ||
+      provider.name.find_first_of("/ ") != std::string::npos) {
+    return doc.wrong(map["name"],
+                     fmt::format("{}.name: '{}' is not a file's name without spaces", path, provider.name));
+  }
+  KEELSON_TRY(provider.api_version, doc.text(map, path, "apiVersion"));
+  if (!is_of(provider.api_version, kRequests)) {
+    return doc.wrong(map["apiVersion"], fmt::format("{}.apiVersion: '{}' is not one of {}v1, v1beta1, v1alpha1", path,
+                                                    provider.api_version, kRequests));
+  }
+  KEELSON_TRY(provider.match_images, doc.texts(map, path, "matchImages"));
+  if (provider.match_images.empty()) {
+    return doc.wrong(map, path + ".matchImages: at least one is required");
+  }
+  KEELSON_TRY(const auto kept, doc.text(map, path, "defaultCacheDuration"));
+  auto duration = parse_duration(kept);
+  if (!duration) {
+    return doc.wrong(map["defaultCacheDuration"],
+                     fmt::format("{}.defaultCacheDuration: {}", path, duration.error().message()));
+  }
+  provider.default_cache_duration = *duration;
+  KEELSON_TRY(provider.args, doc.texts(map, path, "args"));
+  KEELSON_DO(read_env(doc, map["env"], path + ".env", provider));
+  return provider;
+}
+
+/// The files of a folder that are read, or the file.
+Result<std::vector<std::string>> files_of(const std::string& path) {
+  std::error_code error;
+  if (!fs::is_directory(path, error)) {
+    return std::vector{path};
+  }
+  std::vector<std::string> files;
+  for (const auto& entry : fs::directory_iterator(path, error)) {
+    const auto extension = entry.path().extension();
+    if (!entry.is_directory(error) && (extension == ".json" || extension == ".yaml" || extension == ".yml")) {
+      files.push_back(entry.path());
+    }
+  }
+  std::ranges::sort(files);
+  if (files.empty()) {
+    return fail(Kind::invalid, "{}: no *.json, *.yaml or *.yml in this folder", path);
+  }
+  return files;
+}
+
+}  // namespace
+
+Result<std::vector<CredentialProvider>> parse_credential_config(const std::string& text, const std::string& file) {
+  const Document doc(file);
+  YAML::Node root;
+  try {
+    root = YAML::Load(text);
+  } catch (const YAML::Exception& error) {
+    return fail(Kind::invalid, "{}:{}: {}", file, error.mark.line + 1, error.msg);
+  }
+  KEELSON_DO(doc.known(root, "", {"apiVersion", "kind", "providers"}));
+  KEELSON_TRY(const auto kind, doc.text(root, "", "kind"));
+  KEELSON_TRY(const auto version, doc.text(root, "", "apiVersion"));
+  if (kind != "CredentialProviderConfig" || !is_of(version, kGroup)) {
+    return doc.wrong(root, fmt::format("expected apiVersion: {}v1 and kind: CredentialProviderConfig", kGroup));
+  }
+  std::vector<CredentialProvider> providers;
+  for (size_t i = 0; root["providers"] && i < root["providers"].size(); ++i) {
+    KEELSON_TRY(auto provider, read_provider(doc, root["providers"][i], fmt::format("providers[{}]", i)));
+    providers.push_back(std::move(provider));
+  }
+  if (providers.empty()) {
+    return doc.wrong(root, "providers: at least one is required");
+  }
+  return providers;
+}
+
+Result<std::vector<CredentialProvider>> load_credential_config(const std::string& path, const std::string& plugins) {
+  KEELSON_TRY(const auto files, files_of(path));
+  std::vector<CredentialProvider> all;
+  std::set<std::string> names;
+  for (const auto& file : files) {
+    KEELSON_TRY(auto text, read_file(file));
+    KEELSON_TRY(auto providers, parse_credential_config(text, file));
+    for (auto& provider : providers) {
+      if (!names.insert(provider.name).second) {
+        return fail(Kind::invalid, "{}: providers: {} is there twice", file, provider.name);
+      }
+      const std::string program = plugins + "/" + provider.name;
+      if (::access(program.c_str(), X_OK) != 0) {
+        return fail(Kind::invalid, "{}: providers: {} is not a program in {}", file, provider.name, plugins);
+      }
+      all.push_back(std::move(provider));
+    }
+  }
+  return all;
+}
+
+}  // namespace keelson::agent
