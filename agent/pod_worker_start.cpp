@@ -185,8 +185,8 @@ Task<> PodWorker::State::start_container(Step step) {
   }
   record(step.name, EventType::normal, "Created", fmt::format("Created container: {}", step.name));
   bool hook = container.lifecycle && container.lifecycle->post_start;
-  memory.containers[step.name] =
-      ContainerMemory{.id = *id, .post_start_pending = hook, .given = resources_for(pod, container, shared.times.quotas)};
+  memory.containers[step.name] = ContainerMemory{
+      .id = *id, .post_start_pending = hook, .given = resources_for(pod, container, shared.times.quotas)};
   timeline.enter("start", step.name);
   auto started = co_await shared.runtime.start_container(*id);
   timeline.leave();

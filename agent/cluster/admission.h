@@ -22,10 +22,10 @@ int64_t amount(const std::string& resource, const kube::Quantity& quantity);
 
 /// Why a pod is not run: status.reason, and the text of its event.
 struct Rejection {
-  std::string reason;   ///< "Evicted", "OutOfcpu", "NodeAffinity", "NodeShutdown", "NodePorts", "TaintToleration",
-                        ///< "PodOSNotSupported", "SysctlForbidden", "SupplementalGroupsPolicyNotSupported",
-                        ///< "UnexpectedAdmissionError" ...
-  std::string message;  ///< "Node didn't have enough resource: cpu, requested: 2000, used: 0, capacity: 1000"
+  std::string reason;      ///< "Evicted", "OutOfcpu", "NodeAffinity", "NodeShutdown", "NodePorts", "TaintToleration",
+                           ///< "PodOSNotSupported", "SysctlForbidden", "SupplementalGroupsPolicyNotSupported",
+                           ///< "UnexpectedAdmissionError" ...
+  std::string message;     ///< "Node didn't have enough resource: cpu, requested: 2000, used: 0, capacity: 1000"
   Shortage shortage = {};  ///< Of a critical pod: this is all that it wants; others may make room for it.
   bool operator==(const Rejection&) const = default;
 };

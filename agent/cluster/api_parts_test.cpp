@@ -250,7 +250,9 @@ TEST_F(TokenManagerTest, AForgottenPodsTokensAreNotRenewed) {
 
 class EventSenderTest : public PartTest<EventSender> {
  protected:
-  EventSenderTest() { part = std::make_unique<EventSender>(loop, api.call(), 7); }
+  EventSenderTest() {
+    part = std::make_unique<EventSender>(loop, api.call(), 7, EventLimits(), [this] { return others; });
+  }
   static kube::Event event(const std::string& name, int count = 1, const std::string& pod = "web") {
     kube::Event made;
     made.metadata.name = name;
@@ -267,7 +269,24 @@ class EventSenderTest : public PartTest<EventSender> {
     }
     return all;
   }
+  bool others = false;
 };
+
+TEST_F(EventSenderTest, WhatIsUrgentGoesFirstButForASecond) {
+  others = true;
+  part->send(event("a"));
+  loop.advance(clock, 500ms);
+  EXPECT_THAT(told(), ElementsAre());
+  others = false;
+  loop.advance(clock, 100ms);
+  EXPECT_THAT(told(), ElementsAre("POST events"));
+  others = true;
+  part->send(event("b"));
+  loop.advance(clock, 900ms);
+  EXPECT_EQ(api.requests.size(), 1U);
+  loop.advance(clock, 200ms);
+  EXPECT_EQ(api.requests.size(), 2U) << "it is told all the same";
+}
 
 TEST_F(EventSenderTest, RepeatsAreCounted) {
   part->send(event("a"));

@@ -64,8 +64,8 @@ struct Cluster::State {
         statuses(c.loop(), call, seeds()),
         tokens(c.loop(), call, seeds(),
                [this](const std::string& uid, TokenMap tokens_now) { renewed(uid, std::move(tokens_now)); }),
-        events(c.loop(), api_call(c), seeds(),
-               {.burst = options.events.burst, .per_second = options.events.per_second}),
+        events(c.loop(), api_call(c), seeds(), {.burst = options.events.burst, .per_second = options.events.per_second},
+               [this] { return statuses.has_news(); }),
         mirrors(
             c.loop(), call, options.node_name, seeds(), [this](const kube::Pod& pod) { learn({pod}); },
             [this](const std::string& name) { return is_on_node(name); }),

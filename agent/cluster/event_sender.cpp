@@ -18,6 +18,8 @@ namespace {
 
 constexpr size_t kRemembered = 4096;
 constexpr std::chrono::seconds kAwayWait{2};
+constexpr std::chrono::milliseconds kOthersFirst{50};
+constexpr std::chrono::seconds kLongestWait{1};
 
 std::string patch_of(const kube::Event& event) {
   return boost::json::serialize(
@@ -36,10 +38,12 @@ std::string body_of(const kube::Event& event) {
 
 }  // namespace
 
-EventSender::EventSender(Loop& loop, ApiCall call, uint64_t seed, EventLimits limits)
+EventSender::EventSender(Loop& loop, ApiCall call, uint64_t seed, EventLimits limits,
+                         std::function<bool()> others_first)
     : loop_(loop),
       call_(std::move(call)),
       limits_(limits),
+      others_first_(std::move(others_first)),
       random_(seed),
       aggregator_(loop.clock()),
       requests_(limits.per_second, limits.burst),
@@ -77,7 +81,16 @@ void EventSender::send(const kube::Event& told) {
   }
 }
 
+Task<> EventSender::let_others_first() {
+  const SteadyTime end = loop_.clock().steady() + kLongestWait;
+  while (others_first_() && loop_.clock().steady() < end) {
+    KEELSON_CO_DO(co_await loop_.sleep(kOthersFirst));
+  }
+  co_return Result<>();
+}
+
 Task<> EventSender::work() {
+  KEELSON_CO_DO(co_await let_others_first());
   while (!queue_.empty()) {
     if (!requests_.take(loop_.clock().steady())) {
       KEELSON_CO_DO(co_await loop_.sleep(

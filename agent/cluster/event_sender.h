@@ -5,6 +5,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <random>
 #include <set>
@@ -30,7 +31,11 @@ struct EventLimits {
 /// Belongs to the agent's loop.
 class EventSender {
  public:
-  EventSender(Loop& loop, ApiCall call, uint64_t seed, EventLimits limits = {});
+  /// While `others_first` says so, events wait for a second at the most: controllers wait for statuses, and people
+  /// alone read events.
+  EventSender(
+      Loop& loop, ApiCall call, uint64_t seed, EventLimits limits = {},
+      std::function<bool()> others_first = [] { return false; });
 
   /// As the recorder has it now: one that was told before has a higher count.
   void send(const kube::Event& event);
@@ -39,12 +44,14 @@ class EventSender {
 
  private:
   Task<> work();
+  Task<> let_others_first();
   Task<bool> deliver(kube::Event event);
   bool is_spam(const kube::Event& event);
 
   Loop& loop_;
   const ApiCall call_;
   const EventLimits limits_;
+  const std::function<bool()> others_first_;
   std::mt19937_64 random_;
   std::map<std::string, kube::Event> events_;  // that wait, by name
   std::deque<std::string> queue_;              // their names, the oldest first

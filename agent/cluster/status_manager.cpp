@@ -152,6 +152,10 @@ bool StatusManager::can_wait(const Entry& entry) {
          std::ranges::all_of(said.init_container_statuses, starts);
 }
 
+bool StatusManager::has_news() const {
+  return !settled() || std::ranges::any_of(entries_, [](const auto& entry) { return entry.second.holding; });
+}
+
 void StatusManager::look_at(const std::string& key) {
   auto it = entries_.find(key);
   if (it == entries_.end() || it->second.busy || it->second.queued || it->second.resting || !next_request(it->second)) {

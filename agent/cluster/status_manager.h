@@ -39,6 +39,8 @@ class StatusManager {
   /// `back` is called when the API answers after it had not.
   void on_answer(std::function<void()> back) { back_ = std::move(back); }
 
+  /// Whether something is due, or soon will be: a pod is on its way.
+  bool has_news() const;
   /// Whether nothing is due.
   bool settled() const { return queue_.empty() && active_ == 0; }
   Task<> close() { return tasks_.close(); }

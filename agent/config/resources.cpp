@@ -107,7 +107,8 @@ int64_t oom_score_adj(const kube::Pod& pod, const kube::Container& container, in
 }
 
 ObservedResources resources_for(const kube::Pod& pod, const kube::Container& container, CpuQuotas quotas) {
-  const auto all = cpu_and_memory(container.resources.requests, kube::limits_in_pod(pod, container), {.quotas = quotas});
+  const auto all =
+      cpu_and_memory(container.resources.requests, kube::limits_in_pod(pod, container), {.quotas = quotas});
   return {.cpu_shares = all.cpu_shares,
           .cpu_quota = all.cpu_quota,
           .cpu_period = all.cpu_period,

@@ -16,13 +16,14 @@
 #include "agent/eviction/node_sources.h"
 #include "agent/kubelet_api/kubelet_api.h"
 #include "agent/node/node_addresses.h"
-#include "agent/node_limits.h"
 #include "agent/node/oom_watch.h"
+#include "agent/node_limits.h"
 #include "agent/node_usage.h"
 #include "agent/pleg.h"
 #include "agent/shutdown/logind.h"
 #include "agent/shutdown/node_shutdown.h"
 #include "agent/storage/storage.h"
+#include "cmd/keelson/agent_options.h"
 #include "cmd/keelson/allocatable_options.h"
 #include "cmd/keelson/eviction_options.h"
 #include "cmd/keelson/kubelet_api_options.h"
@@ -38,57 +39,6 @@
 namespace keelson::cli {
 
 namespace {
-
-/// Loopback of each of the node's families, for pods of a node that names no name servers.
-std::vector<std::string> loopbacks(const std::vector<std::string>& addresses) {
-  std::vector<std::string> all;
-  for (const auto& address : addresses) {
-    all.emplace_back(address.contains(':') ? "::1" : "127.0.0.1");
-  }
-  return all;
-}
-
-agent::PodConfigOptions pod_config_options(const NodeConfig& config, const LocalNode& node) {
-  agent::PodConfigOptions options;
-  options.root = config.root;
-  const char* home = ::getenv("HOME");
-  options.login_files = agent::login_files(config.root, home != nullptr ? home : "/root");
-  options.pod_logs_dir = config.pod_logs_dir;
-  options.container_logs_dir = config.container_logs_dir;
-  options.cgroup_root = config.cgroup_root;
-  options.systemd_cgroups = driver_of(config) == cgroup::Driver::systemd;
-  options.resolv_conf = config.resolv_conf;
-  options.dns = {.servers = config.cluster_dns,
-                 .domain = config.cluster_domain,
-                 .loopback = config.resolv_conf.empty() ? loopbacks(node.addresses) : std::vector<std::string>()};
-  options.ids_per_pod = node.pods.ids;
-  options.pod_pids_limit = node.pods.pids_limit;
-  options.quotas = node.pods.times.quotas;
-  options.seccomp_default = config.seccomp_default;
-  options.node.name = node_name(config);
-  options.node.ips = node.addresses;
-  const auto amount = [&node](const char* name) {
-    const auto found = node.allocatable.find(name);
-    return found != node.allocatable.end() ? found->second : kube::Quantity();
-  };
-  options.node.allocatable_cpu_milli = amount("cpu").milli();
-  options.node.allocatable_memory = amount("memory").whole();
-  options.node.allocatable_storage = amount("ephemeral-storage").whole();
-  return options;
-}
-
-storage::StorageOptions storage_options(const NodeConfig& config, agent::NodeBoard& board) {
-  return {.root = config.root, .node_name = node_name(config), .in_use = [&board](std::set<std::string> volumes) {
-            board.tell_volumes(std::move(volumes));
-          }};
-}
-
-agent::UsageOptions usage_options(const NodeConfig& config) {
-  return {.node_name = node_name(config),
-          .root = config.root,
-          .driver = driver_of(config),
-          .cgroup_root = config.cgroup_root};
-}
 
 /// Who has the machine's shutdown wait for pods.
 struct Shutdown {
@@ -113,17 +63,6 @@ struct Shutdown {
   agent::NodeShutdown node;
   std::optional<agent::LogindInhibitor> inhibitor;  // none once the daemon ends
 };
-
-/// In a cluster, the manifests reach the agent with the pods of the API.
-agent::AgentOptions agent_options(const NodeConfig& config, const LocalNode& node, bool in_cluster) {
-  agent::AgentOptions options;
-  options.manifest_dir = in_cluster ? "" : config.manifest_dir;
-  options.node_name = node_name(config);
-  options.node.ips = node.addresses;
-  options.times = node.pods.times;
-  options.probe_folder = config.run + "/probes";
-  return options;
-}
 
 /// A loop that others post to, for as long as it is there.
 struct Door {
@@ -158,15 +97,7 @@ struct AgentRole::State {
         client(access ? std::make_unique<kube::Client>(loop, *std::move(access),
                                                        kube::ClientOptions{.stats = node_stats->requests()})
                       : nullptr),
-        cluster(client ? std::make_unique<agent::Cluster>(*client,
-                                                          agent::ClusterOptions{.node_name = node_name(config),
-                                                                                .manifest_dir = config.manifest_dir,
-                                                                                .allocatable = node.allocatable,
-                                                                                .labels = node.labels,
-                                                                                .sysctls = node.pods.sysctls,
-                                                                                .requests = node.pods.requests,
-                                                                                .events = node.pods.events})
-                       : nullptr),
+        cluster(client ? std::make_unique<agent::Cluster>(*client, cluster_options(config, node)) : nullptr),
         storage(client ? std::make_unique<storage::Storage>(*client, storage_options(config, board)) : nullptr),
         service(cri::connect_runtime(loop, cri_socket(config), node_stats->runtime_calls())),
         configs(loop, pod_config_options(config, node), cluster.get(), storage.get()),
