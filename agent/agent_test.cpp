@@ -144,6 +144,15 @@ TEST_F(AgentTest, AnOrphanIsRemovedOnceTheSourceHasSpoken) {
   EXPECT_TRUE(world.prepared.empty());
 }
 
+TEST_F(AgentTest, AddressesBeginWithTheNodesFamily) {
+  want({make_pod("web", "u1")});
+  world.sandboxes.begin()->second.seen.ips = {"fd00::2", "10.0.0.2"};
+  agent->runtime_changed("u1");
+  loop.advance(clock, 100ms);
+  EXPECT_EQ(pod("web").status.pod_ips, (std::vector<std::string>{"10.0.0.2", "fd00::2"}));
+  EXPECT_EQ(pod("web").status.pod_ip, "10.0.0.2");
+}
+
 TEST_F(AgentTest, OrphansAreSoughtForAsLongAsTheAgentRuns) {
   want({make_pod("web", "u1")});
   kube::ObjectMeta stray;

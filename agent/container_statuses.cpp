@@ -149,7 +149,8 @@ kube::ContainerStatus container_status(const StatusInput& in, const StatusNode& 
     status.last_state = terminated_state(*previous, node);
   } else if (old != nullptr && newest == nullptr) {
     remember(in, *old, status);
-  } else if (old != nullptr && std::cmp_equal(newest->attempt, old->restart_count)) {
+  } else if (old != nullptr && std::cmp_equal(newest->attempt, old->restart_count) && old->last_state.terminated &&
+             old->last_state.terminated->container_id != node.runtime_name + "://" + newest->id) {
     status.last_state = old->last_state;
   }
   const ContainerMemory* known = newest == nullptr ? nullptr : memory_of(in.memory, *newest);

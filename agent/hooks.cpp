@@ -28,8 +28,10 @@ Task<> http_hook(Loop& loop, HookCall call) {
     std::erase_if(target.headers, [](const auto& header) { return boost::iequals(header.first, "Authorization"); });
     answer = co_await probes::http_get(loop, target, kUserAgent);
     if (answer && call.fell_back) {
-      call.fell_back(fmt::format("request to HTTPS lifecycle hook {}:{} got HTTP response, retry with HTTP succeeded",
-                                 target.host, target.port));
+      const std::string url = probes::url_of(target);
+      const size_t host = url.find("://") + 3;
+      call.fell_back(fmt::format("request to HTTPS lifecycle hook {} got HTTP response, retry with HTTP succeeded",
+                                 url.substr(host, url.find('/', host) - host)));
     }
   }
   if (!answer) {

@@ -158,19 +158,6 @@ void set_phase(kube::PodStatus& status, const StatusInput& in, WallTime now) {
   }
 }
 
-/// One address of each family, that of the node's first one ahead (kubelet sortPodIPs).
-std::vector<std::string> in_order(const std::vector<std::string>& ips, const StatusNode& node) {
-  const auto is_v6 = [](const std::string& ip) { return ip.find(':') != ip.npos; };
-  const bool v6_first = !node.ips.empty() && is_v6(node.ips.front());
-  std::vector<std::string> sorted;
-  for (const bool v6 : {v6_first, !v6_first}) {
-    if (auto it = std::ranges::find(ips, v6, is_v6); it != ips.end()) {
-      sorted.push_back(*it);
-    }
-  }
-  return sorted;
-}
-
 void set_addresses(kube::PodStatus& status, const StatusInput& in, const StatusNode& node) {
   status.host_ips = node.ips;
   status.host_ip = node.ips.empty() ? "" : node.ips.front();
@@ -178,7 +165,7 @@ void set_addresses(kube::PodStatus& status, const StatusInput& in, const StatusN
   if (in.pod.spec.host_network) {
     status.pod_ips = in.observed.sandboxes.empty() ? status.pod_ips : node.ips;
   } else if (!in.observed.sandboxes.empty() && !in.observed.sandboxes.front().ips.empty()) {
-    status.pod_ips = in_order(in.observed.sandboxes.front().ips, node);
+    status.pod_ips = in.observed.sandboxes.front().ips;
   }
   status.pod_ip = status.pod_ips.empty() ? "" : status.pod_ips.front();
 }
@@ -263,6 +250,18 @@ kube::PodStatus make_status(const StatusInput& input, const StatusNode& node, Wa
 void take_conditions_of_others(kube::PodStatus& status, const kube::PodStatus& from) {
   std::erase_if(status.conditions, is_of_others);
   std::ranges::copy_if(from.conditions, std::back_inserter(status.conditions), is_of_others);
+}
+
+std::vector<std::string> in_family_order(const std::vector<std::string>& ips, const StatusNode& node) {
+  const auto is_v6 = [](const std::string& ip) { return ip.find(':') != ip.npos; };
+  const bool v6_first = !node.ips.empty() && is_v6(node.ips.front());
+  std::vector<std::string> sorted;
+  for (const bool v6 : {v6_first, !v6_first}) {
+    if (auto it = std::ranges::find(ips, v6, is_v6); it != ips.end()) {
+      sorted.push_back(*it);
+    }
+  }
+  return sorted;
 }
 
 bool is_ready(const kube::PodStatus& status) {

@@ -34,6 +34,9 @@ kube::PodStatus make_status(const StatusInput& input, const StatusNode& node, Wa
 /// Exchanges the conditions that are not the node's (kube/status_patch.h), and PodResizePending, for those of `from`.
 void take_conditions_of_others(kube::PodStatus& status, const kube::PodStatus& from);
 
+/// A pod's addresses: one of each family, that of the node's first one ahead (kubelet sortPodIPs).
+std::vector<std::string> in_family_order(const std::vector<std::string>& ips, const StatusNode& node);
+
 /// Whether the pod's Ready condition is True.
 bool is_ready(const kube::PodStatus& status);
 

@@ -77,13 +77,11 @@ TEST(PodStatus, ALostContainerThatHadEndedIsNotRunAgain) {
 }
 
 TEST(PodStatus, OneAddressAFamilyThatOfTheNodesFirstAhead) {
-  World w(pod_of({}, {"a"}), {instance("a", RunState::running)});
-  w.observed.sandboxes[0].ips = {"fd00::2", "10.0.0.2", "10.0.0.3"};
-  EXPECT_EQ(w.status().pod_ips, (std::vector<std::string>{"10.0.0.2", "fd00::2"}));
-  Plan p = w.ask();
-  auto status = make_status({w.pod, w.observed, w.memory, p, {}}, {.ips = {"2001:db8::1", "192.0.2.1"}}, kNow);
-  EXPECT_EQ(status.pod_ips, (std::vector<std::string>{"fd00::2", "10.0.0.2"}));
-  EXPECT_EQ(status.pod_ip, "fd00::2");
+  using Ips = std::vector<std::string>;
+  const Ips ips{"fd00::2", "10.0.0.2", "10.0.0.3"};
+  EXPECT_EQ(in_family_order(ips, {.ips = {"192.0.2.1", "2001:db8::1"}}), (Ips{"10.0.0.2", "fd00::2"}));
+  EXPECT_EQ(in_family_order(ips, {.ips = {"2001:db8::1"}}), (Ips{"fd00::2", "10.0.0.2"}));
+  EXPECT_EQ(in_family_order({"fd00::2"}, {}), Ips{"fd00::2"});
 }
 
 TEST(PodStatus, TerminationMessagesOfAPodShareTwelveKibibytes) {

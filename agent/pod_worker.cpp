@@ -248,6 +248,9 @@ Task<> PodWorker::run() {
       continue;
     }
     s->observed = *std::move(observed);
+    for (auto& sandbox : s->observed.sandboxes) {
+      sandbox.ips = in_family_order(sandbox.ips, s->shared.node);
+    }
     if (!s->observed.sandboxes.empty()) {
       s->memory.start_time = std::min(s->memory.start_time, s->observed.sandboxes.back().created_at);
     }

@@ -53,10 +53,10 @@ class Document {
   Result<std::string> text(const YAML::Node& map, const std::string& path, const char* name) const {
     const YAML::Node value = map[name];
     if (!value || value.IsNull()) {
-      return wrong(map, fmt::format("{}.{}: required", path, name));
+      return wrong(map, fmt::format("{}{}{}: required", path, path.empty() ? "" : ".", name));
     }
     if (!value.IsScalar()) {
-      return wrong(value, fmt::format("{}.{}: expected a string", path, name));
+      return wrong(value, fmt::format("{}{}{}: expected a string", path, path.empty() ? "" : ".", name));
     }
     return value.Scalar();
   }

@@ -49,7 +49,7 @@ TEST(CredentialConfig, WhatIsWrongIsNamedWithItsLine) {
   EXPECT_EQ(error_of("name: ecr-credential-provider", "name: a/b"),
             "f:4: providers[0].name: 'a/b' is not a file's name without spaces");
   EXPECT_EQ(error_of("  defaultCacheDuration: 12h\n", ""), "f:4: providers[0].defaultCacheDuration: required");
-  EXPECT_EQ(error_of("    value: node\n", ""), "f:9: providers[0].env[0].value: required");
+  EXPECT_EQ(error_of("    value: node\n", ""), "f:10: providers[0].env[0].value: required");
 }
 
 TEST(CredentialConfig, AFolderIsReadInOrderAndItsProgramsMustBeThere) {
