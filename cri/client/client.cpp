@@ -98,7 +98,8 @@ class Client : public RuntimeClient {
   Task<> update_runtime_config(std::string pod_cidr, Duration deadline) override {
     v1::UpdateRuntimeConfigRequest request;
     request.mutable_runtime_config()->mutable_network_config()->set_pod_cidr(pod_cidr);
-    co_return done(co_await ask(&RuntimeAsync::UpdateRuntimeConfig, std::move(request), deadline));
+    co_return done(
+        co_await ask("update_runtime_config", &RuntimeAsync::UpdateRuntimeConfig, std::move(request), deadline));
   }
 
   Task<std::string> run_pod_sandbox(SandboxConfig config, std::string handler, Duration deadline) override {
