@@ -109,7 +109,7 @@ void set_resize_in_progress(kube::PodStatus& status, const StatusInput& in, Wall
   bool resizes = false;
   std::string error;
   for (const auto& instance : in.observed.containers) {
-    if (in.plan.stage == Plan::Stage::sync && resize_of(in.pod, instance, in.memory) != Resize::none) {
+    if (in.plan.stage == Plan::Stage::sync && resize_of(in.pod, instance, in.memory, in.quotas) != Resize::none) {
       const ContainerMemory* known = memory_of(in.memory, instance);
       resizes = true;
       error = known != nullptr && error.empty() ? known->resize_error : error;

@@ -23,6 +23,7 @@ struct StatusInput {
   const PodMemory& memory;
   const Plan& plan;
   const kube::PodStatus& previous;
+  CpuQuotas quotas = {};
 };
 
 /// The status now. Pure. Rules: features of the kubelet's generateAPIPodStatus: a final phase is held back until

@@ -54,7 +54,8 @@ void PodWorker::State::publish() {
   if (memory.orphan) {
     return;
   }
-  kube::PodStatus status = make_status({pod, observed, memory, plan, pod.status}, shared.node, now());
+  kube::PodStatus status =
+      make_status({pod, observed, memory, plan, pod.status, shared.times.quotas}, shared.node, now());
   if (is_ready(status) || plan.stage != Plan::Stage::sync) {
     timeline.close();
   }

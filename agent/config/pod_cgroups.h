@@ -50,7 +50,7 @@ class PodCgroups {
 
  private:
   class Timed;
-  Result<> set(const kube::Pod& pod, const PodLimits& limits) const;
+  Result<> set(const kube::Pod& pod, const PodCgroupLimits& limits) const;
   std::string path(std::initializer_list<std::string_view> below) const;
 
   cgroup::Driver driver_;
