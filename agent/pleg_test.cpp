@@ -55,7 +55,7 @@ TEST_F(PlegTest, LooksAtOnceAndThenEachPeriod) {
 
 TEST_F(PlegTest, ALookWithoutAnAnswerIsNoSignOfLife) {
   const auto before = seen_.back();
-  world_.before_call = [](std::string_view) { return fail(Kind::unavailable, "it is away"); };
+  world_.before_call = [](std::string_view) -> Result<> { return fail(Kind::unavailable, "it is away"); };
   advance(5min);
   EXPECT_EQ(seen_.back(), before);
   EXPECT_EQ(histogram("kubelet_pleg_relist_duration_seconds").count(), 31U) << "it was tried";

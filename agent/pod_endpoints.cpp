@@ -57,21 +57,6 @@ Result<Found> find_pod(const Agent& agent, const Address& address) {
   return Found{std::move(pod), std::move(observed)};
 }
 
-/// In the kubelet's words (validateContainerLogStatus), which kubectl shows.
-std::string why_waiting(const kube::PodStatus& status, const std::string& name) {
-  for (const auto* list :
-       {&status.container_statuses, &status.init_container_statuses, &status.ephemeral_container_statuses}) {
-    const auto known = std::ranges::find(*list, name, &kube::ContainerStatus::name);
-    if (known != list->end() && known->state.waiting) {
-      const auto& reason = known->state.waiting->reason;
-      return reason == "ErrImagePull"       ? ": image can't be pulled"
-             : reason == "ImagePullBackOff" ? ": trying and failing to pull image"
-                                            : ": " + reason;
-    }
-  }
-  return " - no logs yet";
-}
-
 /// The instance whose log or process is meant.
 Result<ObservedContainer> find_instance(const Agent& agent, const Address& address, bool previous) {
   KEELSON_TRY(const auto found, find_pod(agent, address));

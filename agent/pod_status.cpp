@@ -269,4 +269,18 @@ bool is_ready(const kube::PodStatus& status) {
       status.conditions, [](const auto& c) { return c.type == "Ready" && c.status == ConditionStatus::true_status; });
 }
 
+std::string why_waiting(const kube::PodStatus& status, std::string_view name) {
+  for (const auto* list :
+       {&status.container_statuses, &status.init_container_statuses, &status.ephemeral_container_statuses}) {
+    const auto known = std::ranges::find(*list, name, &kube::ContainerStatus::name);
+    if (known != list->end() && known->state.waiting) {
+      const auto& reason = known->state.waiting->reason;
+      return reason == "ErrImagePull"       ? ": image can't be pulled"
+             : reason == "ImagePullBackOff" ? ": trying and failing to pull image"
+                                            : ": " + reason;
+    }
+  }
+  return " - no logs yet";
+}
+
 }  // namespace keelson::agent

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/plan.h"
@@ -40,5 +41,9 @@ std::vector<std::string> in_family_order(const std::vector<std::string>& ips, co
 
 /// Whether the pod's Ready condition is True.
 bool is_ready(const kube::PodStatus& status);
+
+/// What follows "container ... is waiting to start" where there is no log yet: why it waits, in the kubelet's words
+/// (validateContainerLogStatus), which kubectl shows.
+std::string why_waiting(const kube::PodStatus& status, std::string_view container);
 
 }  // namespace keelson::agent

@@ -95,5 +95,19 @@ TEST(PodStatus, TerminationMessagesOfAPodShareTwelveKibibytes) {
   EXPECT_EQ(w.status().container_statuses[2].state.terminated->message.size(), 4096U);
 }
 
+TEST(WhyWaiting, IsToldInTheKubeletsWords) {
+  kube::PodStatus status;
+  const auto waits = [&status](const std::string& reason) {
+    status.container_statuses.assign(1, kube::ContainerStatus());
+    status.container_statuses[0].name = "main";
+    status.container_statuses[0].state.waiting = kube::ContainerWaiting{.reason = reason, .message = {}};
+    return why_waiting(status, "main");
+  };
+  EXPECT_EQ(waits("ContainerCreating"), ": ContainerCreating");
+  EXPECT_EQ(waits("ErrImagePull"), ": image can't be pulled");
+  EXPECT_EQ(waits("ImagePullBackOff"), ": trying and failing to pull image");
+  EXPECT_EQ(why_waiting(status, "other"), " - no logs yet");
+}
+
 }  // namespace
 }  // namespace keelson::agent
