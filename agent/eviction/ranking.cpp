@@ -72,7 +72,7 @@ Standing standing_of(const Candidate& candidate, EvictionSignal signal, bool ima
   const std::string_view resource = resource_of(signal);
   if (resource == "pids") {
     for (const auto& container : candidate.use->containers) {
-      standing.beyond += static_cast<int64_t>(container.processes);
+      standing.beyond += static_cast<int64_t>(container.processes.count);
     }
     return standing;
   }

@@ -45,7 +45,7 @@ class Ranking : public ::testing::Test {
     running.place.layer = metrics::DiskUse{.used = shape.layer * kMiB, .inodes_used = shape.layer};
     running.logs = {.used = shape.logs * kMiB, .inodes_used = shape.logs};
     running.counters.working_set = shape.memory * kMiB;
-    running.processes = shape.processes;
+    running.processes.count = shape.processes;
     auto& scratch = use.volumes.emplace_back();
     scratch.place.name = "scratch";
     scratch.disk = {.used = shape.volume * kMiB, .inodes_used = shape.volume};

@@ -136,7 +136,6 @@ struct KubeletApi::State {
       co_return co_await health.answer(std::move(request));
     }
     if (!options.debugging_handlers && std::ranges::find(kDebugging, first) != std::end(kDebugging)) {
-      ++requests[{first, request.method}];
       co_return http::text("Debug endpoints are disabled.\n", 405);
     }
     if (first == "configz" && get) {
