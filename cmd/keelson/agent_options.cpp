@@ -5,6 +5,7 @@
 #include <set>
 
 #include "agent/config/credential_config.h"
+#include "cmd/keelson/network_options.h"
 #include "cmd/keelson/node.h"
 
 namespace keelson::cli {

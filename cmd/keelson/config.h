@@ -93,6 +93,7 @@ struct NodeConfig {
   std::string tls_min_version = "VersionTLS12";
   std::vector<std::string> tls_cipher_suites;
   bool enable_debugging_handlers = true;
+  bool enable_profiling_handler = true;
   std::string client_ca_file;
   bool anonymous_auth = false;
   bool token_webhook = true;

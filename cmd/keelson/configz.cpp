@@ -119,7 +119,7 @@ json::object serving(const NodeConfig& config) {
       {"enableContentionProfiling", false},
       {"enableSystemLogHandler", false},
       {"enableSystemLogQuery", false},
-      {"enableProfilingHandler", false},
+      {"enableProfilingHandler", config.enable_profiling_handler},
       {"enableDebugFlagsHandler", false},
       {"healthzPort", kubelet_healthz_port(config)},
       {"healthzBindAddress", config.kubelet_healthz_address},

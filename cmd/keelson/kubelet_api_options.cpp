@@ -119,6 +119,7 @@ Result<std::optional<agent::KubeletApiOptions>> kubelet_api_options(const NodeCo
   KEELSON_TRY(options.stream_idle,
               parse_duration(config.streaming_connection_idle_timeout).context("streamingConnectionIdleTimeout"));
   options.debugging_handlers = config.enable_debugging_handlers;
+  options.profiling = config.enable_profiling_handler;
   options.node_addresses = addresses;
   options.cri_socket = cri_socket(config);
   options.stats.node_name = node_name(config);

@@ -29,6 +29,8 @@ const Setting kSettings[] = {
     {"enableDebuggingHandlers", "--enable-debugging-handlers", &NodeConfig::enable_debugging_handlers,
      "Role agent: serve logs, exec, attach and port-forward of containers; without, kubectl's verbs of these names "
      "fail"},
+    {"enableProfilingHandler", "--profiling", &NodeConfig::enable_profiling_handler,
+     "Role agent: serve /debug/pprof/ to who may nodes/proxy"},
     {"clientCAFile", "--client-ca-file", &NodeConfig::client_ca_file,
      "Role agent: who signs clients' certificates; their common name is the user, their organizations are the groups"},
     {"anonymousAuth", "--anonymous-auth", &NodeConfig::anonymous_auth,

@@ -38,7 +38,8 @@ constexpr const char* kEvents = "exits and changes come as events";
 constexpr const char* kNoManagers = "CPUs, memory and devices are not pinned";
 constexpr const char* kNoSwap = "pods get no swap";
 constexpr const char* kIptables = "no iptables rules are made";
-constexpr const char* kProfiles = "profiles are taken from outside, by perf";
+constexpr const char* kDebugFlags = "the level of the log is --log-level's";
+constexpr const char* kContention = "there are no locks to profile";
 constexpr const char* kByFolder = "manifests are read from a folder (staticPodPath), by inotify";
 constexpr const char* kDefaultHttp = "20s";
 
@@ -278,9 +279,9 @@ const Field kFields[] = {
      "/usr/libexec/kubernetes/kubelet-plugins/volume/exec/"},
 
     {"enableDebuggingHandlers", Type::flag, &set_flag<&NodeConfig::enable_debugging_handlers>, "", "", true},
-    {"enableContentionProfiling", Type::flag, nullptr, kProfiles},
-    {"enableProfilingHandler", Type::flag, nullptr, kProfiles, "true"},
-    {"enableDebugFlagsHandler", Type::flag, nullptr, kProfiles, "true"},
+    {"enableContentionProfiling", Type::flag, nullptr, kContention},
+    {"enableProfilingHandler", Type::flag, &set_flag<&NodeConfig::enable_profiling_handler>, "", "", true},
+    {"enableDebugFlagsHandler", Type::flag, nullptr, kDebugFlags, "true"},
     {"tracing.endpoint", Type::text, nullptr, "no traces are sent"},
     {"tracing.samplingRatePerMillion", Type::number, nullptr, "no traces are sent"},
     {"showHiddenMetricsForVersion", Type::text, nullptr, "no metrics are hidden"},
