@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "agent/node/heartbeat.h"
+#include "cmd/keelson/membership.h"
 #include "cmd/keelson/network_options.h"
 #include "cmd/keelson/node.h"
 #include "common/duration.h"
