@@ -49,7 +49,7 @@ std::vector<std::string> page_sizes() {
 
 }  // namespace
 
-NodeCgroups read_node_cgroups() {
+NodeCgroups read_node_cgroups(CpuQuotas quotas) {
   const std::string root = kCgroups;
   NodeCgroups out;
   out.memory = static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGESIZE);
@@ -57,6 +57,7 @@ NodeCgroups read_node_cgroups() {
   out.counts_swap =
       fs::exists(root + (out.unified ? own_cgroup() + "/memory.swap.max" : "/memory/memory.memsw.limit_in_bytes"));
   out.page_sizes = page_sizes();
+  out.quotas = quotas;
   return out;
 }
 
