@@ -111,8 +111,8 @@ struct Cluster::State {
             .changed =
                 [this](kube::Changes<kube::Pod> changes) {
                   works();
-                  for (const auto& name : changes.removed) {
-                    statuses.api_lost(name);
+                  for (size_t i = 0; i < changes.removed.size(); ++i) {
+                    statuses.api_lost(changes.removed[i], changes.removed_uids[i]);
                   }
                   for (const auto& pod : changes.changed) {
                     statuses.api_has(pod);
