@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 
 #include "agent/node/heartbeat.h"
+#include "cmd/keelson/membership.h"
 #include "cmd/keelson/network_options.h"
 #include "cmd/keelson/node.h"
 #include "common/duration.h"
