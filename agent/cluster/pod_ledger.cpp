@@ -173,7 +173,8 @@ bool PodLedger::changed(kube::Changes<kube::Pod> changes) {
     const auto& name = changes.removed[i];
     // A newer one of the name may be known from a request's answer, ahead of the watch.
     const auto is_meant = [&](const kube::Pod& pod) {
-      return i >= changes.removed_uids.size() || pod.metadata.uid == changes.removed_uids[i];
+      return i >= changes.removed_uids.size() || changes.removed_uids[i].empty() ||
+             pod.metadata.uid == changes.removed_uids[i];
     };
     if (auto it = pods_.find(name); it != pods_.end() && is_meant(it->second)) {
       forget(it->second.metadata.uid);

@@ -80,9 +80,9 @@ void StatusManager::api_has(const kube::Pod& pod) {
   look_at(key);
 }
 
-void StatusManager::api_lost(const std::string& full_name) {
+void StatusManager::api_lost(const std::string& full_name, const std::string& uid) {
   auto it = entries_.find(full_name);
-  if (it == entries_.end()) {
+  if (it == entries_.end() || (!uid.empty() && it->second.api && it->second.api->uid != uid)) {
     return;
   }
   it->second.api.reset();

@@ -31,8 +31,8 @@ class StatusManager {
   /// The API has this pod so. An older version than one known is passed over. A mirror pod
   /// (kubernetes.io/config.mirror) stands for the pod of ours whose uid that annotation holds.
   void api_has(const kube::Pod& pod);
-  /// The API no longer has the pod of this name.
-  void api_lost(const std::string& full_name);
+  /// The API no longer has the pod of this name; with `uid`, unless that is another one by now.
+  void api_lost(const std::string& full_name, const std::string& uid = "");
   /// This is so on the node. `gone`: nothing is left of the pod here; if its deletion has begun, its object is deleted
   /// once its last status is there.
   void says(const kube::Pod& pod, bool gone);
