@@ -196,9 +196,9 @@ TEST_F(StorageTest, ADriverThatRegistersIsToldToTheCluster) {
   EXPECT_EQ(driver("nodeID"), "node-of-the-driver");
   EXPECT_EQ(driver("allocatable.count"), "7");
   EXPECT_EQ(driver("topologyKeys[0]"), fmt::format("topology.{}/rack", kDriver));
-  EXPECT_EQ(node("metadata.labels.topology\\.disk\\.example\\.com/rack"), "r1");
+  EXPECT_EQ(node("{.metadata.labels.topology\\.disk\\.example\\.com/rack}"), "r1");
   EXPECT_EQ(kubectl({"get", "csinode", kNode, "-o", "jsonpath={.metadata.ownerReferences[0].uid}"}).out,
-            node("metadata.uid"));
+            node("{.metadata.uid}"));
   stop_driver();
   wait_until("it is left out", [&] { return driver("name").empty(); });
   start_driver();
@@ -232,7 +232,7 @@ TEST_F(StorageTest, AVolumeThatMustBeAttachedIsWaitedForAndHeld) {
   start_driver();
   create_claim("data", csi_source("vol-2"));
   create_user("waiting", "data", kRuns);
-  const auto in_use = [] { return node("status.volumesInUse"); };
+  const auto in_use = [] { return node("{.status.volumesInUse}"); };
   wait_until("it is said to be in use", [&] { return in_use().find("disk.example.com^vol-2") != std::string::npos; });
   std::string attachment;
   wait_until("the controller wants it attached", [&] {
