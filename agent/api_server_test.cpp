@@ -199,9 +199,6 @@ TEST(ContainerLog, OptionsAndParts) {
   LogFilter limit({.limit_bytes = 3});
   EXPECT_EQ(limit.show("2023-11-14T22:13:20.000000001Z stdout F abcdef"), "abc");
   EXPECT_TRUE(limit.full());
-  EXPECT_EQ(tail_offset("a\nb\nc\n", 2), 2U);
-  EXPECT_EQ(tail_offset("a\nb\nc\n", 9), 0U);
-  EXPECT_EQ(tail_offset("a\nb\n", 0), 4U);
 }
 
 }  // namespace
