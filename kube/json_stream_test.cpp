@@ -82,7 +82,7 @@ constexpr std::string_view kPods = R"({"kind":"PodList","apiVersion":"v1","metad
  "volumes":[{"name":"api","projected":{"defaultMode":420,"sources":[{"serviceAccountToken":{"expirationSeconds":3607,"path":"token"}},
  {"configMap":{"name":"kube-root-ca.crt","items":[{"key":"ca.crt","path":"ca.crt"}]}},
  {"downwardAPI":{"items":[{"path":"namespace","fieldRef":{"apiVersion":"v1","fieldPath":"metadata.namespace"}}]}},
- {"clusterTrustBundle":{"path":"x"}}]}},{"name":"disk","csi":{"driver":"d"}}],
+ {"clusterTrustBundle":{"path":"x"}}]}},{"name":"disk","csi":{"driver":"d","volumeAttributes":{"a":"b"}}},{"name":"far","iscsi":{"lun":1}}],
  "readinessGates":[{"conditionType":"example.com/gate"}],"os":{"name":"linux"}},
  "status":{"phase":"Running","podIPs":[{"ip":"10.0.0.2"}],"conditions":[{"type":"Ready","status":"True","lastTransitionTime":"2026-01-02T03:04:05Z"}],
  "containerStatuses":[{"name":"c","ready":true,"restartCount":1,"image":"i","imageID":"","state":{"running":{"startedAt":"2026-01-02T03:04:05Z"}}}]}}]})";
@@ -96,7 +96,8 @@ TEST(JsonStreamTest, PodsInAnyPieces) {
   const Pod& pod = whole->front();
   EXPECT_EQ(pod.spec.service_account_name, "old");
   EXPECT_EQ(pod.spec.volumes[0].projected->sources[3].unsupported, "clusterTrustBundle");
-  EXPECT_EQ(pod.spec.volumes[1].unsupported, "csi");
+  EXPECT_EQ(pod.spec.volumes[1].csi, (CsiVolume{.driver = "d", .attributes = {{"a", "b"}}}));
+  EXPECT_EQ(pod.spec.volumes[2].unsupported, "iscsi");
   EXPECT_THAT(pod.spec.affinity.json, HasSubstr(R"("values":["a",1,2.5,true,null])"));
 }
 

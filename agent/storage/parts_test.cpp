@@ -210,7 +210,7 @@ TEST(KeyedTurnsTest, OneAtATimeForAKeyAndNobodyWaitsForAnother) {
   loop.run_until_idle();
   EXPECT_EQ(said, (std::vector<std::string>{"1 begins", "3 begins"}));
   loop.advance(clock, std::chrono::seconds(3));
-  EXPECT_EQ(said, (std::vector<std::string>{"1 begins", "3 begins", "1 ends", "3 ends", "2 begins", "2 ends"}));
+  EXPECT_EQ(said, (std::vector<std::string>{"1 begins", "3 begins", "1 ends", "2 begins", "3 ends", "2 ends"}));
 }
 
 }  // namespace
