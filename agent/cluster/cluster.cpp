@@ -339,6 +339,9 @@ Task<> Cluster::run(Agent& agent, PodRuntime& runtime, TokensRenewed renewed, No
   }
   s.ledger.adopt(std::move(uids));
   agent.on_status([&s](const kube::Pod& pod, bool gone) { s.pod_changed(pod, gone); });
+  for (const auto& event : agent.events().list("", "")) {
+    s.events.send(event);  // what has happened before we were there
+  }
   agent.events().on_event([&s](const kube::Event& event) { s.events.send(event); });
   if (!s.options.manifest_dir.empty()) {
     s.folder.emplace(loop, s.options.manifest_dir, [&s](kube::DesiredState state) {
