@@ -38,7 +38,10 @@ TEST_F(KubectlTest, LogsExecCopyForwardAttachDebugDescribe) {
     command += word + " ";
   }
   command += "'tty; until stty size | grep -v \"^0 0\"; do sleep 0.1; done'";
-  const auto terminal = run({"timeout", "20", "script", "-qec", command, "/dev/null"}).out;
+  auto terminal = run({"timeout", "20", "script", "-qec", command, "/dev/null"}).out;
+  if (terminal.starts_with("^@")) {  // script's own end of input, echoed until kubectl has the terminal
+    terminal.erase(0, 2);
+  }
   EXPECT_TRUE(terminal.starts_with("/dev/pts/0\r\n") && terminal.ends_with("33 101\r\n")) << terminal;
 
   std::ofstream(home() + "/there") << "a file\n";
