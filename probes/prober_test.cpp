@@ -185,7 +185,7 @@ TEST_F(ProberTest, ErrorsAreTriedThreeTimesAndForgotten) {
   watch(s);
   loop_.advance(clock_, 20s);
   EXPECT_EQ(tries_["l"], 5) << "two failures, then three tries that say nothing";
-  EXPECT_EQ(told_, (Words{"liveness try", "liveness try"}));
+  EXPECT_EQ(told_, (Words{"liveness try", "liveness try", "liveness error"}));
   loop_.advance(clock_, 10s);
   EXPECT_EQ(told_.back(), "liveness bad");
 }
