@@ -19,7 +19,7 @@ namespace {
 constexpr size_t kRemembered = 4096;
 constexpr std::chrono::seconds kAwayWait{2};
 constexpr std::chrono::milliseconds kOthersFirst{50};
-constexpr std::chrono::seconds kLongestWait{1};
+constexpr std::chrono::seconds kLongestWait{3};
 
 std::string patch_of(const kube::Event& event) {
   return boost::json::serialize(

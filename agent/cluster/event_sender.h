@@ -31,7 +31,7 @@ struct EventLimits {
 /// Belongs to the agent's loop.
 class EventSender {
  public:
-  /// While `others_first` says so, events wait for a second at the most: controllers wait for statuses, and people
+  /// While `others_first` says so, events wait for 3 s at the most: controllers wait for statuses, and people
   /// alone read events.
   EventSender(
       Loop& loop, ApiCall call, uint64_t seed, EventLimits limits = {},
