@@ -237,7 +237,9 @@ struct Watch<T>::State {
     for (size_t i = 0; i < events.size(); ++i) {
       WatchEvent<T>& event = events[i];
       auto name = full_name(event.object.metadata);
-      if (event.type == EventType::bookmark || last[name] != i) {
+      // Of several objects that had the name and are gone, each end is told: by its uid it may be the one that is known.
+      const bool ends = event.type == EventType::deleted && events[last[name]].type == EventType::deleted;
+      if (event.type == EventType::bookmark || (last[name] != i && !ends)) {
         continue;
       }
       if (event.type == EventType::deleted) {

@@ -38,7 +38,7 @@ struct WatchOptions {
 template <class T>
 struct Changes {
   std::vector<T> changed;            ///< New, or with another content.
-  std::vector<std::string> removed;  ///< full_name()s: "namespace/name".
+  std::vector<std::string> removed;  ///< full_name()s: "namespace/name"; one that several had that are gone, for each.
   /// The uids of those, in the same order: who has learnt otherwise of a newer object of that name keeps it.
   std::vector<std::string> removed_uids = {};
 };
