@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/claim_usage.h"
 
-#include <algorithm>
+#include <pthread.h>
+
 #include <mutex>
 #include <set>
+#include <thread>
 
 #include "metrics/node_reader.h"
 
@@ -15,13 +17,6 @@ constexpr std::chrono::minutes kAge{1};
 
 }  // namespace
 
-std::string claim_of(const kube::Pod& pod, const kube::Volume& volume) {
-  if (volume.persistent_volume_claim) {
-    return volume.persistent_volume_claim->claim_name;
-  }
-  return volume.ephemeral ? pod.metadata.name + "-" + volume.name : "";
-}
-
 struct ClaimUsage::Board {
   std::mutex mutex;
   bool busy = false;
@@ -29,10 +24,6 @@ struct ClaimUsage::Board {
 };
 
 ClaimUsage::ClaimUsage(const Clock& clock) : clock_(clock), board_(std::make_shared<Board>()) {}
-
-ClaimUsage::~ClaimUsage() {
-  thread_.join();
-}
 
 void ClaimUsage::look(std::vector<std::string> paths) {
   const std::set<std::string> wanted(paths.begin(), paths.end());
@@ -48,9 +39,11 @@ void ClaimUsage::look(std::vector<std::string> paths) {
   }
   looked_at_ = now;
   board_->busy = true;
-  asio::post(thread_, [board = board_, wanted, &clock = clock_] {
+  // Detached, for it may never end; it owns all that it touches.
+  std::thread([board = board_, wanted, at = clock_.wall()] {
+    ::pthread_setname_np(::pthread_self(), "kl-claims");
     for (const auto& path : wanted) {
-      const Told told{.at = clock.wall(), .disk = metrics::disk_of(path)};
+      const Told told{.at = at, .disk = metrics::disk_of(path)};
       const std::lock_guard guard(board->mutex);
       if (const auto entry = board->told.find(path); entry != board->told.end() && told.disk.capacity > 0) {
         entry->second = told;
@@ -58,7 +51,7 @@ void ClaimUsage::look(std::vector<std::string> paths) {
     }
     const std::lock_guard guard(board->mutex);
     board->busy = false;
-  });
+  }).detach();
 }
 
 std::optional<ClaimUsage::Told> ClaimUsage::find(const std::string& path) const {

@@ -10,21 +10,16 @@
 
 #include "common/loop.h"
 #include "common/stats.h"
-#include "kube/pod.h"
 #include "metrics/node_use.h"
 
 namespace keelson::agent {
 
-/// The name of the claim that a volume is of; empty: it is of none.
-std::string claim_of(const kube::Pod& pod, const kube::Volume& volume);
-
 /// A file system may be on another machine that does not answer. So they are asked on a thread of their own, one after
-/// the other and each minute at most (volumeStatsAggPeriod), and nobody waits: what is known is what was told last.
-/// Belongs to a loop.
+/// the other and each minute at most (volumeStatsAggPeriod), and nobody waits, at the end neither: what is known is
+/// what was told last. One that never answers keeps the others from being asked again. Belongs to a loop.
 class ClaimUsage {
  public:
   explicit ClaimUsage(const Clock& clock);
-  ~ClaimUsage();
 
   /// Of these; a new one is asked about now. What is asked about no more is forgotten.
   void look(std::vector<std::string> paths);
@@ -41,7 +36,6 @@ class ClaimUsage {
   const Clock& clock_;
   std::shared_ptr<Board> board_;
   SteadyTime looked_at_{};
-  asio::thread_pool thread_{1};
 };
 
 /// `uses`: of pods, as NodeUse has them. Each claim once, however many pods have it.

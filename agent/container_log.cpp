@@ -86,7 +86,7 @@ std::string LogFilter::show(std::string_view line) {
   return text;
 }
 
-size_t tail_offset(std::string_view text, size_t lines) {
+static size_t tail_offset(std::string_view text, size_t lines) {
   if (lines == 0) {
     return text.size();
   }

@@ -279,9 +279,6 @@ Task<> PodWorker::run() {
         co_return std::unexpected(error);
       }
       log::warning("pod {}: {}", kube::full_name(s->pod.metadata), error.message());
-      if (s->plan.stage == Plan::Stage::ending && !s->memory.orphan && error.kind() != Kind::cancelled) {
-        s->record({}, EventType::warning, "FailedKillPod", "error killing pod: " + error.message());
-      }
       s->retry = std::clamp<Duration>(2 * s->retry, std::chrono::seconds(1), std::chrono::seconds(10));
       s->dirty = s->interrupted;
       s->ask_plan();

@@ -24,17 +24,38 @@ bool all_run(const kube::Pod& pod) {
                              [](const auto& container) { return container.state.running.has_value(); });
 }
 
+std::vector<std::string> instances_of(const kube::Pod& pod) {
+  std::vector<std::string> ids;
+  for (const auto& container : pod.status.container_statuses) {
+    ids.push_back(container.container_id);
+  }
+  return ids;
+}
+
+/// Beyond its grace, for a container to end.
+constexpr auto kKillMargin = std::chrono::seconds(10);
+
 }  // namespace
 
 void LeavingPods::leaves(const kube::Pod& pod, bool for_good) {
-  if (!pod.status.pod_ips.empty()) {
-    known_[pod.metadata.uid] = {.pod = {.ns = pod.metadata.ns,
-                                        .name = pod.metadata.name,
-                                        .addresses = pod.status.pod_ips,
-                                        .on_host_network = pod.spec.host_network},
-                                .for_good = for_good,
-                                .gone = {}};
+  if (pod.status.pod_ips.empty()) {
+    return;
   }
+  auto& known = known_[pod.metadata.uid];
+  known = {.pod = {.ns = pod.metadata.ns,
+                   .name = pod.metadata.name,
+                   .addresses = pod.status.pod_ips,
+                   .on_host_network = pod.spec.host_network},
+           .for_good = for_good,
+           .instances = instances_of(pod),
+           .grace = std::chrono::seconds(pod.spec.termination_grace_period_seconds),
+           .heard = {},
+           .gone = known.gone};
+}
+
+bool LeavingPods::Known::is_back(const kube::Pod& now_so, SteadyTime now) const {
+  const bool anew = seen_ended || instances_of(now_so) != instances;
+  return !for_good && all_run(now_so) && (anew || (heard && now - *heard > grace + kKillMargin));
 }
 
 bool LeavingPods::pod_changed(const kube::Pod& pod, bool gone, SteadyTime now) {
@@ -42,11 +63,14 @@ bool LeavingPods::pod_changed(const kube::Pod& pod, bool gone, SteadyTime now) {
   std::erase_if(known_, [&](const auto& entry) {
     const auto& [uid, known] = entry;
     const bool own = uid == pod.metadata.uid;
-    return (own && !gone && !known.for_good && all_run(pod)) || (!own && !gone && replaces(pod, known.pod)) ||
+    return (own && !gone && known.is_back(pod, now)) || (!own && !gone && replaces(pod, known.pod)) ||
            (known.gone && now - *known.gone > kKept);
   });
-  if (auto known = known_.find(pod.metadata.uid); known != known_.end() && gone && !known->second.gone) {
-    known->second.gone = now;
+  if (auto found = known_.find(pod.metadata.uid); found != known_.end()) {
+    auto& known = found->second;
+    known.heard = known.heard.value_or(now);
+    known.seen_ended = known.seen_ended || !all_run(pod);
+    known.gone = gone ? known.gone.value_or(now) : known.gone;
   }
   return known_.size() != before;
 }

@@ -64,6 +64,24 @@ TEST(LeavingPodsTest, OneWhoseContainerIsStartedAnewComesBackOnceAllRun) {
   EXPECT_EQ(leaving.pods().size(), 1u);
 }
 
+TEST(LeavingPodsTest, WhileTheContainerIsTakingItsLeaveThePodIsNotBack) {
+  LeavingPods leaving;
+  auto web = make_pod("web-0", "u1", "10.1.0.1");
+  web.spec.termination_grace_period_seconds = 30;
+  web.status.container_statuses.resize(1);
+  web.status.container_statuses[0].state.running.emplace();
+  web.status.container_statuses[0].container_id = "keelson://1";
+  leaving.leaves(web, false);
+  EXPECT_FALSE(leaving.pod_changed(web, false, SteadyTime(1s))) << "it has not ended yet";
+  EXPECT_FALSE(leaving.pod_changed(web, false, SteadyTime(30s)));
+  auto anew = web;
+  anew.status.container_statuses[0].container_id = "keelson://2";
+  EXPECT_TRUE(leaving.pod_changed(anew, false, SteadyTime(31s)));
+  leaving.leaves(web, false);
+  EXPECT_FALSE(leaving.pod_changed(web, false, SteadyTime(60s)));
+  EXPECT_TRUE(leaving.pod_changed(web, false, SteadyTime(101s))) << "the kill was taken back";
+}
+
 TEST(LeavingPodsTest, NoneIsKeptForEver) {
   LeavingPods leaving;
   leaving.leaves(make_pod("web-0", "u1", "10.1.0.1"), true);

@@ -71,17 +71,21 @@ Task<HttpAnswer> exchange(Stream* stream, Target target, std::string agent) {
     co_return fail(Kind::unavailable, "Get \"{}\": {}", url_of(target), error_text(write_error));
   }
   beast::flat_buffer buffer(kMaxHeader + kMaxBody);
-  http::response_parser<http::string_body> parser;
+  http::response_parser<http::buffer_body> parser;
   parser.header_limit(kMaxHeader);
-  parser.body_limit(kMaxBody);
+  parser.body_limit(boost::none);  // it may be of any length: no more is read than is told
   auto [read_error, read] = co_await http::async_read_header(*stream, buffer, parser, use_result);
   if (read_error) {
     co_return fail(Kind::unavailable, "Get \"{}\": {}", url_of(target), error_text(read_error));
   }
   HttpAnswer answer{static_cast<int>(parser.get().result_int()), std::string(parser.get()[http::field::location]), ""};
   if (answer.status >= 300 && answer.status < 400) {
-    co_await http::async_read(*stream, buffer, parser, use_result);  // as much as comes
-    answer.body = parser.get().body().substr(0, kMaxBody);
+    answer.body.resize(kMaxBody);
+    auto& body = parser.get().body();
+    body.data = answer.body.data();
+    body.size = answer.body.size();
+    co_await http::async_read(*stream, buffer, parser, use_result);  // until the end, or until there is no more room
+    answer.body.resize(kMaxBody - body.size);
   }
   co_return answer;
 }

@@ -118,6 +118,18 @@ TEST_F(ProbeTest, HeadersMayBeLong) {
   EXPECT_EQ(http({response(200, "X-Long: " + std::string(50'000, 'x') + "\r\n")}).outcome, Outcome::success);
 }
 
+TEST_F(ProbeTest, ABodyMayBeOfAnyLength) {
+  const std::string head = " X\r\nContent-Length: 50000\r\n";
+  EXPECT_EQ(http({"HTTP/1.1 200" + head + "\r\n" + std::string(50'000, 'x')}).outcome, Outcome::success);
+}
+
+TEST_F(ProbeTest, OfARedirectsBodyTheBeginIsTold) {
+  const auto result = http(
+      {"HTTP/1.1 302 X\r\nContent-Length: 50000\r\nLocation: http://192.0.2.1/\r\n\r\n" + std::string(50'000, 'x')});
+  EXPECT_EQ(result.outcome, Outcome::success);
+  EXPECT_EQ(std::ranges::count(result.warning, 'x'), std::ptrdiff_t{10 * 1024});
+}
+
 TEST_F(ProbeTest, HeadersWithoutAnEndAreAFailure) {
   const auto result = http({response(200, "X-Long: " + std::string(300'000, 'x') + "\r\n")});
   EXPECT_EQ(result.outcome, Outcome::failure) << result.text;

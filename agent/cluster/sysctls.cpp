@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <string_view>
 
+#include "common/sysctl_name.h"
+
 namespace keelson::agent {
 
 namespace {
@@ -28,16 +30,6 @@ constexpr std::string_view kIpc[] = {
     "kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced",
     "kernel.shm", "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.msg"};
 constexpr size_t kMaxLength = 253;
-
-/// Whichever of dot and slash comes first separates; with slashes, dots belong to a name (a VLAN link's).
-std::string with_dots(std::string name) {
-  const size_t first = name.find_first_of("./");
-  if (first == std::string::npos || name[first] == '.') {
-    return name;
-  }
-  std::ranges::transform(name, name.begin(), [](char c) { return c == '/' ? '.' : c == '.' ? '/' : c; });
-  return name;
-}
 
 bool is_word(char c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
@@ -85,7 +77,7 @@ Result<SysctlAllowlist> SysctlAllowlist::make(const std::vector<std::string>& un
     if (!is_pattern(text)) {
       return fail(Kind::invalid, "'{}' is no name of a sysctl, nor the beginning of one with a star behind", text);
     }
-    auto name = with_dots(text);
+    auto name = sysctl_with_dots(text);
     const bool prefix = name.back() == '*';
     if (prefix) {
       name.pop_back();
@@ -101,7 +93,7 @@ Result<SysctlAllowlist> SysctlAllowlist::make(const std::vector<std::string>& un
 
 std::optional<std::string> SysctlAllowlist::refusal(const kube::Pod& pod) const {
   for (const auto& sysctl : pod.spec.security_context.sysctls) {
-    const auto name = with_dots(sysctl.name);
+    const auto name = sysctl_with_dots(sysctl.name);
     // The whole name first, as the kubelet: its namespace is known better.
     auto found = std::ranges::find_if(allowed_, [&](const Allowed& one) { return !one.prefix && one.name == name; });
     if (found == allowed_.end()) {

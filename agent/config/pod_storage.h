@@ -24,6 +24,14 @@ inline bool is_of_storage(const kube::Volume& volume) {
   return volume.persistent_volume_claim || volume.ephemeral || volume.csi || volume.nfs;
 }
 
+/// The name of the claim that a volume is of; empty: it is of none.
+inline std::string claim_of(const kube::Pod& pod, const kube::Volume& volume) {
+  if (volume.persistent_volume_claim) {
+    return volume.persistent_volume_claim->claim_name;
+  }
+  return volume.ephemeral ? pod.metadata.name + "-" + volume.name : "";
+}
+
 /// All calls on the agent's loop; calls about one pod do not overlap.
 class PodStorage {
  public:

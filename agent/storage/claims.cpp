@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "agent/config/pod_storage.h"
 #include "agent/storage/names.h"
 
 namespace keelson::storage {
@@ -86,11 +87,10 @@ BoundVolume unclaimed(const kube::Pod& pod, const kube::Volume& volume) {
 }  // namespace
 
 Task<BoundVolume> bound_volume(Loop& loop, agent::ApiCall call, kube::Pod pod, kube::Volume volume) {
-  if (!volume.persistent_volume_claim && !volume.ephemeral) {
+  const std::string name = agent::claim_of(pod, volume);
+  if (name.empty()) {
     co_return unclaimed(pod, volume);
   }
-  const std::string name = volume.persistent_volume_claim ? volume.persistent_volume_claim->claim_name
-                                                          : pod.metadata.name + "-" + volume.name;
   const auto what = fmt::format("error processing PVC {}/{}", pod.metadata.ns, name);
   auto claim = co_await usable_claim(loop, call, pod, name, volume.ephemeral.has_value());
   if (!claim) {

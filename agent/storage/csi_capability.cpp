@@ -59,8 +59,9 @@ bool is_given_to_group(const BoundVolume& bound, kube::FsGroupPolicy policy, con
       return true;
     case kube::FsGroupPolicy::read_write_once_with_fs_type:
       return !bound.volume.csi->fs_type.empty() &&
-             std::ranges::find(bound.volume.access_modes, kube::AccessMode::read_write_once) !=
-                 bound.volume.access_modes.end();
+             std::ranges::any_of(bound.volume.access_modes, [](kube::AccessMode mode) {
+               return mode == kube::AccessMode::read_write_once || mode == kube::AccessMode::read_write_once_pod;
+             });
   }
   return false;
 }

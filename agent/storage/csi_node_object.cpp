@@ -18,7 +18,7 @@ constexpr int kTries = 5;
 }  // namespace
 
 CsiNodeObject::CsiNodeObject(Loop& loop, agent::ApiCall call, std::string node_name)
-    : loop_(loop), call_(std::move(call)), node_name_(std::move(node_name)), turns_(loop) {}
+    : call_(std::move(call)), node_name_(std::move(node_name)), turns_(loop) {}
 
 Task<> CsiNodeObject::put(kube::CsiNodeDriver driver, kube::StringMap topology) {
   KEELSON_CO_TRY(const auto turn, co_await turns_.take(""));

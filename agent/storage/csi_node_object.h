@@ -27,10 +27,9 @@ class CsiNodeObject {
   Task<> remove_once(std::string driver);
   Task<> label(kube::StringMap labels);
 
-  Loop& loop_;
   const agent::ApiCall call_;
   const std::string node_name_;
-  KeyedTurns turns_;
+  KeyedTurns turns_;  // of one key: one change at a time
 };
 
 }  // namespace keelson::storage

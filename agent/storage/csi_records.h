@@ -10,13 +10,14 @@
 
 namespace keelson::storage {
 
-/// A volume as it is published for a pod, or staged for all (then of the first two fields alone).
+/// A volume as it is published for a pod, or as the first pod had it staged for all.
 struct CsiRecord {
   std::string driver;
   std::string handle;
   std::string name;        ///< In the path.
   std::string attachment;  ///< The VolumeAttachment; empty: it needs none.
   bool ephemeral = false;
+  bool group_given = false;  ///< Its files have been given to the pod's fsGroup.
   bool operator==(const CsiRecord&) const = default;
 };
 
@@ -25,16 +26,17 @@ Result<> write_record(const std::string& folder, const CsiRecord& record);
 /// Kind::not_found: there is none; Kind::invalid: it is not readable as one.
 Result<CsiRecord> read_record(const std::string& folder);
 
-/// Of all volumes published for this pod; records that do not read are passed over, and said in the log.
-std::vector<CsiRecord> pod_records(const std::string& root, const std::string& uid);
+/// Of all volumes published for this pod. What cannot be listed or read is an error, here and below: nobody may take a
+/// volume for one that was never asked for.
+Result<std::vector<CsiRecord>> pod_records(const std::string& root, const std::string& uid);
 
 struct PodRecord {
   std::string uid;
   CsiRecord record;
 };
 /// Of all pods that have a folder.
-std::vector<PodRecord> all_pod_records(const std::string& root);
+Result<std::vector<PodRecord>> all_pod_records(const std::string& root);
 /// Of all staged volumes.
-std::vector<CsiRecord> device_records(const std::string& root);
+Result<std::vector<CsiRecord>> device_records(const std::string& root);
 
 }  // namespace keelson::storage

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
@@ -48,6 +49,12 @@ Error told(Error error, std::string_view step, const std::string& volume) {
                error.code());
 }
 
+/// From now on it has to be undone.
+Result<> begin(const std::string& root, const std::string& uid, const CsiRecord& record) {
+  KEELSON_DO(make_directories(fmt::format("{}/pods/{}", root, uid), 0750));
+  return write_record(pod_folder(root, uid, record), record);
+}
+
 /// Of an empty folder; a driver may have taken it away itself.
 Result<> remove_folder(const std::string& path) {
   if (::rmdir(path.c_str()) < 0 && errno != ENOENT) {
@@ -84,24 +91,29 @@ CsiVolumes::~CsiVolumes() {
   pool_.join();
 }
 
-void CsiVolumes::adopt() {
-  for (const auto& [uid, record] : all_pod_records(options_.root)) {
+void CsiVolumes::tell_in_use() {
+  std::set<std::string> now;
+  const auto add = [&now](const CsiRecord& record) {
     if (!record.attachment.empty()) {
-      in_use_.insert(unique_name(record.driver, record.handle));
+      now.insert(unique_name(record.driver, record.handle));
     }
+  };
+  const auto pods = all_pod_records(options_.root);
+  const auto devices = device_records(options_.root);
+  if (!pods || !devices) {
+    log::warning("volumes in use: {}", (pods ? devices.error() : pods.error()).message());
+    now = in_use_;  // none is let go that may be in use
   }
-  options_.in_use(in_use_);
-}
-
-void CsiVolumes::use(const CsiRecord& record) {
-  if (!record.attachment.empty() && in_use_.insert(unique_name(record.driver, record.handle)).second) {
-    options_.in_use(in_use_);
+  for (const auto& [uid, record] : pods.value_or(std::vector<PodRecord>())) {
+    add(record);
   }
-}
-
-void CsiVolumes::release(const CsiRecord& record) {
-  if (in_use_.erase(unique_name(record.driver, record.handle)) > 0) {
-    options_.in_use(in_use_);
+  std::ranges::for_each(devices.value_or(std::vector<CsiRecord>()), add);
+  for (const auto& [volume, record] : waiting_) {
+    add(record);
+  }
+  if (now != std::exchange(in_use_, now) || !told_) {
+    told_ = true;
+    options_.in_use(std::move(now));
   }
 }
 
@@ -142,10 +154,13 @@ Task<kube::StringMap> CsiVolumes::attached(std::string attachment) {
     auto text = co_await call_(std::move(request), agent::kApiDeadline);
     if (text) {
       KEELSON_CO_TRY(auto found, kube::decode_volume_attachment(*text));
-      if (found.attached) {
+      const bool ends = found.metadata.deletion_timestamp.has_value();
+      if (found.attached && !ends) {
         co_return std::move(found.attachment_metadata);
       }
-      trouble = found.attach_error.empty() ? "volume is not attached yet" : found.attach_error;
+      trouble = ends                         ? "volume attachment is being deleted"
+                : found.attach_error.empty() ? "volume is not attached yet"
+                                             : found.attach_error;
     } else if (text.error().kind() != Kind::not_found && text.error().code() != 403) {
       co_return std::unexpected(std::move(text).error());
     }
@@ -187,7 +202,8 @@ Task<agent::MountedVolume> CsiVolumes::mount(kube::Pod pod, BoundVolume bound) {
                .ephemeral = m->bound.ephemeral};
   if (!m->bound.ephemeral && m->rules.attach_required) {
     m->record.attachment = attachment_name(source.volume_handle, source.driver, options_.node_name);
-    use(m->record);
+    waiting_[{m->pod.metadata.uid, m->record.name}] = m->record;
+    tell_in_use();
     auto context = co_await attached(m->record.attachment);
     if (!context) {
       co_return failed(std::move(context).error(), "WaitForAttach");
@@ -196,8 +212,13 @@ Task<agent::MountedVolume> CsiVolumes::mount(kube::Pod pod, BoundVolume bound) {
   }
   KEELSON_CO_TRY(const auto turn, co_await turns_.take(unique_name(source.driver, source.volume_handle)));
   const auto folder = pod_folder(options_.root, m->pod.metadata.uid, m->record);
-  KEELSON_CO_DO(make_directories(fmt::format("{}/pods/{}", options_.root, m->pod.metadata.uid), 0750));
-  KEELSON_CO_DO(write_record(folder, m->record));
+  if (auto before = read_record(folder)) {
+    m->record.group_given = before->group_given;
+  }
+  if (auto done = begin(options_.root, m->pod.metadata.uid, m->record); !done) {
+    co_return failed(std::move(done).error(), "SetUp");
+  }
+  waiting_.erase({m->pod.metadata.uid, m->record.name});
   if (auto done = co_await stage(m); !done) {
     co_return failed(std::move(done).error(), "MountDevice");
   }
@@ -253,13 +274,14 @@ Task<> CsiVolumes::publish(SharedMounting m) {
   }
   KEELSON_CO_TRY(const auto own_tokens, co_await tokens(m));
   fill(*request.mutable_volume_context(), own_tokens);
-  const bool fresh = ::access(target.c_str(), F_OK) != 0;
   KEELSON_CO_TRY(const auto answer,
                  co_await m->driver->client.ask(&CsiCalls::NodePublishVolume, std::move(request), kCsiDeadline));
-  if (fresh && m->pod.spec.security_context.fs_group &&
+  if (!m->record.group_given && m->pod.spec.security_context.fs_group &&
       is_given_to_group(m->bound, m->rules.fs_group_policy, *m->driver)) {
     KEELSON_CO_DO(co_await blocking(
         pool_, [target, security = m->pod.spec.security_context] { return agent::give_to_group(target, security); }));
+    m->record.group_given = true;
+    KEELSON_CO_DO(write_record(pod_folder(options_.root, m->pod.metadata.uid, m->record), m->record));
   }
   co_return Result<>();
 }
@@ -303,7 +325,9 @@ Task<> CsiVolumes::republish() {
 // ---- And back
 
 Task<> CsiVolumes::unmount(std::string uid) {
-  for (const auto& record : pod_records(options_.root, uid)) {
+  const bool waited = std::erase_if(waiting_, [&](const auto& entry) { return entry.first.first == uid; }) > 0;
+  KEELSON_CO_TRY(const auto records, pod_records(options_.root, uid));
+  for (const auto& record : records) {
     if (auto done = co_await unpublish(uid, record); !done) {
       Error error = std::move(done).error();
       co_return std::unexpected(
@@ -312,9 +336,13 @@ Task<> CsiVolumes::unmount(std::string uid) {
                 error.code()));
     }
   }
+  if (waited || !records.empty()) {
+    tell_in_use();
+  }
   co_return Result<>();
 }
 
+/// The pod's record goes last: until then all of this is done again.
 Task<> CsiVolumes::unpublish(std::string uid, CsiRecord record) {
   KEELSON_CO_TRY(auto driver, drivers_.find(record.driver));
   KEELSON_CO_TRY(const auto turn, co_await turns_.take(unique_name(record.driver, record.handle)));
@@ -326,20 +354,22 @@ Task<> CsiVolumes::unpublish(std::string uid, CsiRecord record) {
   KEELSON_CO_TRY(const auto answer,
                  co_await driver->client.ask(&CsiCalls::NodeUnpublishVolume, std::move(request), kCsiDeadline));
   KEELSON_CO_DO(remove_folder(folder + "/mount"));
-  KEELSON_CO_DO(remove_tree(folder));
-  if (has_other_users(record)) {
-    co_return Result<>();
+  KEELSON_CO_TRY(const bool shared, has_other_users(uid, record));
+  if (!shared) {
+    const auto staged = read_record(device_dir(options_.root, record.driver, record.handle));
+    if (staged) {
+      KEELSON_CO_DO(co_await unstage(std::move(driver), record));
+    } else if (staged.error().kind() != Kind::not_found) {
+      co_return std::unexpected(staged.error());
+    }
   }
-  if (read_record(device_dir(options_.root, record.driver, record.handle))) {
-    KEELSON_CO_DO(co_await unstage(std::move(driver), record));
-  }
-  release(record);
-  co_return Result<>();
+  co_return remove_tree(folder);
 }
 
-bool CsiVolumes::has_other_users(const CsiRecord& record) const {
-  return std::ranges::any_of(all_pod_records(options_.root), [&](const PodRecord& other) {
-    return other.record.driver == record.driver && other.record.handle == record.handle;
+Result<bool> CsiVolumes::has_other_users(const std::string& uid, const CsiRecord& record) const {
+  KEELSON_TRY(const auto all, all_pod_records(options_.root));
+  return std::ranges::any_of(all, [&](const PodRecord& other) {
+    return other.uid != uid && other.record.driver == record.driver && other.record.handle == record.handle;
   });
 }
 
@@ -358,17 +388,26 @@ Task<> CsiVolumes::unstage(std::shared_ptr<RegisteredDriver> driver, CsiRecord r
 
 Task<> CsiVolumes::tidy(std::string name) {
   KEELSON_CO_TRY(const auto driver, drivers_.find(name));
-  for (const auto& record : device_records(options_.root)) {
+  KEELSON_CO_TRY(const auto staged, device_records(options_.root));
+  for (const auto& record : staged) {
     if (record.driver != name) {
       continue;
     }
     KEELSON_CO_TRY(const auto turn, co_await turns_.take(unique_name(record.driver, record.handle)));
-    if (!has_other_users(record)) {
-      log::info("volume {} of CSI driver {} is staged, and no pod has it: it is unstaged", record.name, name);
-      KEELSON_CO_DO(co_await unstage(driver, record));
-      release(record);
+    KEELSON_CO_TRY(const bool used, has_other_users("", record));
+    if (used) {
+      continue;
+    }
+    log::info("volume {} of CSI driver {} is staged, and no pod has it: it is unstaged", record.name, name);
+    auto done = co_await unstage(driver, record);
+    if (!done && done.error().kind() == Kind::cancelled) {
+      co_return done;
+    }
+    if (!done) {
+      log::warning("volume {} of CSI driver {}: {}", record.name, name, done.error().message());
     }
   }
+  tell_in_use();
   co_return Result<>();
 }
 

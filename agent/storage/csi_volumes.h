@@ -37,8 +37,8 @@ class CsiVolumes {
   Task<> tidy(std::string driver);
   /// Publishes again what its driver wants so, for ever.
   Task<> republish();
-  /// What was in use before this process began, from disk; before the first mount.
-  void adopt();
+  /// Says what was in use before this process began; before the first mount.
+  void adopt() { tell_in_use(); }
 
  private:
   struct Mounting;
@@ -52,19 +52,23 @@ class CsiVolumes {
   Task<kube::StringMap> tokens(SharedMounting m);
   Task<> unpublish(std::string uid, CsiRecord record);
   Task<> unstage(std::shared_ptr<RegisteredDriver> driver, CsiRecord record);
-  bool has_other_users(const CsiRecord& record) const;
-  void use(const CsiRecord& record);
-  void release(const CsiRecord& record);
+  /// Whether another pod than `uid` has the volume.
+  Result<bool> has_other_users(const std::string& uid, const CsiRecord& record) const;
+  /// By what is on disk, and who waits for an attachment.
+  void tell_in_use();
 
   Loop& loop_;
   const agent::ApiCall call_;
   CsiDrivers& drivers_;
   const CsiVolumesOptions options_;
   KeyedTurns turns_;
-  std::set<std::string> in_use_;
-  std::set<std::string> staged_;                                               // by unique_name(), by this process
-  std::map<std::pair<std::string, std::string>, SharedMounting> republished_;  // by the pod's uid, and name
-  asio::thread_pool pool_{2};                                                  // for what walks through files
+  using PodVolume = std::pair<std::string, std::string>;  // the pod's uid, and CsiRecord::name
+  std::map<PodVolume, CsiRecord> waiting_;                // for their attachment
+  std::set<std::string> in_use_;                          // as it was told last
+  bool told_ = false;
+  std::set<std::string> staged_;  // by unique_name(), by this process
+  std::map<PodVolume, SharedMounting> republished_;
+  asio::thread_pool pool_{2};  // for what walks through files
 };
 
 }  // namespace keelson::storage

@@ -39,7 +39,7 @@ class KeyedTurns {
     std::shared_ptr<Gate> gate_;
   };
 
-  /// Kind::cancelled if the waiter was.
+  /// Waits until nobody has the key's turn; who waits goes in no order. Kind::cancelled if the waiter was.
   Task<Turn> take(std::string key) {
     std::erase_if(gates_, [](const auto& entry) { return entry.second.expired(); });
     auto gate = gates_[key].lock();

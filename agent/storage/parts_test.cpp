@@ -46,25 +46,27 @@ class CsiRecordsTest : public ::testing::Test {
 };
 
 TEST_F(CsiRecordsTest, AreFoundByPodAndByDevice) {
-  const CsiRecord one{.driver = "d", .handle = "h/1", .name = "pv-1", .attachment = "csi-1", .ephemeral = false};
+  const CsiRecord one{.driver = "d", .handle = "h/1", .name = "pv-1", .attachment = "csi-1", .group_given = true};
   const CsiRecord two{.driver = "d", .handle = "h/2", .name = "scratch", .attachment = "", .ephemeral = true};
   ASSERT_TRUE(write_record(volumes_dir(root_, "uid-1", "csi", "pv-1"), one));
   ASSERT_TRUE(write_record(volumes_dir(root_, "uid-2", "csi", "scratch"), two));
   ASSERT_TRUE(write_record(device_dir(root_, "d", "h/1"), one));
-  EXPECT_EQ(pod_records(root_, "uid-1"), std::vector{one});
-  EXPECT_EQ(pod_records(root_, "uid-3"), std::vector<CsiRecord>());
-  EXPECT_EQ(all_pod_records(root_).size(), 2);
-  EXPECT_EQ(device_records(root_), std::vector{one});
+  EXPECT_EQ(pod_records(root_, "uid-1").value(), std::vector{one});
+  EXPECT_EQ(pod_records(root_, "uid-3").value(), std::vector<CsiRecord>());
+  EXPECT_EQ(all_pod_records(root_).value().size(), 2);
+  EXPECT_EQ(device_records(root_).value(), std::vector{one});
 }
 
-TEST_F(CsiRecordsTest, WhatIsNoRecordIsPassedOver) {
+TEST_F(CsiRecordsTest, AFolderWithoutOneIsPassedOverAndOneThatCannotBeReadIsAnError) {
   const auto folder = volumes_dir(root_, "uid-1", "csi", "pv-1");
   ASSERT_TRUE(make_directories(folder + "/mount"));
   EXPECT_EQ(read_record(folder).error().kind(), Kind::not_found);
+  EXPECT_TRUE(pod_records(root_, "uid-1").value().empty());
   for (const char* text : {"", "[]", "{}", R"({"driverName": 7})", R"({"driverName": "d"})"}) {
     std::ofstream(folder + "/vol_data.json") << text;
     EXPECT_EQ(read_record(folder).error().kind(), Kind::invalid) << text;
-    EXPECT_TRUE(pod_records(root_, "uid-1").empty());
+    EXPECT_EQ(pod_records(root_, "uid-1").error().kind(), Kind::invalid) << text;
+    EXPECT_EQ(all_pod_records(root_).error().kind(), Kind::invalid) << text;
   }
 }
 
@@ -180,6 +182,8 @@ TEST(CsiCapabilityTest, FilesAreGivenToTheGroupByThePolicy) {
   EXPECT_TRUE(is_given_to_group(bound, Policy::file, driver));
   EXPECT_FALSE(is_given_to_group(bound, Policy::none, driver));
   bound.volume.csi->fs_type = "ext4";
+  EXPECT_TRUE(is_given_to_group(bound, Policy::read_write_once_with_fs_type, driver));
+  bound.volume.access_modes = {kube::AccessMode::read_write_once_pod};
   EXPECT_TRUE(is_given_to_group(bound, Policy::read_write_once_with_fs_type, driver));
   bound.volume.access_modes = {kube::AccessMode::read_write_many};
   EXPECT_FALSE(is_given_to_group(bound, Policy::read_write_once_with_fs_type, driver));

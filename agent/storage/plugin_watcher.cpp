@@ -4,6 +4,7 @@
 #include <sys/inotify.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -125,7 +126,9 @@ Task<> PluginWatcher::register_plugin(std::string path, ino_t inode) {
     taken = co_await handler->second->plugin_registered(plugin);
   }
   if (!is_there(path, inode)) {
-    if (taken) {
+    const bool succeeded =
+        std::ranges::any_of(sockets_, [&](const auto& entry) { return entry.second.plugin.name == plugin.name; });
+    if (taken && !succeeded) {
       handler->second->plugin_gone(plugin.name);
     }
     co_return Result<>();

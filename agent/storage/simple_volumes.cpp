@@ -41,11 +41,12 @@ Result<agent::MountedVolume> mount_local(const std::string& root, const kube::Po
   KEELSON_TRY(const bool there, agent::is_mount_point(target));
   if (!there) {
     KEELSON_DO(make_directories(target, 0750));
+    // Before it is there, and so once, and all of it.
+    if (!bound.read_only) {
+      KEELSON_DO(agent::give_to_group(source, pod.spec.security_context));
+    }
     if (::mount(source.c_str(), target.c_str(), nullptr, MS_BIND | MS_REC, nullptr) < 0) {
       return fail_errno(errno, "bind {} to {}", source, target);
-    }
-    if (!bound.read_only) {
-      KEELSON_DO(agent::give_to_group(target, pod.spec.security_context));
     }
   }
   return agent::MountedVolume{.path = target, .read_only = bound.read_only};

@@ -27,6 +27,7 @@ class Storage : public agent::PodStorage {
 
   /// Takes drivers that register; until cancelled.
   Task<> run();
+  /// Once run(), and every mount() and unmount(), has ended; before it goes.
   Task<> close();
 
   Task<agent::MountedVolumes> mount(kube::Pod pod) override;

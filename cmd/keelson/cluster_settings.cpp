@@ -76,8 +76,8 @@ const Setting kSettings[] = {
      "given, "
      "is written if it is not there"},
     {"rotateCertificates", "--rotate-certificates", &NodeConfig::rotate_certificates,
-     "Role agent: renew the client certificate before it expires, if the kubeconfig names "
-     "<certDir>/kubelet-client-current.pem"},
+     "Role agent: renew the client certificate before it expires, into <certDir>/kubelet-client-current.pem, wherever "
+     "the kubeconfig has it"},
     {"serverTLSBootstrap", "--server-tls-bootstrap", &NodeConfig::server_tls_bootstrap,
      "Role agent: have the cluster certify the node as a server, and serve the kubelet API with that certificate: "
      "<certDir>/kubelet-server-current.pem"},

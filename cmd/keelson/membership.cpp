@@ -36,14 +36,18 @@ std::string own_address(bool six) {
   return address;
 }
 
-/// Before the API has a Node: without a name server, which may take its time. Empty: none is found yet.
+/// Before the API has a Node: without a name server, which may take its time. Empty, in a cluster alone: none is found
+/// yet.
 Result<std::vector<std::string>> first_addresses(const NodeConfig& config) {
   KEELSON_DO(agent::check_node_ips(config.node_ip).context("nodeIP"));
-  return agent::node_addresses({.node_name = node_name(config), .given = config.node_ip},
-                               {.look_up = [](const std::string&) { return std::vector<std::string>(); },
-                                .own = [] { return own_addresses(); },
-                                .of_default_route = address_of_default_route})
-      .value_or(std::vector<std::string>());
+  auto found = agent::node_addresses({.node_name = node_name(config), .given = config.node_ip},
+                                     {.look_up = [](const std::string&) { return std::vector<std::string>(); },
+                                      .own = [] { return own_addresses(); },
+                                      .of_default_route = address_of_default_route});
+  if (!found && config.kubeconfig.empty()) {
+    return std::unexpected(std::move(found).error().with_context("nodeIP"));
+  }
+  return std::move(found).value_or(std::vector<std::string>());
 }
 
 /// Alone: one of each family, as a pod's status shows them.
@@ -98,7 +102,8 @@ std::string cert_dir(const NodeConfig& config) {
 }  // namespace
 
 std::string rotated_certificate(const NodeConfig& config) {
-  return config.rotate_certificates ? agent::client_certificate_file(cert_dir(config)) : "";
+  const bool rotated = config.rotate_certificates || !config.bootstrap_kubeconfig.empty();
+  return rotated ? agent::client_certificate_file(cert_dir(config)) : "";
 }
 
 Result<LocalNode> local_node(const NodeConfig& config) {

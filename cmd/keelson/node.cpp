@@ -122,11 +122,11 @@ Result<Membership> membership_of(const NodeConfig& config) {
   if (!has_role(config, "agent")) {
     return membership;
   }
-  KEELSON_DO(prepare_machine(config));
   KEELSON_TRY(membership.node, local_node(config));
   if (!config.kubeconfig.empty()) {
     KEELSON_TRY(membership.heartbeat, heartbeat_options(config));
   }
+  KEELSON_DO(prepare_machine(config));
   return membership;
 }
 

@@ -116,7 +116,7 @@ std::shared_ptr<NodeFlags> NodeFlags::add(CLI::App& verb) {
       ->check(CLI::ExistingFile);
   verb.add_option(
           "--config-dir", node->drop_ins,
-          "Role agent: a folder of KubeletConfigurations, *.conf, that change the first one by their names' order")
+          "Role agent: a folder of KubeletConfigurations, *.conf, that change that file one after the other, by name")
       ->check(CLI::ExistingDirectory);
   node->kubelet.add(verb);
   for (const auto& setting : settings()) {

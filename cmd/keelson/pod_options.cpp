@@ -73,9 +73,9 @@ Result<PodOptions> pod_options(const NodeConfig& config) {
               agent::SysctlAllowlist::make(config.allowed_unsafe_sysctls).context("allowedUnsafeSysctls"));
   constexpr int64_t kIds = 65536;
   KEELSON_TRY(const auto ids,
-              parse_count("userNamespaces.idsPerPod", config.user_namespace_ids_per_pod, kIds, (int64_t{1} << 31)));
+              parse_count("userNamespaceIDsPerPod", config.user_namespace_ids_per_pod, kIds, (int64_t{1} << 31)));
   if (ids % kIds != 0) {
-    return fail(Kind::invalid, "userNamespaces.idsPerPod: {} is not a multiple of {}", ids, kIds);
+    return fail(Kind::invalid, "userNamespaceIDsPerPod: {} is not a multiple of {}", ids, kIds);
   }
   options.ids = static_cast<uint32_t>(ids);
   constexpr auto kAny = std::numeric_limits<int64_t>::max();

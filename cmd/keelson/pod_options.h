@@ -25,8 +25,9 @@ struct PodOptions {
 /// Kind::invalid names the key.
 Result<PodOptions> pod_options(const NodeConfig& config);
 
-/// Before the role agent starts: as the kubelet, in a cluster or where its configuration is used, refuses swap and has
-/// the kernel's settings as it wants them. Kind::conflict says what to do.
+/// Before the role agent starts, and once all of the configuration is known to be good: as the kubelet, refuses swap
+/// (in a cluster, or where its configuration is used) and has the kernel's settings as it wants them (in a cluster, or
+/// where they are protected). Kind::conflict says what to do.
 Result<> prepare_machine(const NodeConfig& config);
 
 }  // namespace keelson::cli

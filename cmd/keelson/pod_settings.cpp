@@ -45,11 +45,10 @@ const Setting kSettings[] = {
     {"runtimeRequestTimeout", "--runtime-request-timeout", &NodeConfig::runtime_request_timeout,
      "Role agent: how long the runtime may take to make, start or remove something; images have more"},
     {"failSwapOn", "--fail-swap-on", &NodeConfig::fail_swap_on,
-     "Role agent in a cluster: do not start where swap is on"},
+     "Role agent in a cluster, or with a kubelet's configuration: do not start where swap is on"},
     {"protectKernelDefaults", "--protect-kernel-defaults", &NodeConfig::protect_kernel_defaults,
-     "Role agent in a cluster: do not start where vm.overcommit_memory, kernel.panic ... are not what the kubelet "
-     "wants, "
-     "instead of setting them"},
+     "Role agent: do not start where vm.overcommit_memory, kernel.panic ... are not what the kubelet wants, instead of "
+     "setting them"},
     {"setKernelDefaults", "--set-kernel-defaults", &NodeConfig::set_kernel_defaults,
      "Role agent in a cluster: set them, where they are not protected; without, they are left as they are"},
 };
