@@ -296,6 +296,7 @@ Task<std::string> CriPodRuntime::create_container(ContainerOrder order) {
     KEELSON_CO_TRY(const auto status, co_await service_.status(limits_.act));
     order.recursive_read_only = can_recursive_read_only(status, handler);
   }
+  KEELSON_CO_DO(co_await configs_.prepare_container(order.pod, order.name));
   KEELSON_CO_TRY(auto config, configs_.container(order));
   config.name = order.name;
   config.attempt = order.attempt;

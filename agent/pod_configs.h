@@ -45,6 +45,8 @@ class PodConfigs {
   virtual Result<std::string> handler(const kube::Pod& pod) = 0;
   /// Pure but for what prepare() has made. Labels and annotations that the agent reads back are added by the caller.
   virtual Result<cri::SandboxConfig> sandbox(const kube::Pod& pod, uint32_t attempt) = 0;
+  /// Before container(), each time: what has to be done by others for this container. Fails as create_container().
+  virtual Task<> prepare_container(kube::Pod pod, std::string container) = 0;
   /// Kind::invalid: CreateContainerConfigError, with the kubelet's text ("configmap \"x\" not found").
   virtual Result<cri::ContainerConfig> container(const ContainerOrder& order) = 0;
   /// Of a container that is there already. Kind::invalid: the pod has none of that name.

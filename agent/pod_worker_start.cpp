@@ -28,6 +28,9 @@ Task<> PodWorker::State::prepare() {
   timeline.enter("mounts");
   auto done = co_await shared.runtime.prepare(pod);
   timeline.leave();
+  if (!done && memory.verdict) {
+    co_return std::unexpected(std::move(done).error());  // it was refused, and has been told so
+  }
   if (!done) {
     record({}, EventType::warning, "FailedMount", done.error().message());
     Duration delay = shared.times.sandbox_retry;

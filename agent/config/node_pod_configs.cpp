@@ -248,6 +248,55 @@ Result<> NodePodConfigs::State::add_files(const ContainerOrder& order, const kub
   return {};
 }
 
+Task<> NodePodConfigs::prepare_container(kube::Pod pod, std::string container) {
+  for (auto* allotter : state_->allotters) {
+    KEELSON_CO_DO(co_await allotter->prepare_container(pod, container));
+  }
+  co_return Result<>();
+}
+
+/// Nothing but the pod's own CPUs holds it, if it has some.
+PodCgroupLimits NodePodConfigs::State::limits_of_pod(const kube::Pod& pod) const {
+  auto limits = pod_limits_of(pod, node_cgroups);
+  for (const auto* allotter : allotters) {
+    const auto has_own_cpus = [&](const kube::Container& container) {
+      return allotter->of(pod, container.name).own_cpus;
+    };
+    if (std::ranges::any_of(pod.spec.containers, has_own_cpus) ||
+        std::ranges::any_of(pod.spec.init_containers, has_own_cpus)) {
+      limits.cpu_quota = 0;
+    }
+  }
+  return limits;
+}
+
+cri::LinuxResources NodePodConfigs::State::resources_of(const kube::Pod& pod, const kube::Container& container) const {
+  auto out = container_resources(pod, container, node_cgroups);
+  for (const auto* allotter : allotters) {
+    const auto given = allotter->of(pod, container.name);
+    if (!given.cpus.empty()) {
+      out.cpuset_cpus = given.cpus;
+    }
+    if (given.own_cpus) {
+      out.cpu_quota = 0;
+    }
+  }
+  return out;
+}
+
+/// Before the spec's own, which win.
+void NodePodConfigs::State::add_allotments(const kube::Pod& pod, const kube::Container& container,
+                                           cri::ContainerConfig& out) const {
+  for (const auto* allotter : allotters) {
+    auto given = allotter->of(pod, container.name);
+    std::ranges::move(given.envs, std::back_inserter(out.envs));
+    std::ranges::move(given.mounts, std::back_inserter(out.mounts));
+    std::ranges::move(given.devices, std::back_inserter(out.devices));
+    std::ranges::move(given.cdi_devices, std::back_inserter(out.cdi_devices));
+    out.annotations.merge(given.annotations);
+  }
+}
+
 Result<cri::ContainerConfig> NodePodConfigs::container(const ContainerOrder& order) {
   auto& s = *state_;
   const auto& pod = order.pod;
@@ -260,8 +309,10 @@ Result<cri::ContainerConfig> NodePodConfigs::container(const ContainerOrder& ord
     KEELSON_DO(s.inputs->check_environment(pod, *container));
   }
   cri::ContainerConfig out;
-  KEELSON_TRY(out.envs, make_environment(pod, *container, *s.objects, order.pod_ips, *s.node));
-  std::map<std::string, std::string> variables(out.envs.begin(), out.envs.end());
+  s.add_allotments(pod, *container, out);
+  KEELSON_TRY(const auto environment, make_environment(pod, *container, *s.objects, order.pod_ips, *s.node));
+  const std::map<std::string, std::string> variables(environment.begin(), environment.end());
+  std::ranges::copy(environment, std::back_inserter(out.envs));
   for (const auto& word : container->command) {
     out.command.push_back(expand(word, variables));
   }
@@ -269,7 +320,7 @@ Result<cri::ContainerConfig> NodePodConfigs::container(const ContainerOrder& ord
     out.args.push_back(expand(word, variables));
   }
   out.working_dir = container->working_dir;
-  KEELSON_DO(s.add_mounts(order, *container, out.envs, out));
+  KEELSON_DO(s.add_mounts(order, *container, environment, out));
   KEELSON_DO(s.add_devices(pod, *container, out));
   KEELSON_DO(s.add_files(order, *container, out));
   out.log_path = fmt::format("{}/{}.log", container->name, order.attempt);
@@ -277,7 +328,7 @@ Result<cri::ContainerConfig> NodePodConfigs::container(const ContainerOrder& ord
   out.stdin_open = container->stdin_open;
   out.stdin_once = container->stdin_once;
   out.tty = container->tty;
-  out.resources = container_resources(pod, *container, s.node_cgroups);
+  out.resources = s.resources_of(pod, *container);
   KEELSON_TRY(out.security, container_security(pod, *container, order.image_user, s.options.seccomp_default));
   if (!order.target_id.empty()) {
     out.security.namespaces.pid = cri::Namespace::target;
@@ -295,7 +346,7 @@ Result<cri::LinuxResources> NodePodConfigs::resources(const kube::Pod& pod, cons
   if (container == nullptr) {
     return fail(Kind::invalid, "container {} is not in the pod's spec", name);
   }
-  return container_resources(pod, *container, state_->node_cgroups);
+  return state_->resources_of(pod, *container);
 }
 
 void NodePodConfigs::container_created(const ContainerOrder& order, const std::string& id) {
@@ -350,6 +401,11 @@ void NodePodConfigs::use_credential_providers(std::vector<CredentialProvider> pr
     return blocking(*pool, [command = std::move(command)] { return run_command(command); });
   };
   state_->plugins.emplace(state_->loop, std::move(providers), std::move(folder), std::move(run));
+}
+
+void NodePodConfigs::use_allotters(std::vector<Allotter*> allotters, PodRefused refused) {
+  state_->allotters = std::move(allotters);
+  state_->refused = std::move(refused);
 }
 
 MountedVolumes NodePodConfigs::mounted(const std::string& uid) const {

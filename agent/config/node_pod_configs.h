@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/config/allotments.h"
 #include "agent/config/credential_plugins.h"
 #include "agent/config/dns.h"
 #include "agent/config/field_values.h"
@@ -53,6 +54,7 @@ class NodePodConfigs : public PodConfigs {
   std::vector<PodWarning> warnings(const kube::Pod& pod) override;
   Result<std::string> handler(const kube::Pod& pod) override;
   Result<cri::SandboxConfig> sandbox(const kube::Pod& pod, uint32_t attempt) override;
+  Task<> prepare_container(kube::Pod pod, std::string container) override;
   Result<cri::ContainerConfig> container(const ContainerOrder& order) override;
   Result<cri::LinuxResources> resources(const kube::Pod& pod, const std::string& container) override;
   void container_created(const ContainerOrder& order, const std::string& id) override;
@@ -63,6 +65,10 @@ class NodePodConfigs : public PodConfigs {
 
   /// Programs of this folder are asked for credentials, too. Before the first pod.
   void use_credential_providers(std::vector<CredentialProvider> providers, std::string folder);
+
+  /// Who gives containers more than their specs say. They outlive this. `refused` is called on the agent's loop. Before
+  /// the first pod.
+  void use_allotters(std::vector<Allotter*> allotters, PodRefused refused);
 
   /// Newer tokens of a pod, for the volumes that it has; of a pod that was not prepared nothing is kept.
   void tokens_changed(const std::string& uid, TokenMap tokens);

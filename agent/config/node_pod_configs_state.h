@@ -16,6 +16,7 @@
 #include "agent/config/node_pod_configs.h"
 #include "agent/config/pod_cgroups.h"
 #include "agent/config/pod_work.h"
+#include "agent/config/resources.h"
 #include "agent/config/user_ranges.h"
 #include "agent/config/volumes.h"
 
@@ -60,6 +61,8 @@ struct NodePodConfigs::State {
   std::map<std::string, std::shared_ptr<const TokenMap>> tokens;  // by uid
   std::map<std::string, MountedVolumes> mounted;                  // what `storage` has given, by uid
   std::optional<CredentialPlugins> plugins;
+  std::vector<Allotter*> allotters;
+  PodRefused refused;
   asio::thread_pool pool;
   asio::thread_pool programs;  // credential providers, which may take a minute
 
@@ -77,6 +80,10 @@ struct NodePodConfigs::State {
   Result<MountedVolume> volume_of(const kube::Pod& pod, const std::string& name,
                                   const kube::Container& container) const;
   Task<> mount_storage(kube::Pod pod);
+  Task<> allot(kube::Pod pod);
+  PodCgroupLimits limits_of_pod(const kube::Pod& pod) const;
+  cri::LinuxResources resources_of(const kube::Pod& pod, const kube::Container& container) const;
+  void add_allotments(const kube::Pod& pod, const kube::Container& container, cri::ContainerConfig& out) const;
   Result<> add_mounts(const ContainerOrder& order, const kube::Container& container, const Environment& env,
                       cri::ContainerConfig& out) const;
   Result<> add_devices(const kube::Pod& pod, const kube::Container& container, cri::ContainerConfig& out) const;

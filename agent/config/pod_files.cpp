@@ -58,12 +58,26 @@ Task<> NodePodConfigs::State::mount_storage(kube::Pod pod) {
   co_return Result<>();
 }
 
+/// What the pod wants for itself, before all else: it may not be had.
+Task<> NodePodConfigs::State::allot(kube::Pod pod) {
+  for (auto* allotter : allotters) {
+    KEELSON_CO_TRY(const auto refusal, co_await allotter->allot(pod));
+    if (refusal) {
+      refused(pod, *refusal);
+      co_return fail(Kind::exhausted, "{}", refusal->message);
+    }
+  }
+  co_return Result<>();
+}
+
 Task<> NodePodConfigs::prepare(kube::Pod pod) {
   auto* s = state_.get();
-  auto limits = pod_limits_of(pod, s->node_cgroups);
-  limits.processes = s->options.pod_pids_limit;
   auto turn = s->works.of(pod.metadata.uid);
   const uint64_t before = turn->cleanings.load();
+  KEELSON_CO_DO(co_await s->allot(pod));
+  if (turn->cleanings != before) {
+    co_return fail(Kind::cancelled, "pod {} has gone", pod.metadata.uid);
+  }
   if (s->inputs != nullptr) {
     KEELSON_CO_TRY(auto given, co_await s->inputs->provide(pod));
     if (turn->cleanings != before) {
@@ -75,6 +89,8 @@ Task<> NodePodConfigs::prepare(kube::Pod pod) {
   if (turn->cleanings != before) {
     co_return fail(Kind::cancelled, "pod {} has gone", pod.metadata.uid);
   }
+  auto limits = s->limits_of_pod(pod);
+  limits.processes = s->options.pod_pids_limit;
   auto objects = s->objects;
   auto own_tokens = s->tokens[pod.metadata.uid];
   auto work = [s, turn, cleanings = before, pod, limits, objects, facts = s->node, ips = s->addresses[pod.metadata.uid],
@@ -104,9 +120,9 @@ Task<> NodePodConfigs::resize(kube::Pod pod, Resizing when) {
     co_return Result<>();
   }
   auto turn = s->works.of(pod.metadata.uid);
-  auto work = [s, turn, cleanings = turn->cleanings.load(), pod, when]() -> Result<> {
+  auto work = [s, turn, cleanings = turn->cleanings.load(), pod, limits = s->limits_of_pod(pod), when]() -> Result<> {
     KEELSON_TRY(auto lock, take_turn(*turn, cleanings, pod.metadata.uid));
-    return s->cgroups.resize(pod, pod_limits_of(pod, s->node_cgroups), when);
+    return s->cgroups.resize(pod, limits, when);
   };
   KEELSON_CO_DO(co_await blocking(s->pool, work));
   known = s->pods.find(pod.metadata.uid);
@@ -126,6 +142,9 @@ void NodePodConfigs::State::forget(const std::string& uid) {
   mounted.erase(uid);
   if (inputs != nullptr) {
     inputs->forget(uid);
+  }
+  for (auto* allotter : allotters) {
+    allotter->release(uid);
   }
   share_cpu();
 }

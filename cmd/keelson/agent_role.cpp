@@ -163,6 +163,15 @@ struct AgentRole::State {
     pod_range.set(node.pod_cidrs);
   }
 
+  /// An allotter cannot give the pod what it wants.
+  void refuse(const kube::Pod& pod, const agent::AllotmentRefusal& refusal) {
+    const auto message = "Pod was rejected: " + refusal.message;
+    agent.fail_pod(pod.metadata.uid, {.phase = kube::PodPhase::failed, .reason = refusal.reason, .message = message},
+                   std::nullopt);
+    agent.events().record({.pod = pod.metadata, .container = {}}, agent::EventType::warning, refusal.reason,
+                          refusal.message);
+  }
+
   Task<> end(bool* clean) {
     auto stopped = co_await agent.stop(config.remove_pods_on_exit);
     if (!stopped) {
@@ -297,6 +306,7 @@ struct AgentRole::State {
   std::unique_ptr<storage::Storage> storage;
   std::unique_ptr<cri::RuntimeClient> service;
   agent::NodePodConfigs configs;
+  std::vector<agent::Allotter*> allotters;
   agent::PullGate pulls;
   agent::CriPodRuntime runtime;
   agent::Pleg pleg;
@@ -321,6 +331,8 @@ AgentRole::~AgentRole() = default;
 
 Result<> AgentRole::start(std::optional<ServiceRoutes> routes) {
   State& s = *state_;
+  s.configs.use_allotters(
+      s.allotters, [&s](const kube::Pod& pod, const agent::AllotmentRefusal& refusal) { s.refuse(pod, refusal); });
   KEELSON_DO(s.guard_logs());
   KEELSON_DO(s.guard_limits());
   KEELSON_DO(s.read_credential_providers().context("imageCredentialProviderConfig"));

@@ -174,6 +174,9 @@ v1::ContainerConfig to_proto(const ContainerConfig& in) {
   for (const auto& mount : in.mounts) {
     fill(out.add_mounts(), mount);
   }
+  for (const auto& name : in.cdi_devices) {
+    out.add_cdi_devices()->set_name(name);
+  }
   for (const auto& device : in.devices) {
     auto* added = out.add_devices();
     added->set_container_path(device.container_path);

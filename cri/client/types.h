@@ -145,6 +145,7 @@ struct ContainerConfig {
   std::vector<std::pair<std::string, std::string>> envs;
   std::vector<Mount> mounts;
   std::vector<Device> devices;
+  std::vector<std::string> cdi_devices;  ///< fully qualified names, "vendor.com/class=name"
   StringMap labels;
   StringMap annotations;
   std::string log_path;  ///< below the sandbox's log_directory
