@@ -216,6 +216,10 @@ Task<> CriPodRuntime::clean_up(kube::Pod pod) {
   co_return co_await configs_.clean_up(std::move(pod));
 }
 
+std::set<std::string> CriPodRuntime::own_cpus(const kube::Pod& pod) {
+  return configs_.own_cpus(pod);
+}
+
 std::vector<PodWarning> CriPodRuntime::warnings(const kube::Pod& pod) {
   return configs_.warnings(pod);
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -72,6 +73,9 @@ class PodRuntime {
   virtual Task<> release(kube::Pod pod) = 0;
   /// Undoes prepare(); what is not there is fine.
   virtual Task<> clean_up(kube::Pod pod) = 0;
+
+  /// Of a prepared pod: the containers that no quota of CPU time holds, for their CPUs are their own.
+  virtual std::set<std::string> own_cpus(const kube::Pod&) { return {}; }
 
   /// To be told when the pod is started.
   virtual std::vector<PodWarning> warnings(const kube::Pod& pod) = 0;

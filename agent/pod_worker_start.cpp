@@ -7,6 +7,7 @@
 
 #include "agent/config/resources.h"
 #include "agent/hooks.h"
+#include "agent/plan_parts.h"
 #include "agent/pod_worker_state.h"
 #include "cri/image/reference.h"
 
@@ -41,8 +42,14 @@ Task<> PodWorker::State::prepare() {
     co_return std::unexpected(std::move(done).error());
   }
   memory.prepared = true;
+  memory.own_cpus = shared.runtime.own_cpus(pod);
   memory.sandbox_trouble.reset();
   co_return Result<>();
+}
+
+/// What the container is to have of CPU and memory.
+ObservedResources PodWorker::State::resources_of(const kube::Container& container) const {
+  return resources_for(pod, container, quotas_of(container.name, memory, shared.times.quotas));
 }
 
 Task<> PodWorker::State::create_sandbox(uint32_t attempt) {
@@ -188,8 +195,8 @@ Task<> PodWorker::State::start_container(Step step) {
   }
   record(step.name, EventType::normal, "Created", fmt::format("Created container: {}", step.name));
   bool hook = container.lifecycle && container.lifecycle->post_start;
-  memory.containers[step.name] = ContainerMemory{
-      .id = *id, .post_start_pending = hook, .given = resources_for(pod, container, shared.times.quotas)};
+  memory.containers[step.name] =
+      ContainerMemory{.id = *id, .post_start_pending = hook, .given = resources_of(container)};
   timeline.enter("start", step.name);
   auto started = co_await shared.runtime.start_container(*id);
   timeline.leave();
@@ -211,7 +218,7 @@ Task<> PodWorker::State::resize_container(Step step) {
   if (found == nullptr) {
     co_return Result<>();
   }
-  const ObservedResources wanted = resources_for(pod, *found, shared.times.quotas);
+  const ObservedResources wanted = resources_of(*found);
   const SteadyTime begin = shared.loop.clock().steady();
   auto done = co_await shared.runtime.resize_container(pod, step.name, step.id);
   shared.stats.resized(done.has_value(), shared.loop.clock().steady() - begin);

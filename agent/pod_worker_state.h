@@ -96,6 +96,7 @@ struct PodWorker::State : std::enable_shared_from_this<PodWorker::State> {
 
   // pod_worker_start.cpp
   Task<> prepare();
+  ObservedResources resources_of(const kube::Container& container) const;
   Task<> create_sandbox(uint32_t attempt);
   Task<> start_container(Step step);
   std::string target_of(const std::string& name) const;

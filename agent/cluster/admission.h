@@ -42,6 +42,7 @@ struct AdmissionNode {
   SysctlAllowlist sysctls = {};  ///< That pods may set.
   bool strict_groups = false;    ///< The runtime knows supplementalGroupsPolicy.
   bool apparmor = false;         ///< The kernel has AppArmor.
+  bool static_cpus = false;      ///< cpuManagerPolicy: static; a Guaranteed pod keeps the CPUs that it came with.
 };
 
 /// nullopt: it fits beside `others`, the pods that are on the node and have not ended. Pure.

@@ -37,6 +37,7 @@ struct ClusterOptions {
   kube::ResourceList allocatable;  ///< What pods may take of the node: "cpu", "memory", "pods" ...
   kube::StringMap labels = {};     ///< The node's, given by its operator: until the API has a Node.
   SysctlAllowlist sysctls = {};    ///< That pods may set.
+  bool static_cpus = false;        ///< cpuManagerPolicy: static
   RequestLimits requests = {};     ///< About pods; not of watches.
   RequestLimits events = {};
   uint64_t seed = 0;  ///< Of the waits; 0: a random one.

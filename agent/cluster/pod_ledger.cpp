@@ -210,7 +210,8 @@ AdmissionNode PodLedger::admission_node() const {
                      .pressures = pressures_,
                      .shutting_down = shutting_down_,
                      .sysctls = options_.sysctls,
-                     .apparmor = options_.apparmor};
+                     .apparmor = options_.apparmor,
+                     .static_cpus = options_.static_cpus};
   if (node_) {
     node.labels = node_->metadata.labels;
     node.taints = node_->taints;
@@ -314,7 +315,7 @@ void PodLedger::judge_resizes(WallTime now) {
     }
     kube::Pod resized = pod;
     set_resources(resized, resize.wanted);
-    const auto refusal = judge_resize(resized, others, node);
+    const auto refusal = judge_resize(resized, pod, others, node);
     if (!refusal) {
       pod = std::move(resized);
       it = resizes_.erase(it);

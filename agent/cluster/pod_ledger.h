@@ -36,6 +36,7 @@ struct LedgerOptions {
   kube::StringMap labels;          ///< Of the node, for as long as the API has no Node.
   SysctlAllowlist sysctls = {};    ///< That pods may set.
   bool apparmor = false;           ///< The kernel has AppArmor.
+  bool static_cpus = false;        ///< cpuManagerPolicy: static
 };
 
 /// A pod that was refused, to be told of.

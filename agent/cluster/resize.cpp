@@ -59,6 +59,17 @@ const char* operation(const kube::ResourceList& before, const kube::ResourceList
   return wanted == none ? "remove" : old == none ? "add" : wanted < old ? "decrease" : "increase";
 }
 
+bool asks_for_other_cpu(const kube::Pod& before, const kube::Pod& now) {
+  const auto old = resources_of(before);
+  for (const auto& [name, resources] : resources_of(now)) {
+    const auto known = old.find(name);
+    if (known != old.end() && operation(known->second.requests, resources.requests, "cpu") != nullptr) {
+      return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 void count_requested(const ContainerResources& before, const ContainerResources& now, CounterVec& counts) {
@@ -106,8 +117,11 @@ void set_resources(kube::Pod& pod, const ContainerResources& resources) {
   });
 }
 
-std::optional<Rejection> judge_resize(const kube::Pod& pod, const std::vector<const kube::Pod*>& others,
-                                      const AdmissionNode& node) {
+std::optional<Rejection> judge_resize(const kube::Pod& pod, const kube::Pod& before,
+                                      const std::vector<const kube::Pod*>& others, const AdmissionNode& node) {
+  if (node.static_cpus && kube::qos_class(pod) == kube::QosClass::guaranteed && asks_for_other_cpu(before, pod)) {
+    return Rejection{"Infeasible", "Resize is infeasible for Guaranteed Pods alongside CPU Manager policy \"static\""};
+  }
   const auto requests = kube::pod_requests(pod);
   for (const char* resource : kResizable) {
     const auto wanted = requests.find(resource);

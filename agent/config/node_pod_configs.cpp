@@ -28,6 +28,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
+/// One that the container may have had is taken away.
+constexpr int64_t kNoQuota = -1;
+
 std::string host_text(const std::string& path) {
   return read_file(path).value_or("");
 }
@@ -135,6 +138,9 @@ Result<cri::SandboxConfig> NodePodConfigs::sandbox(const kube::Pod& pod, uint32_
     out.sysctls[sysctl_with_dots(sysctl.name)] = sysctl.value;
   }
   out.resources = sandbox_resources(pod, state_->node_cgroups);
+  if (!state_->own_cpus_of(pod).empty()) {
+    out.resources.cpu_quota = kNoQuota;
+  }
   out.overhead = overhead_resources(pod, state_->node_cgroups);
   for (const auto& container : pod.spec.containers) {
     for (const auto& port : container.ports) {
@@ -255,17 +261,29 @@ Task<> NodePodConfigs::prepare_container(kube::Pod pod, std::string container) {
   co_return Result<>();
 }
 
+std::set<std::string> NodePodConfigs::own_cpus(const kube::Pod& pod) {
+  return state_->own_cpus_of(pod);
+}
+
+std::set<std::string> NodePodConfigs::State::own_cpus_of(const kube::Pod& pod) const {
+  std::set<std::string> names;
+  for (const auto* allotter : allotters) {
+    for (const auto* list : {&pod.spec.init_containers, &pod.spec.containers}) {
+      for (const auto& container : *list) {
+        if (allotter->of(pod, container.name).own_cpus) {
+          names.insert(container.name);
+        }
+      }
+    }
+  }
+  return names;
+}
+
 /// Nothing but the pod's own CPUs holds it, if it has some.
 PodCgroupLimits NodePodConfigs::State::limits_of_pod(const kube::Pod& pod) const {
   auto limits = pod_limits_of(pod, node_cgroups);
-  for (const auto* allotter : allotters) {
-    const auto has_own_cpus = [&](const kube::Container& container) {
-      return allotter->of(pod, container.name).own_cpus;
-    };
-    if (std::ranges::any_of(pod.spec.containers, has_own_cpus) ||
-        std::ranges::any_of(pod.spec.init_containers, has_own_cpus)) {
-      limits.cpu_quota = 0;
-    }
+  if (!own_cpus_of(pod).empty()) {
+    limits.cpu_quota = 0;
   }
   return limits;
 }
@@ -278,7 +296,7 @@ cri::LinuxResources NodePodConfigs::State::resources_of(const kube::Pod& pod, co
       out.cpuset_cpus = given.cpus;
     }
     if (given.own_cpus) {
-      out.cpu_quota = 0;
+      out.cpu_quota = kNoQuota;
     }
   }
   return out;

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -81,6 +82,7 @@ struct NodePodConfigs::State {
                                   const kube::Container& container) const;
   Task<> mount_storage(kube::Pod pod);
   Task<> allot(kube::Pod pod);
+  std::set<std::string> own_cpus_of(const kube::Pod& pod) const;
   PodCgroupLimits limits_of_pod(const kube::Pod& pod) const;
   cri::LinuxResources resources_of(const kube::Pod& pod, const kube::Container& container) const;
   void add_allotments(const kube::Pod& pod, const kube::Container& container, cri::ContainerConfig& out) const;

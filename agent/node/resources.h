@@ -36,9 +36,6 @@ struct Reservation {
 /// configuration does for machines of all sizes. Kind::invalid names what is wrong.
 Result<ReservedList> parse_reservation(const std::vector<std::string>& texts);
 
-/// "0-3,6": how many CPUs. Kind::invalid.
-Result<int64_t> count_cpus(const std::string& ranges);
-
 struct PodLimits {
   int64_t max_pods = 110;
   int64_t pods_per_core = 0;  ///< 0: no such limit.

@@ -81,6 +81,7 @@ agent::ClusterOptions cluster_options(const NodeConfig& config, const LocalNode&
           .allocatable = node.allocatable,
           .labels = node.labels,
           .sysctls = node.pods.sysctls,
+          .static_cpus = config.cpu_manager_policy == "static",
           .requests = node.pods.requests,
           .events = node.pods.events};
 }

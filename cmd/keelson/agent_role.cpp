@@ -12,6 +12,7 @@
 #include "agent/config/credential_config.h"
 #include "agent/config/node_pod_configs.h"
 #include "agent/container_prober.h"
+#include "agent/cpus/cpu_manager.h"
 #include "agent/cri_pod_runtime.h"
 #include "agent/eviction/node_sources.h"
 #include "agent/kubelet_api/kubelet_api.h"
@@ -25,6 +26,7 @@
 #include "agent/storage/storage.h"
 #include "cmd/keelson/agent_options.h"
 #include "cmd/keelson/allocatable_options.h"
+#include "cmd/keelson/cpu_options.h"
 #include "cmd/keelson/eviction_options.h"
 #include "cmd/keelson/kubelet_api_options.h"
 #include "cmd/keelson/log_options.h"
@@ -134,6 +136,7 @@ struct AgentRole::State {
                 agent::limit_pods(loop, configs, limits, [this](const agent::NodeEvent& event) { record(event); }));
     runtime.watch([this](const std::string& uid) { agent.runtime_changed(uid); });
     tasks.spawn("look at the runtime", pleg.run());
+    tasks.spawn("CPU manager", cpus->run());
     tasks.spawn("service manager", keep_alive(&loop, &manager));
     tasks.spawn("admin API", api.run(config.run + "/admin.sock"));
     tasks.spawn("logs", logs->run());
@@ -202,6 +205,15 @@ struct AgentRole::State {
   }
 
   /// Before the thread is there.
+  Result<> share_cpus() {
+    KEELSON_TRY(auto options, cpu_manager_options(config, local));
+    KEELSON_TRY(auto machine, cpus::read_topology(""));
+    KEELSON_TRY(cpus, cpus::CpuManager::make(loop, *service, std::move(machine), std::move(options)));
+    allotters.push_back(cpus.get());
+    return {};
+  }
+
+  /// Before the thread is there.
   Result<> read_credential_providers() {
     if (!config.image_credential_provider_config.empty()) {
       const auto& folder = config.image_credential_provider_bin_dir;
@@ -255,6 +267,7 @@ struct AgentRole::State {
   void collect(Stats& stats) const {
     pleg.collect(stats);
     configs.collect(stats);
+    cpus->collect(stats);
     if (cluster) {
       cluster->collect(stats);
     }
@@ -305,6 +318,7 @@ struct AgentRole::State {
   std::unique_ptr<agent::Cluster> cluster;
   std::unique_ptr<storage::Storage> storage;
   std::unique_ptr<cri::RuntimeClient> service;
+  std::unique_ptr<cpus::CpuManager> cpus;
   agent::NodePodConfigs configs;
   std::vector<agent::Allotter*> allotters;
   agent::PullGate pulls;
@@ -331,6 +345,7 @@ AgentRole::~AgentRole() = default;
 
 Result<> AgentRole::start(std::optional<ServiceRoutes> routes) {
   State& s = *state_;
+  KEELSON_DO(s.share_cpus());
   s.configs.use_allotters(
       s.allotters, [&s](const kube::Pod& pod, const agent::AllotmentRefusal& refusal) { s.refuse(pod, refusal); });
   KEELSON_DO(s.guard_logs());
@@ -346,7 +361,10 @@ Result<> AgentRole::start(std::optional<ServiceRoutes> routes) {
     });
   }
   s.thread = std::jthread([&s] {
-    s.agent.on_objects([&s](const kube::DesiredState& state) { s.configs.objects_changed(state); });
+    s.agent.on_objects([&s](const kube::DesiredState& state) {
+      s.cpus->objects_changed(state);
+      s.configs.objects_changed(state);
+    });
     s.tasks.spawn("agent", s.run());
     s.loop.run();
   });

@@ -237,6 +237,8 @@ LinuxResources read_resources(const v1::LinuxContainerResources& in) {
   out.cpu_period = in.cpu_period();
   out.cpu_quota = in.cpu_quota();
   out.cpu_shares = in.cpu_shares();
+  out.cpuset_cpus = in.cpuset_cpus();
+  out.cpuset_mems = in.cpuset_mems();
   out.memory_limit_bytes = in.memory_limit_in_bytes();
   out.memory_swap_limit_bytes = in.memory_swap_limit_in_bytes();
   out.oom_score_adj = in.oom_score_adj();
