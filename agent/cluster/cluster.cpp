@@ -119,9 +119,9 @@ struct Cluster::State {
             .changed =
                 [this](kube::Changes<kube::Pod> changes) {
                   works();
-                  for (size_t i = 0; i < changes.removed.size(); ++i) {
-                    counts.starts.gone(changes.removed[i]);
-                    statuses.api_lost(changes.removed[i], changes.removed_uids[i]);
+                  for (const auto& gone : changes.removed) {
+                    counts.starts.gone(gone.name);
+                    statuses.api_lost(gone.name, gone.uid);
                   }
                   for (const auto& pod : changes.changed) {
                     statuses.api_has(pod);

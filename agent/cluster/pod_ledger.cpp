@@ -169,19 +169,15 @@ void PodLedger::forget(const std::string& uid) {
 
 bool PodLedger::changed(kube::Changes<kube::Pod> changes) {
   bool news = false;
-  for (size_t i = 0; i < changes.removed.size(); ++i) {
-    const auto& name = changes.removed[i];
+  for (const auto& gone : changes.removed) {
     // A newer one of the name may be known from a request's answer, ahead of the watch.
-    const auto is_meant = [&](const kube::Pod& pod) {
-      return i >= changes.removed_uids.size() || changes.removed_uids[i].empty() ||
-             pod.metadata.uid == changes.removed_uids[i];
-    };
-    if (auto it = pods_.find(name); it != pods_.end() && is_meant(it->second)) {
+    const auto is_meant = [&](const kube::Pod& pod) { return gone.uid.empty() || pod.metadata.uid == gone.uid; };
+    if (auto it = pods_.find(gone.name); it != pods_.end() && is_meant(it->second)) {
       forget(it->second.metadata.uid);
       pods_.erase(it);
       news = true;
     }
-    if (auto it = mirrors_.find(name); it != mirrors_.end() && is_meant(it->second)) {
+    if (auto it = mirrors_.find(gone.name); it != mirrors_.end() && is_meant(it->second)) {
       mirrors_.erase(it);
       news = true;
     }

@@ -84,10 +84,10 @@ class WatchTest : public ::testing::Test {
     for (const Service& service : changes.changed) {
       objects_[full_name(service.metadata)] = service.ports[0].port;
     }
-    for (const std::string& name : changes.removed) {
-      EXPECT_TRUE(std::ranges::none_of(changes.changed,
-                                       [&](const Service& service) { return full_name(service.metadata) == name; }));
-      objects_.erase(name);
+    for (const RemovedObject& gone : changes.removed) {
+      EXPECT_TRUE(std::ranges::none_of(
+          changes.changed, [&](const Service& service) { return full_name(service.metadata) == gone.name; }));
+      objects_.erase(gone.name);
     }
   }
   size_t requests_of(std::string_view part) const {

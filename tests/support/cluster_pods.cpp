@@ -76,8 +76,8 @@ kube::WatchConsumer<kube::Pod> ClusterPods::consumer() {
                 for (const auto& pod : changes.changed) {
                   seen(pod);
                 }
-                for (const auto& name : changes.removed) {
-                  if (auto it = times_.find(name.substr(name.find('/') + 1)); it != times_.end()) {
+                for (const auto& gone : changes.removed) {
+                  if (auto it = times_.find(gone.name.substr(gone.name.find('/') + 1)); it != times_.end()) {
                     set_once(it->second.gone);
                   }
                 }
