@@ -8,6 +8,7 @@
 #include "agent/cluster/pod_ledger.h"
 #include "agent/cluster/small_api.h"
 #include "agent/cluster/token_manager.h"
+#include "agent/critical_pod.h"
 #include "common/log.h"
 
 namespace keelson::agent {

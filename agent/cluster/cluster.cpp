@@ -15,7 +15,6 @@
 #include "agent/cluster/status_manager.h"
 #include "agent/cluster/token_manager.h"
 #include "agent/critical_pod.h"
-#include "agent/pod_phase.h"
 #include "common/apparmor.h"
 #include "common/log.h"
 #include "common/task_group.h"
@@ -264,7 +263,7 @@ struct Cluster::State {
 
   void pod_changed(const kube::Pod& pod, bool gone) {
     statuses.says(pod, gone);
-    if (has_ended(pod) && !gone && ledger.stopped(pod.metadata.uid)) {
+    if (is_final(pod.status.phase) && !gone && ledger.stopped(pod.metadata.uid)) {
       dirty();
     }
     if (gone) {

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include "agent/critical_pod.h"
+
 namespace keelson::agent {
 namespace {
 

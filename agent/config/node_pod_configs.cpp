@@ -14,7 +14,6 @@
 #include "agent/config/pod_warnings.h"
 #include "agent/config/security.h"
 #include "agent/critical_pod.h"
-#include "agent/pod_phase.h"
 #include "common/atomic_file.h"
 #include "common/fd.h"
 #include "common/log.h"
@@ -60,7 +59,7 @@ void NodePodConfigs::objects_changed(const kube::DesiredState& state) {
   for (auto& [uid, pod] : s.pods) {
     auto now = state.pods.find(kube::full_name(pod.metadata));
     const bool known = now != state.pods.end() && now->second.metadata.uid == uid;
-    if (known && has_ended(now->second)) {
+    if (known && is_final(now->second.status.phase)) {
       continue;  // what it refers to may have gone, and nobody reads it
     }
     const bool renamed = known && (now->second.metadata.labels != pod.metadata.labels ||

@@ -6,7 +6,6 @@
 #include <algorithm>
 
 #include "agent/critical_pod.h"
-#include "agent/pod_phase.h"
 #include "common/log.h"
 
 namespace keelson::agent {

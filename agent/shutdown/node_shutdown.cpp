@@ -7,7 +7,6 @@
 
 #include <boost/json.hpp>
 
-#include "agent/pod_phase.h"
 #include "common/atomic_file.h"
 #include "common/fd.h"
 #include "common/log.h"
