@@ -128,7 +128,7 @@ std::string CriPodRuntime::termination_message(const cri::ContainerStatus& statu
   }
   if (message.empty() && status.exit_code != 0 &&
       value_at(status.annotations, kMessagePolicy) == "FallbackToLogsOnError") {
-    if (auto text = read_last_lines(status.log_path, kFallbackLines)) {
+    if (auto text = LogReader::last_lines(status.log_path, kFallbackLines)) {
       message = text->size() > kFallbackLimit ? text->substr(text->size() - kFallbackLimit) : *text;
     }
   }
