@@ -244,7 +244,7 @@ Task<> PodWorker::State::post_start(kube::Container container, std::string id) {
     shared.stats.container_failed(container_type(container.name), "PostStartHookError");
     const auto& meta = pod.metadata;
     record(container.name, EventType::warning, "FailedPostStartHook", "PostStartHook failed");
-    known.kill_message = "FailedPostStartHook";
+    known.condemned = Condemned{.message = "FailedPostStartHook"};
     known.post_start_error = fmt::format("PostStart hook of container \"{}\" in pod \"{}_{}({})\" failed - error: {}",
                                          container.name, meta.name, meta.ns, meta.uid, done.error().message());
   }
