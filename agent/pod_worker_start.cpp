@@ -6,7 +6,6 @@
 #include <algorithm>
 
 #include "agent/config/resources.h"
-#include "agent/hooks.h"
 #include "agent/pod_worker_state.h"
 #include "cri/image/reference.h"
 
@@ -225,19 +224,8 @@ Task<> PodWorker::State::resize_container(Step step) {
 }
 
 Task<> PodWorker::State::post_start(kube::Container container, std::string id) {
-  const ObservedSandbox* sandbox = observed.ready_sandbox();
-  HookCall call{.handler = *container.lifecycle->post_start,
-                .container = container,
-                .id = id,
-                .pod_ip = sandbox == nullptr || sandbox->ips.empty() ? "" : sandbox->ips.front(),
-                .limit = kPostStartLimit,
-                .fell_back = [weak = weak_from_this()](std::string text) {
-                  if (auto self = weak.lock()) {
-                    self->record({}, EventType::warning, "LifecycleHTTPFallback", std::move(text));
-                  }
-                }};
   timeline.enter("postStart", container.name);
-  auto done = co_await run_hook(shared.loop, shared.runtime, std::move(call));
+  auto done = co_await call_hook(*container.lifecycle->post_start, container, id, kPostStartLimit);
   timeline.leave();
   ContainerMemory& known = memory.containers[container.name];
   if (!done && known.id == id) {
