@@ -6,8 +6,8 @@
 namespace keelson::agent {
 
 PullGate::PullGate(Loop& loop, PullLimits limits) : loop_(loop), limits_(limits) {
-  if (limits_.per_second > 0) {
-    begins_.emplace(limits_.per_second, limits_.burst);
+  if (limits_.begins.per_second > 0) {
+    begins_.emplace(limits_.begins);
   }
 }
 

@@ -9,15 +9,14 @@
 #include <optional>
 #include <utility>
 
-#include "agent/cluster/token_bucket.h"
 #include "common/loop.h"
+#include "common/token_bucket.h"
 
 namespace keelson::agent {
 
 struct PullLimits {
-  size_t at_once = 0;     ///< 0: as many as are asked for.
-  double per_second = 0;  ///< 0: no such limit.
-  double burst = 10;
+  size_t at_once = 0;                                 ///< 0: as many as are asked for.
+  RateLimit begins = {.per_second = 0, .burst = 10};  ///< per_second 0: no such limit.
 };
 
 /// Belongs to a loop.

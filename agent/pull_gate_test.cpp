@@ -63,7 +63,7 @@ TEST_F(PullGateTest, WithoutALimitNobodyWaits) {
 }
 
 TEST_F(PullGateTest, TooManyASecondAreRefusedAndLeaveTheirPlace) {
-  PullGate gate(loop_, {.at_once = 3, .per_second = 1, .burst = 2});
+  PullGate gate(loop_, {.at_once = 3, .begins = {.per_second = 1, .burst = 2}});
   for (const char* name : {"a", "b", "c", "d"}) {
     start(gate, name);
   }

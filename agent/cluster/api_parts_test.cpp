@@ -59,7 +59,7 @@ TEST(LimitedTest, RequestsAboveTheBurstWaitTheirTurn) {
   Loop loop{clock, "test"};
   SmallApi api{loop};
   api.latency = Duration(0);
-  const auto call = limited(loop, api.call(), 2, 3);
+  const auto call = limited(loop, api.call(), {.per_second = 2, .burst = 3});
   TaskGroup tasks(loop);
   for (int i = 0; i < 7; ++i) {
     tasks.spawn("request", ask_for_an_event(call));

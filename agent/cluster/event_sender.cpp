@@ -46,7 +46,7 @@ EventSender::EventSender(Loop& loop, ApiCall call, uint64_t seed, EventLimits li
       others_first_(std::move(others_first)),
       random_(seed),
       aggregator_(loop.clock()),
-      requests_(limits.per_second, limits.burst),
+      requests_(limits.requests),
       tasks_(loop) {}
 
 bool EventSender::is_spam(const kube::Event& event) {
@@ -55,9 +55,8 @@ bool EventSender::is_spam(const kube::Event& event) {
   if (objects_.size() > kRemembered) {
     std::erase_if(objects_, [&](const auto& entry) { return entry.second.full(now); });
   }
-  const TokenBucket fresh(1.0 / static_cast<double>(limits_.object_refill.count()), limits_.object_burst);
   const auto object = fmt::format("{}/{}/{}/{}", about.kind, about.ns, about.name, about.uid);
-  return !objects_.try_emplace(object, fresh).first->second.take(now);
+  return !objects_.try_emplace(object, limits_.about_one_object).first->second.take(now);
 }
 
 void EventSender::send(const kube::Event& told) {
@@ -94,7 +93,7 @@ Task<> EventSender::work() {
   while (!queue_.empty()) {
     if (!requests_.take(loop_.clock().steady())) {
       KEELSON_CO_DO(co_await loop_.sleep(
-          std::chrono::duration_cast<Duration>(std::chrono::duration<double>(1.0 / limits_.per_second))));
+          std::chrono::duration_cast<Duration>(std::chrono::duration<double>(1.0 / limits_.requests.per_second))));
       continue;
     }
     const auto name = queue_.front();
