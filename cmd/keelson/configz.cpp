@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The configuration that runs as a KubeletConfiguration, for /configz: every field of 1.34, those that mean nothing
 // here with the value that asks for nothing.
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <charconv>
 
@@ -36,19 +34,7 @@ int64_t number(const std::string& text, int64_t otherwise = 0) {
 /// As metav1.Duration is written: "1h0m0s", "5m0s", "100ms".
 std::string duration(const std::string& text) {
   const auto parsed = parse_duration(text);
-  if (!parsed) {
-    return text;
-  }
-  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(*parsed).count();
-  if (milliseconds % 1000 != 0) {
-    return fmt::format("{}ms", milliseconds);
-  }
-  const auto seconds = milliseconds / 1000;
-  const auto hours = seconds / 3600;
-  const auto minutes = seconds / 60 % 60;
-  return hours > 0     ? fmt::format("{}h{}m{}s", hours, minutes, seconds % 60)
-         : minutes > 0 ? fmt::format("{}m{}s", minutes, seconds % 60)
-                       : fmt::format("{}s", seconds);
+  return parsed ? duration_text(*parsed) : text;
 }
 
 /// "memory.available<100Mi" or "memory=1Gi" as {"memory": "1Gi"}.
