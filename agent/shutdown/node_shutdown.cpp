@@ -61,7 +61,7 @@ Task<> NodeShutdown::end_pods() {
   ended_.reset();
   keep_times();
   auto pods = agent_.pods();
-  std::erase_if(pods, has_ended);
+  std::erase_if(pods, [](const kube::Pod& pod) { return is_final(pod.status.phase); });
   Result<> outcome;
   for (auto& group : shutdown_groups(options_.periods, pods)) {
     outcome = co_await end_group(std::move(group));
