@@ -274,7 +274,7 @@ Task<PulledImage> CriPodRuntime::pull_image(kube::Pod pod, std::string image) {
   if (!pulled) {
     co_return std::unexpected(std::move(pulled).error());
   }
-  PulledImage image_here{.ref = *std::move(pulled)};
+  PulledImage image_here{.ref = *std::move(pulled), .waited = place ? place->waited() : Duration(0)};
   if (const auto status = co_await service_.image_status(image_here.ref, limits_.ask)) {
     image_here.size = status->size;
   }

@@ -160,6 +160,15 @@ TEST_F(PodEndTest, ABadImageNameIsSaidWhateverThePullPolicy) {
   EXPECT_EQ(count("find_image"), 0U);
 }
 
+TEST_F(PodEndTest, APullIsToldWithAndWithoutTheWaitForOthers) {
+  world.pull_waits = 58s;
+  world.pull_takes = 3500ms;
+  want({make_pod("web", "u1")});
+  loop.advance(clock, 62s);
+  EXPECT_EQ(message_of("web", "Pulled"),
+            "Successfully pulled image \"img\" in 3.5s (1m1.5s including waiting). Image size: 1000 bytes.");
+}
+
 TEST_F(PodEndTest, ALostContainerIsMadeAnewAsItsLogsCount) {
   want({make_pod("web", "u1")});
   world.containers.clear();

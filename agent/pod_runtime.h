@@ -47,7 +47,8 @@ struct ExecOutcome {
 
 struct PulledImage {
   std::string ref;
-  uint64_t size = 0;  ///< In bytes; 0: not known.
+  uint64_t size = 0;   ///< In bytes; 0: not known.
+  Duration waited{0};  ///< For others' pulls, before this one began.
 };
 
 /// What a pod does not get, though it starts: an event of it.

@@ -7,6 +7,7 @@
 
 #include "agent/config/resources.h"
 #include "agent/pod_worker_state.h"
+#include "common/duration.h"
 #include "cri/image/reference.h"
 
 namespace keelson::agent {
@@ -16,9 +17,8 @@ namespace {
 // The kubelet gives postStart no limit; a hook that hangs would hold this pod's worker for ever.
 constexpr auto kPostStartLimit = std::chrono::minutes(10);
 
-std::string seconds_text(Duration d) {
-  return d < std::chrono::seconds(1) ? fmt::format("{}ms", d / std::chrono::milliseconds(1))
-                                     : fmt::format("{:.3f}s", std::chrono::duration<double>(d).count());
+std::string whole_milliseconds(Duration time) {
+  return duration_text(std::chrono::floor<std::chrono::milliseconds>(time));
 }
 
 }  // namespace
@@ -131,11 +131,11 @@ Task<std::string> PodWorker::State::provide_image(kube::Container container) {
     co_return std::unexpected(std::move(pulled).error());
   }
   const Duration past = shared.loop.clock().steady() - begin;
-  shared.stats.pulled(pulled->size, past);
-  const auto took = seconds_text(past);
+  const Duration own = past - pulled->waited;
+  shared.stats.pulled(pulled->size, own);
   record(container.name, EventType::normal, "Pulled",
          fmt::format("Successfully pulled image \"{}\" in {} ({} including waiting). Image size: {} bytes.",
-                     container.image, took, took, pulled->size));
+                     container.image, whole_milliseconds(own), whole_milliseconds(past), pulled->size));
   co_return std::move(pulled->ref);
 }
 

@@ -25,8 +25,8 @@ class PullGate {
   /// A place among those who pull; it is free again when this goes.
   class Place {
    public:
-    explicit Place(PullGate* gate) : gate_(gate) {}
-    Place(Place&& other) noexcept : gate_(std::exchange(other.gate_, nullptr)) {}
+    Place(PullGate* gate, Duration waited) : gate_(gate), waited_(waited) {}
+    Place(Place&& other) noexcept : gate_(std::exchange(other.gate_, nullptr)), waited_(other.waited_) {}
     Place& operator=(Place&&) = delete;
     ~Place() {
       if (gate_ != nullptr) {
@@ -34,8 +34,12 @@ class PullGate {
       }
     }
 
+    /// How long it was waited for.
+    Duration waited() const { return waited_; }
+
    private:
     PullGate* gate_;
+    Duration waited_;
   };
 
   PullGate(Loop& loop, PullLimits limits);

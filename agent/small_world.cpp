@@ -154,8 +154,11 @@ Task<PulledImage> SmallWorld::pull_image(kube::Pod pod, std::string image) {
   if (image.starts_with("missing")) {
     co_return fail(Kind::not_found, "{}: not found", image);
   }
+  if (const Duration time = pull_waits + pull_takes; time > Duration(0)) {
+    KEELSON_CO_DO(co_await loop_.sleep(time));
+  }
   images.insert(image);
-  co_return PulledImage{.ref = "sha256:" + image, .size = 1000};
+  co_return PulledImage{.ref = "sha256:" + image, .size = 1000, .waited = pull_waits};
 }
 
 std::vector<std::string> SmallWorld::missing_pull_secrets(const kube::Pod& pod) {

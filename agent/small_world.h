@@ -27,6 +27,8 @@ class SmallWorld : public PodRuntime {
   std::map<std::string, int> exits_with;  ///< Container name: exits at once with this code.
   std::vector<std::string> calls;         ///< "start_container a" ...
   Duration stop_takes{0};
+  Duration pull_takes{0};
+  Duration pull_waits{0};       ///< Before that, for others' pulls.
   std::vector<PodWarning> odd;  ///< Of each pod.
 
   struct Sandbox {
