@@ -6,7 +6,6 @@
 #include <algorithm>
 
 #include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
 #include "common/log.h"
@@ -26,14 +25,6 @@ std::string patch_of(const kube::Event& event) {
       boost::json::object{{"count", event.count},
                           {"message", event.message},
                           {"lastTimestamp", format_rfc3339(event.last_timestamp.value_or(WallTime()))}});
-}
-
-/// As client-go: who reports is the source.
-std::string body_of(const kube::Event& event) {
-  auto body = boost::json::parse(kube::encode_json(event));
-  body.as_object()["reportingComponent"] = event.source_component;
-  body.as_object()["reportingInstance"] = event.source_host;
-  return boost::json::serialize(body);
 }
 
 }  // namespace
@@ -120,11 +111,11 @@ Task<bool> EventSender::deliver(kube::Event event) {
   bool patch = posted_.contains(name);
   Result<std::string> answer;
   for (int tries = 0; tries < 2; ++tries) {
-    auto request =
-        patch
-            ? kube::patch_request(object_path(event.metadata.ns, "events", name), kube::PatchType::merge,
-                                  patch_of(event))
-            : kube::Request{.method = "POST", .path = object_path(event.metadata.ns, "events"), .body = body_of(event)};
+    auto request = patch ? kube::patch_request(object_path(event.metadata.ns, "events", name), kube::PatchType::merge,
+                                               patch_of(event))
+                         : kube::Request{.method = "POST",
+                                         .path = object_path(event.metadata.ns, "events"),
+                                         .body = kube::encode_json(event)};
     answer = co_await call_(std::move(request), kApiDeadline);
     const bool wrong_verb = !answer && answer.error().kind() == (patch ? Kind::not_found : Kind::exists);
     if (!wrong_verb) {
