@@ -24,6 +24,9 @@ struct NodeCgroups {
   CpuQuotas quotas = {};  ///< the operator's
 };
 
+/// cgroup v2 alone: of a machine with both, the first has the controllers.
+bool has_unified_cgroups();
+
 /// Reads /sys; what cannot be read is not there.
 NodeCgroups read_node_cgroups(CpuQuotas quotas = {});
 
