@@ -6,6 +6,7 @@
 
 #include <boost/json.hpp>
 
+#include "agent/node/node_labels.h"
 #include "cmd/keelson/kubelet_api_options.h"
 #include "cmd/keelson/node.h"
 #include "common/duration.h"
@@ -47,19 +48,13 @@ json::object pairs(const Texts& texts, char sign) {
   return all;
 }
 
-/// "KEY=VALUE:EFFECT"
 json::array taints(const Texts& texts) {
   json::array all;
-  for (const auto& text : texts) {
-    const size_t colon = text.rfind(':');
-    const auto name = text.substr(0, colon);
-    const size_t sign = name.find('=');
-    json::object taint{{"key", name.substr(0, sign)}};
-    if (sign != std::string::npos) {
-      taint["value"] = name.substr(sign + 1);
+  for (const auto& taint : agent::parse_taints(texts).value_or(std::vector<kube::Taint>())) {
+    auto& shown = all.emplace_back(json::object{{"key", taint.key}, {"effect", taint.effect}}).as_object();
+    if (!taint.value.empty()) {
+      shown["value"] = taint.value;
     }
-    taint["effect"] = colon == std::string::npos ? "" : text.substr(colon + 1);
-    all.push_back(std::move(taint));
   }
   return all;
 }
