@@ -281,10 +281,6 @@ Task<PulledImage> CriPodRuntime::pull_image(kube::Pod pod, std::string image) {
   co_return image_here;
 }
 
-std::vector<std::string> CriPodRuntime::missing_pull_secrets(const kube::Pod& pod) {
-  return configs_.missing_pull_secrets(pod);
-}
-
 Task<std::string> CriPodRuntime::create_container(ContainerOrder order) {
   uint32_t sandbox_attempt = 0;
   KEELSON_CO_TRY(auto sandbox, sandbox_config(order.pod, sandbox_attempt));

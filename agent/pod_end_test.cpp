@@ -126,14 +126,6 @@ TEST_F(PodEndTest, AProbeThatCannotBeTriedIsToldAndChangesNothing) {
   EXPECT_TRUE(is_ready(pod("web").status));
 }
 
-TEST_F(PodEndTest, AMissingPullSecretIsToldWithThePull) {
-  kube::Pod web = make_pod("web", "u1");
-  web.spec.image_pull_secrets = {"one", "two"};
-  want({web});
-  EXPECT_EQ(message_of("web", "FailedToRetrieveImagePullSecret"),
-            "Unable to retrieve some image pull secrets (one, two); attempting to pull the image may not succeed.");
-}
-
 TEST_F(PodEndTest, AFailedPostStartHookIsSaidBeforeTheBackOff) {
   kube::Pod web = make_pod("web", "u1");
   web.spec.containers[0].lifecycle = kube::Lifecycle{.post_start = exec_of("false")};

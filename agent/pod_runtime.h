@@ -86,9 +86,6 @@ class PodRuntime {
   /// Kind::invalid: that is no image name.
   virtual Task<PulledImage> pull_image(kube::Pod pod, std::string image) = 0;
 
-  /// Those of the pod's imagePullSecrets that are not there, by name.
-  virtual std::vector<std::string> missing_pull_secrets(const kube::Pod& pod) = 0;
-
   /// Answers the container's id. Kind::invalid: the spec cannot be made real as it stands (a missing ConfigMap key,
   /// say): CreateContainerConfigError. Other kinds: CreateContainerError.
   virtual Task<std::string> create_container(ContainerOrder order) = 0;

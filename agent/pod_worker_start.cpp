@@ -113,11 +113,6 @@ Task<std::string> PodWorker::State::provide_image(kube::Container container) {
   Duration delay = last && (last->reason == "ErrImagePull" || last->reason == "ImagePullBackOff")
                        ? std::min(2 * last->delay, shared.times.pull_max)
                        : shared.times.pull_initial;
-  if (const auto missing = shared.runtime.missing_pull_secrets(pod); !missing.empty()) {
-    record({}, EventType::warning, "FailedToRetrieveImagePullSecret",
-           fmt::format("Unable to retrieve some image pull secrets ({}); attempting to pull the image may not succeed.",
-                       fmt::join(missing, ", ")));
-  }
   record(container.name, EventType::normal, "Pulling", fmt::format("Pulling image \"{}\"", container.image));
   SteadyTime begin = shared.loop.clock().steady();
   auto pulled = co_await shared.runtime.pull_image(pod, container.image);

@@ -161,10 +161,6 @@ Task<PulledImage> SmallWorld::pull_image(kube::Pod pod, std::string image) {
   co_return PulledImage{.ref = "sha256:" + image, .size = 1000, .waited = pull_waits};
 }
 
-std::vector<std::string> SmallWorld::missing_pull_secrets(const kube::Pod& pod) {
-  return pod.spec.image_pull_secrets;
-}
-
 Task<std::string> SmallWorld::create_container(ContainerOrder order) {
   KEELSON_CO_DO(co_await enter("create_container " + order.name, order.pod.metadata.uid));
   auto sandbox = sandboxes.find(order.sandbox_id);

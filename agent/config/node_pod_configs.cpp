@@ -113,8 +113,7 @@ Result<std::string> NodePodConfigs::handler(const kube::Pod& pod) {
 
 /// A folder's pods know of no cluster's DNS.
 std::vector<PodWarning> NodePodConfigs::warnings(const kube::Pod& pod) {
-  return state_->inputs != nullptr ? pod_warnings(pod, *state_->objects, state_->options.dns)
-                                   : std::vector<PodWarning>();
+  return pod_warnings(pod, *state_->objects, state_->inputs != nullptr ? &state_->options.dns : nullptr);
 }
 
 Result<cri::SandboxConfig> NodePodConfigs::sandbox(const kube::Pod& pod, uint32_t) {
@@ -383,16 +382,6 @@ Task<std::vector<cri::AuthConfig>> NodePodConfigs::credentials(kube::Pod pod, st
     std::ranges::move(find_logins(documents, image), std::back_inserter(found));
   }
   co_return found;
-}
-
-std::vector<std::string> NodePodConfigs::missing_pull_secrets(const kube::Pod& pod) {
-  std::vector<std::string> missing;
-  for (const auto& name : pod.spec.image_pull_secrets) {
-    if (!name.empty() && !state_->objects->secrets.contains(pod.metadata.ns + "/" + name)) {
-      missing.push_back(name);
-    }
-  }
-  return missing;
 }
 
 void NodePodConfigs::use_credential_providers(std::vector<CredentialProvider> providers, std::string folder) {
