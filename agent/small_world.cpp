@@ -174,16 +174,17 @@ Task<std::string> SmallWorld::create_container(ContainerOrder order) {
     }
   }
   auto id = fmt::format("c{}", ++next_);
-  containers[id] = {.id = id,
-                    .sandbox_id = order.sandbox_id,
-                    .name = order.name,
-                    .attempt = order.attempt,
-                    .state = RunState::created,
-                    .created_at = loop_.clock().wall(),
-                    .image_ref = order.image_ref,
-                    .spec_hash = spec_hash(*kube::find_container(order.pod.spec, order.name)),
-                    .restart_delay = order.restart_delay,
-                    .resources = resources_for(order.pod, *kube::find_container(order.pod.spec, order.name))};
+  containers[id] = {
+      .id = id,
+      .sandbox_id = order.sandbox_id,
+      .name = order.name,
+      .attempt = order.attempt,
+      .state = RunState::created,
+      .created_at = loop_.clock().wall(),
+      .image_ref = order.image_ref,
+      .spec_hash = spec_hash(*kube::find_container(order.pod.spec, order.name)),
+      .restart_delay = order.restart_delay,
+      .resources = resources_for(order.pod, *kube::find_container(order.pod.spec, order.name), CpuQuotas())};
   co_return id;
 }
 
@@ -215,7 +216,7 @@ Task<> SmallWorld::resize_container(kube::Pod pod, std::string name, std::string
   if (it == containers.end() || container == nullptr) {
     co_return fail(Kind::not_found, "container {}", id);
   }
-  it->second.resources = resources_for(pod, *container);
+  it->second.resources = resources_for(pod, *container, CpuQuotas());
   co_return Result<>();
 }
 
