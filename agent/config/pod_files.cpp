@@ -47,10 +47,9 @@ Task<> NodePodConfigs::State::mount_storage(kube::Pod pod) {
     co_return Result<>();
   }
   if (storage == nullptr) {
-    co_return fail(Kind::unsupported,
-                   "MountVolume.SetUp failed for volume \"{}\" : claims, CSI drivers and NFS need a control plane, and "
-                   "this node has none",
-                   wanted->name);
+    co_return std::unexpected(mount_error(
+        Error(Kind::unsupported, "claims, CSI drivers and NFS need a control plane, and this node has none"),
+        wanted->name));
   }
   const auto uid = pod.metadata.uid;
   KEELSON_CO_TRY(auto given, co_await storage->mount(std::move(pod)));
