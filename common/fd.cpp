@@ -9,6 +9,8 @@
 
 #include <memory>
 
+#include "common/pipe.h"
+
 namespace keelson {
 
 Result<Pipe> make_pipe(int flags) {

@@ -45,14 +45,6 @@ class Fd {
   int fd_ = -1;
 };
 
-/// Both ends of one.
-struct Pipe {
-  Fd read;
-  Fd write;
-};
-/// pipe2(2) with O_CLOEXEC added.
-Result<Pipe> make_pipe(int flags = 0);
-
 /// open(2) with O_CLOEXEC added. The error names the path.
 Result<Fd> open_file(const std::string& path, int flags, mode_t mode = 0644);
 

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "common/fd.h"
+#include "common/pipe.h"
 
 namespace keelson {
 

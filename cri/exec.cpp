@@ -7,6 +7,7 @@
 
 #include <memory>
 
+#include "common/pipe.h"
 #include "cri/service.h"
 #include "cri/status.h"
 

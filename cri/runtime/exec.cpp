@@ -12,6 +12,7 @@
 #include <array>
 #include <optional>
 
+#include "common/pipe.h"
 #include "cri/runtime/spec.h"
 
 namespace keelson::cri {

@@ -13,6 +13,7 @@
 
 #include <cstring>
 
+#include "common/pipe.h"
 #include "cri/shim/frames.h"
 
 extern char** environ;

@@ -5,6 +5,7 @@
 #include <csignal>
 
 #include "common/clock.h"
+#include "common/pipe.h"
 #include "cri/shim/container_table.h"
 #include "cri/shim/oci/calls.h"
 

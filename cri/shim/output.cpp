@@ -7,6 +7,7 @@
 #include <array>
 
 #include "common/clock.h"
+#include "common/pipe.h"
 
 namespace keelson::cri::shim {
 
