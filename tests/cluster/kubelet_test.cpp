@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <fstream>
 #include <regex>
-#include <thread>
 
 #include "tests/support/cluster_images.h"
 #include "tests/support/control_plane.h"
