@@ -42,6 +42,12 @@ std::vector<std::string> in_family_order(const std::vector<std::string>& ips, co
 /// Whether the pod's Ready condition is True.
 bool is_ready(const kube::PodStatus& status);
 
+/// Containers that run are about to get other resources.
+bool is_resizing(const kube::PodStatus& status);
+
+/// What containers have now, as the event of a finished resize tells it: {"containers":[{"name":..,"resources":..}]}.
+std::string resize_summary(const kube::Pod& pod);
+
 /// What follows "container ... is waiting to start" where there is no log yet: why it waits, in the kubelet's words
 /// (validateContainerLogStatus), which kubectl shows.
 std::string why_waiting(const kube::PodStatus& status, std::string_view container);

@@ -114,8 +114,12 @@ Result<std::string> NodePodConfigs::handler(const kube::Pod& pod) {
 
 /// A folder's pods know of no cluster's DNS.
 std::vector<PodWarning> NodePodConfigs::warnings(const kube::Pod& pod) {
-  return state_->inputs != nullptr ? pod_warnings(pod, *state_->objects, state_->options.dns)
-                                   : std::vector<PodWarning>();
+  const auto& dns = state_->options.dns;
+  auto found = state_->inputs != nullptr ? pod_warnings(pod, *state_->objects, dns) : std::vector<PodWarning>();
+  for (auto& warning : dns_warnings(pod, dns, resolv_conf_of(state_->options).value_or(""))) {
+    found.push_back(std::move(warning));
+  }
+  return found;
 }
 
 Result<cri::SandboxConfig> NodePodConfigs::sandbox(const kube::Pod& pod, uint32_t) {
