@@ -39,9 +39,6 @@ void take_conditions_of_others(kube::PodStatus& status, const kube::PodStatus& f
 /// A pod's addresses: one of each family, that of the node's first one ahead (kubelet sortPodIPs).
 std::vector<std::string> in_family_order(const std::vector<std::string>& ips, const StatusNode& node);
 
-/// Whether the pod's Ready condition is True.
-bool is_ready(const kube::PodStatus& status);
-
 /// Containers that run are about to get other resources.
 bool is_resizing(const kube::PodStatus& status);
 

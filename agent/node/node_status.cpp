@@ -10,6 +10,7 @@
 
 #include "agent/node/node_addresses.h"
 #include "agent/runtime_conditions.h"
+#include "common/duration.h"
 
 namespace keelson::agent {
 
@@ -68,16 +69,6 @@ NodeCondition pid_pressure(bool pressed) {
                       pressed ? "kubelet has insufficient PID available" : "kubelet has sufficient PID available");
 }
 
-/// Whole seconds, as Go prints them: "3m5s".
-std::string go_text(Duration time) {
-  const auto all = std::chrono::duration_cast<std::chrono::seconds>(time).count();
-  std::string text = all >= 3600 ? fmt::format("{}h", all / 3600) : "";
-  if (all >= 60) {
-    text += fmt::format("{}m", all / 60 % 60);
-  }
-  return text + fmt::format("{}s", all % 60);
-}
-
 /// "" or why the agent does not do.
 std::string stuck(const PlegView& pleg) {
   if (!pleg.seen) {
@@ -86,7 +77,8 @@ std::string stuck(const PlegView& pleg) {
   return pleg.silent <= kPlegThreshold
              ? ""
              : fmt::format("PLEG is not healthy: pleg was last seen active {} ago; threshold is {}",
-                           go_text(pleg.silent), go_text(kPlegThreshold));
+                           duration_text(std::chrono::floor<std::chrono::seconds>(pleg.silent)),
+                           duration_text(kPlegThreshold));
 }
 
 /// The parts of a Ready=False message, as Go's aggregate of errors prints them.
