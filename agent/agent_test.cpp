@@ -317,7 +317,7 @@ TEST_F(AgentTest, AnImageVolumeIsPulledBeforeItsContainer) {
   std::vector<std::string> told;
   for (const auto& event : agent->events().list("default", "web")) {
     if (event.message.find("pages") != std::string::npos) {
-      EXPECT_EQ(event.container, "") << "a volume is the pod's";
+      EXPECT_EQ(event.involved_object.field_path, "") << "a volume is the pod's";
       told.push_back(event.reason);
     }
   }
@@ -345,11 +345,11 @@ TEST_F(AgentTest, AnImageVolumeThatCannotBePulledHoldsItsContainerAlone) {
   EXPECT_EQ(count("create_container main"), 0U);
   std::map<std::string, std::string> subjects;
   for (const auto& event : agent->events().list("default", "web")) {
-    subjects[event.message] = event.container;
+    subjects[event.message] = event.involved_object.field_path;
   }
   EXPECT_EQ(subjects.at("Back-off pulling image \"missing-pages\""), "");
   EXPECT_EQ(subjects.at("Failed to pull image \"missing-pages\": missing-pages: not found"), "");
-  EXPECT_EQ(subjects.at("Error: ErrImagePull"), "main");
+  EXPECT_EQ(subjects.at("Error: ErrImagePull"), "spec.containers{main}");
 
   want({pod_with_image("missing-pages", kube::PullPolicy::never)});
   loop.advance(clock, 20s);
