@@ -177,6 +177,7 @@ Task<std::string> SmallWorld::create_container(ContainerOrder order) {
       co_return fail(Kind::exists, "container {} attempt {} exists", order.name, order.attempt);
     }
   }
+  image_volumes = order.image_volumes;
   auto id = fmt::format("c{}", ++next_);
   containers[id] = {
       .id = id,

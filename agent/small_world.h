@@ -37,8 +37,9 @@ class SmallWorld : public PodRuntime {
   };
   std::map<std::string, Sandbox> sandboxes;
   std::map<std::string, ObservedContainer> containers;
-  std::set<std::string> prepared;          ///< Uids.
-  std::map<std::string, uint32_t> logged;  ///< Container name: what logged_attempts() answers.
+  std::set<std::string> prepared;                    ///< Uids.
+  std::map<std::string, std::string> image_volumes;  ///< Of the container that was created last.
+  std::map<std::string, uint32_t> logged;            ///< Container name: what logged_attempts() answers.
 
   void exit_container(const std::string& id, int code);
   /// The newest instance that runs, or "".

@@ -85,8 +85,8 @@ Result<> Volumes::mount_one(const kube::Pod& pod, const kube::Volume& volume, co
   if (volume.host_path) {
     return check_host_path(*volume.host_path);
   }
-  if (is_of_storage(volume)) {
-    return {};  // mounted before this by who knows storage
+  if (is_of_storage(volume) || volume.image) {
+    return {};  // mounted before this by who knows storage, or by the runtime with each container
   }
   if (volume.empty_dir) {
     return make_empty_dir(

@@ -154,6 +154,7 @@ void ControlPlane::start_api_server() {
                                       "--authorization-mode=Node,RBAC",
                                       "--enable-admission-plugins=NodeRestriction",
                                       "--secure-port=6443",
+                                      "--feature-gates=ImageVolume=true",
                                       "--kubelet-preferred-address-types=InternalIP"};
   if (parts_ == Parts::api) {
     command.insert(command.end(), {"--bind-address=127.0.0.1", "--endpoint-reconciler-type=none",
