@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/storage/csi_client.h"
+#include "common/rpc/service_client.h"
 
 #include <grpcpp/create_channel.h>
 
-namespace keelson::storage {
+namespace keelson::rpc {
 
 std::shared_ptr<grpc::Channel> connect(const std::string& socket) {
   grpc::ChannelArguments arguments;
@@ -14,4 +14,4 @@ std::shared_ptr<grpc::Channel> connect(const std::string& socket) {
   return grpc::CreateCustomChannel("unix:" + socket, grpc::InsecureChannelCredentials(), arguments);
 }
 
-}  // namespace keelson::storage
+}  // namespace keelson::rpc
