@@ -47,7 +47,8 @@ struct ExecOutcome {
 
 struct PulledImage {
   std::string ref;
-  uint64_t size = 0;  ///< In bytes; 0: not known.
+  uint64_t size = 0;   ///< In bytes; 0: not known.
+  Duration waited{0};  ///< For others' pulls, before this one began.
 };
 
 /// What a pod does not get, though it starts: an event of it.
@@ -84,9 +85,6 @@ class PodRuntime {
   virtual Task<std::string> find_image(std::string image) = 0;
   /// Kind::invalid: that is no image name.
   virtual Task<PulledImage> pull_image(kube::Pod pod, std::string image) = 0;
-
-  /// Those of the pod's imagePullSecrets that are not there, by name.
-  virtual std::vector<std::string> missing_pull_secrets(const kube::Pod& pod) = 0;
 
   /// Answers the container's id. Kind::invalid: the spec cannot be made real as it stands (a missing ConfigMap key,
   /// say): CreateContainerConfigError. Other kinds: CreateContainerError.

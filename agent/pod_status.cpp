@@ -46,7 +46,7 @@ kube::PodCondition condition(std::string type, bool holds, std::string reason = 
 }
 
 kube::PodCondition containers_ready(const StatusInput& in, const kube::PodStatus& status) {
-  if (status.phase == PodPhase::succeeded || status.phase == PodPhase::failed) {
+  if (is_final(status.phase)) {
     return condition("ContainersReady", false, status.phase == PodPhase::succeeded ? "PodCompleted" : "PodFailed");
   }
   std::vector<std::string> unready;
@@ -262,11 +262,6 @@ std::vector<std::string> in_family_order(const std::vector<std::string>& ips, co
     }
   }
   return sorted;
-}
-
-bool is_ready(const kube::PodStatus& status) {
-  return std::ranges::any_of(
-      status.conditions, [](const auto& c) { return c.type == "Ready" && c.status == ConditionStatus::true_status; });
 }
 
 std::string why_waiting(const kube::PodStatus& status, std::string_view name) {

@@ -39,9 +39,6 @@ void take_conditions_of_others(kube::PodStatus& status, const kube::PodStatus& f
 /// A pod's addresses: one of each family, that of the node's first one ahead (kubelet sortPodIPs).
 std::vector<std::string> in_family_order(const std::vector<std::string>& ips, const StatusNode& node);
 
-/// Whether the pod's Ready condition is True.
-bool is_ready(const kube::PodStatus& status);
-
 /// What follows "container ... is waiting to start" where there is no log yet: why it waits, in the kubelet's words
 /// (validateContainerLogStatus), which kubectl shows.
 std::string why_waiting(const kube::PodStatus& status, std::string_view container);

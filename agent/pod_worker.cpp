@@ -16,7 +16,7 @@ using namespace asio::experimental::awaitable_operators;
 
 /// The end that a status tells of.
 std::optional<Verdict> final_verdict(const kube::PodStatus& status) {
-  if (status.phase != kube::PodPhase::succeeded && status.phase != kube::PodPhase::failed) {
+  if (!is_final(status.phase)) {
     return std::nullopt;
   }
   return Verdict{*status.phase, status.reason, status.message};

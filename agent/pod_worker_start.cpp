@@ -6,8 +6,8 @@
 #include <algorithm>
 
 #include "agent/config/resources.h"
-#include "agent/hooks.h"
 #include "agent/pod_worker_state.h"
+#include "common/duration.h"
 #include "cri/image/reference.h"
 
 namespace keelson::agent {
@@ -17,9 +17,8 @@ namespace {
 // The kubelet gives postStart no limit; a hook that hangs would hold this pod's worker for ever.
 constexpr auto kPostStartLimit = std::chrono::minutes(10);
 
-std::string seconds_text(Duration d) {
-  return d < std::chrono::seconds(1) ? fmt::format("{}ms", d / std::chrono::milliseconds(1))
-                                     : fmt::format("{:.3f}s", std::chrono::duration<double>(d).count());
+std::string whole_milliseconds(Duration time) {
+  return duration_text(std::chrono::floor<std::chrono::milliseconds>(time));
 }
 
 }  // namespace
@@ -114,11 +113,6 @@ Task<std::string> PodWorker::State::provide_image(kube::Container container) {
   Duration delay = last && (last->reason == "ErrImagePull" || last->reason == "ImagePullBackOff")
                        ? std::min(2 * last->delay, shared.times.pull_max)
                        : shared.times.pull_initial;
-  if (const auto missing = shared.runtime.missing_pull_secrets(pod); !missing.empty()) {
-    record({}, EventType::warning, "FailedToRetrieveImagePullSecret",
-           fmt::format("Unable to retrieve some image pull secrets ({}); attempting to pull the image may not succeed.",
-                       fmt::join(missing, ", ")));
-  }
   record(container.name, EventType::normal, "Pulling", fmt::format("Pulling image \"{}\"", container.image));
   SteadyTime begin = shared.loop.clock().steady();
   auto pulled = co_await shared.runtime.pull_image(pod, container.image);
@@ -132,11 +126,11 @@ Task<std::string> PodWorker::State::provide_image(kube::Container container) {
     co_return std::unexpected(std::move(pulled).error());
   }
   const Duration past = shared.loop.clock().steady() - begin;
-  shared.stats.pulled(pulled->size, past);
-  const auto took = seconds_text(past);
+  const Duration own = past - pulled->waited;
+  shared.stats.pulled(pulled->size, own);
   record(container.name, EventType::normal, "Pulled",
          fmt::format("Successfully pulled image \"{}\" in {} ({} including waiting). Image size: {} bytes.",
-                     container.image, took, took, pulled->size));
+                     container.image, whole_milliseconds(own), whole_milliseconds(past), pulled->size));
   co_return std::move(pulled->ref);
 }
 
@@ -225,26 +219,15 @@ Task<> PodWorker::State::resize_container(Step step) {
 }
 
 Task<> PodWorker::State::post_start(kube::Container container, std::string id) {
-  const ObservedSandbox* sandbox = observed.ready_sandbox();
-  HookCall call{.handler = *container.lifecycle->post_start,
-                .container = container,
-                .id = id,
-                .pod_ip = sandbox == nullptr || sandbox->ips.empty() ? "" : sandbox->ips.front(),
-                .limit = kPostStartLimit,
-                .fell_back = [weak = weak_from_this()](std::string text) {
-                  if (auto self = weak.lock()) {
-                    self->record({}, EventType::warning, "LifecycleHTTPFallback", std::move(text));
-                  }
-                }};
   timeline.enter("postStart", container.name);
-  auto done = co_await run_hook(shared.loop, shared.runtime, std::move(call));
+  auto done = co_await call_hook(*container.lifecycle->post_start, container, id, kPostStartLimit);
   timeline.leave();
   ContainerMemory& known = memory.containers[container.name];
   if (!done && known.id == id) {
     shared.stats.container_failed(container_type(container.name), "PostStartHookError");
     const auto& meta = pod.metadata;
     record(container.name, EventType::warning, "FailedPostStartHook", "PostStartHook failed");
-    known.kill_message = "FailedPostStartHook";
+    known.condemned = Condemned{.message = "FailedPostStartHook"};
     known.post_start_error = fmt::format("PostStart hook of container \"{}\" in pod \"{}_{}({})\" failed - error: {}",
                                          container.name, meta.name, meta.ns, meta.uid, done.error().message());
   }

@@ -107,6 +107,7 @@ struct PodWorker::State : std::enable_shared_from_this<PodWorker::State> {
   // pod_worker_kill.cpp
   Task<> leave_services(bool for_good);
   Task<> kill_container(Step step);
+  Task<> call_hook(kube::LifecycleHandler handler, kube::Container container, std::string id, Duration limit);
   Task<> pre_stop(kube::Container container, Step step);
   Task<> wait_stopped(std::vector<std::string> ids);
   Task<> kill_all(std::vector<Step> steps, size_t from);

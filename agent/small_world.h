@@ -27,6 +27,8 @@ class SmallWorld : public PodRuntime {
   std::map<std::string, int> exits_with;  ///< Container name: exits at once with this code.
   std::vector<std::string> calls;         ///< "start_container a" ...
   Duration stop_takes{0};
+  Duration pull_takes{0};
+  Duration pull_waits{0};       ///< Before that, for others' pulls.
   std::vector<PodWarning> odd;  ///< Of each pod.
 
   struct Sandbox {
@@ -55,7 +57,6 @@ class SmallWorld : public PodRuntime {
   Task<> remove_sandbox(std::string id) override;
   Task<std::string> find_image(std::string image) override;
   Task<PulledImage> pull_image(kube::Pod pod, std::string image) override;
-  std::vector<std::string> missing_pull_secrets(const kube::Pod& pod) override;
   Task<std::string> create_container(ContainerOrder order) override;
   uint32_t logged_attempts(const kube::Pod& pod, const std::string& container) override;
   Task<> start_container(std::string id) override;

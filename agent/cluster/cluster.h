@@ -21,25 +21,23 @@
 #include "agent/node/eviction_signals.h"
 #include "agent/pod_runtime.h"
 #include "common/stats.h"
+#include "common/token_bucket.h"
 #include "kube/client/client.h"
 #include "kube/quantity.h"
 
 namespace keelson::agent {
 
-/// So many a second in the long run, so many at once.
-struct RequestLimits {
-  double per_second = 50;
-  int burst = 100;
-};
+/// The kubelet's kubeAPIQPS and kubeAPIBurst, eventRecordQPS and eventBurst.
+inline constexpr RateLimit kDefaultRequests = {.per_second = 50, .burst = 100};
 
 struct ClusterOptions {
   std::string node_name;
-  std::string manifest_dir;        ///< Of static pods; empty: there are none.
-  kube::ResourceList allocatable;  ///< What pods may take of the node: "cpu", "memory", "pods" ...
-  kube::StringMap labels = {};     ///< The node's, given by its operator: until the API has a Node.
-  SysctlAllowlist sysctls = {};    ///< That pods may set.
-  RequestLimits requests = {};     ///< About pods; not of watches.
-  RequestLimits events = {};
+  std::string manifest_dir;               ///< Of static pods; empty: there are none.
+  kube::ResourceList allocatable;         ///< What pods may take of the node: "cpu", "memory", "pods" ...
+  kube::StringMap labels = {};            ///< The node's, given by its operator: until the API has a Node.
+  SysctlAllowlist sysctls = {};           ///< That pods may set.
+  RateLimit requests = kDefaultRequests;  ///< About pods; not of watches.
+  RateLimit events = kDefaultRequests;
   uint64_t seed = 0;  ///< Of the waits; 0: a random one.
 };
 

@@ -14,10 +14,6 @@ namespace keelson::agent {
 
 namespace {
 
-bool is_final(const kube::PodStatus& status) {
-  return status.phase == kube::PodPhase::succeeded || status.phase == kube::PodPhase::failed;
-}
-
 std::vector<kube::PodCondition> conditions_of_others(const kube::PodStatus& status) {
   std::vector<kube::PodCondition> found;
   std::ranges::copy_if(status.conditions, std::back_inserter(found),
@@ -29,15 +25,12 @@ std::vector<kube::PodCondition> conditions_of_others(const kube::PodStatus& stat
 bool only_our_words(const kube::Pod& before, const kube::Pod& after) {
   kube::ObjectMeta meta = after.metadata;
   meta.resource_version = before.metadata.resource_version;
-  return meta == before.metadata && after.spec == before.spec && is_final(before.status) == is_final(after.status) &&
+  return meta == before.metadata && after.spec == before.spec &&
+         is_final(before.status.phase) == is_final(after.status.phase) &&
          conditions_of_others(before.status) == conditions_of_others(after.status);
 }
 
 }  // namespace
-
-bool is_mirror(const kube::Pod& pod) {
-  return pod.metadata.annotations.contains(kMirrorAnnotation);
-}
 
 PodLedger::PodLedger(LedgerOptions options) : options_(std::move(options)) {}
 
@@ -124,7 +117,7 @@ bool PodLedger::put(kube::Pod pod, const std::map<std::string, kube::Pod>& befor
   if (auto source = pod.metadata.annotations.find(kConfigSource); !mirror && source != pod.metadata.annotations.end()) {
     source->second = "api";  // nobody makes a static pod by an annotation
   }
-  if (!mirror && (is_final(pod.status) || pod.status.start_time)) {
+  if (!mirror && (is_final(pod.status.phase) || pod.status.start_time)) {
     admitted_.insert(pod.metadata.uid);  // a node has seen it before
   }
   if (!mirror) {
@@ -169,19 +162,15 @@ void PodLedger::forget(const std::string& uid) {
 
 bool PodLedger::changed(kube::Changes<kube::Pod> changes) {
   bool news = false;
-  for (size_t i = 0; i < changes.removed.size(); ++i) {
-    const auto& name = changes.removed[i];
+  for (const auto& gone : changes.removed) {
     // A newer one of the name may be known from a request's answer, ahead of the watch.
-    const auto is_meant = [&](const kube::Pod& pod) {
-      return i >= changes.removed_uids.size() || changes.removed_uids[i].empty() ||
-             pod.metadata.uid == changes.removed_uids[i];
-    };
-    if (auto it = pods_.find(name); it != pods_.end() && is_meant(it->second)) {
+    const auto is_meant = [&](const kube::Pod& pod) { return gone.uid.empty() || pod.metadata.uid == gone.uid; };
+    if (auto it = pods_.find(gone.name); it != pods_.end() && is_meant(it->second)) {
       forget(it->second.metadata.uid);
       pods_.erase(it);
       news = true;
     }
-    if (auto it = mirrors_.find(name); it != mirrors_.end() && is_meant(it->second)) {
+    if (auto it = mirrors_.find(gone.name); it != mirrors_.end() && is_meant(it->second)) {
       mirrors_.erase(it);
       news = true;
     }
@@ -230,7 +219,7 @@ std::vector<const kube::Pod*> PodLedger::active_pods() const {
     for (const auto& [name, pod] : *pods) {
       const auto& uid = pod.metadata.uid;
       if (admitted_.contains(uid) && !refused_.contains(uid) && !ended_.contains(uid) && !stopped_.contains(uid) &&
-          !is_final(pod.status)) {
+          !is_final(pod.status.phase)) {
         active.push_back(&pod);
       }
     }
@@ -358,7 +347,7 @@ kube::DesiredState PodLedger::wanted(WallTime now) {
       continue;
     }
     auto [it, fresh] = state.pods.emplace(name, pod);
-    if (auto refused = refused_.find(uid); fresh && refused != refused_.end() && !is_final(pod.status)) {
+    if (auto refused = refused_.find(uid); fresh && refused != refused_.end() && !is_final(pod.status.phase)) {
       it->second.status = refused->second;
     }
     std::erase_if(it->second.status.conditions, [](const auto& c) { return c.type == kube::kResizePending; });

@@ -26,9 +26,6 @@
 
 namespace keelson::agent {
 
-inline constexpr const char* kMirrorAnnotation = "kubernetes.io/config.mirror";
-bool is_mirror(const kube::Pod& pod);
-
 struct LedgerOptions {
   std::string node_name;
   bool has_manifests = false;      ///< manifests() will be called.

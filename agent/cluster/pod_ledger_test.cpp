@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include "agent/critical_pod.h"
+
 namespace keelson::agent {
 namespace {
 
@@ -161,9 +163,9 @@ TEST_F(PodLedgerTest, WhatAllottersGiveIsNotJudgedByTheApisNode) {
 TEST_F(PodLedgerTest, TheEndOfAnOlderPodOfThatNameIsNotANewersEnd) {
   ledger.node_is(make_node());
   ledger.synced({make_pod("web", "u2")}, false);
-  EXPECT_FALSE(ledger.changed({.changed = {}, .removed = {"default/web"}, .removed_uids = {"u1"}}));
+  EXPECT_FALSE(ledger.changed({.changed = {}, .removed = {{.name = "default/web", .uid = "u1"}}}));
   EXPECT_THAT(wanted().pods, ElementsAre(Key("default/web")));
-  EXPECT_TRUE(ledger.changed({.changed = {}, .removed = {"default/web"}, .removed_uids = {"u2"}}));
+  EXPECT_TRUE(ledger.changed({.changed = {}, .removed = {{.name = "default/web", .uid = "u2"}}}));
   EXPECT_THAT(wanted().pods, IsEmpty());
 }
 
@@ -174,7 +176,7 @@ TEST_F(PodLedgerTest, MirrorsAreNotRun) {
   ledger.synced({mirror}, false);
   EXPECT_THAT(wanted().pods, IsEmpty());
   EXPECT_THAT(ledger.mirrors(), ElementsAre(Key("default/etcd-n1")));
-  EXPECT_TRUE(ledger.changed({.changed = {}, .removed = {"default/etcd-n1"}}));
+  EXPECT_TRUE(ledger.changed({.changed = {}, .removed = {{.name = "default/etcd-n1"}}}));
   EXPECT_THAT(ledger.mirrors(), IsEmpty());
 }
 

@@ -14,7 +14,6 @@
 #include "agent/config/pod_warnings.h"
 #include "agent/config/security.h"
 #include "agent/critical_pod.h"
-#include "agent/pod_phase.h"
 #include "common/atomic_file.h"
 #include "common/fd.h"
 #include "common/log.h"
@@ -60,7 +59,7 @@ void NodePodConfigs::objects_changed(const kube::DesiredState& state) {
   for (auto& [uid, pod] : s.pods) {
     auto now = state.pods.find(kube::full_name(pod.metadata));
     const bool known = now != state.pods.end() && now->second.metadata.uid == uid;
-    if (known && has_ended(now->second)) {
+    if (known && is_final(now->second.status.phase)) {
       continue;  // what it refers to may have gone, and nobody reads it
     }
     const bool renamed = known && (now->second.metadata.labels != pod.metadata.labels ||
@@ -114,8 +113,7 @@ Result<std::string> NodePodConfigs::handler(const kube::Pod& pod) {
 
 /// A folder's pods know of no cluster's DNS.
 std::vector<PodWarning> NodePodConfigs::warnings(const kube::Pod& pod) {
-  return state_->inputs != nullptr ? pod_warnings(pod, *state_->objects, state_->options.dns)
-                                   : std::vector<PodWarning>();
+  return pod_warnings(pod, *state_->objects, state_->inputs != nullptr ? &state_->options.dns : nullptr);
 }
 
 Result<cri::SandboxConfig> NodePodConfigs::sandbox(const kube::Pod& pod, uint32_t) {
@@ -384,16 +382,6 @@ Task<std::vector<cri::AuthConfig>> NodePodConfigs::credentials(kube::Pod pod, st
     std::ranges::move(find_logins(documents, image), std::back_inserter(found));
   }
   co_return found;
-}
-
-std::vector<std::string> NodePodConfigs::missing_pull_secrets(const kube::Pod& pod) {
-  std::vector<std::string> missing;
-  for (const auto& name : pod.spec.image_pull_secrets) {
-    if (!name.empty() && !state_->objects->secrets.contains(pod.metadata.ns + "/" + name)) {
-      missing.push_back(name);
-    }
-  }
-  return missing;
 }
 
 void NodePodConfigs::use_credential_providers(std::vector<CredentialProvider> providers, std::string folder) {

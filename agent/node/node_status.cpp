@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "agent/node/node_addresses.h"
+#include "common/duration.h"
 
 namespace keelson::agent {
 
@@ -79,16 +80,6 @@ std::string lacking(const cri::RuntimeStatus& status, std::string_view type, std
   return fmt::format("{}: {}=false reason:{} message:{}", text, type, found->reason, found->message);
 }
 
-/// Whole seconds, as Go prints them: "3m5s".
-std::string go_text(Duration time) {
-  const auto all = std::chrono::duration_cast<std::chrono::seconds>(time).count();
-  std::string text = all >= 3600 ? fmt::format("{}h", all / 3600) : "";
-  if (all >= 60) {
-    text += fmt::format("{}m", all / 60 % 60);
-  }
-  return text + fmt::format("{}s", all % 60);
-}
-
 /// "" or why the agent does not do.
 std::string stuck(const PlegView& pleg) {
   if (!pleg.seen) {
@@ -97,7 +88,8 @@ std::string stuck(const PlegView& pleg) {
   return pleg.silent <= kPlegThreshold
              ? ""
              : fmt::format("PLEG is not healthy: pleg was last seen active {} ago; threshold is {}",
-                           go_text(pleg.silent), go_text(kPlegThreshold));
+                           duration_text(std::chrono::floor<std::chrono::seconds>(pleg.silent)),
+                           duration_text(kPlegThreshold));
 }
 
 /// The parts of a Ready=False message, as Go's aggregate of errors prints them.

@@ -20,6 +20,7 @@
 #include "agent/node_limits.h"
 #include "agent/node_usage.h"
 #include "agent/pleg.h"
+#include "agent/pod_resources/server.h"
 #include "agent/shutdown/logind.h"
 #include "agent/shutdown/node_shutdown.h"
 #include "agent/storage/storage.h"
@@ -31,6 +32,7 @@
 #include "cmd/keelson/network_options.h"
 #include "cmd/keelson/node.h"
 #include "cmd/keelson/plugin_role.h"
+#include "cmd/keelson/pod_resource_source.h"
 #include "cmd/keelson/shutdown_options.h"
 #include "common/log.h"
 #include "common/task_group.h"
@@ -263,6 +265,9 @@ struct AgentRole::State {
     pleg.collect(stats);
     configs.collect(stats);
     plugins.collect(stats);
+    if (pod_resources) {
+      pod_resources->collect(stats);
+    }
     if (cluster) {
       cluster->collect(stats);
     }
@@ -287,6 +292,16 @@ struct AgentRole::State {
                            .field_path = {}},
                           event.warning ? agent::EventType::warning : agent::EventType::normal, event.reason,
                           event.message);
+  }
+
+  /// Before the thread is there. Pods do without.
+  void serve_pod_resources() {
+    auto served = pod_resources::Server::start(loop, resource_source, config.root + "/pod-resources/kubelet.sock");
+    if (!served) {
+      log::warning("podresources API: {}; nobody can ask for devices and CPUs of pods", served.error().message());
+      return;
+    }
+    pod_resources = *std::move(served);
   }
 
   /// Before the thread is there.
@@ -322,6 +337,7 @@ struct AgentRole::State {
   agent::ContainerProber probes;
   agent::Agent agent;
   agent::ApiServer api;
+  const PodResourceSource resource_source{agent, plugins.devices()};
   agent::PodRange pod_range;  // of a cluster's
   std::optional<agent::LogRotator> logs;
   std::optional<Eviction> eviction;  // in a cluster
@@ -330,7 +346,9 @@ struct AgentRole::State {
   TaskGroup stopping{loop};
   std::shared_ptr<Door> door = std::make_shared<Door>(loop);
   std::jthread thread;
-  std::unique_ptr<agent::KubeletApi> kubelet_api;  // ends when the thread has ended, and before the agent goes
+  // These end when the thread has ended, and before the agent goes.
+  std::unique_ptr<pod_resources::Server> pod_resources;
+  std::unique_ptr<agent::KubeletApi> kubelet_api;
 };
 
 AgentRole::AgentRole(const NodeConfig& config, const LocalNode& node, std::optional<kube::ClusterAccess> access,
@@ -347,6 +365,7 @@ Result<> AgentRole::start(std::optional<ServiceRoutes> routes) {
   KEELSON_DO(s.read_credential_providers().context("imageCredentialProviderConfig"));
   KEELSON_DO(s.guard_node());
   KEELSON_DO(s.guard_shutdown());
+  s.serve_pod_resources();
   KEELSON_DO(s.serve_cluster().context("kubelet API"));
   if (routes) {
     s.agent.on_status(std::move(routes->pod_changed));
@@ -384,6 +403,7 @@ bool AgentRole::stop() {
   s.loop.post([&s, &clean] { s.stopping.spawn("stop", s.end(&clean)); });
   s.thread.join();
   s.kubelet_api.reset();
+  s.pod_resources.reset();
   return clean;
 }
 

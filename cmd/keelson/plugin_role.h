@@ -20,7 +20,7 @@ class PluginRole {
   PluginRole(Loop& loop, const NodeConfig& config, agent::NodeBoard& board, agent::Cluster* cluster,
              storage::Storage* storage);
 
-  agent::Allotter& devices() { return devices_; }
+  devices::Devices& devices() { return devices_; }
   /// Takes plugins, in `tasks`.
   void run(TaskGroup& tasks);
   /// Once those have ended.

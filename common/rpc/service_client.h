@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A client of one gRPC service behind a unix socket, its calls as tasks.
+// One gRPC service behind a socket of this machine, as tasks on the loop: what plugins of a node are asked by.
 #pragma once
 
 #include <memory>
@@ -7,25 +7,25 @@
 #include <utility>
 
 #include "common/rpc/calls.h"
+#include "common/rpc/channel.h"
 
 namespace keelson::rpc {
 
-/// A channel to a socket's path, shared with no other; it is connected when it is first used, and again when it breaks.
-std::shared_ptr<grpc::Channel> connect(const std::string& socket);
-
-/// Calls of one gRPC service on the loop; the errors are gRPC's, as kind_of() has them, with the status code as code().
-/// What is still open when it goes is cancelled.
+/// Calls of one service; the errors are gRPC's, as kind_of() has them, with its status code as their code. Belongs to
+/// the loop. What is still open when it goes is cancelled.
 template <class Service>
 class ServiceClient {
  public:
   using Async = typename Service::StubInterface::async_interface;
 
   ServiceClient(Loop& loop, const std::string& socket)
-      : loop_(loop), stub_(Service::NewStub(connect(socket))), calls_(std::make_shared<OpenCalls>()) {}
+      : loop_(loop), stub_(Service::NewStub(channel_to(socket))), calls_(std::make_shared<OpenCalls>()) {}
   ~ServiceClient() { calls_->cancel_and_wait(); }
   ServiceClient(const ServiceClient&) = delete;
   ServiceClient& operator=(const ServiceClient&) = delete;
 
+  /// One call, `method` being a member of Async: client.ask(&Async::GetInfo, InfoRequest(), deadline). Kind::timeout
+  /// after `deadline`; Kind::unavailable if nobody answers at the socket.
   template <class Request, class Response>
   Task<Response> ask(void (Async::*method)(grpc::ClientContext*, const Request*, Response*,
                                            std::function<void(grpc::Status)>),

@@ -72,8 +72,8 @@ Result<bool> KnownServers::synced(const std::vector<EndpointSlice>& all) {
 }
 
 Result<bool> KnownServers::changed(const Changes<EndpointSlice>& changes) {
-  for (const std::string& name : changes.removed) {
-    slices_.erase(name);
+  for (const RemovedObject& gone : changes.removed) {
+    slices_.erase(gone.name);
   }
   return follow(changes.changed);
 }

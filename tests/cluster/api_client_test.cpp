@@ -44,8 +44,8 @@ struct Mirror {
                 },
             .changed =
                 [this](kube::Changes<T> changes) {
-                  for (const std::string& name : changes.removed) {
-                    objects.erase(name);
+                  for (const auto& gone : changes.removed) {
+                    objects.erase(gone.name);
                   }
                   for (T& object : changes.changed) {
                     auto name = kube::full_name(object.metadata);
