@@ -2,11 +2,13 @@
 // Devices of a device plugin: told in the Node, given to pods, kept through restarts, and free again.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
 #include <stdlib.h>
 
 #include <filesystem>
 #include <fstream>
 
+#include "agent/pod_resources/proto/podresources.grpc.pb.h"
 #include "tests/support/member_pods.h"
 
 namespace keelson::testing {
@@ -18,7 +20,8 @@ namespace fs = std::filesystem;
 constexpr const char* kResource = "example.com/dongle";
 /// Runs if it has what the plugin gives, and says in the shared folder which devices these are.
 constexpr const char* kUser =
-    "test $(head -c 3 /dev/dongle | wc -c) = 3 && echo $DONGLE > /dongle/$(cat /proc/sys/kernel/hostname) && trap 'exit 0' TERM; "
+    "test $(head -c 3 /dev/dongle | wc -c) = 3 && echo $DONGLE > /dongle/$(cat /proc/sys/kernel/hostname) && trap "
+    "'exit 0' TERM; "
     "while test -n $DONGLE; do sleep 0.1; done";
 
 class DevicePluginTest : public MemberPodsTest {
@@ -115,6 +118,30 @@ TEST_F(DevicePluginTest, PodsHaveDevicesForThemselves) {
   EXPECT_THAT(text, HasSubstr("kubelet_device_plugin_registration_total{resource_name=\"example.com/dongle\"} 1\n"));
   EXPECT_THAT(
       text, HasSubstr("kubelet_device_plugin_alloc_duration_seconds_count{resource_name=\"example.com/dongle\"} 3\n"));
+}
+
+TEST_F(DevicePluginTest, AMonitorSeesWhoHasWhich) {
+  start_plugin();
+  expect_told("2/2");
+  create_user("first", 1);
+  expect_ready("first");
+  const auto stub = v1::PodResourcesLister::NewStub(
+      grpc::CreateChannel("unix:" + root() + "/pod-resources/kubelet.sock", grpc::InsecureChannelCredentials()));
+  v1::ListPodResourcesResponse pods;
+  {
+    grpc::ClientContext context;
+    ASSERT_TRUE(stub->List(&context, {}, &pods).ok());
+  }
+  ASSERT_EQ(pods.pod_resources_size(), 1);
+  ASSERT_EQ(pods.pod_resources(0).containers(0).devices_size(), 1);
+  const auto& device = pods.pod_resources(0).containers(0).devices(0);
+  EXPECT_EQ(device.resource_name(), kResource);
+  ASSERT_EQ(device.device_ids_size(), 1);
+  EXPECT_EQ(device.device_ids(0), "a");
+  v1::AllocatableResourcesResponse all;
+  grpc::ClientContext context;
+  ASSERT_TRUE(stub->GetAllocatableResources(&context, {}, &all).ok());
+  EXPECT_EQ(all.devices_size(), 2) << "in use or not";
 }
 
 TEST_F(DevicePluginTest, TheSchedulerKnowsWhatIsLeft) {
