@@ -374,6 +374,14 @@ void Cluster::shutting_down(bool now) {
   state_->ledger.shutting_down(now);
 }
 
+void Cluster::allotted_are(std::set<std::string> resources) {
+  state_->ledger.allotted_are(std::move(resources));
+}
+
+void Cluster::pod_refused(const std::string& reason) {
+  state_->counts.rejected(reason);
+}
+
 void Cluster::collect(Stats& stats) const {
   state_->counts.collect(state_->ledger, stats);
 }

@@ -202,6 +202,7 @@ AdmissionNode PodLedger::admission_node() const {
                      .labels = options_.labels,
                      .taints = {},
                      .allocatable = options_.allocatable,
+                     .allotted = allotted_,
                      .pressures = pressures_,
                      .shutting_down = shutting_down_,
                      .sysctls = options_.sysctls,
