@@ -25,6 +25,6 @@ enum class Resize {
 /// What a running instance needs. `given`: what this agent gave it last, if it did; else what the runtime tells counts,
 /// and of one that tells nothing nothing is asked.
 Resize resize_of(const kube::Pod& pod, const kube::Container& container, const ObservedContainer& instance,
-                 const std::optional<ObservedResources>& given, CpuQuotas quotas = {});
+                 const std::optional<ObservedResources>& given, CpuQuotas quotas);
 
 }  // namespace keelson::agent

@@ -56,6 +56,29 @@ std::string show_lines(LogFilter& filter, std::string& text) {
   return shown;
 }
 
+struct LinesBack {
+  size_t begin = 0;    // of the first line found, or of the text
+  size_t missing = 0;  // so many lines begin before the text
+};
+
+/// The last `lines` lines of a text that ends with a line, whole or not.
+LinesBack go_back(std::string_view text, size_t lines) {
+  size_t end = text.size();
+  while (lines > 0) {
+    const size_t before = end == 0 ? text.npos : text.rfind('\n', end - 1);
+    if (before == text.npos) {
+      return {.begin = 0, .missing = lines};
+    }
+    --lines;
+    end = before;
+  }
+  return {.begin = end + 1, .missing = 0};
+}
+
+std::string_view without_last_end(std::string_view text) {
+  return text.substr(0, text.size() - (text.ends_with('\n') ? 1 : 0));
+}
+
 }  // namespace
 
 std::string LogFilter::show(std::string_view line) {
@@ -86,21 +109,6 @@ std::string LogFilter::show(std::string_view line) {
   return text;
 }
 
-static size_t tail_offset(std::string_view text, size_t lines) {
-  if (lines == 0) {
-    return text.size();
-  }
-  size_t end = text.ends_with('\n') ? text.size() - 1 : text.size();
-  for (; lines > 0; --lines) {
-    size_t before = end == 0 ? text.npos : text.rfind('\n', end - 1);
-    if (before == text.npos) {
-      return 0;
-    }
-    end = before;
-  }
-  return end + 1;
-}
-
 LogReader::LogReader(Opened file, LogOptions options) : file_(std::move(file)), filter_(options) {
   if (options.tail_lines) {
     at_ = file_.size;
@@ -129,25 +137,11 @@ Result<LogReader> LogReader::open(const std::string& path, LogOptions options) {
 Result<> LogReader::seek() {
   const off_t from = std::max<off_t>(0, searched_ - static_cast<off_t>(kPiece));
   KEELSON_TRY(const auto text, read_piece(file_.fd.get(), from, static_cast<size_t>(searched_ - from)));
-  size_t end = text.size();
-  if (searched_ == file_.size && text.ends_with('\n')) {
-    --end;  // of the last line
-  }
-  while (end > 0) {
-    const size_t before = text.rfind('\n', end - 1);
-    if (before == text.npos) {
-      break;
-    }
-    if (--*wanted_ == 0) {
-      at_ = from + static_cast<off_t>(before) + 1;
-      wanted_.reset();
-      return {};
-    }
-    end = before;
-  }
+  const auto found = go_back(searched_ == file_.size ? without_last_end(text) : text, *wanted_);
+  wanted_ = found.missing;
   searched_ = from;
-  if (from == 0) {
-    at_ = 0;
+  if (found.missing == 0 || from == 0) {
+    at_ = from + static_cast<off_t>(found.begin);
     wanted_.reset();
   }
   return {};
@@ -188,39 +182,14 @@ Result<> LogReader::go_on_in(const std::string& path) {
   return {};
 }
 
-Task<> show_log(std::string before, LogReader reader, std::function<Task<>(std::string)> sink) {
-  if (!before.empty()) {
-    KEELSON_CO_DO(co_await sink(std::move(before)));
-  }
-  while (true) {
-    KEELSON_CO_TRY(auto piece, reader.next());
-    if (piece.end) {
-      piece.text += reader.take_rest();
-    }
-    if (!piece.text.empty()) {
-      KEELSON_CO_DO(co_await sink(std::move(piece.text)));
-    } else {
-      // Others have their turn while nothing is to be shown.
-      co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
-    }
-    if (piece.end) {
-      co_return Result<>();
-    }
-  }
-}
-
-Result<std::string> read_last_lines(const std::string& path, size_t lines) {
-  KEELSON_TRY(const auto fd, open_file(path, O_RDONLY | O_NONBLOCK));
-  struct stat status{};
-  if (::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
-    return fail(Kind::invalid, "{} is no log file", path);
-  }
-  const off_t from = std::max<off_t>(0, status.st_size - static_cast<off_t>(kPiece));
-  KEELSON_TRY(auto text, read_piece(fd.get(), from, kPiece));
+Result<std::string> LogReader::last_lines(const std::string& path, size_t lines) {
+  KEELSON_TRY(const auto file, open_file(path));
+  const off_t from = std::max<off_t>(0, file.size - static_cast<off_t>(kPiece));
+  KEELSON_TRY(auto text, read_piece(file.fd.get(), from, kPiece));
   if (from > 0) {
     text.erase(0, text.find('\n') + 1);  // nothing if it is one line
   }
-  text.erase(0, tail_offset(text, lines));
+  text.erase(0, go_back(without_last_end(text), lines).begin);
   if (!text.empty() && !text.ends_with('\n')) {
     text += '\n';
   }
@@ -256,7 +225,7 @@ Result<std::string> read_head(const std::string& path, size_t limit) {
 namespace {
 
 /// Shows all that is there now. False: that was nothing.
-Task<bool> show_new(LogReader* reader, const LogFollow* what) {
+Task<bool> show_new(LogReader* reader, const LogSink* sink) {
   bool grew = false;
   while (true) {
     KEELSON_CO_TRY(auto piece, reader->next());
@@ -265,14 +234,26 @@ Task<bool> show_new(LogReader* reader, const LogFollow* what) {
     }
     grew = true;
     if (!piece.text.empty()) {
-      KEELSON_CO_DO(co_await what->sink(std::move(piece.text)));
+      KEELSON_CO_DO(co_await (*sink)(std::move(piece.text)));
     } else {
+      // Others have their turn while nothing is to be shown.
       co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
     }
   }
 }
 
 }  // namespace
+
+Task<> show_log(std::string before, LogReader reader, LogSink sink) {
+  if (!before.empty()) {
+    KEELSON_CO_DO(co_await sink(std::move(before)));
+  }
+  KEELSON_CO_DO(co_await show_new(&reader, &sink));
+  if (auto rest = reader.take_rest(); !rest.empty()) {
+    KEELSON_CO_DO(co_await sink(std::move(rest)));
+  }
+  co_return Result<>();
+}
 
 Task<> follow_log(LogFollow what) {
   std::optional<LogReader> log;
@@ -287,7 +268,7 @@ Task<> follow_log(LogFollow what) {
     }
     if (log) {
       const bool moved = log->was_moved_from(what.path);
-      KEELSON_CO_TRY(grew, co_await show_new(&*log, &what));
+      KEELSON_CO_TRY(grew, co_await show_new(&*log, &what.sink));
       if (moved && !grew && log->go_on_in(what.path)) {
         continue;
       }

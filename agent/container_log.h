@@ -50,6 +50,9 @@ class LogReader {
   /// Kind::not_found; invalid: it is no file.
   static Result<LogReader> open(const std::string& path, LogOptions options);
 
+  /// The last lines of a log (at least one), of no more than its last 64 KiB. Kind::not_found; invalid: it is no file.
+  static Result<std::string> last_lines(const std::string& path, size_t lines);
+
   struct Piece {
     std::string text;  ///< May be empty though more comes: all of it was filtered out.
     bool end = false;  ///< Nothing more is there now, or the options want no more.
@@ -84,12 +87,11 @@ class LogReader {
   std::string pending_;
 };
 
-/// Gives `before` and the rest of a log to `sink`, to its end as it is then. `sink` is asked to take text; it may wait
-/// for a slow reader.
-Task<> show_log(std::string before, LogReader reader, std::function<Task<>(std::string)> sink);
+/// Asked to take text; it may wait for a slow reader.
+using LogSink = std::function<Task<>(std::string)>;
 
-/// The last lines of a log, of no more than its last 64 KiB. Kind::not_found.
-Result<std::string> read_last_lines(const std::string& path, size_t lines);
+/// Gives `before` and the rest of a log to `sink`, to its end as it is then.
+Task<> show_log(std::string before, LogReader reader, LogSink sink);
 
 /// The first `limit` bytes of a file.
 Result<std::string> read_head(const std::string& path, size_t limit);
@@ -99,14 +101,13 @@ Result<std::string> read_head(const std::string& path, size_t limit);
 uint32_t count_logs(const std::string& folder);
 
 /// Shows a log as it grows, over rotations (the file is renamed and made anew), until `ended` says that nothing more
-/// will come and all of it was shown, or `sink` answers false. `sink` is asked to take text; it may wait for a slow
-/// reader.
+/// will come and all of it was shown, or `sink` answers an error.
 struct LogFollow {
   std::string path;
   LogOptions options;
   /// Asked again after each event of `watch`; whoever knows of an end otherwise pokes it.
   std::function<Task<bool>()> ended;
-  std::function<Task<>(std::string)> sink;
+  LogSink sink;
   std::unique_ptr<LogWatcher::Watch> watch;  ///< on `path`, made before the first look
 };
 Task<> follow_log(LogFollow what);

@@ -212,10 +212,10 @@ TEST_F(ReadLog, TheLastLinesAloneAreReadOfItsEnd) {
       writer << "2023-11-14T22:13:20.000000000Z stderr F " << i << '\n';
     }
   }
-  EXPECT_EQ(read_last_lines(log, 2).value(), "99998\n99999\n");
-  EXPECT_EQ(read_last_lines(dir + "/none", 2).error().kind(), Kind::not_found);
+  EXPECT_EQ(LogReader::last_lines(log, 2).value(), "99998\n99999\n");
+  EXPECT_EQ(LogReader::last_lines(dir + "/none", 2).error().kind(), Kind::not_found);
   std::ofstream(log) << std::string(100'000, 'x');
-  EXPECT_EQ(read_last_lines(log, 2).value(), std::string(64 << 10, 'x') + '\n') << "one line, cut";
+  EXPECT_EQ(LogReader::last_lines(log, 2).value(), std::string(64 << 10, 'x') + '\n') << "one line, cut";
 }
 
 TEST(CountLogs, TheGreatestNumberCountsRotationsIncluded) {

@@ -11,6 +11,7 @@
 #include "agent/container_log.h"
 #include "agent/plan.h"
 #include "agent/rotated_logs.h"
+#include "agent/runtime_conditions.h"
 #include "common/fd.h"
 #include "common/log.h"
 
@@ -128,7 +129,7 @@ std::string CriPodRuntime::termination_message(const cri::ContainerStatus& statu
   }
   if (message.empty() && status.exit_code != 0 &&
       value_at(status.annotations, kMessagePolicy) == "FallbackToLogsOnError") {
-    if (auto text = read_last_lines(status.log_path, kFallbackLines)) {
+    if (auto text = LogReader::last_lines(status.log_path, kFallbackLines)) {
       message = text->size() > kFallbackLimit ? text->substr(text->size() - kFallbackLimit) : *text;
     }
   }
@@ -220,6 +221,14 @@ std::set<std::string> CriPodRuntime::own_cpus(const kube::Pod& pod) {
   return configs_.own_cpus(pod);
 }
 
+Task<std::string> CriPodRuntime::network_trouble() {
+  const auto status = co_await service_.status(limits_.ask);
+  if (!status && status.error().kind() == Kind::cancelled) {
+    co_return std::unexpected(status.error());
+  }
+  co_return status ? network_lacks(*status) : "";
+}
+
 std::vector<PodWarning> CriPodRuntime::warnings(const kube::Pod& pod) {
   return configs_.warnings(pod);
 }
@@ -278,15 +287,11 @@ Task<PulledImage> CriPodRuntime::pull_image(kube::Pod pod, std::string image) {
   if (!pulled) {
     co_return std::unexpected(std::move(pulled).error());
   }
-  PulledImage image_here{.ref = *std::move(pulled)};
+  PulledImage image_here{.ref = *std::move(pulled), .waited = place ? place->waited() : Duration(0)};
   if (const auto status = co_await service_.image_status(image_here.ref, limits_.ask)) {
     image_here.size = status->size;
   }
   co_return image_here;
-}
-
-std::vector<std::string> CriPodRuntime::missing_pull_secrets(const kube::Pod& pod) {
-  return configs_.missing_pull_secrets(pod);
 }
 
 Task<std::string> CriPodRuntime::create_container(ContainerOrder order) {

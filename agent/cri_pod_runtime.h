@@ -38,12 +38,12 @@ class CriPodRuntime : public PodRuntime {
   Task<> clean_up(kube::Pod pod) override;
   std::set<std::string> own_cpus(const kube::Pod& pod) override;
   std::vector<PodWarning> warnings(const kube::Pod& pod) override;
+  Task<std::string> network_trouble() override;
   Task<std::string> create_sandbox(kube::Pod pod, uint32_t attempt) override;
   Task<> stop_sandbox(std::string id) override;
   Task<> remove_sandbox(std::string id) override;
   Task<std::string> find_image(std::string image) override;
   Task<PulledImage> pull_image(kube::Pod pod, std::string image) override;
-  std::vector<std::string> missing_pull_secrets(const kube::Pod& pod) override;
   Task<std::string> create_container(ContainerOrder order) override;
   uint32_t logged_attempts(const kube::Pod& pod, const std::string& container) override;
   Task<> start_container(std::string id) override;

@@ -44,8 +44,8 @@ void EventRecorder::record(kube::ObjectReference about, EventType type, std::str
   event.involved_object = std::move(about);
   event.reason = reason;
   event.message = std::move(message);
-  event.source_component = "kubelet";
-  event.source_host = host_;
+  event.source_component = event.reporting_component = "kubelet";
+  event.source_host = event.reporting_instance = host_;
   event.first_timestamp = now;
   event.last_timestamp = now;
   event.type = type == EventType::normal ? "Normal" : "Warning";

@@ -64,10 +64,10 @@ void plan_kills(Planning& p) {
     kill.restarts = true;
     if (!change.empty()) {
       kill.message = change;
-    } else if (known != nullptr && known->kill_message) {
-      kill.message = *known->kill_message;
-      kill.grace = std::chrono::seconds(known->kill_grace.value_or(p.pod.spec.termination_grace_period_seconds));
-      kill.restarts = known->kill_restarts;
+    } else if (known != nullptr && known->condemned) {
+      kill.message = known->condemned->message;
+      kill.grace = std::chrono::seconds(known->condemned->grace.value_or(p.pod.spec.termination_grace_period_seconds));
+      kill.restarts = known->condemned->restarts;
     } else if (resize_of(p.pod, instance, p.memory, p.times.quotas) == Resize::by_restart) {
       kill.message = fmt::format("Container {} resize requires restart", instance.name);
     } else {
@@ -219,7 +219,7 @@ Resize resize_of(const kube::Pod& pod, const ObservedContainer& instance, const 
   const ContainerMemory* known = memory_of(memory, instance);
   const bool stays = std::ranges::any_of(pod.spec.containers, [&](const auto& c) { return &c == container; }) ||
                      (container != nullptr && container->is_sidecar());
-  if (!memory.prepared || !stays || instance.state != RunState::running || (known != nullptr && known->kill_message)) {
+  if (!memory.prepared || !stays || instance.state != RunState::running || (known != nullptr && known->condemned)) {
     return Resize::none;
   }
   return resize_of(pod, *container, instance, known != nullptr ? known->given : std::nullopt,

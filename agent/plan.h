@@ -51,7 +51,15 @@ struct StartTrouble {
   std::string message;
   WallTime retry_at{};
   Duration delay{0};
+  std::string image = {};  ///< That cannot be pulled: the container's own, or one that it mounts.
   bool operator==(const StartTrouble&) const = default;
+};
+
+/// A probe or hook wants a container gone.
+struct Condemned {
+  std::string message;                ///< Of its Killing event.
+  std::optional<int64_t> grace = {};  ///< The probe's own, in seconds; none: the pod's.
+  bool restarts = false;              ///< It starts again after that, whatever its exit code.
 };
 
 /// What the worker knows of a container beyond what the runtime says; bound to the instance `id`.
@@ -60,14 +68,12 @@ struct ContainerMemory {
   bool post_start_pending = false;  ///< The hook runs: the container does not count as running yet.
   bool started = false;             ///< The startup probe has passed, or there is none and it runs.
   bool ready = false;
-  std::optional<std::string> kill_message;  ///< A probe or hook wants it gone; the message of its Killing event.
-  std::optional<int64_t> kill_grace;        ///< The probe's own grace, in seconds.
-  bool kill_restarts = false;               ///< It starts again after that kill, whatever its exit code.
-  bool restarts = false;                    ///< It was killed so as to start again, whatever restartPolicy says.
-  std::optional<StartTrouble> trouble;      ///< Of the next instance.
-  std::optional<ObservedResources> given;   ///< The resources that this agent gave it last.
-  std::string post_start_error;             ///< Why it is killed, if its postStart hook failed.
-  std::string resize_error;                 ///< Why it could not be given others.
+  std::optional<Condemned> condemned;      ///< While it runs.
+  bool restarts = false;                   ///< It was killed so as to start again, whatever restartPolicy says.
+  std::optional<StartTrouble> trouble;     ///< Of the next instance.
+  std::optional<ObservedResources> given;  ///< The resources that this agent gave it last.
+  std::string post_start_error;            ///< Why it is killed, if its postStart hook failed.
+  std::string resize_error;                ///< Why it could not be given others.
 };
 
 /// A final phase, once decided.

@@ -61,8 +61,6 @@ class PodConfigs {
   /// Credentials for an image in the order to try them: of the pod's imagePullSecrets, of the node, of its credential
   /// providers.
   virtual Task<std::vector<cri::AuthConfig>> credentials(kube::Pod pod, std::string image) = 0;
-  /// Those of the pod's imagePullSecrets that are not there, by name.
-  virtual std::vector<std::string> missing_pull_secrets(const kube::Pod& pod) = 0;
 };
 
 }  // namespace keelson::agent

@@ -126,14 +126,6 @@ TEST_F(PodEndTest, AProbeThatCannotBeTriedIsToldAndChangesNothing) {
   EXPECT_TRUE(is_ready(pod("web").status));
 }
 
-TEST_F(PodEndTest, AMissingPullSecretIsToldWithThePull) {
-  kube::Pod web = make_pod("web", "u1");
-  web.spec.image_pull_secrets = {"one", "two"};
-  want({web});
-  EXPECT_EQ(message_of("web", "FailedToRetrieveImagePullSecret"),
-            "Unable to retrieve some image pull secrets (one, two); attempting to pull the image may not succeed.");
-}
-
 TEST_F(PodEndTest, AFailedPostStartHookIsSaidBeforeTheBackOff) {
   kube::Pod web = make_pod("web", "u1");
   web.spec.containers[0].lifecycle = kube::Lifecycle{.post_start = exec_of("false")};
@@ -158,6 +150,15 @@ TEST_F(PodEndTest, ABadImageNameIsSaidWhateverThePullPolicy) {
     want({});
   }
   EXPECT_EQ(count("find_image"), 0U);
+}
+
+TEST_F(PodEndTest, APullIsToldWithAndWithoutTheWaitForOthers) {
+  world.pull_waits = 58s;
+  world.pull_takes = 3500ms;
+  want({make_pod("web", "u1")});
+  loop.advance(clock, 62s);
+  EXPECT_EQ(message_of("web", "Pulled"),
+            "Successfully pulled image \"img\" in 3.5s (1m1.5s including waiting). Image size: 1000 bytes.");
 }
 
 TEST_F(PodEndTest, ALostContainerIsMadeAnewAsItsLogsCount) {

@@ -4,12 +4,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
 #include "agent/container_log.h"
+#include "agent/pod_request.h"
 #include "common/on_loop.h"
 #include "common/task_group.h"
 #include "http/upgrade.h"
@@ -26,29 +26,12 @@ constexpr auto kRequestLimit = std::chrono::seconds(10);
 constexpr int kPiecesAtOnce = 4;
 constexpr auto kRunLimit = std::chrono::minutes(10);
 
-/// "/exec/NS/POD/UID/CONTAINER" taken apart; the uid may be left out, and a pod's port has no container.
-struct Address {
-  std::string ns, pod, uid, container;
-};
-
-Result<Address> address_of(const std::vector<std::string>& path) {
-  const bool container = path[0] != "portForward";
-  const size_t least = container ? 4 : 3;
-  if (path.size() < least || path.size() > least + 1) {
-    return fail(Kind::invalid, "the path is /{}/NAMESPACE/POD{}", path[0], container ? "/CONTAINER" : "");
-  }
-  return Address{.ns = path[1],
-                 .pod = path[2],
-                 .uid = path.size() > least ? path[3] : "",
-                 .container = container ? path.back() : ""};
-}
-
 struct Found {
   kube::Pod pod;
   ObservedPod observed;
 };
 
-Result<Found> find_pod(const Agent& agent, const Address& address) {
+Result<Found> find_pod(const Agent& agent, const PodAddress& address) {
   KEELSON_TRY(auto pod, agent.find_pod(address.ns, address.pod));
   KEELSON_TRY(auto observed, agent.find_observed(address.ns, address.pod));
   if (!address.uid.empty() && address.uid != pod.metadata.uid) {
@@ -58,7 +41,7 @@ Result<Found> find_pod(const Agent& agent, const Address& address) {
 }
 
 /// The instance whose log or process is meant.
-Result<ObservedContainer> find_instance(const Agent& agent, const Address& address, bool previous) {
+Result<ObservedContainer> find_instance(const Agent& agent, const PodAddress& address, bool previous) {
   KEELSON_TRY(const auto found, find_pod(agent, address));
   const auto& name = address.container;
   if (kube::find_container(found.pod.spec, name) == nullptr) {
@@ -84,7 +67,7 @@ Result<ObservedContainer> find_instance(const Agent& agent, const Address& addre
   return fail(Kind::invalid, "previous terminated container \"{}\" in pod \"{}\" not found", name, address.pod);
 }
 
-bool has_ended(const Agent& agent, const Address& address, const std::string& id) {
+bool has_ended(const Agent& agent, const PodAddress& address, const std::string& id) {
   auto observed = agent.find_observed(address.ns, address.pod);
   return !observed || std::ranges::none_of(observed->containers,
                                            [&](const auto& c) { return c.id == id && c.state != RunState::exited; });
@@ -107,92 +90,6 @@ std::vector<kube::Pod> running(const Agent& agent) {
     if (!shown.spec.containers.empty()) {
       list.push_back(std::move(shown));
     }
-  }
-  return list;
-}
-
-Result<std::optional<int64_t>> number(const Target& target, const std::string& key) {
-  auto text = target.text(key);
-  int64_t value = 0;
-  if (text.empty()) {
-    return std::optional<int64_t>();
-  }
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < 0) {
-    return fail(Kind::invalid, "{}={}: not a count; give a whole number from 0 on", key, text);
-  }
-  return std::optional(value);
-}
-
-Result<std::string> stream_name(const std::string& text) {
-  if (text.empty() || text == "All") {
-    return "";
-  }
-  if (text == "Stdout" || text == "Stderr") {
-    return text == "Stdout" ? "stdout" : "stderr";
-  }
-  return fail(Kind::invalid, "stream={}: not one of All, Stdout, Stderr", text);
-}
-
-Result<LogOptions> log_options(const Target& target, WallTime now) {
-  LogOptions options;
-  KEELSON_TRY(auto tail, number(target, "tailLines"));
-  KEELSON_TRY(auto since, number(target, "sinceSeconds"));
-  KEELSON_TRY(auto limit, number(target, "limitBytes"));
-  KEELSON_TRY(options.stream, stream_name(target.text("stream")));
-  if (tail) {
-    options.tail_lines = static_cast<size_t>(*tail);
-  }
-  if (tail && !options.stream.empty()) {
-    return fail(Kind::invalid, "tailLines: cannot be counted for one stream alone");
-  }
-  if (since) {
-    options.since = now - std::chrono::seconds(*since);
-  }
-  if (const auto from = target.text("sinceTime"); !from.empty()) {
-    if (since) {
-      return fail(Kind::invalid, "at most one of sinceTime and sinceSeconds");
-    }
-    KEELSON_TRY(options.since, parse_rfc3339(from).context("sinceTime"));
-  }
-  if (limit) {
-    options.limit_bytes = static_cast<size_t>(*limit);
-  }
-  options.timestamps = target.flag("timestamps");
-  return options;
-}
-
-/// The kubelet's names, and the API's own.
-cri::RuntimeClient::StreamRequest streams_of(const Target& target, bool all_output) {
-  const bool tty = target.flag("tty");
-  return {.command = target.all("command"),
-          .in = target.flag("input") || target.flag("stdin"),
-          .out = all_output || target.flag("output") || target.flag("stdout"),
-          .error = !tty && (all_output || target.flag("error") || target.flag("stderr")),
-          .tty = tty};
-}
-
-Result<std::vector<uint16_t>> ports_of(const Target& target) {
-  std::vector<uint16_t> ports;
-  for (const auto& text : target.all("port")) {
-    uint16_t port = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-    if (error != std::errc() || end != text.data() + text.size() || port == 0) {
-      return fail(Kind::invalid, "port={}: not a port from 1 to 65535", text);
-    }
-    ports.push_back(port);
-  }
-  return ports;
-}
-
-std::vector<std::string> words(const std::string& text) {
-  std::vector<std::string> list;
-  for (size_t at = 0; at <= text.size();) {
-    const size_t end = std::min(text.find(' ', at), text.size());
-    if (end > at) {
-      list.push_back(text.substr(at, end - at));
-    }
-    at = end + 1;
   }
   return list;
 }
@@ -256,7 +153,7 @@ struct PodEndpoints::State {
 
   Task<http::Response> container_logs(http::Request request) {
     const Target& target = request.target;
-    KEELSON_CO_TRY(auto address, address_of(target.path));
+    KEELSON_CO_TRY(auto address, pod_address(target.path));
     KEELSON_CO_TRY(auto options_of_log, log_options(target, loop.clock().wall()));
     const bool previous = target.flag("previous");
     KEELSON_CO_TRY(auto instance,
@@ -288,7 +185,7 @@ struct PodEndpoints::State {
   }
 
   /// A log as it grows, until its container has ended.
-  Result<http::Response> follow(Address address, LogOptions options_of_log, ObservedContainer instance) {
+  Result<http::Response> follow(PodAddress address, LogOptions options_of_log, ObservedContainer instance) {
     KEELSON_TRY(auto watch, watch_log(instance.log_path));
     auto what = std::make_shared<LogFollow>();
     what->path = instance.log_path;
@@ -305,7 +202,7 @@ struct PodEndpoints::State {
     return response;
   }
 
-  Task<ObservedContainer> running_instance(Address address) {
+  Task<ObservedContainer> running_instance(PodAddress address) {
     KEELSON_CO_TRY(auto instance, co_await ask([&a = agent, address] { return find_instance(a, address, false); }));
     if (instance.state != RunState::running) {
       co_return fail(Kind::conflict, "container \"{}\" does not run", address.container);
@@ -323,7 +220,7 @@ struct PodEndpoints::State {
     if (!streams.in && !streams.out && !streams.error) {
       co_return fail(Kind::invalid, "you must specify at least 1 of stdin, stdout, stderr");
     }
-    KEELSON_CO_TRY(const auto address, address_of(target.path));
+    KEELSON_CO_TRY(const auto address, pod_address(target.path));
     KEELSON_CO_TRY(const auto instance, co_await running_instance(address));
     auto asked = exec ? runtime.exec(instance.id, std::move(streams), kRequestLimit)
                       : runtime.attach(instance.id, std::move(streams), kRequestLimit);
@@ -333,7 +230,7 @@ struct PodEndpoints::State {
 
   Task<http::Response> port_forward(http::Request request) {
     KEELSON_CO_TRY(auto ports, ports_of(request.target));
-    KEELSON_CO_TRY(const auto address, address_of(request.target.path));
+    KEELSON_CO_TRY(const auto address, pod_address(request.target.path));
     KEELSON_CO_TRY(const auto found, co_await ask([&a = agent, address] { return find_pod(a, address); }));
     const ObservedSandbox* sandbox = found.observed.ready_sandbox();
     if (sandbox == nullptr) {
@@ -351,11 +248,11 @@ struct PodEndpoints::State {
   }
 
   Task<http::Response> run(http::Request request) {
-    auto command = words(request.target.text("cmd"));
+    auto command = words_of(request.target.text("cmd"));
     if (command.empty()) {
       co_return fail(Kind::invalid, "run needs a cmd");
     }
-    KEELSON_CO_TRY(const auto address, address_of(request.target.path));
+    KEELSON_CO_TRY(const auto address, pod_address(request.target.path));
     KEELSON_CO_TRY(const auto instance, co_await running_instance(address));
     KEELSON_CO_TRY(auto ended, co_await runtime.exec_sync(instance.id, std::move(command), kRunLimit));
     co_return http::text(ended.out + ended.error, ended.exit_code == 0 ? 200 : 500);

@@ -12,9 +12,4 @@ namespace keelson::agent {
 kube::PodPhase current_phase(const kube::Pod& pod, const ObservedPod& observed, const PodMemory& memory,
                              const std::vector<kube::ContainerStatus>& said);
 
-/// Its phase is final, as far as it has been said.
-inline bool has_ended(const kube::Pod& pod) {
-  return pod.status.phase == kube::PodPhase::succeeded || pod.status.phase == kube::PodPhase::failed;
-}
-
 }  // namespace keelson::agent

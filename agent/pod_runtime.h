@@ -7,6 +7,7 @@
 // crash at any point.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -35,6 +36,8 @@ struct ContainerOrder {
   std::string image_ref;  ///< What pull_image or find_image answered.
   uint32_t attempt = 0;
   Duration restart_delay{0};
+  /// Images that are mounted, by the names of their volumes; what pull_image or find_image answered.
+  std::map<std::string, std::string> image_volumes = {};
   std::string target_id = {};        ///< Of the container whose processes an ephemeral one sees; empty: none's.
   ImageUser image_user = {};         ///< Found by the runtime; workers leave it empty.
   bool recursive_read_only = false;  ///< Likewise: the runtime can make a mount read-only with all that is below it.
@@ -48,7 +51,8 @@ struct ExecOutcome {
 
 struct PulledImage {
   std::string ref;
-  uint64_t size = 0;  ///< In bytes; 0: not known.
+  uint64_t size = 0;   ///< In bytes; 0: not known.
+  Duration waited{0};  ///< For others' pulls, before this one began.
 };
 
 /// What a pod does not get, though it starts: an event of it.
@@ -77,6 +81,9 @@ class PodRuntime {
   /// Of a prepared pod: the containers that no quota of CPU time holds, for their CPUs are their own.
   virtual std::set<std::string> own_cpus(const kube::Pod&) { return {}; }
 
+  /// Why no sandbox can have a network of its own now: "container runtime network not ready: ..."; empty: it can, or
+  /// the runtime does not say.
+  virtual Task<std::string> network_trouble() = 0;
   /// To be told when the pod is started.
   virtual std::vector<PodWarning> warnings(const kube::Pod& pod) = 0;
   /// Answers the sandbox's id.
@@ -88,9 +95,6 @@ class PodRuntime {
   virtual Task<std::string> find_image(std::string image) = 0;
   /// Kind::invalid: that is no image name.
   virtual Task<PulledImage> pull_image(kube::Pod pod, std::string image) = 0;
-
-  /// Those of the pod's imagePullSecrets that are not there, by name.
-  virtual std::vector<std::string> missing_pull_secrets(const kube::Pod& pod) = 0;
 
   /// Answers the container's id. Kind::invalid: the spec cannot be made real as it stands (a missing ConfigMap key,
   /// say): CreateContainerConfigError. Other kinds: CreateContainerError.

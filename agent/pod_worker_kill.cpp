@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ending a pod for the node, and a container: out of the services first, then preStop, SIGTERM, SIGKILL, all within one
 // grace.
-#include <fmt/format.h>
-
 #include "agent/hooks.h"
 #include "agent/pod_worker_state.h"
 #include "common/log.h"
@@ -37,20 +35,25 @@ Task<> PodWorker::State::leave_services(bool for_good) {
   co_return Result<>();
 }
 
-/// A hook that fails, or takes longer than there is time, is told, and the container is stopped all the same.
-Task<> PodWorker::State::pre_stop(kube::Container container, Step step) {
+Task<> PodWorker::State::call_hook(kube::LifecycleHandler handler, kube::Container container, std::string id,
+                                   Duration limit) {
   const ObservedSandbox* sandbox = observed.ready_sandbox();
-  HookCall call{.handler = *container.lifecycle->pre_stop,
-                .container = container,
-                .id = step.id,
+  HookCall call{.handler = std::move(handler),
+                .container = std::move(container),
+                .id = std::move(id),
                 .pod_ip = sandbox == nullptr || sandbox->ips.empty() ? "" : sandbox->ips.front(),
-                .limit = step.grace,
+                .limit = limit,
                 .fell_back = [weak = weak_from_this()](std::string text) {
                   if (auto self = weak.lock()) {
                     self->record({}, EventType::warning, "LifecycleHTTPFallback", std::move(text));
                   }
                 }};
-  auto done = co_await run_hook(shared.loop, shared.runtime, std::move(call));
+  return run_hook(shared.loop, shared.runtime, std::move(call));
+}
+
+/// A hook that fails, or takes longer than there is time, is told, and the container is stopped all the same.
+Task<> PodWorker::State::pre_stop(kube::Container container, Step step) {
+  auto done = co_await call_hook(*container.lifecycle->pre_stop, container, step.id, step.grace);
   if (!done && done.error().kind() != Kind::cancelled) {
     record(step.name, EventType::warning, "FailedPreStopHook", "PreStopHook failed");
   }

@@ -50,7 +50,7 @@ void PodWorker::State::learn() {
       } else if (auto known = memory.containers.find(container.name); known != memory.containers.end()) {
         known->second.ready = known->second.started = known->second.post_start_pending = false;
         tell_failed_hook(container, *instance, known->second);
-        known->second.kill_message.reset();
+        known->second.condemned.reset();
         if (shared.probes != nullptr) {
           shared.probes->forget(pod.metadata.uid, container.name);
         }
@@ -140,10 +140,13 @@ void PodWorker::State::hear(const ProbeNews& news) {
   } else {
     const auto& probe = news.kind == ProbeKind::liveness ? container->liveness_probe : container->startup_probe;
     const bool sidecar = !is_main(pod, news.name);
-    known.kill_restarts = sidecar || pod.spec.restart_policy != kube::RestartPolicy::never;
-    known.kill_message = fmt::format("{} {} failed {} probe{}", sidecar ? "Init container" : "Container", news.name,
-                                     word, known.kill_restarts && !sidecar ? ", will be restarted" : "");
-    known.kill_grace = probe ? probe->termination_grace_period_seconds : std::nullopt;
+    const bool restarts = sidecar || pod.spec.restart_policy != kube::RestartPolicy::never;
+    known.condemned = Condemned{
+        .message = fmt::format("{} {} failed {} probe{}", sidecar ? "Init container" : "Container", news.name, word,
+                               restarts && !sidecar ? ", will be restarted" : ""),
+        .grace = probe ? probe->termination_grace_period_seconds : std::nullopt,
+        .restarts = restarts,
+    };
   }
   if (!container->readiness_probe) {
     known.ready = known.started;

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/pull_gate.h"
 
-#include <algorithm>
-
 namespace keelson::agent {
 
 PullGate::PullGate(Loop& loop, PullLimits limits) : loop_(loop), limits_(limits) {
-  if (limits_.per_second > 0) {
-    begins_.emplace(limits_.per_second, limits_.burst);
+  if (limits_.begins.per_second > 0) {
+    begins_.emplace(limits_.begins);
   }
 }
 
 Task<PullGate::Place> PullGate::enter() {
+  const SteadyTime came = loop_.clock().steady();
   if (limits_.at_once != 0 && inside_ >= limits_.at_once) {
     auto own = std::make_shared<Waiting>(loop_);
     queue_.push_back(own);
@@ -23,7 +22,7 @@ Task<PullGate::Place> PullGate::enter() {
   } else {
     ++inside_;
   }
-  Place place(this);
+  Place place(this, loop_.clock().steady() - came);
   if (begins_ && !begins_->take(loop_.clock().steady())) {
     co_return fail(Kind::exhausted, "pull QPS exceeded");
   }

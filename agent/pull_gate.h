@@ -9,15 +9,14 @@
 #include <optional>
 #include <utility>
 
-#include "agent/cluster/token_bucket.h"
 #include "common/loop.h"
+#include "common/token_bucket.h"
 
 namespace keelson::agent {
 
 struct PullLimits {
-  size_t at_once = 0;     ///< 0: as many as are asked for.
-  double per_second = 0;  ///< 0: no such limit.
-  double burst = 10;
+  size_t at_once = 0;                                 ///< 0: as many as are asked for.
+  RateLimit begins = {.per_second = 0, .burst = 10};  ///< per_second 0: no such limit.
 };
 
 /// Belongs to a loop.
@@ -26,8 +25,8 @@ class PullGate {
   /// A place among those who pull; it is free again when this goes.
   class Place {
    public:
-    explicit Place(PullGate* gate) : gate_(gate) {}
-    Place(Place&& other) noexcept : gate_(std::exchange(other.gate_, nullptr)) {}
+    Place(PullGate* gate, Duration waited) : gate_(gate), waited_(waited) {}
+    Place(Place&& other) noexcept : gate_(std::exchange(other.gate_, nullptr)), waited_(other.waited_) {}
     Place& operator=(Place&&) = delete;
     ~Place() {
       if (gate_ != nullptr) {
@@ -35,8 +34,12 @@ class PullGate {
       }
     }
 
+    /// How long it was waited for.
+    Duration waited() const { return waited_; }
+
    private:
     PullGate* gate_;
+    Duration waited_;
   };
 
   PullGate(Loop& loop, PullLimits limits);

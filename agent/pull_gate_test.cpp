@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,7 @@ class PullGateTest : public ::testing::Test {
       co_return Result<>();
     }
     log_.push_back(name);
+    waited_[name] = place->waited();
     KEELSON_CO_DO(co_await loop_.sleep(takes));
     co_return Result<>();
   }
@@ -36,6 +38,7 @@ class PullGateTest : public ::testing::Test {
   FakeClock clock_;
   Loop loop_{clock_, "test"};
   std::vector<std::string> log_;
+  std::map<std::string, Duration> waited_;
   TaskGroup tasks_{loop_};
 };
 
@@ -45,8 +48,10 @@ TEST_F(PullGateTest, SoManyAtOnceAndOthersInTheirOrder) {
     start(gate, name);
   }
   EXPECT_THAT(log_, ElementsAre("a", "b"));
-  pass(std::chrono::seconds(11));
+  pass(std::chrono::seconds(10));
   EXPECT_THAT(log_, ElementsAre("a", "b", "c", "d"));
+  EXPECT_EQ(waited_["b"], Duration(0));
+  EXPECT_EQ(waited_["c"], std::chrono::seconds(10));
   pass(std::chrono::seconds(11));
   start(gate, "e");
   EXPECT_EQ(log_.back(), "e") << "all places are free again";
@@ -63,7 +68,7 @@ TEST_F(PullGateTest, WithoutALimitNobodyWaits) {
 }
 
 TEST_F(PullGateTest, TooManyASecondAreRefusedAndLeaveTheirPlace) {
-  PullGate gate(loop_, {.at_once = 3, .per_second = 1, .burst = 2});
+  PullGate gate(loop_, {.at_once = 3, .begins = {.per_second = 1, .burst = 2}});
   for (const char* name : {"a", "b", "c", "d"}) {
     start(gate, name);
   }

@@ -108,6 +108,10 @@ Task<> SmallWorld::clean_up(kube::Pod pod) {
   co_return Result<>();
 }
 
+Task<std::string> SmallWorld::network_trouble() {
+  co_return network_lacks;
+}
+
 std::vector<PodWarning> SmallWorld::warnings(const kube::Pod&) {
   return odd;
 }
@@ -154,12 +158,11 @@ Task<PulledImage> SmallWorld::pull_image(kube::Pod pod, std::string image) {
   if (image.starts_with("missing")) {
     co_return fail(Kind::not_found, "{}: not found", image);
   }
+  if (const Duration time = pull_waits + pull_takes; time > Duration(0)) {
+    KEELSON_CO_DO(co_await loop_.sleep(time));
+  }
   images.insert(image);
-  co_return PulledImage{.ref = "sha256:" + image, .size = 1000};
-}
-
-std::vector<std::string> SmallWorld::missing_pull_secrets(const kube::Pod& pod) {
-  return pod.spec.image_pull_secrets;
+  co_return PulledImage{.ref = "sha256:" + image, .size = 1000, .waited = pull_waits};
 }
 
 Task<std::string> SmallWorld::create_container(ContainerOrder order) {
@@ -174,17 +177,19 @@ Task<std::string> SmallWorld::create_container(ContainerOrder order) {
       co_return fail(Kind::exists, "container {} attempt {} exists", order.name, order.attempt);
     }
   }
+  image_volumes = order.image_volumes;
   auto id = fmt::format("c{}", ++next_);
-  containers[id] = {.id = id,
-                    .sandbox_id = order.sandbox_id,
-                    .name = order.name,
-                    .attempt = order.attempt,
-                    .state = RunState::created,
-                    .created_at = loop_.clock().wall(),
-                    .image_ref = order.image_ref,
-                    .spec_hash = spec_hash(*kube::find_container(order.pod.spec, order.name)),
-                    .restart_delay = order.restart_delay,
-                    .resources = resources_for(order.pod, *kube::find_container(order.pod.spec, order.name))};
+  containers[id] = {
+      .id = id,
+      .sandbox_id = order.sandbox_id,
+      .name = order.name,
+      .attempt = order.attempt,
+      .state = RunState::created,
+      .created_at = loop_.clock().wall(),
+      .image_ref = order.image_ref,
+      .spec_hash = spec_hash(*kube::find_container(order.pod.spec, order.name)),
+      .restart_delay = order.restart_delay,
+      .resources = resources_for(order.pod, *kube::find_container(order.pod.spec, order.name), CpuQuotas())};
   co_return id;
 }
 
@@ -216,7 +221,7 @@ Task<> SmallWorld::resize_container(kube::Pod pod, std::string name, std::string
   if (it == containers.end() || container == nullptr) {
     co_return fail(Kind::not_found, "container {}", id);
   }
-  it->second.resources = resources_for(pod, *container);
+  it->second.resources = resources_for(pod, *container, CpuQuotas());
   co_return Result<>();
 }
 

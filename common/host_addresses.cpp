@@ -36,54 +36,58 @@ std::string address_of_default_route(bool six) {
   return text;
 }
 
-std::vector<std::string> own_addresses() {
+namespace {
+
+struct LinkAddress {
+  std::string text;
+  bool six = false;
+  bool of_link_alone = false;  // link-local
+  bool reached = false;        // its link is up, and no loopback
+};
+
+std::vector<LinkAddress> link_addresses() {
   ifaddrs* list = nullptr;
   if (::getifaddrs(&list) < 0) {
     return {};
   }
-  std::vector<std::string> found;
+  std::vector<LinkAddress> found;
   for (const auto* item = list; item != nullptr; item = item->ifa_next) {
     const int family = item->ifa_addr == nullptr ? AF_UNSPEC : item->ifa_addr->sa_family;
-    if (family == AF_INET || family == AF_INET6) {
-      char text[INET6_ADDRSTRLEN] = "";
-      const void* address = family == AF_INET
-                                ? static_cast<const void*>(&reinterpret_cast<sockaddr_in*>(item->ifa_addr)->sin_addr)
-                                : &reinterpret_cast<sockaddr_in6*>(item->ifa_addr)->sin6_addr;
-      ::inet_ntop(family, address, text, sizeof text);
-      found.emplace_back(text);
+    if (family != AF_INET && family != AF_INET6) {
+      continue;
     }
+    const auto& four = reinterpret_cast<const sockaddr_in*>(item->ifa_addr)->sin_addr;
+    const auto& six = reinterpret_cast<const sockaddr_in6*>(item->ifa_addr)->sin6_addr;
+    auto& address = found.emplace_back();
+    address.six = family == AF_INET6;
+    address.of_link_alone = address.six ? IN6_IS_ADDR_LINKLOCAL(&six) : ntohl(four.s_addr) >> 16 == 0xa9fe;
+    address.reached = (item->ifa_flags & (IFF_LOOPBACK | IFF_UP)) == IFF_UP;
+    char text[INET6_ADDRSTRLEN] = "";
+    ::inet_ntop(family, address.six ? static_cast<const void*>(&six) : &four, text, sizeof text);
+    address.text = text;
   }
   ::freeifaddrs(list);
+  return found;
+}
+
+}  // namespace
+
+std::vector<std::string> own_addresses() {
+  std::vector<std::string> found;
+  for (auto& address : link_addresses()) {
+    found.push_back(std::move(address.text));
+  }
   return found;
 }
 
 std::vector<std::string> host_addresses() {
   std::vector<std::string> four;
   std::vector<std::string> six;
-  ifaddrs* list = nullptr;
-  if (::getifaddrs(&list) < 0) {
-    return {};
-  }
-  for (auto* item = list; item != nullptr; item = item->ifa_next) {
-    if (item->ifa_addr == nullptr || (item->ifa_flags & IFF_LOOPBACK) != 0 || (item->ifa_flags & IFF_UP) == 0) {
-      continue;
-    }
-    char text[INET6_ADDRSTRLEN] = "";
-    if (item->ifa_addr->sa_family == AF_INET) {
-      const auto& address = reinterpret_cast<sockaddr_in*>(item->ifa_addr)->sin_addr;
-      if ((ntohl(address.s_addr) >> 16) != 0xa9fe) {
-        ::inet_ntop(AF_INET, &address, text, sizeof text);
-        four.emplace_back(text);
-      }
-    } else if (item->ifa_addr->sa_family == AF_INET6) {
-      const auto& address = reinterpret_cast<sockaddr_in6*>(item->ifa_addr)->sin6_addr;
-      if (!IN6_IS_ADDR_LINKLOCAL(&address)) {
-        ::inet_ntop(AF_INET6, &address, text, sizeof text);
-        six.emplace_back(text);
-      }
+  for (auto& address : link_addresses()) {
+    if (address.reached && !address.of_link_alone) {
+      (address.six ? six : four).push_back(std::move(address.text));
     }
   }
-  ::freeifaddrs(list);
   four.insert(four.end(), six.begin(), six.end());
   return four;
 }

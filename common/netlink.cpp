@@ -11,14 +11,11 @@
 #include <linux/veth.h>
 #include <net/if.h>
 #include <netlink/attr.h>
-#include <netlink/errno.h>
-#include <netlink/msg.h>
-#include <netlink/netlink.h>
 #include <netlink/socket.h>
 
 #include <cstdio>
-#include <cstring>
-#include <functional>
+
+#include "common/netlink_message.h"
 
 namespace keelson {
 
@@ -29,13 +26,7 @@ struct Netlink::Socket {
 
 namespace {
 
-struct Message {
-  explicit Message(int type, int flags) : raw(nlmsg_alloc_simple(type, flags | NLM_F_REQUEST)) {}
-  ~Message() { nlmsg_free(raw); }
-  Message(const Message&) = delete;
-  Message& operator=(const Message&) = delete;
-  nl_msg* raw;
-};
+using namespace rtnetlink;
 
 struct IpAddress {
   int family = AF_INET;
@@ -64,84 +55,6 @@ void put_mac(nl_msg* message, int attribute, const std::string& mac) {
                   &bytes[5]) == 6) {
     nla_put(message, attribute, sizeof bytes, bytes);
   }
-}
-
-/// libnl has its own error numbers; the kernel's are behind the common ones.
-int errno_of(int nl_error) {
-  switch (-nl_error) {
-    case NLE_EXIST:
-      return EEXIST;
-    case NLE_NODEV:
-    case NLE_OBJ_NOTFOUND:
-    case NLE_NOADDR:
-      return ENODEV;
-    case NLE_PERM:
-      return EPERM;
-    case NLE_INVAL:
-      return EINVAL;
-    case NLE_NOMEM:
-      return ENOMEM;
-    case NLE_BUSY:
-      return EBUSY;
-    case NLE_OPNOTSUPP:
-      return EOPNOTSUPP;
-    case NLE_RANGE:
-      return ERANGE;
-    case NLE_DUMP_INTR:
-      return EAGAIN;
-    default:
-      return EIO;
-  }
-}
-
-Result<> exchange(nl_sock* socket, Message& message, const std::string& what) {
-  int error = nl_send_auto(socket, message.raw);
-  if (error >= 0) {
-    error = nl_wait_for_ack(socket);
-  }
-  if (error < 0) {
-    return fail_errno(errno_of(error), "{}", what);
-  }
-  return {};
-}
-
-using Visitor = std::function<void(nlmsghdr*)>;
-
-/// Sends a request with answers (a dump, or one object), and shows each.
-Result<> ask(nl_sock* socket, Message& message, const Visitor& visit, const std::string& what) {
-  int error = nl_send_auto(socket, message.raw);
-  if (error >= 0) {
-    nl_cb* callbacks = nl_cb_alloc(NL_CB_DEFAULT);
-    auto on_message = [](nl_msg* answer, void* visitor) {
-      (*static_cast<const Visitor*>(visitor))(nlmsg_hdr(answer));
-      return static_cast<int>(NL_OK);
-    };
-    nl_cb_set(callbacks, NL_CB_VALID, NL_CB_CUSTOM, on_message, const_cast<Visitor*>(&visit));
-    error = nl_recvmsgs(socket, callbacks);
-    nl_cb_put(callbacks);
-  }
-  if (error < 0) {
-    return fail_errno(errno_of(error), "{}", what);
-  }
-  return {};
-}
-
-/// Asks for a dump, again while others change the table meanwhile; `begin` forgets what an interrupted one has shown.
-template <class Header>
-Result<> dump(nl_sock* socket, int type, Header info, const std::function<void()>& begin, const Visitor& visit,
-              const std::string& what) {
-  constexpr int kAttempts = 100;
-  Result<> outcome;
-  for (int i = 0; i < kAttempts; ++i) {
-    Message message(type, NLM_F_DUMP);
-    nlmsg_append(message.raw, &info, sizeof info, NLMSG_ALIGNTO);
-    begin();
-    outcome = ask(socket, message, visit, what);
-    if (outcome || outcome.error().code() != EAGAIN) {
-      break;
-    }
-  }
-  return outcome;
 }
 
 Link read_link(nlmsghdr* header) {
@@ -191,7 +104,7 @@ Result<Netlink> Netlink::open() {
     return fail_errno(ENOMEM, "make a netlink socket");
   }
   if (int error = nl_connect(socket->handle, NETLINK_ROUTE); error < 0) {
-    return fail_errno(errno_of(error), "open a netlink socket");
+    return fail_netlink(error, "open a netlink socket");
   }
   return Netlink(std::move(socket));
 }

@@ -9,6 +9,7 @@
 #include "common/fd.h"
 #include "common/log.h"
 #include "cri/runtime/handlers.h"
+#include "cri/runtime/image_volumes.h"
 #include "cri/runtime/lifecycle.h"
 #include "cri/runtime/resources.h"
 #include "cri/runtime/signals.h"
@@ -85,6 +86,7 @@ Result<> build(Parts& parts, const Located& located, const v1::PodSandboxConfig&
   KEELSON_TRY(const int target, target_pid_of(parts, *located.sandbox, config));
   const auto dir = parts.container_dir(record.id());
   KEELSON_DO(make_folders(dir));
+  KEELSON_TRY(auto volumes, acquire_image_volumes(parts.images, config, record.id(), dir));
   KEELSON_TRY(const auto hold,
               parts.cgroups.create(record.cgroup(), limits_of(config.linux().resources())).context("linux.resources"));
   auto layers = image.layers;
@@ -103,7 +105,8 @@ Result<> build(Parts& parts, const Located& located, const v1::PodSandboxConfig&
                         .target_pid = target,
                         .users = std::move(users),
                         .log_path = log_path,
-                        .apparmor = apparmor_is_on()};
+                        .apparmor = apparmor_is_on(),
+                        .image_volumes = std::move(volumes)};
   KEELSON_TRY(auto spec, build_spec(input));
   spec.log_max_bytes = parts.options.log_max_bytes;
   spec.log_max_files = parts.options.log_max_files;
@@ -128,6 +131,7 @@ Result<> build(Parts& parts, const Located& located, const v1::PodSandboxConfig&
                       config.linux().resources().memory_limit_in_bytes());
   }
   return located.container->update([&](ContainerRecord& change) {
+    name_image_volumes(input.image_volumes, change);
     change.set_image_id(image.id);
     change.set_image_ref(image.reference);
     change.set_log_path(log_path);
@@ -174,11 +178,15 @@ Result<std::string> create(Parts& parts, const v1::CreateContainerRequest& reque
 
 grpc::Status RuntimeService::CreateContainer(grpc::ServerContext*, const v1::CreateContainerRequest* request,
                                              v1::CreateContainerResponse* response) {
-  auto id = create(parts_, *request).context("create container {}", request->config().metadata().name());
+  auto id = create(parts_, *request);
   if (id) {
     response->set_container_id(*id);
+    return to_status(id);
   }
-  return to_status(id);
+  // Clients look at how this one begins.
+  return id.error().message().starts_with(kImageVolumeMountFailed)
+             ? to_status(id)
+             : to_status(std::move(id).context("create container {}", request->config().metadata().name()));
 }
 
 }  // namespace keelson::cri

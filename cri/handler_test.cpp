@@ -72,6 +72,20 @@ TEST_F(HandlerTest, WholeLife) {
   EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
 }
 
+TEST_F(HandlerTest, AnImageIsAVolume) {
+  add_pages_image();
+  const auto sandbox = run_runc_sandbox("volumes");
+  auto config = container_config(
+      "main", {"sh", "-c", "cat /pages/page; echo x > /pages/page || echo refused; cat /proc/self/mounts"});
+  mount_pages(config, "sub");
+  EXPECT_EQ(wait_exit(run_container(sandbox, config)).exit_code(), 0);
+  EXPECT_THAT(log_of("volumes", "main"), HasSubstr("stdout F below"));
+  EXPECT_THAT(log_of("volumes", "main"), HasSubstr("stdout F refused"));
+  EXPECT_THAT(log_of("volumes", "main"), HasSubstr(" /pages overlay ro,nosuid,nodev,noexec,"));
+  EXPECT_EQ(count_mounts(), mounts_ + 1) << "the node sees no mount but the shared memory";
+  EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
+}
+
 TEST_F(HandlerTest, ExitCodesAndTheStopSignalArrive) {
   const auto sandbox = run_runc_sandbox("codes");
   // Ends at once, most likely while `runc start` is not back yet.

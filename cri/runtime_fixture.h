@@ -8,8 +8,11 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <regex>
+#include <set>
 #include <string>
 
 #include "common/fd.h"
@@ -22,11 +25,30 @@ namespace keelson::cri {
 namespace v1 = ::runtime::v1;
 namespace fs = std::filesystem;
 
-/// One unpacked image, "busybox".
+/// One unpacked image, "busybox", and others that can only be mounted.
 class FolderImage final : public ImageSource {
  public:
   explicit FolderImage(std::string layer) : layer_(std::move(layer)) {}
-  Result<RootImage> acquire(const std::string& image, const std::string&) override {
+  /// "name", with the id "sha256:name".
+  void add(const std::string& name, std::vector<std::string> layers) { others_[name] = std::move(layers); }
+  /// The ids that are held.
+  std::multiset<std::string> held() const {
+    const std::scoped_lock lock(mutex_);
+    std::multiset<std::string> ids;
+    for (const auto& [user, id] : held_) {
+      ids.insert(id);
+    }
+    return ids;
+  }
+
+  Result<RootImage> acquire(const std::string& image, const std::string& user) override {
+    const std::scoped_lock lock(mutex_);
+    const auto name = image.starts_with("sha256:") ? image.substr(7) : image;
+    if (const auto other = others_.find(name); other != others_.end()) {
+      held_.emplace(user, "sha256:" + name);
+      return RootImage{
+          .id = "sha256:" + name, .reference = {}, .layers = other->second, .defaults = {}, .stop_signal = {}};
+    }
     if (image != "busybox" && image != "sha256:busybox") {
       return fail(Kind::not_found, "image \"{}\" not found", image);
     }
@@ -40,11 +62,17 @@ class FolderImage final : public ImageSource {
                                   .user = ""},
                      .stop_signal = "SIGTERM"};
   }
-  void release(const std::string&) override {}
+  void release(const std::string& user) override {
+    const std::scoped_lock lock(mutex_);
+    held_.erase(user);
+  }
   void remove_unused() override {}
 
  private:
   const std::string layer_;
+  std::map<std::string, std::vector<std::string>> others_;
+  mutable std::mutex mutex_;
+  std::multimap<std::string, std::string> held_;  // by user
 };
 
 class RuntimeFixture : public testing::Test {
@@ -172,6 +200,25 @@ class RuntimeFixture : public testing::Test {
     security->mutable_namespace_options()->set_pid(v1::CONTAINER);
     security->mutable_seccomp()->set_profile_type(v1::SecurityProfile::RuntimeDefault);
     return config;
+  }
+
+  /// The image "pages" of two layers, and a container's wish to have it at /pages.
+  void add_pages_image() {
+    fs::create_directories(dir_ + "/pages-top");
+    fs::create_directories(dir_ + "/pages-base/sub");
+    std::ofstream(dir_ + "/pages-top/index") << "new\n";
+    std::ofstream(dir_ + "/pages-base/index") << "old\n";
+    std::ofstream(dir_ + "/pages-base/sub/page") << "below\n";
+    images_->add("pages", {dir_ + "/pages-top", dir_ + "/pages-base"});
+  }
+  static v1::Mount* mount_pages(v1::ContainerConfig& config, const std::string& sub_path = {}) {
+    auto* mount = config.add_mounts();
+    mount->set_container_path("/pages");
+    mount->set_readonly(true);
+    mount->mutable_image()->set_image("pages");
+    mount->mutable_image()->set_user_specified_image("example.com/pages:1");
+    mount->set_image_sub_path(sub_path);
+    return mount;
   }
 
   /// The pid of the sandbox's shim, as verbose status tells it; 0 if it does not.

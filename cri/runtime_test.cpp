@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include <functional>
 #include <map>
 #include <regex>
 #include <set>
@@ -70,6 +71,63 @@ TEST_F(RuntimeFixture, WholeLife) {
   EXPECT_EQ(status.status().reason(), "Error");
   EXPECT_THAT(read(dir_ + "/logs/life/main.log"), HasSubstr("stdout F started"));
   EXPECT_TRUE(remove_container(id).ok());
+  EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
+}
+
+TEST_F(RuntimeFixture, AnImageIsAVolumeAsLongAsItsContainer) {
+  add_pages_image();
+  const auto sandbox = run_sandbox(sandbox_config("volumes"));
+  auto config = container_config("main", {"sleep", "1000"});
+  mount_pages(config);
+  const auto id = run_container(sandbox, config);
+  v1::ExecSyncResponse output;
+  ASSERT_TRUE(exec(id, {"sh", "-c", "cat /pages/index /pages/sub/page; echo x > /pages/index"}, 5, &output).ok());
+  EXPECT_EQ(output.stdout(), "new\nbelow\n");
+  EXPECT_THAT(output.stderr(), HasSubstr("Read-only file system"));
+  ASSERT_TRUE(exec(id, {"cat", "/proc/self/mounts"}, 5, &output).ok());
+  EXPECT_TRUE(std::regex_search(output.stdout(), std::regex(" /pages overlay ro,nosuid,nodev,noexec,")))
+      << output.stdout();
+  const auto told = status_of(id).status().mounts(0);
+  EXPECT_EQ(told.image().image(), "sha256:pages") << "by which a kubelet knows it to be in use";
+  EXPECT_EQ(told.image().user_specified_image(), "example.com/pages:1");
+  EXPECT_EQ(count_mounts(), mounts_ + 1) << "the node sees the shared memory alone";
+
+  auto part = container_config("part", {"cat", "/pages/page"});
+  mount_pages(part, "sub");
+  EXPECT_EQ(wait_exit(run_container(sandbox, part)).exit_code(), 0);
+  EXPECT_THAT(read(dir_ + "/logs/volumes/part.log"), HasSubstr("stdout F below"));
+
+  server_.reset();
+  images_ = std::make_unique<FolderImage>(dir_ + "/layer");
+  add_pages_image();
+  restart();
+  EXPECT_EQ(images_->held(), (std::multiset<std::string>{"sha256:pages", "sha256:pages"})) << "after a restart, too";
+  EXPECT_TRUE(remove_container(id).ok());
+  EXPECT_EQ(images_->held(), std::multiset<std::string>{"sha256:pages"});
+  EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
+  EXPECT_TRUE(images_->held().empty());
+}
+
+TEST_F(RuntimeFixture, AnImageThatCannotBeAVolumeIsToldOfInClientsWords) {
+  add_pages_image();
+  const auto sandbox = run_sandbox(sandbox_config("wrong"));
+  const auto refused = [&](const std::function<void(v1::Mount&)>& change) {
+    auto config = container_config("main", {"sleep", "1000"});
+    change(*mount_pages(config));
+    std::string id;
+    const auto status = create(sandbox, config, &id);
+    return std::pair(status.error_code(), status.error_message());
+  };
+  EXPECT_EQ(
+      refused([](auto& mount) { mount.mutable_image()->set_image("absent"); }),
+      std::pair(Code::NOT_FOUND, std::string("ImageVolumeMountFailed: failed to resolve image \"absent\": not found")));
+  EXPECT_EQ(refused([](auto& mount) { mount.set_image_sub_path("absent"); }).second,
+            "ImageVolumeMountFailed: sub path \"absent\" does not exist in the image");
+  EXPECT_THAT(refused([](auto& mount) { mount.set_host_path("/tmp"); }).second,
+              HasSubstr("ImageVolumeMountFailed: hostpath must be empty while mount image"));
+  EXPECT_THAT(refused([](auto& mount) { mount.set_readonly(false); }).second,
+              HasSubstr("ImageVolumeMountFailed: readonly must be true while mount image"));
+  EXPECT_TRUE(images_->held().empty());
   EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
 }
 

@@ -282,7 +282,13 @@ std::optional<Socket> Socket::accept(std::string* from) {
 }
 
 int Socket::send(const std::string& message) {
-  return ::send(fd(), message.data(), message.size(), MSG_NOSIGNAL) < 0 ? errno : 0;
+  const auto sent = send_some(message);
+  return sent == message.size() ? 0 : sent > 0 ? EAGAIN : errno;
+}
+
+size_t Socket::send_some(const std::string& bytes) {
+  const auto sent = ::send(fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  return sent < 0 ? 0 : static_cast<size_t>(sent);
 }
 
 int Socket::send_to(const std::string& message, const std::string& address, uint16_t port) {

@@ -90,7 +90,10 @@ class Socket {
   void listen();
   /// Nothing after 500 ms. `from`: the peer's address, as the socket sees it.
   std::optional<Socket> accept(std::string* from = nullptr);
+  /// All of it: 0, or the errno; EAGAIN when there was room for a part alone.
   int send(const std::string& text);
+  /// How many bytes of it there was room for; 0 also on an error, which errno tells.
+  size_t send_some(const std::string& bytes);
   int send_to(const std::string& text, const std::string& address, uint16_t port);
   /// Nothing after 500 ms or on an error, which errno tells.
   std::optional<std::string> receive(std::string* from = nullptr);

@@ -61,6 +61,8 @@ TEST(Encode, Events) {
   event.reason = "Unhealthy";
   event.message = "Liveness probe failed: \"500\"\nline";
   event.source_component = "keelson";
+  event.reporting_component = "keelson";
+  event.reporting_instance = "n1";
   event.type = "Warning";
   event.last_timestamp = WallTime(std::chrono::seconds(1'700'000'000));
   EXPECT_EQ(decode_events(encode_json(event))->at(0), event);

@@ -31,6 +31,8 @@ struct Event {
   std::string message;  ///< For people.
   std::string source_component;
   std::string source_host;
+  std::string reporting_component;  ///< As events.k8s.io has the source.
+  std::string reporting_instance;
   std::optional<WallTime> first_timestamp;
   std::optional<WallTime> last_timestamp;
   int32_t count = 1;

@@ -164,7 +164,9 @@ void fields(auto& v, Of<Event> auto& e) {
   v("lastTimestamp", e.last_timestamp);
   v("count", e.count);
   v("type", e.type);
-  v.ignored({"eventTime", "series", "action", "related", "reportingComponent", "reportingInstance"});
+  v("reportingComponent", e.reporting_component);
+  v("reportingInstance", e.reporting_instance);
+  v.ignored({"eventTime", "series", "action", "related"});
 }
 
 }  // namespace keelson::kube

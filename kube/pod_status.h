@@ -2,6 +2,7 @@
 // What the node says about a pod: phase, conditions, addresses, and the state of each container.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -119,5 +120,16 @@ struct PodStatus {
   std::optional<QosClass> qos_class;
   bool operator==(const PodStatus&) const = default;
 };
+
+/// Nothing of a pod in this phase runs again.
+inline bool is_final(const std::optional<PodPhase>& phase) {
+  return phase == PodPhase::succeeded || phase == PodPhase::failed;
+}
+
+/// Whether the pod's Ready condition is True.
+inline bool is_ready(const PodStatus& status) {
+  return std::ranges::any_of(
+      status.conditions, [](const auto& c) { return c.type == "Ready" && c.status == ConditionStatus::true_status; });
+}
 
 }  // namespace keelson::kube

@@ -17,6 +17,15 @@ constexpr const char* kNoRight =
     "--network-kubeconfig with one that has them";
 constexpr const char* kChangeTime = "endpoints.kubernetes.io/last-change-trigger-time";
 
+std::vector<std::string> names_of(std::vector<kube::RemovedObject> removed) {
+  std::vector<std::string> names;
+  names.reserve(removed.size());
+  for (auto& gone : removed) {
+    names.push_back(std::move(gone.name));
+  }
+  return names;
+}
+
 class Api : public ObjectSource {
  public:
   Api(Loop& loop, kube::ClusterAccess access, ApiSourceOptions options)
@@ -76,41 +85,42 @@ class Api : public ObjectSource {
             .changed =
                 [this](kube::Changes<kube::Service> changes) {
                   tell({.objects = {.services = std::move(changes.changed),
-                                    .removed_services = std::move(changes.removed)}});
+                                    .removed_services = names_of(std::move(changes.removed))}});
                 },
             .failed = [this](const Error& error, Duration wait) { failed(error, wait); },
             .left_out = [](const kube::LeftOut& what) { log::warning("service left out: {}", what); }};
   }
 
   kube::WatchConsumer<kube::EndpointSlice> slices_consumer() {
-    return {
-        .synced =
-            [this](std::vector<kube::EndpointSlice> all) {
-              learned(servers_.synced(all));
-              told_ |= kSlices;
-              tell({.objects = {.slices = std::move(all), .all_slices = true}});
-            },
-        .changed =
-            [this](kube::Changes<kube::EndpointSlice> changes) {
-              learned(servers_.changed(changes));
-              tell({.objects = {.slices = std::move(changes.changed), .removed_slices = std::move(changes.removed)}});
-            },
-        .failed = [this](const Error& error, Duration wait) { failed(error, wait); },
-        .left_out = [](const kube::LeftOut& what) { log::warning("endpoint slice left out: {}", what); }};
+    return {.synced =
+                [this](std::vector<kube::EndpointSlice> all) {
+                  learned(servers_.synced(all));
+                  told_ |= kSlices;
+                  tell({.objects = {.slices = std::move(all), .all_slices = true}});
+                },
+            .changed =
+                [this](kube::Changes<kube::EndpointSlice> changes) {
+                  learned(servers_.changed(changes));
+                  tell({.objects = {.slices = std::move(changes.changed),
+                                    .removed_slices = names_of(std::move(changes.removed))}});
+                },
+            .failed = [this](const Error& error, Duration wait) { failed(error, wait); },
+            .left_out = [](const kube::LeftOut& what) { log::warning("endpoint slice left out: {}", what); }};
   }
 
   kube::WatchConsumer<kube::Node> nodes_consumer() {
-    return {.synced =
-                [this](std::vector<kube::Node> all) {
-                  told_ |= kNodes;
-                  tell({.nodes = {.changed = std::move(all), .removed = {}, .all = true}});
-                },
-            .changed =
-                [this](kube::Changes<kube::Node> changes) {
-                  tell({.nodes = {.changed = std::move(changes.changed), .removed = std::move(changes.removed)}});
-                },
-            .failed = [this](const Error& error, Duration wait) { failed(error, wait); },
-            .left_out = [](const kube::LeftOut& what) { log::warning("node left out: {}", what); }};
+    return {
+        .synced =
+            [this](std::vector<kube::Node> all) {
+              told_ |= kNodes;
+              tell({.nodes = {.changed = std::move(all), .removed = {}, .all = true}});
+            },
+        .changed =
+            [this](kube::Changes<kube::Node> changes) {
+              tell({.nodes = {.changed = std::move(changes.changed), .removed = names_of(std::move(changes.removed))}});
+            },
+        .failed = [this](const Error& error, Duration wait) { failed(error, wait); },
+        .left_out = [](const kube::LeftOut& what) { log::warning("node left out: {}", what); }};
   }
 
   /// Where the API servers are.

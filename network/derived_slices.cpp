@@ -16,16 +16,6 @@ namespace {
 using dataplane::Address;
 using dataplane::Family;
 
-bool is_ready(const kube::Pod& pod) {
-  return std::ranges::any_of(pod.status.conditions, [](const auto& condition) {
-    return condition.type == "Ready" && condition.status == kube::ConditionStatus::true_status;
-  });
-}
-
-bool has_ended(const kube::Pod& pod) {
-  return pod.status.phase == kube::PodPhase::succeeded || pod.status.phase == kube::PodPhase::failed;
-}
-
 std::optional<int32_t> named_port(const std::vector<kube::Container>& containers, const std::string& name,
                                   kube::Protocol protocol) {
   for (const auto& container : containers) {
@@ -79,7 +69,7 @@ std::string address_of(const kube::Pod& pod, Family family) {
 
 kube::Endpoint endpoint_of(const kube::Service& service, const kube::Pod& pod, const std::string& address,
                            const std::string& node_name) {
-  bool ready = is_ready(pod), terminating = pod.metadata.deletion_timestamp.has_value();
+  bool ready = is_ready(pod.status), terminating = pod.metadata.deletion_timestamp.has_value();
   kube::Endpoint endpoint;
   endpoint.addresses = {address};
   endpoint.ready = service.publish_not_ready_addresses || (ready && !terminating);
@@ -103,7 +93,7 @@ std::vector<kube::EndpointSlice> derive_slices(const kube::Service& service,
     auto first = slices.size();
     for (const auto& [key, pod] : pods) {
       auto address = address_of(pod, family);
-      if (pod.metadata.ns != service.metadata.ns || has_ended(pod) || address.empty() ||
+      if (pod.metadata.ns != service.metadata.ns || is_final(pod.status.phase) || address.empty() ||
           !kube::matches_service_selector(service.selector, pod.metadata.labels)) {
         continue;
       }

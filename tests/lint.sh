@@ -23,7 +23,7 @@ for file in "${sources[@]}"; do
   fi
 done
 
-for room in agent cmd/keelson cni common common/cgroup cri cri/client cri/shim dataplane dataplane/translate ebpf http kube kube/client kube/folder metrics network network/kube_proxy network/preflight probes tests tests/fuzz tests/layout tests/peers tests/services tests/vm bench deploy/examples; do
+for room in agent agent/pod_resources cmd/keelson cni common common/cgroup cri cri/client cri/shim dataplane dataplane/translate ebpf http kube kube/client kube/folder metrics network network/kube_proxy network/preflight probes tests tests/fuzz tests/layout tests/peers tests/services tests/vm bench deploy/examples; do
   [ -f "$room/README.md" ] || complain "$room has no README.md"
 done
 git grep -nE '\b(TODO|FIXME|XXX)\b' -- '*.h' '*.cpp' '*.sh' ':!tests/lint.sh' && complain "a TODO needs an issue, not a comment"

@@ -8,8 +8,6 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
-#include "agent/cluster/token_bucket.h"
-
 namespace keelson::agent {
 
 namespace {
@@ -25,9 +23,9 @@ Task<std::string> call_within(Loop* loop, ApiCall call, std::shared_ptr<TokenBuc
 
 }  // namespace
 
-ApiCall limited(Loop& loop, ApiCall call, double per_second, double burst) {
-  return [&loop, call = std::move(call), bucket = std::make_shared<TokenBucket>(per_second, burst)](
-             kube::Request request, Duration deadline) {
+ApiCall limited(Loop& loop, ApiCall call, RateLimit limit) {
+  return [&loop, call = std::move(call), bucket = std::make_shared<TokenBucket>(limit)](kube::Request request,
+                                                                                        Duration deadline) {
     return call_within(&loop, call, bucket, std::move(request), deadline);
   };
 }

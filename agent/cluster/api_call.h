@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "common/loop.h"
+#include "common/token_bucket.h"
 #include "kube/client/api.h"
 
 namespace keelson::agent {
@@ -20,9 +21,8 @@ inline ApiCall api_call(kube::Client& client) {
       [&client](kube::Request request, Duration deadline) { return kube::call(client, std::move(request), deadline); };
 }
 
-/// The same, with at most `burst` requests at once and `per_second` in the long run: those above wait, before their
-/// deadline begins. The kubelet's kubeAPIBurst and kubeAPIQPS are the defaults.
-ApiCall limited(Loop& loop, ApiCall call, double per_second = 50, double burst = 100);
+/// The same, within `limit`: requests above it wait, before their deadline begins.
+ApiCall limited(Loop& loop, ApiCall call, RateLimit limit);
 
 /// For an answer to come as a whole.
 inline constexpr std::chrono::seconds kApiDeadline{10};

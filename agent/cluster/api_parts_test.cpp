@@ -8,6 +8,8 @@
 #include "agent/cluster/pod_ledger.h"
 #include "agent/cluster/small_api.h"
 #include "agent/cluster/token_manager.h"
+#include "agent/critical_pod.h"
+#include "agent/event_recorder.h"
 #include "common/log.h"
 
 namespace keelson::agent {
@@ -58,7 +60,7 @@ TEST(LimitedTest, RequestsAboveTheBurstWaitTheirTurn) {
   Loop loop{clock, "test"};
   SmallApi api{loop};
   api.latency = Duration(0);
-  const auto call = limited(loop, api.call(), 2, 3);
+  const auto call = limited(loop, api.call(), {.per_second = 2, .burst = 3});
   TaskGroup tasks(loop);
   for (int i = 0; i < 7; ++i) {
     tasks.spawn("request", ask_for_an_event(call));
@@ -321,11 +323,12 @@ TEST_F(EventSenderTest, ManyThatAreAlikeAreToldAsOne) {
 }
 
 TEST_F(EventSenderTest, WhoReportsIsTold) {
-  auto made = event("a");
-  made.source_component = "kubelet";
-  made.source_host = "n1";
-  part->send(made);
+  EventRecorder recorder(clock, "n1");
+  recorder.on_event([this](const kube::Event& made) { part->send(made); });
+  recorder.record({.pod = {.name = "web", .ns = "default"}, .container = {}}, EventType::normal, "Pulled",
+                  "it is here");
   loop.advance(clock, 1s);
+  EXPECT_THAT(api.requests[0].body, HasSubstr(R"("source":{"component":"kubelet","host":"n1"})"));
   EXPECT_THAT(api.requests[0].body, HasSubstr(R"("reportingComponent":"kubelet")"));
   EXPECT_THAT(api.requests[0].body, HasSubstr(R"("reportingInstance":"n1")"));
 }

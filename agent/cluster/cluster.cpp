@@ -4,18 +4,16 @@
 
 #include <sys/utsname.h>
 
-#include <map>
 #include <random>
 
 #include "agent/cluster/cluster_stats.h"
 #include "agent/cluster/event_sender.h"
 #include "agent/cluster/mirror_pods.h"
-#include "agent/cluster/object_watches.h"
 #include "agent/cluster/pod_ledger.h"
+#include "agent/cluster/referred_objects.h"
 #include "agent/cluster/status_manager.h"
 #include "agent/cluster/token_manager.h"
 #include "agent/critical_pod.h"
-#include "agent/pod_phase.h"
 #include "common/apparmor.h"
 #include "common/log.h"
 #include "common/task_group.h"
@@ -61,19 +59,15 @@ struct Cluster::State {
                 .sysctls = options.sysctls,
                 .apparmor = apparmor_is_on(),
                 .static_cpus = options.static_cpus}),
-        call(limited(c.loop(), api_call(c), options.requests.per_second, options.requests.burst)),
+        call(limited(c.loop(), api_call(c), options.requests)),
         statuses(c.loop(), call, seeds()),
         tokens(c.loop(), call, seeds(),
                [this](const std::string& uid, TokenMap tokens_now) { renewed(uid, std::move(tokens_now)); }),
-        events(c.loop(), api_call(c), seeds(), {.burst = options.events.burst, .per_second = options.events.per_second},
-               [this] { return statuses.has_news(); }),
+        events(c.loop(), api_call(c), seeds(), {.requests = options.events}, [this] { return statuses.has_news(); }),
         mirrors(
             c.loop(), call, options.node_name, seeds(), [this](const kube::Pod& pod) { learn({pod}); },
             [this](const std::string& name) { return is_on_node(name); }),
-        config_maps(c, "ConfigMaps", seeds(), [this] { dirty(); }),
-        secrets(c, "Secrets", seeds(), [this] { dirty(); }),
-        services(c, "Services", seeds(), [this] { dirty(); }),
-        runtime_classes(c, "RuntimeClasses", seeds(), [this] { dirty(); }),
+        referred(c, seeds, [this] { dirty(); }),
         pods(c,
              {.ns = "",
               .label_selector = {},
@@ -120,9 +114,9 @@ struct Cluster::State {
             .changed =
                 [this](kube::Changes<kube::Pod> changes) {
                   works();
-                  for (size_t i = 0; i < changes.removed.size(); ++i) {
-                    counts.starts.gone(changes.removed[i]);
-                    statuses.api_lost(changes.removed[i], changes.removed_uids[i]);
+                  for (const auto& gone : changes.removed) {
+                    counts.starts.gone(gone.name);
+                    statuses.api_lost(gone.name, gone.uid);
                   }
                   for (const auto& pod : changes.changed) {
                     statuses.api_has(pod);
@@ -194,10 +188,7 @@ struct Cluster::State {
   void retry_watches() {
     pods.retry_now();
     node.retry_now();
-    config_maps.retry_now();
-    secrets.retry_now();
-    services.retry_now();
-    runtime_classes.retry_now();
+    referred.retry_now();
   }
 
   // ---- To the agent
@@ -218,15 +209,8 @@ struct Cluster::State {
       agent->events().record({.pod = rejected.pod.metadata, .container = {}}, EventType::warning,
                              rejected.rejection.reason, rejected.rejection.message);
     }
-    const auto references = ledger.references();
-    config_maps.want(references.config_maps);
-    secrets.want(references.secrets);
-    services.want(references.services);
-    runtime_classes.want(references.runtime_classes);
-    config_maps.copy_to(state.config_maps);
-    secrets.copy_to(state.secrets);
-    services.copy_to(state.services);
-    runtime_classes.copy_to(state.runtime_classes);
+    referred.want(ledger.references());
+    referred.copy_to(state);
     agent->desired(std::move(state));
     preempt();
     update_mirrors();
@@ -265,7 +249,7 @@ struct Cluster::State {
 
   void pod_changed(const kube::Pod& pod, bool gone) {
     statuses.says(pod, gone);
-    if (has_ended(pod) && !gone && ledger.stopped(pod.metadata.uid)) {
+    if (is_final(pod.status.phase) && !gone && ledger.stopped(pod.metadata.uid)) {
       dirty();
     }
     if (gone) {
@@ -277,11 +261,6 @@ struct Cluster::State {
   Duration pulling(const kube::Pod& pod) const {
     const auto timeline = agent->find_timeline(pod.metadata.ns, pod.metadata.name);
     return timeline ? pull_time(*timeline) : Duration(0);
-  }
-
-  bool has_inputs(const References& references) const {
-    return config_maps.synced(references.config_maps) && secrets.synced(references.secrets) &&
-           services.synced(references.services) && runtime_classes.synced(references.runtime_classes);
   }
 
   Task<> wait_inputs() {
@@ -301,10 +280,7 @@ struct Cluster::State {
   TokenManager tokens;
   EventSender events;
   MirrorPods mirrors;
-  ObjectWatches<kube::ConfigMap> config_maps;
-  ObjectWatches<kube::Secret> secrets;
-  ObjectWatches<kube::Service> services;
-  ObjectWatches<kube::RuntimeClass> runtime_classes;
+  ReferredObjects referred;
   kube::Watch<kube::Pod> pods;
   kube::Watch<kube::OwnNode> node;
   std::optional<kube::FolderSource> folder;
@@ -361,10 +337,7 @@ Task<> Cluster::run(Agent& agent, PodRuntime& runtime, TokensRenewed renewed, No
 Task<> Cluster::close() {
   State& s = *state_;
   KEELSON_CO_DO(co_await s.tasks.close());
-  KEELSON_CO_DO(co_await s.config_maps.close());
-  KEELSON_CO_DO(co_await s.secrets.close());
-  KEELSON_CO_DO(co_await s.services.close());
-  KEELSON_CO_DO(co_await s.runtime_classes.close());
+  KEELSON_CO_DO(co_await s.referred.close());
   KEELSON_CO_DO(co_await s.tokens.close());
   KEELSON_CO_DO(co_await s.mirrors.close());
   KEELSON_CO_DO(co_await s.events.close());
@@ -381,7 +354,7 @@ Task<TokenMap> Cluster::provide(kube::Pod pod) {
   }
   const auto references = references_of(pod);
   const SteadyTime end = loop.clock().steady() + kInputsWait;
-  while (!s.has_inputs(references) && loop.clock().steady() < end) {
+  while (!s.referred.synced(references) && loop.clock().steady() < end) {
     auto waited = co_await (loop.sleep(end - loop.clock().steady()) || s.wait_inputs());
     if (waited.index() == 0 && !std::get<0>(waited)) {
       co_return std::unexpected(std::get<0>(std::move(waited)).error());
@@ -391,21 +364,7 @@ Task<TokenMap> Cluster::provide(kube::Pod pod) {
 }
 
 Result<> Cluster::check_environment(const kube::Pod& pod, const kube::Container& container) const {
-  const State& s = *state_;
-  if (is_static(pod)) {
-    return {};
-  }
-  const auto references = environment_of(pod, container);
-  if (!s.services.synced(references.services)) {
-    return fail(Kind::invalid, "services have not yet been read at least once, cannot construct envvars");
-  }
-  for (const auto& [kind, known] : {std::pair("configmap", s.config_maps.synced(references.config_maps)),
-                                    std::pair("secret", s.secrets.synced(references.secrets))}) {
-    if (!known) {
-      return fail(Kind::invalid, "failed to sync {} cache: timed out waiting for the condition", kind);
-    }
-  }
-  return {};
+  return is_static(pod) ? Result<>() : state_->referred.check_environment(environment_of(pod, container));
 }
 
 void Cluster::pressed_by(const Pressures& pressures) {
@@ -414,6 +373,14 @@ void Cluster::pressed_by(const Pressures& pressures) {
 
 void Cluster::shutting_down(bool now) {
   state_->ledger.shutting_down(now);
+}
+
+void Cluster::allotted_are(std::set<std::string> resources) {
+  state_->ledger.allotted_are(std::move(resources));
+}
+
+void Cluster::pod_refused(const std::string& reason) {
+  state_->counts.rejected(reason);
 }
 
 void Cluster::collect(Stats& stats) const {

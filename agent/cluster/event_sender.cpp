@@ -6,7 +6,6 @@
 #include <algorithm>
 
 #include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
 #include "common/log.h"
@@ -28,14 +27,6 @@ std::string patch_of(const kube::Event& event) {
                           {"lastTimestamp", format_rfc3339(event.last_timestamp.value_or(WallTime()))}});
 }
 
-/// As client-go: who reports is the source.
-std::string body_of(const kube::Event& event) {
-  auto body = boost::json::parse(kube::encode_json(event));
-  body.as_object()["reportingComponent"] = event.source_component;
-  body.as_object()["reportingInstance"] = event.source_host;
-  return boost::json::serialize(body);
-}
-
 }  // namespace
 
 EventSender::EventSender(Loop& loop, ApiCall call, uint64_t seed, EventLimits limits,
@@ -46,7 +37,7 @@ EventSender::EventSender(Loop& loop, ApiCall call, uint64_t seed, EventLimits li
       others_first_(std::move(others_first)),
       random_(seed),
       aggregator_(loop.clock()),
-      requests_(limits.per_second, limits.burst),
+      requests_(limits.requests),
       tasks_(loop) {}
 
 bool EventSender::is_spam(const kube::Event& event) {
@@ -55,9 +46,8 @@ bool EventSender::is_spam(const kube::Event& event) {
   if (objects_.size() > kRemembered) {
     std::erase_if(objects_, [&](const auto& entry) { return entry.second.full(now); });
   }
-  const TokenBucket fresh(1.0 / static_cast<double>(limits_.object_refill.count()), limits_.object_burst);
   const auto object = fmt::format("{}/{}/{}/{}", about.kind, about.ns, about.name, about.uid);
-  return !objects_.try_emplace(object, fresh).first->second.take(now);
+  return !objects_.try_emplace(object, limits_.about_one_object).first->second.take(now);
 }
 
 void EventSender::send(const kube::Event& told) {
@@ -94,7 +84,7 @@ Task<> EventSender::work() {
   while (!queue_.empty()) {
     if (!requests_.take(loop_.clock().steady())) {
       KEELSON_CO_DO(co_await loop_.sleep(
-          std::chrono::duration_cast<Duration>(std::chrono::duration<double>(1.0 / limits_.per_second))));
+          std::chrono::duration_cast<Duration>(std::chrono::duration<double>(1.0 / limits_.requests.per_second))));
       continue;
     }
     const auto name = queue_.front();
@@ -121,11 +111,11 @@ Task<bool> EventSender::deliver(kube::Event event) {
   bool patch = posted_.contains(name);
   Result<std::string> answer;
   for (int tries = 0; tries < 2; ++tries) {
-    auto request =
-        patch
-            ? kube::patch_request(object_path(event.metadata.ns, "events", name), kube::PatchType::merge,
-                                  patch_of(event))
-            : kube::Request{.method = "POST", .path = object_path(event.metadata.ns, "events"), .body = body_of(event)};
+    auto request = patch ? kube::patch_request(object_path(event.metadata.ns, "events", name), kube::PatchType::merge,
+                                               patch_of(event))
+                         : kube::Request{.method = "POST",
+                                         .path = object_path(event.metadata.ns, "events"),
+                                         .body = kube::encode_json(event)};
     answer = co_await call_(std::move(request), kApiDeadline);
     const bool wrong_verb = !answer && answer.error().kind() == (patch ? Kind::not_found : Kind::exists);
     if (!wrong_verb) {

@@ -13,19 +13,17 @@
 
 #include "agent/cluster/api_call.h"
 #include "agent/cluster/event_aggregator.h"
-#include "agent/cluster/token_bucket.h"
 #include "common/task_group.h"
+#include "common/token_bucket.h"
 #include "kube/event.h"
 
 namespace keelson::agent {
 
 /// The numbers of client-go's correlator and of the kubelet's eventRecordQPS, eventBurst.
 struct EventLimits {
-  size_t queue = 1000;                      ///< Different events that wait.
-  int burst = 100;                          ///< Requests at once ...
-  double per_second = 50;                   ///< ... and in the long run.
-  int object_burst = 25;                    ///< About one object ...
-  std::chrono::seconds object_refill{300};  ///< ... and then one in so long.
+  size_t queue = 1000;  ///< Different events that wait.
+  RateLimit requests = {.per_second = 50, .burst = 100};
+  RateLimit about_one_object = {.per_second = 1.0 / 300, .burst = 25};
 };
 
 /// Belongs to the agent's loop.

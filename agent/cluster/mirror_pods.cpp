@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "agent/cluster/pod_ledger.h"
+#include "agent/critical_pod.h"
 #include "common/log.h"
 #include "kube/codec.h"
 

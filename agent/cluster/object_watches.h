@@ -116,8 +116,8 @@ class ObjectWatches {
                 },
             .changed =
                 [this, entry](kube::Changes<T> changes) {
-                  for (const auto& name : changes.removed) {
-                    entry->objects.erase(name);
+                  for (const auto& gone : changes.removed) {
+                    entry->objects.erase(gone.name);
                   }
                   take(*entry, std::move(changes.changed));
                 },

@@ -14,10 +14,6 @@ namespace keelson::agent {
 
 namespace {
 
-bool is_final(const kube::PodStatus& status) {
-  return status.phase == kube::PodPhase::succeeded || status.phase == kube::PodPhase::failed;
-}
-
 std::vector<kube::PodCondition> conditions_of_others(const kube::PodStatus& status) {
   std::vector<kube::PodCondition> found;
   std::ranges::copy_if(status.conditions, std::back_inserter(found),
@@ -29,15 +25,12 @@ std::vector<kube::PodCondition> conditions_of_others(const kube::PodStatus& stat
 bool only_our_words(const kube::Pod& before, const kube::Pod& after) {
   kube::ObjectMeta meta = after.metadata;
   meta.resource_version = before.metadata.resource_version;
-  return meta == before.metadata && after.spec == before.spec && is_final(before.status) == is_final(after.status) &&
+  return meta == before.metadata && after.spec == before.spec &&
+         is_final(before.status.phase) == is_final(after.status.phase) &&
          conditions_of_others(before.status) == conditions_of_others(after.status);
 }
 
 }  // namespace
-
-bool is_mirror(const kube::Pod& pod) {
-  return pod.metadata.annotations.contains(kMirrorAnnotation);
-}
 
 PodLedger::PodLedger(LedgerOptions options) : options_(std::move(options)) {}
 
@@ -124,7 +117,7 @@ bool PodLedger::put(kube::Pod pod, const std::map<std::string, kube::Pod>& befor
   if (auto source = pod.metadata.annotations.find(kConfigSource); !mirror && source != pod.metadata.annotations.end()) {
     source->second = "api";  // nobody makes a static pod by an annotation
   }
-  if (!mirror && (is_final(pod.status) || pod.status.start_time)) {
+  if (!mirror && (is_final(pod.status.phase) || pod.status.start_time)) {
     admitted_.insert(pod.metadata.uid);  // a node has seen it before
   }
   if (!mirror) {
@@ -145,7 +138,7 @@ void PodLedger::synced(std::vector<kube::Pod> pods, bool some_left_out) {
   if (options_.has_manifests && !folder_read_) {
     return;  // of what was adopted, something may be static
   }
-  std::erase_if(admitted_, [&](const auto& uid) { return !is_there(uid); });
+  some_left_ = std::erase_if(admitted_, [&](const auto& uid) { return !is_there(uid); }) > 0 || some_left_;
   std::erase_if(refused_, [&](const auto& entry) { return !is_there(entry.first); });
   std::erase_if(resizes_, [&](const auto& entry) { return !is_there(entry.first); });
   for (auto* uids : {&ended_, &stopped_, &preempted_}) {
@@ -158,7 +151,13 @@ bool PodLedger::is_there(const std::string& uid) const {
   return std::ranges::any_of(pods_, has_it) || std::ranges::any_of(statics_, has_it);
 }
 
+bool PodLedger::stopped(const std::string& uid) {
+  some_left_ = true;
+  return stopped_.insert(uid).second;
+}
+
 void PodLedger::forget(const std::string& uid) {
+  some_left_ = true;
   admitted_.erase(uid);
   refused_.erase(uid);
   resizes_.erase(uid);
@@ -169,19 +168,15 @@ void PodLedger::forget(const std::string& uid) {
 
 bool PodLedger::changed(kube::Changes<kube::Pod> changes) {
   bool news = false;
-  for (size_t i = 0; i < changes.removed.size(); ++i) {
-    const auto& name = changes.removed[i];
+  for (const auto& gone : changes.removed) {
     // A newer one of the name may be known from a request's answer, ahead of the watch.
-    const auto is_meant = [&](const kube::Pod& pod) {
-      return i >= changes.removed_uids.size() || changes.removed_uids[i].empty() ||
-             pod.metadata.uid == changes.removed_uids[i];
-    };
-    if (auto it = pods_.find(name); it != pods_.end() && is_meant(it->second)) {
+    const auto is_meant = [&](const kube::Pod& pod) { return gone.uid.empty() || pod.metadata.uid == gone.uid; };
+    if (auto it = pods_.find(gone.name); it != pods_.end() && is_meant(it->second)) {
       forget(it->second.metadata.uid);
       pods_.erase(it);
       news = true;
     }
-    if (auto it = mirrors_.find(name); it != mirrors_.end() && is_meant(it->second)) {
+    if (auto it = mirrors_.find(gone.name); it != mirrors_.end() && is_meant(it->second)) {
       mirrors_.erase(it);
       news = true;
     }
@@ -207,6 +202,7 @@ AdmissionNode PodLedger::admission_node() const {
                      .labels = options_.labels,
                      .taints = {},
                      .allocatable = options_.allocatable,
+                     .allotted = allotted_,
                      .pressures = pressures_,
                      .shutting_down = shutting_down_,
                      .sysctls = options_.sysctls,
@@ -230,7 +226,7 @@ std::vector<const kube::Pod*> PodLedger::active_pods() const {
     for (const auto& [name, pod] : *pods) {
       const auto& uid = pod.metadata.uid;
       if (admitted_.contains(uid) && !refused_.contains(uid) && !ended_.contains(uid) && !stopped_.contains(uid) &&
-          !is_final(pod.status)) {
+          !is_final(pod.status.phase)) {
         active.push_back(&pod);
       }
     }
@@ -305,6 +301,7 @@ bool PodLedger::makes_room(const kube::Pod& pod, const AdmissionNode& node, Reje
 /// In the order of their pods' uids, which is as good as any: those that do not fit wait for others to leave.
 void PodLedger::judge_resizes(WallTime now) {
   const auto node = admission_node();
+  bool one_resized = false;
   for (auto it = resizes_.begin(); it != resizes_.end();) {
     auto& [uid, resize] = *it;
     kube::Pod& pod = pods_.at(resize.pod);
@@ -317,6 +314,12 @@ void PodLedger::judge_resizes(WallTime now) {
     set_resources(resized, resize.wanted);
     const auto refusal = judge_resize(resized, pod, others, node);
     if (!refusal) {
+      if (resize.condition && resize.condition->reason == "Deferred") {
+        accepted_late_.add({{"retry_trigger", one_resized  ? "pod_resized"
+                                              : some_left_ ? "pods_removed"
+                                                           : "pod_updated"}});
+      }
+      one_resized = true;
       pod = std::move(resized);
       it = resizes_.erase(it);
       continue;
@@ -324,7 +327,9 @@ void PodLedger::judge_resizes(WallTime now) {
     if (!resize.condition || resize.condition->reason != refusal->reason ||
         resize.condition->message != refusal->message) {
       const bool infeasible = refusal->reason == "Infeasible";
-      infeasible_resizes_ += infeasible && (!resize.condition || resize.condition->reason != refusal->reason) ? 1 : 0;
+      if (infeasible && (!resize.condition || resize.condition->reason != refusal->reason)) {
+        infeasible_resizes_.add({{"reason_detail", "insufficient_node_allocatable"}});
+      }
       resize.condition =
           kube::PodCondition{.type = kube::kResizePending,
                              .status = kube::ConditionStatus::true_status,
@@ -335,6 +340,7 @@ void PodLedger::judge_resizes(WallTime now) {
     }
     ++it;
   }
+  some_left_ = false;
 }
 
 kube::DesiredState PodLedger::wanted(WallTime now) {
@@ -358,7 +364,7 @@ kube::DesiredState PodLedger::wanted(WallTime now) {
       continue;
     }
     auto [it, fresh] = state.pods.emplace(name, pod);
-    if (auto refused = refused_.find(uid); fresh && refused != refused_.end() && !is_final(pod.status)) {
+    if (auto refused = refused_.find(uid); fresh && refused != refused_.end() && !is_final(pod.status.phase)) {
       it->second.status = refused->second;
     }
     std::erase_if(it->second.status.conditions, [](const auto& c) { return c.type == kube::kResizePending; });

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "agent/pod_phase.h"
 #include "agent/worker_stats.h"
 
 namespace keelson::agent {
@@ -36,7 +35,7 @@ StartLatency::StartLatency(std::function<Duration(const kube::Pod&)> pulling)
 
 void StartLatency::seen(const kube::Pod& pod, WallTime now) {
   const auto name = kube::full_name(pod.metadata);
-  if (has_ended(pod)) {
+  if (is_final(pod.status.phase)) {
     gone(name);
     return;
   }

@@ -7,6 +7,7 @@
 
 #include <boost/json/parse.hpp>
 
+#include "agent/critical_pod.h"
 #include "common/log.h"
 #include "kube/codec.h"
 #include "kube/status_patch.h"
@@ -23,11 +24,6 @@ constexpr std::chrono::seconds kAwayWait{1};
 constexpr std::chrono::milliseconds kMostWait{2'000};
 /// Most pods have started, or ended, by then: one request instead of three.
 constexpr std::chrono::milliseconds kHold{500};
-constexpr const char* kMirror = "kubernetes.io/config.mirror";
-
-bool is_final(const std::optional<kube::PodPhase>& phase) {
-  return phase == kube::PodPhase::succeeded || phase == kube::PodPhase::failed;
-}
 
 /// Versions count up; one that is no number is as new as any.
 uint64_t version_of(const kube::ObjectMeta& meta) {
@@ -63,7 +59,7 @@ void StatusManager::api_has(const kube::Pod& pod) {
   Entry& entry = entries_[key];
   entry.ns = pod.metadata.ns;
   entry.name = pod.metadata.name;
-  const auto mirror = pod.metadata.annotations.find(kMirror);
+  const auto mirror = pod.metadata.annotations.find(kMirrorAnnotation);
   ApiSide side{.uid = pod.metadata.uid,
                .mirror_of = mirror == pod.metadata.annotations.end() ? "" : mirror->second,
                .version = version_of(pod.metadata),

@@ -49,11 +49,15 @@ std::vector<std::string> page_sizes() {
 
 }  // namespace
 
+bool has_unified_cgroups() {
+  return fs::exists(std::string(kCgroups) + "/cgroup.controllers");
+}
+
 NodeCgroups read_node_cgroups(CpuQuotas quotas) {
   const std::string root = kCgroups;
   NodeCgroups out;
   out.memory = static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGESIZE);
-  out.unified = fs::exists(root + "/cgroup.controllers");
+  out.unified = has_unified_cgroups();
   out.counts_swap =
       fs::exists(root + (out.unified ? own_cgroup() + "/memory.swap.max" : "/memory/memory.memsw.limit_in_bytes"));
   out.page_sizes = page_sizes();

@@ -24,8 +24,11 @@ struct NodeCgroups {
   CpuQuotas quotas = {};  ///< the operator's
 };
 
+/// cgroup v2 alone: of a machine with both, the first has the controllers.
+bool has_unified_cgroups();
+
 /// Reads /sys; what cannot be read is not there.
-NodeCgroups read_node_cgroups(CpuQuotas quotas = {});
+NodeCgroups read_node_cgroups(CpuQuotas quotas);
 
 /// "64KB", "2MB", "1GB" of a size in bytes (kubelet's HugePageUnitSizeFromByteSize).
 std::string page_size_text(int64_t bytes);

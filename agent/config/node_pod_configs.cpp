@@ -14,7 +14,6 @@
 #include "agent/config/pod_warnings.h"
 #include "agent/config/security.h"
 #include "agent/critical_pod.h"
-#include "agent/pod_phase.h"
 #include "common/atomic_file.h"
 #include "common/fd.h"
 #include "common/log.h"
@@ -63,7 +62,7 @@ void NodePodConfigs::objects_changed(const kube::DesiredState& state) {
   for (auto& [uid, pod] : s.pods) {
     auto now = state.pods.find(kube::full_name(pod.metadata));
     const bool known = now != state.pods.end() && now->second.metadata.uid == uid;
-    if (known && has_ended(now->second)) {
+    if (known && is_final(now->second.status.phase)) {
       continue;  // what it refers to may have gone, and nobody reads it
     }
     const bool renamed = known && (now->second.metadata.labels != pod.metadata.labels ||
@@ -117,8 +116,12 @@ Result<std::string> NodePodConfigs::handler(const kube::Pod& pod) {
 
 /// A folder's pods know of no cluster's DNS.
 std::vector<PodWarning> NodePodConfigs::warnings(const kube::Pod& pod) {
-  return state_->inputs != nullptr ? pod_warnings(pod, *state_->objects, state_->options.dns)
-                                   : std::vector<PodWarning>();
+  const auto& dns = state_->options.dns;
+  auto found = pod_warnings(pod, *state_->objects, state_->inputs != nullptr ? &dns : nullptr);
+  for (auto& warning : dns_warnings(pod, dns, resolv_conf_of(state_->options).value_or(""))) {
+    found.push_back(std::move(warning));
+  }
+  return found;
 }
 
 Result<cri::SandboxConfig> NodePodConfigs::sandbox(const kube::Pod& pod, uint32_t) {
@@ -160,71 +163,6 @@ Result<std::optional<cri::IdMapping>> NodePodConfigs::State::users_of(const kube
     return fail(Kind::conflict, "the pod has no range of user ids yet");
   }
   return cri::IdMapping{.container = 0, .host = *first, .length = users.length()};
-}
-
-Result<MountedVolume> NodePodConfigs::State::volume_of(const kube::Pod& pod, const std::string& name,
-                                                       const kube::Container& container) const {
-  const auto volume = std::ranges::find(pod.spec.volumes, name, &kube::Volume::name);
-  if (volume == pod.spec.volumes.end()) {
-    return fail(Kind::invalid, "cannot find volume \"{}\" to mount into container \"{}\"", name, container.name);
-  }
-  if (!is_of_storage(*volume)) {
-    return MountedVolume{.path = volumes.path_of(pod, *volume), .read_only = is_of_objects(*volume)};
-  }
-  const auto given = mounted.find(pod.metadata.uid);
-  if (given == mounted.end() || !given->second.contains(name)) {
-    return fail(Kind::conflict, "volume \"{}\" is not mounted yet", name);
-  }
-  return given->second.at(name);
-}
-
-Result<> NodePodConfigs::State::add_mounts(const ContainerOrder& order, const kube::Container& container,
-                                           const Environment& env, cri::ContainerConfig& out) const {
-  std::map<std::string, std::string> variables(env.begin(), env.end());
-  for (size_t i = 0; i < container.volume_mounts.size(); ++i) {
-    const auto& wanted = container.volume_mounts[i];
-    KEELSON_TRY(const auto volume, volume_of(order.pod, wanted.name, container));
-    if (volume.block) {
-      return fail(Kind::invalid, "volume {} has volumeMode Block, but is specified in volumeMounts", wanted.name);
-    }
-    cri::Mount mount{.container_path = wanted.mount_path,
-                     .host_path = volume.path,
-                     .read_only = wanted.read_only || volume.read_only};
-    auto below = wanted.sub_path;
-    if (!wanted.sub_path_expr.empty()) {
-      KEELSON_TRY(below, expand_sub_path(wanted.sub_path_expr, variables));
-    }
-    if (!below.empty()) {
-      KEELSON_TRY(mount.host_path, volumes.sub_path(order.pod, mount.host_path, wanted.name, container.name, i, below));
-    }
-    switch (wanted.mount_propagation.value_or(kube::MountPropagation::none)) {
-      case kube::MountPropagation::none:
-        break;
-      case kube::MountPropagation::host_to_container:
-        mount.propagation = cri::Propagation::host_to_container;
-        break;
-      case kube::MountPropagation::bidirectional:
-        mount.propagation = cri::Propagation::bidirectional;
-        break;
-    }
-    KEELSON_TRY(mount.recursive_read_only, resolve_recursive_read_only(wanted, order.recursive_read_only));
-    out.mounts.push_back(mount);
-  }
-  return {};
-}
-
-Result<> NodePodConfigs::State::add_devices(const kube::Pod& pod, const kube::Container& container,
-                                            cri::ContainerConfig& out) const {
-  for (const auto& wanted : container.volume_devices) {
-    KEELSON_TRY(const auto volume, volume_of(pod, wanted.name, container));
-    if (!volume.block) {
-      return fail(Kind::invalid, "volume {} has volumeMode Filesystem, but is specified in volumeDevices", wanted.name);
-    }
-    out.devices.push_back({.container_path = wanted.device_path,
-                           .host_path = volume.path,
-                           .permissions = volume.read_only ? "r" : "mrw"});
-  }
-  return {};
 }
 
 /// /etc/hosts and the termination message, unless the pod mounts its own.
@@ -402,16 +340,6 @@ Task<std::vector<cri::AuthConfig>> NodePodConfigs::credentials(kube::Pod pod, st
     std::ranges::move(find_logins(documents, image), std::back_inserter(found));
   }
   co_return found;
-}
-
-std::vector<std::string> NodePodConfigs::missing_pull_secrets(const kube::Pod& pod) {
-  std::vector<std::string> missing;
-  for (const auto& name : pod.spec.image_pull_secrets) {
-    if (!name.empty() && !state_->objects->secrets.contains(pod.metadata.ns + "/" + name)) {
-      missing.push_back(name);
-    }
-  }
-  return missing;
 }
 
 void NodePodConfigs::use_credential_providers(std::vector<CredentialProvider> providers, std::string folder) {

@@ -63,7 +63,6 @@ class NodePodConfigs : public PodConfigs {
   void container_removed(const std::string& id) override;
   std::string termination_log(const kube::ObjectMeta& pod, const std::string& container, uint32_t attempt) override;
   Task<std::vector<cri::AuthConfig>> credentials(kube::Pod pod, std::string image) override;
-  std::vector<std::string> missing_pull_secrets(const kube::Pod& pod) override;
 
   /// Programs of this folder are asked for credentials, too. Before the first pod.
   void use_credential_providers(std::vector<CredentialProvider> providers, std::string folder);

@@ -15,12 +15,12 @@ bool wants_cluster_dns(const kube::Pod& pod) {
 
 }  // namespace
 
-std::vector<PodWarning> pod_warnings(const kube::Pod& pod, const kube::DesiredState& objects, const ClusterDns& dns) {
+std::vector<PodWarning> pod_warnings(const kube::Pod& pod, const kube::DesiredState& objects, const ClusterDns* dns) {
   std::vector<PodWarning> found;
   const auto& meta = pod.metadata;
   std::vector<std::string> missing;
   for (const auto& name : pod.spec.image_pull_secrets) {
-    if (!objects.secrets.contains(meta.ns + "/" + name)) {
+    if (!name.empty() && !objects.secrets.contains(meta.ns + "/" + name)) {
       missing.push_back(name);
     }
   }
@@ -31,11 +31,19 @@ std::vector<PodWarning> pod_warnings(const kube::Pod& pod, const kube::DesiredSt
                      "succeed.",
                      fmt::join(missing, ", "))});
   }
-  if (dns.servers.empty() && wants_cluster_dns(pod)) {
+  if (dns != nullptr && dns->servers.empty() && wants_cluster_dns(pod)) {
     found.push_back({"MissingClusterDNS",
                      fmt::format("pod: \"{}_{}({})\". kubelet does not have ClusterDNS IP configured and cannot create "
                                  "Pod using \"ClusterFirst\" policy. Falling back to \"Default\" policy.",
                                  meta.name, meta.ns, meta.uid)});
+  }
+  return found;
+}
+
+std::vector<PodWarning> dns_warnings(const kube::Pod& pod, const ClusterDns& dns, const std::string& host) {
+  std::vector<PodWarning> found;
+  for (auto& text : dns_left_out(pod, dns, host)) {
+    found.push_back({"DNSConfigForming", std::move(text)});
   }
   return found;
 }

@@ -18,7 +18,7 @@ namespace keelson::agent {
 /// max(2, min(262144, milliCPU x 1024 / 1000)); 0 is 2.
 int64_t cpu_shares(int64_t milli_cpu);
 /// milliCPU x period / 1000, at least 1000; 0 (no limit, or none is enforced) is 0.
-int64_t cpu_quota(int64_t milli_cpu, CpuQuotas quotas = {});
+int64_t cpu_quota(int64_t milli_cpu, CpuQuotas quotas);
 
 /// Guaranteed or node-critical -997, BestEffort 1000, Burstable 1000 - 1000 x request/capacity within [3, 999]; a
 /// sidecar is no easier to kill than the main container that asks for the least. What is requested for the pod as a
@@ -27,7 +27,7 @@ int64_t oom_score_adj(const kube::Pod& pod, const kube::Container& container, in
 
 /// A container's CPU and memory as the runtime is to have them. Limits that it has not are the pod's. Without a CPU
 /// request its limit counts as one.
-ObservedResources resources_for(const kube::Pod& pod, const kube::Container& container, CpuQuotas quotas = {});
+ObservedResources resources_for(const kube::Pod& pod, const kube::Container& container, CpuQuotas quotas);
 
 /// The same with all else that is limited: huge pages of each size that the node has, swap (none), and that want of
 /// memory ends all processes inside (cgroup v2).

@@ -37,7 +37,7 @@ TEST(Resources, SharesAndQuotas) {
        {Row{0, 2, 0}, Row{1, 2, 1000}, Row{2, 2, 1000}, Row{3, 3, 1000}, Row{10, 10, 1000}, Row{11, 11, 1100},
         Row{250, 256, 25'000}, Row{1000, 1024, 100'000}, Row{1'000'000, 262'144, 100'000'000}}) {
     EXPECT_EQ(cpu_shares(row.milli), row.shares) << row.milli;
-    EXPECT_EQ(cpu_quota(row.milli), row.quota) << row.milli;
+    EXPECT_EQ(cpu_quota(row.milli, CpuQuotas()), row.quota) << row.milli;
   }
 }
 
@@ -174,7 +174,7 @@ TEST(Resources, ContainersShareWhatIsSetForTheirPod) {
   EXPECT_EQ(app.memory_limit_bytes, 512 << 20);
   EXPECT_EQ(app.oom_score_adj, 875) << "half of what no container asks for";
   EXPECT_EQ(oom_score_adj(pod, pod.spec.containers[1], 1 << 30), 813);
-  EXPECT_EQ(resources_for(pod, pod.spec.containers[0]).memory_limit, 512 << 20);
+  EXPECT_EQ(resources_for(pod, pod.spec.containers[0], CpuQuotas()).memory_limit, 512 << 20);
   EXPECT_EQ(pod_limits_of(pod, {}).memory_limit, 512 << 20);
 }
 

@@ -6,7 +6,6 @@
 #include <algorithm>
 
 #include "agent/critical_pod.h"
-#include "agent/pod_phase.h"
 #include "common/log.h"
 
 namespace keelson::agent {
@@ -76,7 +75,7 @@ Task<bool> Evictor::look() {
 
 std::vector<kube::Pod> Evictor::active_pods() const {
   auto pods = agent_.pods();
-  std::erase_if(pods, has_ended);
+  std::erase_if(pods, [](const kube::Pod& pod) { return is_final(pod.status.phase); });
   return pods;
 }
 

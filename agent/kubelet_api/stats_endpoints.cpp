@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/kubelet_api/stats_endpoints.h"
 
-#include <linux/magic.h>
-#include <sys/statfs.h>
 #include <sys/utsname.h>
 
 #include <algorithm>
 #include <array>
 
 #include "agent/claim_usage.h"
+#include "agent/config/node_cgroups.h"
 #include "agent/kubelet_api/pod_counters.h"
 #include "common/log.h"
 #include "common/on_loop.h"
@@ -44,12 +43,6 @@ void collect_pods(const std::vector<KnownPod>& pods, const std::string& node, St
     stats.gauge("kubelet_running_containers", "[ALPHA] Number of containers currently running", by_state[i],
                 {{"container_state", kStates[i]}});
   }
-}
-
-/// Of a node with both, it is the first that has the controllers.
-int cgroup_version() {
-  struct statfs found{};
-  return ::statfs("/sys/fs/cgroup", &found) == 0 && found.f_type == CGROUP2_SUPER_MAGIC ? 2 : 1;
 }
 
 http::Response text_of(const Stats& stats, std::optional<WallTime> at = {}) {
@@ -108,7 +101,7 @@ struct StatsEndpoints::State {
     }
     collect_pods(pods, options.node_name, stats);
     collect_claims(usage.claims(pods), stats);
-    stats.gauge("kubelet_cgroup_version", "[ALPHA] cgroup version on the hosts.", cgroup_version());
+    stats.gauge("kubelet_cgroup_version", "[ALPHA] cgroup version on the hosts.", has_unified_cgroups() ? 2 : 1);
     stats.gauge("kubernetes_build_info", "[ALPHA] The version of Kubernetes whose kubelet this node stands for.", 1,
                 {{"git_version", options.version}});
     options.more(stats);

@@ -17,7 +17,6 @@ namespace {
 constexpr const char* kRequests = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 constexpr std::chrono::seconds kAnswer{10};
 constexpr std::chrono::minutes kOneWatch{5};
-constexpr const char* kServingSigner = "kubernetes.io/kubelet-serving";
 constexpr std::chrono::seconds kFirstWait{1};
 constexpr std::chrono::minutes kLongestWait{5};
 constexpr size_t kMaxFile = 1 << 20;
@@ -58,10 +57,13 @@ ClusterCertificateOptions serving_certificate(const std::string& cert_dir, const
                                               std::function<CertificateSubject()> names) {
   auto options = named(cert_dir, "server");
   options.what = "serving certificate";
-  options.signer = kServingSigner;
+  options.signer = "kubernetes.io/kubelet-serving";
   options.usages = {"digital signature", "server auth"};
-  options.subject = [node, names = std::move(names)] {
+  options.subject = [node, names = std::move(names)]() -> std::optional<CertificateSubject> {
     auto subject = names();
+    if (subject.dns_names.empty() && subject.ips.empty()) {
+      return std::nullopt;
+    }
     subject.common_name = "system:node:" + node;
     subject.organization = "system:nodes";
     return subject;
@@ -73,7 +75,7 @@ ClusterCertificate::ClusterCertificate(Loop& loop, NodeApi& api, NodeApi* bootst
     : loop_(loop), own_(api), bootstrap_(bootstrap), options_(std::move(options)), random_(options_.seed) {}
 
 Task<> ClusterCertificate::run() {
-  while (!names_known()) {
+  while (!options_.subject()) {
     KEELSON_CO_DO(co_await loop_.sleep(kFirstWait));
   }
   while (true) {
@@ -105,13 +107,8 @@ std::optional<CertificateFacts> ClusterCertificate::current() const {
 
 bool ClusterCertificate::good(const CertificateFacts& facts) const {
   const WallTime now = loop_.clock().wall();
-  return now < facts.not_after && facts.subject == options_.subject();
-}
-
-/// A server's certificate is for names.
-bool ClusterCertificate::names_known() const {
   const auto subject = options_.subject();
-  return options_.signer != kServingSigner || !subject.dns_names.empty() || !subject.ips.empty();
+  return now < facts.not_after && (!subject || facts.subject == *subject);
 }
 
 NodeApi& ClusterCertificate::api() const {
@@ -152,7 +149,11 @@ Task<> ClusterCertificate::renew() {
 
 Task<> ClusterCertificate::order() {
   KEELSON_CO_TRY(const auto key, pending_key());
-  KEELSON_CO_TRY(auto request, co_await submit(key, options_.subject()));
+  auto subject = options_.subject();
+  if (!subject) {
+    co_return fail(Kind::not_found, "the node has no addresses now");
+  }
+  KEELSON_CO_TRY(auto request, co_await submit(key, *std::move(subject)));
   auto certificate = co_await signed_certificate(std::move(request));
   if (!certificate) {
     if (certificate.error().kind() == Kind::permission && certificate.error().code() == 0) {

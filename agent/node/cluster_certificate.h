@@ -31,16 +31,16 @@ struct ClusterCertificateOptions {
   std::string first;        ///< The file of the certificate that counts until `file` is there; empty: there is none.
   std::string signer;       ///< "kubernetes.io/kube-apiserver-client-kubelet"
   std::vector<std::string> usages;
-  std::function<CertificateSubject()> subject;
-  uint64_t seed = 0;                  ///< Of the moment of renewal.
-  CertificateStats* stats = nullptr;  ///< Told of it; outlives it, may be null.
+  std::function<std::optional<CertificateSubject>()> subject;  ///< nullopt: not known (any more, or yet).
+  uint64_t seed = 0;                                           ///< Of the moment of renewal.
+  CertificateStats* stats = nullptr;                           ///< Told of it; outlives it, may be null.
   /// Looked at so often whether the subject is another.
   Duration subject_check = std::chrono::minutes(1);
 };
 
 /// Of a node as a client of the API server: CN system:node:<name>, O system:nodes.
 ClusterCertificateOptions client_certificate(const std::string& cert_dir, const std::string& node);
-/// Of a node as a server, for these names and addresses.
+/// Of a node as a server, for these names and addresses; while it has none, it is not known.
 ClusterCertificateOptions serving_certificate(const std::string& cert_dir, const std::string& node,
                                               std::function<CertificateSubject()> subject);
 
@@ -56,7 +56,6 @@ class ClusterCertificate {
  private:
   std::optional<CertificateFacts> current() const;
   bool good(const CertificateFacts& facts) const;
-  bool names_known() const;
   Task<> wait_for_renewal(CertificateFacts facts);
   Task<> renew();
   Task<> order();

@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <memory>
 
@@ -91,7 +90,7 @@ class ClusterCertificateTest : public ::testing::Test {
   void sign(FakeSigner& signer, Duration lifetime) {
     for (auto& [name, request] : signer.requests) {
       if (request.certificate_pem.empty()) {
-        const auto made = self_sign(text(options_.pending_key), options_.subject(), clock_.wall(), lifetime);
+        const auto made = self_sign(text(options_.pending_key), *options_.subject(), clock_.wall(), lifetime);
         ASSERT_TRUE(made) << made.error().message();
         request.certificate_pem = *made;
       }
@@ -186,7 +185,7 @@ TEST_F(ClusterCertificateTest, ARequestThatIsDeniedIsFollowedByAnotherLater) {
 
 TEST_F(ClusterCertificateTest, ACertificateOfAnotherKeyIsNotUsed) {
   start();
-  bootstrap_.newest().certificate_pem = *self_sign(*make_private_key(), options_.subject(), clock_.wall(), 24h);
+  bootstrap_.newest().certificate_pem = *self_sign(*make_private_key(), *options_.subject(), clock_.wall(), 24h);
   advance(2min);
   EXPECT_FALSE(fs::exists(options_.file));
 }
@@ -205,6 +204,19 @@ TEST_F(ClusterCertificateTest, TheServersFollowsItsAddresses) {
   ASSERT_EQ(own_.requests.size(), 1U);
   sign(own_, 1000h);
   EXPECT_THAT(read_certificate(text(options_.file))->subject.ips, ElementsAre("10.0.0.2"));
+  names = {};
+  advance(61s);
+  EXPECT_EQ(own_.requests.size(), 1U) << "while its addresses are not known, it keeps what it has";
+}
+
+TEST_F(ClusterCertificateTest, AServerWithoutAddressesWaits) {
+  CertificateSubject names;
+  options_ = serving_certificate(dir_, "n1", [&names] { return names; });
+  start();
+  EXPECT_TRUE(bootstrap_.requests.empty());
+  names.ips = {"10.0.0.1"};
+  advance(1s);
+  EXPECT_EQ(bootstrap_.requests.size(), 1U);
 }
 
 TEST(X509, WrongTextsAreRefusedWithoutShowingThem) {

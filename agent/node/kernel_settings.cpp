@@ -8,6 +8,7 @@
 
 #include "common/fd.h"
 #include "common/log.h"
+#include "common/sysctl_name.h"
 
 namespace keelson::agent {
 
@@ -26,11 +27,6 @@ constexpr Wanted kWanted[] = {
     {"kernel.keys.root_maxbytes", "25000000"},
 };
 
-std::string file_of(const std::string& root, std::string name) {
-  std::ranges::replace(name, '.', '/');
-  return root + "/proc/sys/" + name;
-}
-
 }  // namespace
 
 Result<> apply_kernel_settings(const std::string& root, KernelSettings what) {
@@ -39,7 +35,7 @@ Result<> apply_kernel_settings(const std::string& root, KernelSettings what) {
   }
   std::string wrong;
   for (const auto& [name, value] : kWanted) {
-    const auto file = file_of(root, name);
+    const auto file = root + sysctl_path(name).value();
     auto now = read_file(file).value_or("nothing");
     now.erase(std::min(now.find('\n'), now.size()));
     if (now == value) {

@@ -1,49 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/node/node_addresses.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-
 #include <algorithm>
-#include <array>
 #include <optional>
+
+#include <boost/asio/ip/address.hpp>
 
 namespace keelson::agent {
 
 namespace {
 
-/// An address of either family as one of IPv6: an IPv4 one mapped.
-struct Address {
-  in6_addr bytes{};
-  bool six = false;
-
-  bool operator==(const Address& other) const { return IN6_ARE_ADDR_EQUAL(&bytes, &other.bytes); }
-  uint32_t four() const {
-    uint32_t address = 0;
-    std::copy_n(bytes.s6_addr + 12, 4, reinterpret_cast<uint8_t*>(&address));
-    return ntohl(address);
-  }
-  bool unspecified() const { return six ? IN6_IS_ADDR_UNSPECIFIED(&bytes) : four() == 0; }
-};
+using Address = boost::asio::ip::address;
 
 std::optional<Address> parse(const std::string& text) {
-  Address address;
-  in_addr four{};
-  if (::inet_pton(AF_INET, text.c_str(), &four) == 1) {
-    address.bytes.s6_addr[10] = address.bytes.s6_addr[11] = 0xff;
-    std::copy_n(reinterpret_cast<const uint8_t*>(&four), 4, address.bytes.s6_addr + 12);
-    return address;
-  }
-  if (::inet_pton(AF_INET6, text.c_str(), &address.bytes) != 1) {
+  boost::system::error_code wrong;
+  auto address = boost::asio::ip::make_address(text, wrong);
+  if (wrong || text.find('%') != text.npos) {  // an address of a link alone is with its link's name
     return std::nullopt;
   }
-  address.six = !IN6_IS_ADDR_V4MAPPED(&address.bytes);
+  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
+    return make_address_v4(boost::asio::ip::v4_mapped, address.to_v6());
+  }
   return address;
+}
+
+bool is_of_link_alone(const Address& address) {
+  return address.is_v6() ? address.to_v6().is_link_local() : address.to_v4().to_uint() >> 16 == 0xa9fe;
 }
 
 bool is_specified(const std::string& text) {
   const auto address = parse(text);
-  return address && !address->unspecified();
+  return address && !address->is_unspecified();
 }
 
 /// The kubelet's validateNodeIP.
@@ -53,18 +40,16 @@ Result<> validate(const std::string& text, const AddressSources& sources) {
     return fail(Kind::invalid, "nodeIP must be a valid IP address, '{}' is none", text);
   }
   const auto refuse = [&](std::string_view what) { return fail(Kind::invalid, "nodeIP {} can't be {}", text, what); };
-  const auto& bytes = address->bytes;
-  const uint32_t four = address->four();
-  if (address->six ? IN6_IS_ADDR_LOOPBACK(&bytes) : four >> 24 == 127) {
+  if (address->is_loopback()) {
     return refuse("loopback address");
   }
-  if (address->six ? IN6_IS_ADDR_MULTICAST(&bytes) : four >> 28 == 0xe) {
+  if (address->is_multicast()) {
     return refuse("a multicast address");
   }
-  if (address->six ? IN6_IS_ADDR_LINKLOCAL(&bytes) : four >> 16 == 0xa9fe) {
+  if (is_of_link_alone(*address)) {
     return refuse("a link-local unicast address");
   }
-  if (address->unspecified()) {
+  if (address->is_unspecified()) {
     return refuse("an all zeros address");
   }
   if (std::ranges::none_of(sources.own(), [&](const auto& own) { return parse(own) == address; })) {
@@ -80,7 +65,7 @@ std::string by_name(const std::string& name, bool six, const AddressSources& sou
     if (!validate(text, sources)) {
       continue;
     }
-    if (parse(text)->six == six) {
+    if (parse(text)->is_v6() == six) {
       return text;
     }
     if (other.empty()) {
@@ -94,7 +79,7 @@ Result<std::string> found_address(const AddressRules& rules, const AddressSource
   if (parse(rules.node_name)) {
     return rules.node_name;
   }
-  const bool six = !rules.given.empty() && parse(rules.given.front())->six;
+  const bool six = !rules.given.empty() && parse(rules.given.front())->is_v6();
   auto address = by_name(rules.node_name, six, sources);
   if (address.empty()) {
     address = sources.of_default_route(six);
@@ -122,7 +107,7 @@ Result<> check_node_ips(const std::vector<std::string>& given) {
       return fail(Kind::invalid, "'{}' is no IP address", text);
     }
   }
-  if (given.size() > 2 || (given.size() == 2 && parse(given[0])->six == parse(given[1])->six)) {
+  if (given.size() > 2 || (given.size() == 2 && parse(given[0])->is_v6() == parse(given[1])->is_v6())) {
     return fail(Kind::invalid, "one address, or one of each family");
   }
   return {};
@@ -161,7 +146,7 @@ std::vector<std::string> host_ips(const kube::Node& node) {
     return {};
   }
   const auto other =
-      std::ranges::find_if(all, [&](const auto& text) { return parse(text)->six != parse(all.front())->six; });
+      std::ranges::find_if(all, [&](const auto& text) { return parse(text)->is_v6() != parse(all.front())->is_v6(); });
   return other == all.end() ? std::vector{all.front()} : std::vector{all.front(), *other};
 }
 

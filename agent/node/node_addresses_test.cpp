@@ -40,6 +40,7 @@ TEST(NodeAddresses, WhatCannotBeANodesIsRefused) {
   EXPECT_THAT(error("224.0.0.1"), HasSubstr("multicast"));
   EXPECT_THAT(error("169.254.1.1"), HasSubstr("link-local"));
   EXPECT_THAT(error("fe80::1"), HasSubstr("link-local"));
+  EXPECT_THAT(error("::ffff:127.0.0.1"), HasSubstr("loopback"));
   EXPECT_THAT(error("10.0.0.2"), HasSubstr("node IP: \"10.0.0.2\" not found in the host's network interfaces"));
 }
 
@@ -67,6 +68,8 @@ TEST(NodeAddresses, AreOneOrOneOfEachFamily) {
   EXPECT_TRUE(check_node_ips({"10.0.0.1", "::"}));
   EXPECT_FALSE(check_node_ips({"10.0.0.1", "10.0.0.2"}));
   EXPECT_FALSE(check_node_ips({"here"}));
+  EXPECT_FALSE(check_node_ips({"fe80::1%eth0"}));
+  EXPECT_FALSE(check_node_ips({"10.0.0.1", "::ffff:10.0.0.2"})) << "both are of IPv4";
   EXPECT_THAT(specified_addresses({"10.0.0.1", "fd00::1"}), ElementsAre("10.0.0.1", "fd00::1"));
   EXPECT_THAT(specified_addresses({"10.0.0.1", "::"}), ElementsAre("10.0.0.1"));
   EXPECT_THAT(specified_addresses({"0.0.0.0"}), IsEmpty());

@@ -3,13 +3,14 @@
 #include "agent/node/x509.h"
 
 #include <arpa/inet.h>
-#include <fmt/format.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
 
 #include <memory>
+
+#include "common/sha256.h"
 
 namespace keelson::agent {
 
@@ -250,16 +251,7 @@ Result<std::string> digest_of_key(const std::string& key_pem, std::string_view m
   std::string bytes(reinterpret_cast<char*>(der), static_cast<size_t>(size));
   ::OPENSSL_free(der);
   bytes += more;
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned length = 0;
-  if (::EVP_Digest(bytes.data(), bytes.size(), digest, &length, ::EVP_sha256(), nullptr) != 1) {
-    return refuse("cannot digest");
-  }
-  std::string text;
-  for (unsigned i = 0; i < length; ++i) {
-    text += fmt::format("{:02x}", digest[i]);
-  }
-  return text;
+  return sha256_hex(bytes);
 }
 
 }  // namespace keelson::agent

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/shutdown/node_shutdown.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include <boost/json.hpp>
 
-#include "agent/pod_phase.h"
 #include "common/atomic_file.h"
 #include "common/fd.h"
 #include "common/log.h"
@@ -62,7 +59,7 @@ Task<> NodeShutdown::end_pods() {
   ended_.reset();
   keep_times();
   auto pods = agent_.pods();
-  std::erase_if(pods, has_ended);
+  std::erase_if(pods, [](const kube::Pod& pod) { return is_final(pod.status.phase); });
   Result<> outcome;
   for (auto& group : shutdown_groups(options_.periods, pods)) {
     outcome = co_await end_group(std::move(group));

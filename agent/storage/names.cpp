@@ -2,20 +2,10 @@
 #include "agent/storage/names.h"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
+
+#include "common/sha256.h"
 
 namespace keelson::storage {
-
-std::string sha256_hex(std::string_view text) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int length = 0;
-  ::EVP_Digest(text.data(), text.size(), digest, &length, ::EVP_sha256(), nullptr);
-  std::string hex;
-  for (unsigned int i = 0; i < length; ++i) {
-    hex += fmt::format("{:02x}", digest[i]);
-  }
-  return hex;
-}
 
 std::string attachment_name(std::string_view handle, std::string_view driver, std::string_view node) {
   return "csi-" + sha256_hex(fmt::format("{}{}{}", handle, driver, node));

@@ -7,9 +7,6 @@
 
 namespace keelson::storage {
 
-/// Hexadecimal, as names of volumes and attachments are made of.
-std::string sha256_hex(std::string_view text);
-
 /// Of the VolumeAttachment by which a volume is attached to a node (kubelet pkg/volume/csi).
 std::string attachment_name(std::string_view handle, std::string_view driver, std::string_view node);
 /// Of a volume that a driver makes for one pod.

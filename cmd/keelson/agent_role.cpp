@@ -12,7 +12,6 @@
 #include "agent/config/credential_config.h"
 #include "agent/config/node_pod_configs.h"
 #include "agent/container_prober.h"
-#include "agent/cpus/cpu_manager.h"
 #include "agent/cri_pod_runtime.h"
 #include "agent/eviction/node_sources.h"
 #include "agent/kubelet_api/kubelet_api.h"
@@ -21,6 +20,7 @@
 #include "agent/node_limits.h"
 #include "agent/node_usage.h"
 #include "agent/pleg.h"
+#include "agent/pod_resources/server.h"
 #include "agent/shutdown/logind.h"
 #include "agent/shutdown/node_shutdown.h"
 #include "agent/storage/storage.h"
@@ -32,6 +32,8 @@
 #include "cmd/keelson/log_options.h"
 #include "cmd/keelson/network_options.h"
 #include "cmd/keelson/node.h"
+#include "cmd/keelson/plugin_role.h"
+#include "cmd/keelson/pod_resource_source.h"
 #include "cmd/keelson/shutdown_options.h"
 #include "common/log.h"
 #include "common/task_group.h"
@@ -101,6 +103,7 @@ struct AgentRole::State {
                       : nullptr),
         cluster(client ? std::make_unique<agent::Cluster>(*client, cluster_options(config, node)) : nullptr),
         storage(client ? std::make_unique<storage::Storage>(*client, storage_options(config, board)) : nullptr),
+        plugins(loop, config, board, cluster.get(), storage.get()),
         service(cri::connect_runtime(loop, cri_socket(config), node_stats->runtime_calls())),
         configs(loop, pod_config_options(config, node), cluster.get(), storage.get()),
         pulls(loop, node.pods.pulls),
@@ -136,10 +139,11 @@ struct AgentRole::State {
                 agent::limit_pods(loop, configs, limits, [this](const agent::NodeEvent& event) { record(event); }));
     runtime.watch([this](const std::string& uid) { agent.runtime_changed(uid); });
     tasks.spawn("look at the runtime", pleg.run());
-    tasks.spawn("CPU manager", cpus->run());
+    tasks.spawn("CPU manager", cpu_manager->run());
     tasks.spawn("service manager", keep_alive(&loop, &manager));
     tasks.spawn("admin API", api.run(config.run + "/admin.sock"));
     tasks.spawn("logs", logs->run());
+    plugins.run(tasks);
     if (cluster) {
       tasks.spawn("storage", storage->run());
       tasks.spawn("cluster", cluster->run(
@@ -173,6 +177,9 @@ struct AgentRole::State {
                    std::nullopt);
     agent.events().record({.pod = pod.metadata, .container = {}}, agent::EventType::warning, refusal.reason,
                           refusal.message);
+    if (cluster) {
+      cluster->pod_refused(refusal.reason);
+    }
   }
 
   Task<> end(bool* clean) {
@@ -189,6 +196,7 @@ struct AgentRole::State {
       KEELSON_CO_DO(co_await shutdown->node.close());
     }
     KEELSON_CO_DO(co_await tasks.close());
+    KEELSON_CO_DO(co_await plugins.close());
     if (cluster) {
       KEELSON_CO_DO(co_await storage->close());
       KEELSON_CO_DO(co_await cluster->close());
@@ -206,10 +214,8 @@ struct AgentRole::State {
 
   /// Before the thread is there.
   Result<> share_cpus() {
-    KEELSON_TRY(auto options, cpu_manager_options(config, local));
-    KEELSON_TRY(auto machine, cpus::read_topology(""));
-    KEELSON_TRY(cpus, cpus::CpuManager::make(loop, *service, std::move(machine), std::move(options)));
-    allotters.push_back(cpus.get());
+    KEELSON_TRY(cpu_manager, make_cpu_manager(loop, *service, config, local));
+    allotters.push_back(cpu_manager.get());
     return {};
   }
 
@@ -267,7 +273,11 @@ struct AgentRole::State {
   void collect(Stats& stats) const {
     pleg.collect(stats);
     configs.collect(stats);
-    cpus->collect(stats);
+    cpu_manager->collect(stats);
+    plugins.collect(stats);
+    if (pod_resources) {
+      pod_resources->collect(stats);
+    }
     if (cluster) {
       cluster->collect(stats);
     }
@@ -294,6 +304,16 @@ struct AgentRole::State {
                           event.message);
   }
 
+  /// Before the thread is there. Pods do without.
+  void serve_pod_resources() {
+    auto served = pod_resources::Server::start(loop, resource_source, config.root + "/pod-resources/kubelet.sock");
+    if (!served) {
+      log::warning("podresources API: {}; nobody can ask for devices and CPUs of pods", served.error().message());
+      return;
+    }
+    pod_resources = *std::move(served);
+  }
+
   /// Before the thread is there.
   Result<> serve_cluster() {
     KEELSON_TRY(auto options, kubelet_api_options(config, local.addresses));
@@ -317,16 +337,18 @@ struct AgentRole::State {
   std::unique_ptr<kube::Client> client;  // with the next two: nullptr where there is no API server
   std::unique_ptr<agent::Cluster> cluster;
   std::unique_ptr<storage::Storage> storage;
+  PluginRole plugins;
   std::unique_ptr<cri::RuntimeClient> service;
-  std::unique_ptr<cpus::CpuManager> cpus;
+  std::unique_ptr<cpus::CpuManager> cpu_manager;  // once it has started
   agent::NodePodConfigs configs;
-  std::vector<agent::Allotter*> allotters;
+  std::vector<agent::Allotter*> allotters = {&plugins.devices()};
   agent::PullGate pulls;
   agent::CriPodRuntime runtime;
   agent::Pleg pleg;
   agent::ContainerProber probes;
   agent::Agent agent;
   agent::ApiServer api;
+  const PodResourceSource resource_source{agent, plugins.devices(), cpu_manager};
   agent::PodRange pod_range;  // of a cluster's
   std::optional<agent::LogRotator> logs;
   std::optional<Eviction> eviction;  // in a cluster
@@ -335,7 +357,9 @@ struct AgentRole::State {
   TaskGroup stopping{loop};
   std::shared_ptr<Door> door = std::make_shared<Door>(loop);
   std::jthread thread;
-  std::unique_ptr<agent::KubeletApi> kubelet_api;  // ends when the thread has ended, and before the agent goes
+  // These end when the thread has ended, and before the agent goes.
+  std::unique_ptr<pod_resources::Server> pod_resources;
+  std::unique_ptr<agent::KubeletApi> kubelet_api;
 };
 
 AgentRole::AgentRole(const NodeConfig& config, const LocalNode& node, std::optional<kube::ClusterAccess> access,
@@ -353,6 +377,7 @@ Result<> AgentRole::start(std::optional<ServiceRoutes> routes) {
   KEELSON_DO(s.read_credential_providers().context("imageCredentialProviderConfig"));
   KEELSON_DO(s.guard_node());
   KEELSON_DO(s.guard_shutdown());
+  s.serve_pod_resources();
   KEELSON_DO(s.serve_cluster().context("kubelet API"));
   if (routes) {
     s.agent.on_status(std::move(routes->pod_changed));
@@ -362,8 +387,9 @@ Result<> AgentRole::start(std::optional<ServiceRoutes> routes) {
   }
   s.thread = std::jthread([&s] {
     s.agent.on_objects([&s](const kube::DesiredState& state) {
-      s.cpus->objects_changed(state);
+      s.cpu_manager->objects_changed(state);
       s.configs.objects_changed(state);
+      s.plugins.wanted(state, s.configs);
     });
     s.tasks.spawn("agent", s.run());
     s.loop.run();
@@ -390,6 +416,7 @@ bool AgentRole::stop() {
   s.loop.post([&s, &clean] { s.stopping.spawn("stop", s.end(&clean)); });
   s.thread.join();
   s.kubelet_api.reset();
+  s.pod_resources.reset();
   return clean;
 }
 

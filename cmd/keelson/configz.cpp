@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The configuration that runs as a KubeletConfiguration, for /configz: every field of 1.34, those that mean nothing
 // here with the value that asks for nothing.
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <charconv>
 
 #include <boost/json.hpp>
 
+#include "agent/node/node_labels.h"
 #include "cmd/keelson/kubelet_api_options.h"
 #include "cmd/keelson/node.h"
 #include "common/duration.h"
@@ -36,19 +35,7 @@ int64_t number(const std::string& text, int64_t otherwise = 0) {
 /// As metav1.Duration is written: "1h0m0s", "5m0s", "100ms".
 std::string duration(const std::string& text) {
   const auto parsed = parse_duration(text);
-  if (!parsed) {
-    return text;
-  }
-  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(*parsed).count();
-  if (milliseconds % 1000 != 0) {
-    return fmt::format("{}ms", milliseconds);
-  }
-  const auto seconds = milliseconds / 1000;
-  const auto hours = seconds / 3600;
-  const auto minutes = seconds / 60 % 60;
-  return hours > 0     ? fmt::format("{}h{}m{}s", hours, minutes, seconds % 60)
-         : minutes > 0 ? fmt::format("{}m{}s", minutes, seconds % 60)
-                       : fmt::format("{}s", seconds);
+  return parsed ? duration_text(*parsed) : text;
 }
 
 /// "memory.available<100Mi" or "memory=1Gi" as {"memory": "1Gi"}.
@@ -70,19 +57,13 @@ json::object gates(const Texts& texts) {
   return all;
 }
 
-/// "KEY=VALUE:EFFECT"
 json::array taints(const Texts& texts) {
   json::array all;
-  for (const auto& text : texts) {
-    const size_t colon = text.rfind(':');
-    const auto name = text.substr(0, colon);
-    const size_t sign = name.find('=');
-    json::object taint{{"key", name.substr(0, sign)}};
-    if (sign != std::string::npos) {
-      taint["value"] = name.substr(sign + 1);
+  for (const auto& taint : agent::parse_taints(texts).value_or(std::vector<kube::Taint>())) {
+    auto& shown = all.emplace_back(json::object{{"key", taint.key}, {"effect", taint.effect}}).as_object();
+    if (!taint.value.empty()) {
+      shown["value"] = taint.value;
     }
-    taint["effect"] = colon == std::string::npos ? "" : text.substr(colon + 1);
-    all.push_back(std::move(taint));
   }
   return all;
 }

@@ -25,10 +25,10 @@ Result<std::map<std::string, std::string>> options_of(const std::vector<std::str
   return options;
 }
 
-}  // namespace
-
 Result<cpus::CpuManagerOptions> cpu_manager_options(const NodeConfig& config, const LocalNode& node) {
-  cpus::CpuManagerOptions options{.root = config.root, .policy = config.cpu_manager_policy};
+  cpus::CpuManagerOptions options;
+  options.root = config.root;
+  options.policy = config.cpu_manager_policy;
   KEELSON_TRY(options.policy_options, options_of(config.cpu_manager_policy_options));
   options.gates = {.alpha = gate(config, kAlphaCpuOptions, false), .beta = gate(config, kBetaCpuOptions, true)};
   KEELSON_TRY(options.period, parse_duration(config.cpu_manager_reconcile_period).context("cpuManagerReconcilePeriod"));
@@ -39,6 +39,15 @@ Result<cpus::CpuManagerOptions> cpu_manager_options(const NodeConfig& config, co
   KEELSON_TRY(options.reserved, CpuSet::parse(config.reserved_system_cpus).context("reservedSystemCPUs"));
   options.reserved_milli = cpu_of(node.reserved_for_system) + cpu_of(node.reserved_for_kube);
   return options;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<cpus::CpuManager>> make_cpu_manager(Loop& loop, cri::RuntimeClient& runtime,
+                                                           const NodeConfig& config, const LocalNode& node) {
+  KEELSON_TRY(auto options, cpu_manager_options(config, node));
+  KEELSON_TRY(auto machine, cpus::read_topology(""));
+  return cpus::CpuManager::make(loop, runtime, std::move(machine), std::move(options));
 }
 
 }  // namespace keelson::cli

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "agent/node/heartbeat.h"
+#include "cmd/keelson/agent_options.h"
 #include "cmd/keelson/membership.h"
 #include "cmd/keelson/network_options.h"
 #include "cmd/keelson/node.h"
@@ -74,7 +75,7 @@ Result<> tls(const NodeConfig& config, agent::KubeletApiOptions& options) {
                  .key_file = config.tls_private_key_file,
                  .only_tls13 = no_tls12 || config.tls_min_version == "VersionTLS13",
                  .ciphers = std::move(ciphers)};
-  options.pki_folder = config.cert_dir.empty() ? config.root + "/pki" : config.cert_dir;
+  options.pki_folder = cert_dir(config);
   if (config.server_tls_bootstrap && config.tls_cert_file.empty() && !config.kubeconfig.empty()) {
     // The heartbeat asks for it, and replaces it; somebody has to approve it first.
     options.tls.certificate_file = agent::serving_certificate_file(options.pki_folder);
@@ -123,11 +124,8 @@ Result<std::optional<agent::KubeletApiOptions>> kubelet_api_options(const NodeCo
   options.profiling = config.enable_profiling_handler;
   options.node_addresses = addresses;
   options.cri_socket = cri_socket(config);
-  options.stats.node_name = node_name(config);
-  options.stats.root = config.root;
-  options.stats.driver = driver_of(config);
-  options.stats.cgroup_root = config.cgroup_root;
-  options.stats.version = "v1.34.4";
+  static_cast<agent::UsageOptions&>(options.stats) = usage_options(config);
+  options.stats.version = kubernetes_version();
   options.configuration = kubelet_configuration(config);
   return options;
 }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cmd/keelson/membership.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "agent/node/machine.h"
@@ -97,11 +95,16 @@ Result<agent::NodeSettings> node_settings(const NodeConfig& config) {
   return settings;
 }
 
+}  // namespace
+
 std::string cert_dir(const NodeConfig& config) {
   return config.cert_dir.empty() ? config.root + "/pki" : config.cert_dir;
 }
 
-}  // namespace
+std::string kubernetes_version() {
+  const std::string version = kKubeletVersion;
+  return version.substr(0, version.find('+'));
+}
 
 std::string rotated_certificate(const NodeConfig& config) {
   const bool rotated = config.rotate_certificates || !config.bootstrap_kubeconfig.empty();

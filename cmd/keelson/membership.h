@@ -25,6 +25,10 @@ struct LocalNode {
   int64_t reserved_memory = 0;  ///< bytes, by systemReserved and kubeReserved
   PodOptions pods;
 };
+/// Where the node's own keys and certificates are.
+std::string cert_dir(const NodeConfig& config);
+/// What the Node tells as its kubelet's, without who we are: "v1.34.4".
+std::string kubernetes_version();
 /// The client certificate that this node renews; empty: none (rotateCertificates).
 std::string rotated_certificate(const NodeConfig& config);
 /// Kind::invalid names the key. Reads the machine.

@@ -36,7 +36,7 @@ Result<> read_into(const std::string& file, std::vector<ConfigText>& texts) {
 
 }  // namespace
 
-Result<NodeConfig> NodeFlags::read_files(bool& as_proxy) const {
+Result<NodeFlags::FromFiles> NodeFlags::read_files() const {
   NodeConfig config;
   std::vector<ConfigText> own, proxys, kubelets;
   KEELSON_DO(read_into(file, own));
@@ -70,13 +70,12 @@ Result<NodeConfig> NodeFlags::read_files(bool& as_proxy) const {
     KEELSON_TRY(config, parse_kubelet_config(fields, config));
   }
   config.as_kubelet = !kubelets.empty();
-  as_proxy = !proxys.empty();
-  return config;
+  return FromFiles{.config = std::move(config), .as_proxy = !proxys.empty()};
 }
 
 Result<NodeConfig> NodeFlags::load(const Session& session) const {
-  bool as_proxy = false;
-  KEELSON_TRY(auto config, read_files(as_proxy));
+  KEELSON_TRY(auto files, read_files());
+  NodeConfig& config = files.config;
   kubelet.apply(config);
   for (const auto& [option, setting] : options) {
     if (option->count() > 0) {
@@ -86,7 +85,7 @@ Result<NodeConfig> NodeFlags::load(const Session& session) const {
       }
     }
   }
-  if (as_proxy && config.network_kubeconfig.empty() && config.kubeconfig.empty() && config.manifest_dir.empty()) {
+  if (files.as_proxy && config.network_kubeconfig.empty() && config.kubeconfig.empty() && config.manifest_dir.empty()) {
     config.network_kubeconfig = "in-cluster";  // as kube-proxy
   }
   config.run = session.run_dir;
@@ -99,7 +98,7 @@ Result<NodeConfig> NodeFlags::load(const Session& session) const {
   }
   note_gates(config);
   KEELSON_DO(check_config(config));
-  return config;
+  return std::move(config);
 }
 
 std::shared_ptr<NodeFlags> NodeFlags::add(CLI::App& verb) {

@@ -30,8 +30,12 @@ struct NodeFlags {
   Result<NodeConfig> load(const Session& session) const;
 
  private:
-  /// What the files say, those of the stock components before ours. `as_proxy`: one of them is kube-proxy's.
-  Result<NodeConfig> read_files(bool& as_proxy) const;
+  struct FromFiles {
+    NodeConfig config;
+    bool as_proxy = false;  ///< One of them is kube-proxy's.
+  };
+  /// What the files say, those of the stock components before ours.
+  Result<FromFiles> read_files() const;
 };
 
 /// A verb that looks at a node as its daemon would be configured, and changes nothing: the flags of `node`, and -o.

@@ -39,23 +39,20 @@ Result<agent::LifecycleTimes> lifecycle_times(const NodeConfig& config) {
   return times;
 }
 
+Result<RateLimit> rate_limit(const char* qps_key, const std::string& qps_text, const char* burst_key,
+                             const std::string& burst_text, double at_zero) {
+  KEELSON_TRY(const auto qps, parse_count(qps_key, qps_text, 0, kMost));
+  KEELSON_TRY(const auto burst, parse_count(burst_key, burst_text, 1, kMost));
+  return RateLimit{.per_second = qps == 0 ? at_zero : static_cast<double>(qps), .burst = static_cast<double>(burst)};
+}
+
 Result<agent::PullLimits> pull_limits(const NodeConfig& config) {
   agent::PullLimits pulls;
   KEELSON_TRY(const auto at_once, parse_count("maxParallelImagePulls", config.max_parallel_image_pulls, 0, kMost));
   pulls.at_once = static_cast<size_t>(at_once);
-  KEELSON_TRY(const auto qps, parse_count("registryPullQPS", config.registry_qps, 0, kMost));
-  KEELSON_TRY(const auto burst, parse_count("registryBurst", config.registry_burst, 1, kMost));
-  pulls.per_second = static_cast<double>(qps);
-  pulls.burst = static_cast<double>(burst);
+  KEELSON_TRY(pulls.begins,
+              rate_limit("registryPullQPS", config.registry_qps, "registryBurst", config.registry_burst, 0));
   return pulls;
-}
-
-Result<agent::RequestLimits> request_limits(const char* qps_key, const std::string& qps_text, const char* burst_key,
-                                            const std::string& burst_text, double at_zero) {
-  KEELSON_TRY(const auto qps, parse_count(qps_key, qps_text, 0, kMost));
-  KEELSON_TRY(const auto burst, parse_count(burst_key, burst_text, 1, kMost));
-  return agent::RequestLimits{.per_second = qps == 0 ? at_zero : static_cast<double>(qps),
-                              .burst = static_cast<int>(burst)};
 }
 
 }  // namespace
@@ -66,9 +63,9 @@ Result<PodOptions> pod_options(const NodeConfig& config) {
   KEELSON_TRY(options.pulls, pull_limits(config));
   KEELSON_TRY(options.calls.act, parse_period("runtimeRequestTimeout", config.runtime_request_timeout));
   KEELSON_TRY(options.requests,
-              request_limits("kubeAPIQPS", config.kube_api_qps, "kubeAPIBurst", config.kube_api_burst, kDefaultQps));
+              rate_limit("kubeAPIQPS", config.kube_api_qps, "kubeAPIBurst", config.kube_api_burst, kDefaultQps));
   KEELSON_TRY(options.events,
-              request_limits("eventRecordQPS", config.event_qps, "eventBurst", config.event_burst, kNoLimit));
+              rate_limit("eventRecordQPS", config.event_qps, "eventBurst", config.event_burst, kNoLimit));
   KEELSON_TRY(options.sysctls,
               agent::SysctlAllowlist::make(config.allowed_unsafe_sysctls).context("allowedUnsafeSysctls"));
   constexpr int64_t kIds = 65536;

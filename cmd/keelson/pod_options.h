@@ -9,6 +9,7 @@
 #include "agent/plan.h"
 #include "agent/pull_gate.h"
 #include "cmd/keelson/config.h"
+#include "common/token_bucket.h"
 
 namespace keelson::cli {
 
@@ -16,8 +17,8 @@ struct PodOptions {
   agent::LifecycleTimes times;  ///< With the quotas of CPU.
   agent::PullLimits pulls;
   agent::CallLimits calls;
-  agent::RequestLimits requests;
-  agent::RequestLimits events;
+  RateLimit requests;
+  RateLimit events;
   agent::SysctlAllowlist sysctls;
   int64_t pids_limit = 0;  ///< 0: none
   uint32_t ids = 65536;    ///< Of a user namespace.

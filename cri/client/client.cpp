@@ -6,6 +6,7 @@
 #include <boost/asio/detached.hpp>
 
 #include "common/rpc/calls.h"
+#include "common/rpc/channel.h"
 #include "cri/client/convert.h"
 #include "cri/client/event_poll.h"
 #include "cri/client/event_stream.h"
@@ -53,15 +54,7 @@ class Client : public RuntimeClient {
         calls_(std::make_shared<rpc::OpenCalls>()),
         stats_(stats ? std::move(stats) : std::make_shared<CallStats>()),
         watch_(std::make_shared<Watch>(loop, calls_)) {
-    grpc::ChannelArguments arguments;
-    arguments.SetMaxReceiveMessageSize(kMaxMessage);
-    arguments.SetMaxSendMessageSize(kMaxMessage);
-    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
-    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 50);
-    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // no client waits behind what another one sends
-    auto channel = grpc::CreateCustomChannel("unix:" + socket, grpc::InsecureChannelCredentials(), arguments);
+    const auto channel = rpc::channel_to(socket, kMaxMessage);
     runtime_ = v1::RuntimeService::NewStub(channel);
     images_ = v1::ImageService::NewStub(channel);
     transfer_ = ::keelson::runtime::v1::ImageTransfer::NewStub(channel);

@@ -1,32 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// SHA-256 of what passes by.
+// SHA-256 as registries write it.
 #pragma once
 
-#include <memory>
 #include <string>
 #include <string_view>
 
-#include "common/result.h"
-
-struct evp_md_ctx_st;
+#include "common/sha256.h"
 
 namespace keelson::cri::image {
 
-class Sha256 {
- public:
-  Sha256();
-  ~Sha256();
-  Sha256(const Sha256&) = delete;
-  Sha256& operator=(const Sha256&) = delete;
-  void update(std::string_view data);
-  /// "sha256:<hex>" of all so far; update() must not follow.
-  std::string finish();
+/// "sha256:<hex>"
+std::string digest_text(const Sha256Digest& digest);
 
- private:
-  evp_md_ctx_st* context_;
-};
-
-/// "sha256:<hex>" of `data`.
+/// The same of `data`.
 std::string sha256_of(std::string_view data);
 
 }  // namespace keelson::cri::image

@@ -87,6 +87,21 @@ TEST_F(PullTest, IndexLayersAndNames) {
   EXPECT_EQ(asked("/blobs/"), 4U);  // the config alone
 }
 
+TEST_F(PullTest, AllThatSomebodyHoldsStays) {
+  add_box();
+  registry_.add("pages", "1", {.config = R"({"a":"b"})", .layers = {make_layer({{"page", "text"}}, false)}});
+  ASSERT_TRUE(pull(here("box:1")));
+  ASSERT_TRUE(pull(here("pages:1")));
+  ASSERT_TRUE(store_->hold(here("box:1"), "container"));
+  ASSERT_TRUE(store_->hold(here("pages:1"), "container"));
+  ASSERT_TRUE(store_->remove(here("box:1")));
+  ASSERT_TRUE(store_->remove(here("pages:1")));
+  EXPECT_EQ(store_->list().size(), 2);
+  store_->release("container");
+  EXPECT_TRUE(store_->list().empty());
+  EXPECT_TRUE(fs::is_empty(dir_ + "/store/layers"));
+}
+
 TEST_F(PullTest, BrokenConnectionGoesOnWhereItStopped) {
   add_box();
   registry_.set({.break_blobs_after = 1000});

@@ -73,7 +73,7 @@ class FileSink final : public Sink {
     return {};
   }
   Result<> check() {
-    if (auto digest = sum_->finish(); digest != blob_.digest || written_ != blob_.size) {
+    if (auto digest = digest_text(sum_->finish()); digest != blob_.digest || written_ != blob_.size) {
       return fail(Kind::invalid, "blob {}: got {} of {} bytes, their digest is {}", blob_.digest, written_, blob_.size,
                   digest);
     }

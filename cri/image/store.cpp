@@ -170,7 +170,8 @@ Result<> ImageStore::write_index_locked() const {
 /// Images without a name and a holder go, then layers without an image, then folders that nobody knows.
 void ImageStore::remove_unused_locked() {
   std::erase_if(images_, [&](const auto& entry) {
-    bool held = std::any_of(holders_.begin(), holders_.end(), [&](const auto& h) { return h.second == entry.first; });
+    bool held =
+        std::any_of(holders_.begin(), holders_.end(), [&](const auto& h) { return h.second.contains(entry.first); });
     return entry.second.tags.empty() && entry.second.digests.empty() && !held;
   });
   std::set<std::string> wanted;
@@ -382,7 +383,7 @@ Result<StoredImage> ImageStore::hold(const std::string& reference, const std::st
   if (image == nullptr) {
     return fail(Kind::not_found, "image {} is not on this node", reference);
   }
-  holders_[user] = image->id;
+  holders_[user].insert(image->id);
   return *image;
 }
 
@@ -392,13 +393,16 @@ void ImageStore::release(const std::string& user) {
   if (found == holders_.end()) {
     return;
   }
-  auto id = found->second;
+  const auto ids = std::move(found->second);
   holders_.erase(found);
-  if (auto image = images_.find(id);
-      image != images_.end() && image->second.tags.empty() && image->second.digests.empty()) {
+  const bool nameless = std::ranges::any_of(ids, [&](const auto& id) {
+    const auto image = images_.find(id);
+    return image != images_.end() && image->second.tags.empty() && image->second.digests.empty();
+  });
+  if (nameless) {
     remove_unused_locked();
     if (auto written = write_index_locked(); !written) {
-      log::warning("forget image {}: {}; the next start tries again", id, written.error().message());
+      log::warning("forget images: {}; the next start tries again", written.error().message());
     }
   }
 }

@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -69,9 +70,10 @@ class ImageStore {
   /// Takes every name of the image away, and the image unless a container holds it. Not there is success.
   Result<> remove(const std::string& reference);
 
-  /// The image stays, nameless if need be, while `user` holds it. Not written down: whoever starts a container has a
-  /// record of it that names the image, and holds again at the next start.
+  /// The image stays, nameless if need be, while `user` holds it, and so do others that it holds. Not written down:
+  /// whoever starts a container has a record of it that names the image, and holds again at the next start.
   Result<StoredImage> hold(const std::string& reference, const std::string& user);
+  /// All that it holds.
   void release(const std::string& user);
 
   /// A new file below tmp/ for a download; its name goes with the call.
@@ -96,10 +98,10 @@ class ImageStore {
 
   Options options_;
   mutable std::mutex mutex_;
-  std::map<std::string, StoredImage> images_;    // by id
-  std::map<std::string, std::string> holders_;   // user to image id
-  std::map<std::string, uint64_t> layer_bytes_;  // by diff id
-  std::map<std::string, int> layers_under_way_;  // adds that need this layer: it must not be removed
+  std::map<std::string, StoredImage> images_;             // by id
+  std::map<std::string, std::set<std::string>> holders_;  // user to images' ids
+  std::map<std::string, uint64_t> layer_bytes_;           // by diff id
+  std::map<std::string, int> layers_under_way_;           // adds that need this layer: it must not be removed
   std::map<std::string, std::shared_future<Result<uint64_t>>> flights_;
 };
 

@@ -388,7 +388,7 @@ Result<Unpacked> unpack_layer(int fd, const std::string& target, UnpackLimits li
     }
   }
   KEELSON_DO(layer.finish());
-  unpacked.diff_id = plain.hash.finish();
+  unpacked.diff_id = digest_text(plain.hash.finish());
   return unpacked;
 }
 

@@ -23,7 +23,7 @@ class ImageSource {
  public:
   virtual ~ImageSource() = default;
   /// By id, tag or digest. Kind::not_found if it is not here. Thread-safe. The layers must stay while the container
-  /// `user` is there: acquired by this call, released by release().
+  /// `user` is there: acquired by this call, beside those that it has, and released, all of them, by release().
   virtual Result<RootImage> acquire(const std::string& image, const std::string& user) = 0;
   /// Idempotent.
   virtual void release(const std::string& user) = 0;

@@ -10,6 +10,7 @@
 
 #include "common/fd.h"
 #include "common/log.h"
+#include "cri/runtime/image_volumes.h"
 #include "cri/runtime/lifecycle.h"
 
 namespace keelson::cri {
@@ -39,6 +40,9 @@ Result<> fill_table(Parts& parts) {
       auto held = parts.images.acquire(record.image_id(), record.id());
       if (!held) {
         log::warning("image of container {}: {}", record.id(), held.error().message());
+      }
+      if (auto volumes = hold_image_volumes(parts.images, record); !volumes) {
+        log::warning("container {}: {}", record.id(), volumes.error().message());
       }
     }
     parts.pods.adopt(*sandbox, std::make_shared<Container>(std::move(record), parts.records));

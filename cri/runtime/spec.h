@@ -3,6 +3,7 @@
 // (seccomp profiles, host paths), changes nothing.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,13 @@ struct ImageDefaults {
   std::string user;
 };
 
+/// An image that is mounted into a container.
+struct ImageVolume {
+  std::string id;
+  std::string folder;               ///< of the node, where its layers come together for the container
+  std::vector<std::string> layers;  ///< folders, top first; the last is empty
+};
+
 /// Everything that a spec depends on. References must outlive the call only.
 struct SpecInput {
   const ::runtime::v1::ContainerConfig& config;
@@ -38,7 +46,8 @@ struct SpecInput {
   int32_t target_pid = 0;                 ///< with NamespaceMode TARGET
   IdMappings users{};                     ///< the sandbox's user namespace
   std::string log_path;
-  bool apparmor = false;  ///< the kernel has it
+  bool apparmor = false;                       ///< the kernel has it
+  std::map<int, ImageVolume> image_volumes{};  ///< by number in config.mounts
 };
 
 /// The whole container. Errors (invalid) name the CRI field: "linux.security_context.capabilities: unknown capability

@@ -113,9 +113,6 @@ Result<shim::Mount> requested(const v1::Mount& wanted, const IdMappings& users) 
   if (wanted.container_path().empty()) {
     return fail(Kind::invalid, "container_path is empty");
   }
-  if (wanted.has_image() && !wanted.image().image().empty()) {
-    return fail(Kind::unsupported, "{}: image volumes", wanted.container_path());
-  }
   if (wanted.recursive_read_only()) {
     if (!wanted.readonly()) {
       return fail(Kind::invalid, "{}: recursive_read_only needs readonly", wanted.container_path());
@@ -141,6 +138,22 @@ Result<shim::Mount> requested(const v1::Mount& wanted, const IdMappings& users) 
   return mount;
 }
 
+/// Nobody writes it, and nothing runs from it (KEP-4639).
+Result<shim::Mount> image_mount(const v1::Mount& wanted, const ImageVolume& image, const IdMappings& users) {
+  if (wanted.container_path().empty()) {
+    return fail(Kind::invalid, "container_path is empty");
+  }
+  shim::Mount mount;
+  mount.kind = shim::MountKind::image;
+  mount.source = image.folder;
+  mount.target = clean(wanted.container_path());
+  mount.flags = MS_RDONLY | kNothing;
+  mount.layers = image.layers;
+  mount.sub_path = wanted.image_sub_path();
+  KEELSON_TRY(mount.idmapped, wants_owners_mapped(wanted, users));
+  return mount;
+}
+
 }  // namespace
 
 Result<> add_mounts(const SpecInput& input, shim::ContainerSpec& spec) {
@@ -148,7 +161,11 @@ Result<> add_mounts(const SpecInput& input, shim::ContainerSpec& spec) {
   add_sandbox_files(input, spec.mounts);
   std::vector<shim::Mount> wanted;
   for (int i = 0; i < input.config.mounts_size(); ++i) {
-    KEELSON_TRY(auto mount, requested(input.config.mounts(i), input.users).context("mounts[{}]", i));
+    const auto& from = input.config.mounts(i);
+    const auto image = input.image_volumes.find(i);
+    KEELSON_TRY(auto mount, (image != input.image_volumes.end() ? image_mount(from, image->second, input.users)
+                                                                : requested(from, input.users))
+                                .context("mounts[{}]", i));
     wanted.push_back(std::move(mount));
   }
   // A mount below another's target comes after it, whatever order the client gave; what the client mounts over a system

@@ -12,6 +12,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "cri/shim/overlay.h"
+
 namespace keelson::cri::shim {
 
 namespace {
@@ -112,6 +114,32 @@ Result<Fd> copy_source(const Mount& mount) {
   return copy;
 }
 
+Result<Fd> copy_image(const Mount& mount, const UserNamespace& users) {
+  constexpr const char* kFailed = "ImageVolumeMountFailed";
+  if (mount.layers.empty()) {
+    return fail(Kind::invalid, "{}: no layers", kFailed);
+  }
+  const bool several = mount.layers.size() > 1;
+  if (several) {
+    const Overlay layers{.lower_dirs = mount.layers, .upper_dir = {}, .work_dir = {}, .target = mount.source};
+    const UserNamespace none;
+    KEELSON_DO(mount_layers(layers, mount.idmapped ? users : none).context(kFailed));
+  }
+  KEELSON_TRY(const auto whole,
+              open_file(several ? mount.source : mount.layers.front(), O_PATH | O_DIRECTORY).context(kFailed));
+  const auto part = open_in_root(whole.get(), mount.sub_path.empty() ? "." : mount.sub_path, O_PATH | O_DIRECTORY);
+  if (!part) {
+    return part.error().code() == ENOENT
+               ? fail(Kind::not_found, "{}: sub path \"{}\" does not exist in the image", kFailed, mount.sub_path)
+               : fail(part.error().kind(), "{}: sub path \"{}\": {}", kFailed, mount.sub_path, part.error().message());
+  }
+  Fd copy(::open_tree(part->get(), "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH));
+  if (!copy) {
+    return fail_errno(errno, "{}: copy the mount", kFailed);
+  }
+  return copy;
+}
+
 Result<> attach(const Fd& mount, const Fd& target) {
   if (::move_mount(mount.get(), "", target.get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0) {
     return fail_errno(errno, "attach");
@@ -131,7 +159,7 @@ Result<> attach_bind(int root, const Mount& mount, const Fd& copy, const UserNam
   if (const auto flags = mount_attributes(mount.flags); flags != 0) {
     KEELSON_DO(set_attributes(copy, {.attr_set = flags, .attr_clr = 0, .propagation = 0, .userns_fd = 0}, 0));
   }
-  if (mount.idmapped && users) {
+  if (mount.kind == MountKind::bind && mount.idmapped && users) {  // an image's layers are mapped each
     KEELSON_DO(map_owners(copy.get(), users.fd.get()).context("source {}", mount.source));
   }
   KEELSON_TRY(const auto target, open_target(root, mount.target, S_ISDIR(info.st_mode)));

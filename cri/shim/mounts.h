@@ -23,6 +23,10 @@ Result<Fd> open_real_target(int root, const std::string& path);
 /// is the copy.
 Result<Fd> copy_source(const Mount& mount);
 
+/// The same of an image that is mounted, or of its sub path: the layers come together on the mount's source, where
+/// nothing of the node must be shared any more. The error begins with ImageVolumeMountFailed, CRI's name for it.
+Result<Fd> copy_image(const Mount& mount, const UserNamespace& users);
+
 /// Gives such a copy the propagation, flags and owners of its mount, and attaches it at its target in `root`.
 Result<> attach_bind(int root, const Mount& mount, const Fd& copy, const UserNamespace& users);
 

@@ -26,25 +26,25 @@ struct Folders {
   std::string work;
 };
 
-Result<> mount_overlay_of(const Folders& folders, const ContainerSpec& spec) {
+Result<> mount_folders(const Folders& folders, const Overlay& overlay) {
   auto options = fmt::format("lowerdir={}", fmt::join(folders.lower, ":"));
   if (!folders.upper.empty()) {
     options += fmt::format(",upperdir={},workdir={}", folders.upper, folders.work);
   }
-  if (!spec.overlay_options.empty()) {
-    options += "," + spec.overlay_options;
+  if (!overlay.options.empty()) {
+    options += "," + overlay.options;
   }
   if (options.size() > kMostOptions) {
     return fail(Kind::exhausted, "{} layers do not fit into one overlay mount's options", folders.lower.size());
   }
-  if (::mount("overlay", spec.rootfs_dir.c_str(), "overlay", 0, options.c_str()) < 0) {
+  if (::mount("overlay", overlay.target.c_str(), "overlay", 0, options.c_str()) < 0) {
     return fail_errno(errno, "mount");
   }
   return {};
 }
 
 /// Every path becomes the number of a descriptor, as /proc/self/fd names it.
-Result<> mount_by_descriptors(const Folders& folders, const ContainerSpec& spec) {
+Result<> mount_by_descriptors(const Folders& folders, const Overlay& overlay) {
   std::vector<Fd> held;
   auto name_of = [&held](const std::string& path) -> Result<std::string> {
     KEELSON_TRY(auto folder, open_file(path, O_PATH | O_DIRECTORY));
@@ -63,7 +63,7 @@ Result<> mount_by_descriptors(const Folders& folders, const ContainerSpec& spec)
   if (::chdir("/proc/self/fd") < 0) {
     return fail_errno(errno, "enter /proc/self/fd");
   }
-  auto mounted = mount_overlay_of(names, spec);
+  auto mounted = mount_folders(names, overlay);
   if (::chdir("/") < 0) {
     return fail_errno(errno, "enter /");
   }
@@ -90,35 +90,36 @@ Result<> place(const Fd& copy, const std::string& name) {
 }
 
 /// overlayfs has no idmapped mounts of its own; its layers are, each where a short name leads to it: on a tmpfs that
-/// the root then covers. The upper and the work folder have to be on one and the same mount.
-Result<> mount_layers_mapped(const ContainerSpec& spec, const UserNamespace& users) {
+/// the whole then covers. The upper and the work folder have to be on one and the same mount.
+Result<> mount_layers_mapped(const Overlay& overlay, const UserNamespace& users) {
   constexpr const char* kWritable = "writable";
   Folders names;
   std::vector<std::pair<std::string, Fd>> copies;  // all before the tmpfs, which may cover them
-  for (const auto& layer : spec.lower_dirs) {
+  for (const auto& layer : overlay.lower_dirs) {
     names.lower.push_back(std::to_string(names.lower.size()));
     KEELSON_TRY(auto copy, mapped_copy(layer, users));
     copies.emplace_back(names.lower.back(), std::move(copy));
   }
-  if (!spec.upper_dir.empty()) {
-    const std::filesystem::path upper = spec.upper_dir;
-    const std::filesystem::path work = spec.work_dir;
+  if (!overlay.upper_dir.empty()) {
+    const std::filesystem::path upper = overlay.upper_dir;
+    const std::filesystem::path work = overlay.work_dir;
     if (upper.parent_path() != work.parent_path()) {
-      return fail(Kind::invalid, "upper_dir {} and work_dir {} are not in one folder", spec.upper_dir, spec.work_dir);
+      return fail(Kind::invalid, "upper_dir {} and work_dir {} are not in one folder", overlay.upper_dir,
+                  overlay.work_dir);
     }
     KEELSON_TRY(auto copy, mapped_copy(upper.parent_path(), users));
     copies.emplace_back(kWritable, std::move(copy));
     names.upper = kWritable / upper.filename();
     names.work = kWritable / work.filename();
   }
-  if (::mount("none", spec.rootfs_dir.c_str(), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=1m,mode=0700") < 0 ||
-      ::chdir(spec.rootfs_dir.c_str()) < 0) {
+  if (::mount("none", overlay.target.c_str(), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=1m,mode=0700") < 0 ||
+      ::chdir(overlay.target.c_str()) < 0) {
     return fail_errno(errno, "make room for the layers");
   }
   for (const auto& [name, copy] : copies) {
     KEELSON_DO(place(copy, name));
   }
-  auto mounted = mount_overlay_of(names, spec);
+  auto mounted = mount_folders(names, overlay);
   if (::chdir("/") < 0) {
     return fail_errno(errno, "enter /");
   }
@@ -134,20 +135,29 @@ Result<> mount_folder(const ContainerSpec& spec, const UserNamespace& users) {
 
 }  // namespace
 
+Result<> mount_layers(const Overlay& overlay, const UserNamespace& users) {
+  if (users) {
+    return mount_layers_mapped(overlay, users);
+  }
+  const Folders folders{.lower = overlay.lower_dirs, .upper = overlay.upper_dir, .work = overlay.work_dir};
+  // Plain paths while they fit: people read them in the mount table.
+  size_t size = overlay.upper_dir.size() + overlay.work_dir.size() + overlay.options.size() + 64;
+  for (const auto& layer : overlay.lower_dirs) {
+    size += layer.size() + 1;
+  }
+  return size <= kMostOptions ? mount_folders(folders, overlay) : mount_by_descriptors(folders, overlay);
+}
+
 Result<> mount_overlay(const ContainerSpec& spec, const UserNamespace& users) {
   if (spec.lower_dirs.empty()) {
     return mount_folder(spec, users);
   }
-  if (users) {
-    return mount_layers_mapped(spec, users);
-  }
-  const Folders folders{.lower = spec.lower_dirs, .upper = spec.upper_dir, .work = spec.work_dir};
-  // Plain paths while they fit: people read them in the mount table.
-  size_t size = spec.upper_dir.size() + spec.work_dir.size() + spec.overlay_options.size() + 64;
-  for (const auto& layer : spec.lower_dirs) {
-    size += layer.size() + 1;
-  }
-  return size <= kMostOptions ? mount_overlay_of(folders, spec) : mount_by_descriptors(folders, spec);
+  return mount_layers({.lower_dirs = spec.lower_dirs,
+                       .upper_dir = spec.upper_dir,
+                       .work_dir = spec.work_dir,
+                       .target = spec.rootfs_dir,
+                       .options = spec.overlay_options},
+                      users);
 }
 
 }  // namespace keelson::cri::shim

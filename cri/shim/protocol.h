@@ -71,14 +71,14 @@ struct SandboxSpec {
   }
 };
 
-enum class MountKind : uint8_t { bind = 0, filesystem = 1 };
+enum class MountKind : uint8_t { bind = 0, filesystem = 1, image = 2 };
 
 /// One mount of a container, made inside its mount namespace. The target is resolved inside the root file system:
-/// neither
-/// ".." nor a symbolic link leads out of it; what is missing of it is made.
+/// neither ".." nor a symbolic link leads out of it; what is missing of it is made.
 struct Mount {
   MountKind kind = MountKind::bind;
-  std::string source;                ///< bind: a path of the node; file system: its device or name
+  std::string source;                ///< bind: a path of the node; file system: its device or name; image: a folder of
+                                     ///< the node, where the layers come together for this container alone
   std::string target;                ///< absolute, inside the container
   std::string type;                  ///< file system: "tmpfs", "proc", ...
   uint64_t flags = 0;                ///< MS_* (mount(2)); a bind mount is recursive, and takes for its top MS_RDONLY,
@@ -86,11 +86,13 @@ struct Mount {
   std::string data;                  ///< file system: its options
   uint64_t propagation = 0;          ///< MS_PRIVATE, MS_SLAVE, MS_SHARED (recursive); 0: MS_PRIVATE
   bool recursive_read_only = false;  ///< also every mount below (mount_setattr(2), Linux 5.12)
-  bool idmapped = false;             ///< bind: owners are ids of the sandbox's user namespace, as they are on disk
+  bool idmapped = false;             ///< bind, image: owners are ids of the sandbox's user namespace, as on disk
+  std::vector<std::string> layers;   ///< image: folders of the node, top first; flags and propagation are as for bind
+  std::string sub_path;              ///< image: a folder in it, instead of all of it; links do not lead out
   template <class V>
   void visit(V& v) {
     v(1, kind), v(2, source), v(3, target), v(4, type), v(5, flags), v(6, data), v(7, propagation),
-        v(8, recursive_read_only), v(9, idmapped);
+        v(8, recursive_read_only), v(9, idmapped), v(10, layers), v(11, sub_path);
   }
 };
 

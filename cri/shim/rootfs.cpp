@@ -44,9 +44,19 @@ Result<std::vector<Fd>> copy_sources(const ContainerSpec& spec) {
   return copies;
 }
 
+/// Before the root, which may cover where they come together.
+Result<> copy_images(const ContainerSpec& spec, const UserNamespace& users, std::vector<Fd>& copies) {
+  for (size_t i = 0; i < copies.size(); ++i) {
+    if (spec.mounts[i].kind == MountKind::image) {
+      KEELSON_TRY(copies[i], copy_image(spec.mounts[i], users));
+    }
+  }
+  return {};
+}
+
 Result<> mount_one(int root, const Mount& mount, const Fd& copy, const UserNamespace& users) {
-  auto mounted =
-      mount.kind == MountKind::bind ? attach_bind(root, mount, copy, users) : mount_filesystem(root, mount, users);
+  auto mounted = mount.kind == MountKind::filesystem ? mount_filesystem(root, mount, users)
+                                                     : attach_bind(root, mount, copy, users);
   return std::move(mounted).context("mount {}", mount.target);
 }
 
@@ -102,6 +112,7 @@ Result<RestOfRootfs> enter_rootfs(const ContainerSpec& spec, const UserNamespace
   if (::mount(nullptr, "/", nullptr, MS_SLAVE | MS_REC, nullptr) < 0) {
     return fail_errno(errno, "set the propagation of /");
   }
+  KEELSON_DO(copy_images(spec, users, copies));
   KEELSON_DO(mount_overlay(spec, users).context("mount the root file system on {}", spec.rootfs_dir));
   if (::mount(nullptr, spec.rootfs_dir.c_str(), nullptr, MS_PRIVATE, nullptr) < 0) {
     return fail_errno(errno, "make {} private", spec.rootfs_dir);

@@ -135,6 +135,66 @@ TEST_F(ShimTest, SharedVolumesReachTheNodeAndNothingElseDoes) {
   EXPECT_EQ(SharedMounts::table(), before);
 }
 
+/// Two layers of an image, and what mounts them at /data.
+Mount image_mount(const std::string& dir, const std::string& sub_path = {}) {
+  for (const char* folder : {"/together", "/top", "/base/deep/dir"}) {
+    fs::create_directories(dir + folder);
+  }
+  std::ofstream(dir + "/top/file") << "top\n";
+  std::ofstream(dir + "/base/file") << "base\n";
+  std::ofstream(dir + "/base/deep/dir/found") << "deep\n";
+  std::ofstream(dir + "/base/run") << "#!/bin/sh\necho it runs\n";
+  fs::permissions(dir + "/base/run", fs::perms::all);
+  fs::create_symlink("/deep/dir", dir + "/base/link");
+  fs::create_symlink("../../../../../../.." + dir, dir + "/base/out");
+  return {.kind = MountKind::image,
+          .source = dir + "/together",
+          .target = "/data",
+          .flags = MS_RDONLY | MS_NOEXEC,
+          .layers = {dir + "/top", dir + "/base"},
+          .sub_path = sub_path};
+}
+
+TEST_F(ShimTest, AnImageIsMountedForOneContainerToRead) {
+  SharedMounts node;
+  launch();
+  const auto before = SharedMounts::table();
+  auto spec = container("c", {"sh", "-c",
+                              "exec 2>&1; cat /data/file /data/link/found; touch /data/x; touch /data/file; /data/run; "
+                              "ls /data | wc -l"});
+  spec.mounts.push_back(image_mount(dir_));
+  auto created = client_->create(spec);
+  ASSERT_TRUE(created) << created.error().message();
+  EXPECT_EQ(SharedMounts::table(), before) << "the node sees nothing of it";
+  ASSERT_TRUE(client_->start("c"));
+  wait_exit("c", "");
+  EXPECT_EQ(output("c"),
+            "top\ncat: can't open '/data/link/found': No such file or directory\n"
+            "touch: /data/x: Read-only file system\ntouch: /data/file: Read-only file system\n"
+            "sh: /data/run: Permission denied\n5\n");
+  EXPECT_TRUE(fs::is_empty(dir_ + "/together"));
+}
+
+TEST_F(ShimTest, ASubPathOfAnImageStaysInIt) {
+  launch();
+  auto spec = container("c", {"cat", "/data/found"});
+  spec.mounts.push_back(image_mount(dir_, "link"));
+  EXPECT_EQ(run(spec).exit_code, 0);
+  EXPECT_EQ(output("c"), "deep\n") << "a link is followed where the image is the root";
+
+  const auto error_of = [&](const std::string& sub_path) {
+    auto wrong = container("wrong", {"true"});
+    wrong.mounts.push_back(spec.mounts.back());
+    wrong.mounts.back().sub_path = sub_path;
+    auto created = client_->create(wrong);
+    return created ? "no error" : created.error().message();
+  };
+  EXPECT_EQ(error_of("absent"), "ImageVolumeMountFailed: sub path \"absent\" does not exist in the image");
+  EXPECT_EQ(error_of("out/layer"), "ImageVolumeMountFailed: sub path \"out/layer\" does not exist in the image");
+  EXPECT_EQ(error_of("../layer"), "ImageVolumeMountFailed: sub path \"../layer\" does not exist in the image");
+  EXPECT_THAT(error_of("file"), testing::EndsWith("Not a directory")) << "only folders are mounted";
+}
+
 /// A container whose /dev is its image's own.
 ContainerSpec with_image_dev(ContainerSpec spec) {
   std::erase_if(spec.mounts, [](const Mount& mount) { return mount.target.starts_with("/dev"); });

@@ -74,6 +74,26 @@ TEST_F(UserNamespaceTest, FilesKeepTheirOwnersOnDisk) {
   EXPECT_EQ(info(dir_ + "/mapped/new").st_uid, 0U);
 }
 
+TEST_F(UserNamespaceTest, AnImageThatIsMountedHasItsOwners) {
+  for (const char* folder : {"/together", "/top", "/base"}) {
+    fs::create_directories(dir_ + folder);
+  }
+  std::ofstream(dir_ + "/top/web") << "x";
+  std::ofstream(dir_ + "/base/root") << "x";
+  ASSERT_EQ(::chown((dir_ + "/top/web").c_str(), 33, 34), 0);
+  launch_mapped();
+  fs::create_symlink("busybox", dir_ + "/layer/bin/cut");
+  auto spec = container("c", {"sh", "-c", "ls -l /data/root /data/web | tr -s ' ' | cut -d' ' -f3-4"});
+  spec.mounts.push_back({.kind = MountKind::image,
+                         .source = dir_ + "/together",
+                         .target = "/data",
+                         .flags = MS_RDONLY,
+                         .idmapped = true,
+                         .layers = {dir_ + "/top", dir_ + "/base"}});
+  EXPECT_EQ(run(spec).exit_code, 0);
+  EXPECT_EQ(output("c"), "root root\nweb web\n");
+}
+
 TEST_F(UserNamespaceTest, RootInsideMayNothingOutside) {
   launch_mapped();
   auto spec = container("c", {"sh", "-c",

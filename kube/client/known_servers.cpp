@@ -2,8 +2,6 @@
 // {"version":1,"servers":["10.0.0.1:6443"]}
 #include "kube/client/known_servers.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include <boost/json.hpp>
@@ -72,8 +70,8 @@ Result<bool> KnownServers::synced(const std::vector<EndpointSlice>& all) {
 }
 
 Result<bool> KnownServers::changed(const Changes<EndpointSlice>& changes) {
-  for (const std::string& name : changes.removed) {
-    slices_.erase(name);
+  for (const RemovedObject& gone : changes.removed) {
+    slices_.erase(gone.name);
   }
   return follow(changes.changed);
 }

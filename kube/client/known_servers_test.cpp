@@ -43,12 +43,13 @@ TEST_F(KnownServersTest, RemembersTheReadyOnesOfDefaultKubernetes) {
   KnownServers known(path_);
   ASSERT_THAT(known.load().value(), IsEmpty());
   EXPECT_TRUE(known.synced({four, other, six, neighbour}).value());
-  EXPECT_FALSE(known.changed({.changed = {six, other}, .removed = {"default/none"}}).value()) << "nothing new";
+  EXPECT_FALSE(known.changed({.changed = {six, other}, .removed = {{.name = "default/none"}}}).value())
+      << "nothing new";
   KnownServers later(path_);
   EXPECT_THAT(later.load().value(), ElementsAre(ServerAddress{"10.0.0.1", 6443}, ServerAddress{"10.0.0.2", 6443},
                                                 ServerAddress{"fd00::1", 6443}));
   EXPECT_FALSE(later.synced({four, six}).value());
-  EXPECT_TRUE(later.changed({.changed = {}, .removed = {full_name(six.metadata)}}).value());
+  EXPECT_TRUE(later.changed({.changed = {}, .removed = {{.name = full_name(six.metadata)}}}).value());
   EXPECT_EQ(later.servers().size(), 2U);
 }
 

@@ -237,14 +237,14 @@ struct Watch<T>::State {
     for (size_t i = 0; i < events.size(); ++i) {
       WatchEvent<T>& event = events[i];
       auto name = full_name(event.object.metadata);
-      // Of several objects that had the name and are gone, each end is told: by its uid it may be the one that is known.
+      // Of several objects that had the name and are gone, each end is told: by its uid it may be the one that is
+      // known.
       const bool ends = event.type == EventType::deleted && events[last[name]].type == EventType::deleted;
       if (event.type == EventType::bookmark || (last[name] != i && !ends)) {
         continue;
       }
       if (event.type == EventType::deleted) {
-        changes.removed.push_back(std::move(name));
-        changes.removed_uids.push_back(std::move(event.object.metadata.uid));
+        changes.removed.push_back({.name = std::move(name), .uid = std::move(event.object.metadata.uid)});
       } else {
         changes.changed.push_back(std::move(event.object));
       }

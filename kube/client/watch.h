@@ -34,13 +34,17 @@ struct WatchOptions {
   std::chrono::seconds answer_deadline{60};  ///< For an answer to begin, and for each part of a list.
 };
 
+/// An object that is gone.
+struct RemovedObject {
+  std::string name;      ///< Its full_name(): "namespace/name".
+  std::string uid = {};  ///< Who has learnt otherwise of a newer object of that name keeps it. Empty: not told.
+};
+
 /// What changed since the last batch, at most one entry for an object.
 template <class T>
 struct Changes {
-  std::vector<T> changed;            ///< New, or with another content.
-  std::vector<std::string> removed;  ///< full_name()s: "namespace/name"; one that several had that are gone, for each.
-  /// The uids of those, in the same order: who has learnt otherwise of a newer object of that name keeps it.
-  std::vector<std::string> removed_uids = {};
+  std::vector<T> changed;              ///< New, or with another content.
+  std::vector<RemovedObject> removed;  ///< Of several that had one name and are gone, each.
 };
 
 /// Who is told. All are called on the loop's thread, from the watch's coroutine; they may not destroy the watch.

@@ -1,124 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whatever breaks, the consumer's objects become the server's, and the server is not stormed.
-#include "kube/client/watch.h"
-
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "common/atomic_file.h"
-#include "kube/client/fault_server.h"
+#include "kube/client/watch_fixture.h"
 
-namespace keelson::kube {
+namespace keelson::kube::testing {
 namespace {
 
-using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using Ports = std::map<std::string, int>;
-
-/// A server, a client that watches it, and what the consumer made of it. Time is the clock's: it passes when nothing is
-/// under way.
-class WatchTest : public ::testing::Test {
- protected:
-  void TearDown() override {
-    tasks_.spawn("close", close());
-    while (!closed_) {
-      step();
-    }
-  }
-
-  void start(uint64_t seed, int page_size = 500) {
-    server_.emplace(loop_, FaultServerOptions{.seed = seed});
-    begin(server_->access(), seed, page_size);
-  }
-  void begin(ClusterAccess access, uint64_t seed, int page_size = 500, bool newest = false) {
-    client_.emplace(loop_, std::move(access));
-    watch_.emplace(*client_, WatchOptions{.newest = newest, .page_size = page_size, .seed = seed},
-                   WatchConsumer<Service>{.synced = [this](std::vector<Service> all) { replace(std::move(all)); },
-                                          .changed = [this](Changes<Service> changes) { change(std::move(changes)); },
-                                          .failed =
-                                              [this](const Error& error, Duration wait) {
-                                                failures_.push_back(error.message());
-                                                waits_.push_back(wait);
-                                              }});
-    tasks_.spawn("watch", watch_->run());
-  }
-
-  /// One turn: what is ready; and when that is nothing, a little time.
-  void step() {
-    loop_.io().restart();
-    if (loop_.io().run_for(1ms) == 0) {
-      loop_.advance(clock_, 50ms);
-    }
-  }
-  void pass(Duration time) {
-    const auto end = clock_.steady() + time;
-    while (clock_.steady() < end) {
-      step();
-    }
-  }
-  /// Until `done`; fails after 10 minutes of the clock.
-  bool until(const std::function<bool()>& done, Duration most = 10min) {
-    const auto end = clock_.steady() + most;
-    while (!done()) {
-      if (clock_.steady() > end) {
-        return false;
-      }
-      step();
-    }
-    return true;
-  }
-  bool settles() {
-    return until([this] { return synced_ > 0 && objects_ == server_->world(); });
-  }
-
-  void replace(std::vector<Service> all) {
-    ++synced_;
-    objects_.clear();
-    for (const Service& service : all) {
-      objects_[full_name(service.metadata)] = service.ports[0].port;
-    }
-  }
-  void change(Changes<Service> changes) {
-    ++batches_;
-    for (const Service& service : changes.changed) {
-      objects_[full_name(service.metadata)] = service.ports[0].port;
-    }
-    for (const std::string& name : changes.removed) {
-      EXPECT_TRUE(std::ranges::none_of(changes.changed,
-                                       [&](const Service& service) { return full_name(service.metadata) == name; }));
-      objects_.erase(name);
-    }
-  }
-  size_t requests_of(std::string_view part) const {
-    return static_cast<size_t>(std::ranges::count_if(
-        server_->requests(), [part](const auto& seen) { return seen.target.find(part) != std::string::npos; }));
-  }
-
-  Task<> close() {
-    if (server_) {
-      (void)(co_await server_->close()).has_value();
-    }
-    if (client_) {
-      (void)(co_await client_->close()).has_value();
-    }
-    closed_ = true;
-    co_return Result<>();
-  }
-
-  FakeClock clock_;
-  Loop loop_{clock_, "test"};
-  std::optional<FaultServer> server_;
-  std::optional<Client> client_;
-  std::optional<Watch<Service>> watch_;
-  TaskGroup tasks_{loop_};
-  Ports objects_;
-  int synced_ = 0;
-  int batches_ = 0;
-  bool closed_ = false;
-  std::vector<std::string> failures_;
-  std::vector<Duration> waits_;
-};
 
 TEST_F(WatchTest, ListsInPagesThenFollows) {
   start(1, 3);
@@ -346,67 +239,5 @@ TEST_F(WatchTest, ACertificateOfAnotherNameIsNoServer) {
   EXPECT_TRUE(server_->requests().empty()) << "not even the token was sent";
 }
 
-/// Any mix of faults, then peace: the consumer has what the server has, and no second saw more requests than a list has
-/// pages and a few.
-class StormTest : public WatchTest, public ::testing::WithParamInterface<uint64_t> {};
-
-TEST_P(StormTest, TheObjectsBecomeTheServers) {
-  std::mt19937_64 random(GetParam());
-  const auto draw = [&random](int most) { return static_cast<int>(random() % static_cast<uint64_t>(most)); };
-  start(GetParam(), 5);
-  for (int i = 0; i < 20; ++i) {
-    server_->put(fmt::format("s{}", draw(40)), draw(60000) + 1);
-  }
-  for (int round = 0; round < 15; ++round) {
-    constexpr int kStatus[] = {429, 500, 503, 403, 504};
-    server_->faults = {.refuse = draw(300),
-                       .refuse_status = kStatus[draw(5)],
-                       .cut = draw(200),
-                       .split = draw(300),
-                       .duplicate = draw(300),
-                       .delay = draw(100),
-                       .gone = draw(200),
-                       .gone_page = draw(200),
-                       .gone_event = draw(100),
-                       .garbage = draw(100)};
-    server_->lagging = draw(5) == 0;
-    for (int i = draw(12); i > 0; --i) {
-      const auto name = fmt::format("s{}", draw(40));
-      draw(3) == 0 ? server_->remove(name) : server_->put(name, draw(60000) + 1);
-    }
-    switch (draw(8)) {
-      case 0:
-        server_->compact();
-        break;
-      case 1:
-        server_->shut();
-        pass(std::chrono::milliseconds(draw(4000)));
-        server_->listen();
-        break;
-      case 2:
-        server_->pass();
-        server_->send_bookmarks();
-        break;
-      case 3:
-        server_->token = "other";
-        pass(2s);
-        server_->token = "good";
-        break;
-      default:
-        break;
-    }
-    pass(std::chrono::milliseconds(draw(3000)));
-  }
-  server_->faults = {};
-  server_->lagging = false;
-  ASSERT_TRUE(settles()) << "seed " << GetParam();
-  const auto& requests = server_->requests();
-  for (size_t i = 24; i < requests.size(); ++i) {
-    EXPECT_GT(requests[i].when - requests[i - 24].when, 1s) << "a storm before request " << i;
-  }
-}
-
-INSTANTIATE_TEST_SUITE_P(Seeds, StormTest, ::testing::Range<uint64_t>(1, 7));
-
 }  // namespace
-}  // namespace keelson::kube
+}  // namespace keelson::kube::testing

@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <openssl/evp.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -13,6 +12,7 @@
 #include <memory>
 
 #include "common/fd.h"
+#include "common/sha256.h"
 
 namespace keelson::kube {
 
@@ -230,14 +230,11 @@ Result<DesiredState> ManifestFolder::scan() {
 }
 
 std::string manifest_uid(const Pod& pod) {
-  std::string text = encode_json(pod);
-  unsigned char d[EVP_MAX_MD_SIZE] = {};
-  unsigned int size = 0;
-  ::EVP_Digest(text.data(), text.size(), d, &size, ::EVP_sha256(), nullptr);
-  d[6] = static_cast<unsigned char>((d[6] & 0x0f) | 0x80);  // RFC 9562 version 8: a hash of our own choice
-  d[8] = static_cast<unsigned char>((d[8] & 0x3f) | 0x80);
+  auto d = sha256(encode_json(pod));
+  d[6] = static_cast<uint8_t>((d[6] & 0x0f) | 0x80);  // RFC 9562 version 8: a hash of our own choice
+  d[8] = static_cast<uint8_t>((d[8] & 0x3f) | 0x80);
   std::string uid;
-  for (int i = 0; i < 16; ++i) {
+  for (size_t i = 0; i < 16; ++i) {
     uid += fmt::format("{}{:02x}", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", d[i]);
   }
   return uid;

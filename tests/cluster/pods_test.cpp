@@ -4,126 +4,14 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <signal.h>
-#include <unistd.h>
 
-#include <filesystem>
-#include <fstream>
-
-#include <boost/json/parse.hpp>
-
-#include "tests/support/cluster_images.h"
-#include "tests/support/control_plane.h"
-#include "tests/support/node_fixture.h"
+#include "tests/support/pods_fixture.h"
 
 namespace keelson::testing {
 namespace {
 
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
-namespace fs = std::filesystem;
-
-constexpr const char* kNode = "pods-node";
-
-class PodsTest : public NodeTest {
- protected:
-  static void SetUpTestSuite() {
-    if (::geteuid() != 0 || kubernetes_program().empty()) {
-      return;
-    }
-    enter_node_network("10.250.0.1");
-    std::string pattern = "/tmp/keelson-control-plane-XXXXXX";
-    control_plane_home_ = ::mkdtemp(pattern.data());
-    control_plane_ = std::make_unique<ControlPlane>(control_plane_home_, kNode);
-    control_plane_->start();
-    control_plane_->kubectl({"create", "-f", "-"},
-                            fmt::format("apiVersion: v1\nkind: Node\nmetadata: {{name: {}}}\n", kNode));
-  }
-  static void TearDownTestSuite() {
-    control_plane_.reset();
-    if (!control_plane_home_.empty()) {
-      fs::remove_all(control_plane_home_);
-    }
-  }
-
-  void SetUp() override {
-    if (kubernetes_program().empty()) {
-      GTEST_SKIP() << "SKIP: needs the stock Kubernetes programs: ./dev peers";
-    }
-    NodeTest::SetUp();
-    if (!IsSkipped()) {
-      make_images(home() + "/images");
-      start();
-    }
-  }
-  void TearDown() override {
-    if (control_plane_ != nullptr && !IsSkipped()) {
-      for (const auto& file : fs::directory_iterator(home() + "/manifests")) {
-        fs::remove(file.path());
-      }
-      const auto gone = kubectl({"delete", "pods", "--all", "--wait", "--timeout=25s"});
-      EXPECT_EQ(gone.code, 0) << gone.error << log();
-    }
-    NodeTest::TearDown();
-  }
-  void start() { start_node({"--kubeconfig", control_plane_->node_kubeconfig(), "--node-name", kNode}); }
-  /// kill -9, and a new one.
-  void restart() {
-    kill_node();
-    start();
-  }
-
-  static Output kubectl(const std::vector<std::string>& arguments, const std::string& input = "") {
-    return control_plane_->kubectl(arguments, input);
-  }
-  static std::string field(const std::string& pod, const std::string& path) {
-    return kubectl({"get", "pod", pod, "-o", "jsonpath={" + path + "}"}).out;
-  }
-  static std::string condition(const std::string& pod, const std::string& type) {
-    return field(pod, ".status.conditions[?(@.type==\"" + type + "\")].status");
-  }
-  void expect_soon(const std::string& pod, const std::string& path, const std::string& wanted,
-                   std::chrono::seconds limit = 30s) {
-    wait_until(fmt::format("{}: {} is {}", pod, path, wanted), [&] { return field(pod, path) == wanted; }, limit);
-    if (HasFatalFailure()) {
-      FAIL() << kubectl({"get", "pod", pod, "-o", "yaml"}).out << kubectl({"get", "events"}).out;
-    }
-  }
-  void expect_ready(const std::string& pod, std::chrono::seconds limit = 30s) {
-    expect_soon(pod, ".status.conditions[?(@.type==\"Ready\")].status", "True", limit);
-  }
-  static void create(const std::string& yaml) {
-    const auto created = kubectl({"create", "-f", "-"}, yaml);
-    ASSERT_EQ(created.code, 0) << created.error << yaml;
-  }
-  /// With one container; `container` and `spec` are more lines of each.
-  static void create_pod(const std::string& name, const std::string& command, const std::string& container = "",
-                         const std::string& spec = "") {
-    create(fmt::format(R"(apiVersion: v1
-kind: Pod
-metadata: {{name: {}, labels: {{app: {}}}}}
-spec:
-  nodeName: {}
-  terminationGracePeriodSeconds: 1
-{}  containers:
-  - name: main
-    image: keelson.example/busybox:1
-    command: [sh, -c, "{}"]
-{})",
-                       name, name, kNode, spec, command, container));
-  }
-  /// What a command in the pod prints.
-  std::string in_pod(const std::string& pod, const std::vector<std::string>& command) {
-    std::vector<std::string> arguments = {"exec", pod, "--"};
-    arguments.insert(arguments.end(), command.begin(), command.end());
-    return keelson(arguments).out;
-  }
-
-  static std::string control_plane_home_;
-  static std::unique_ptr<ControlPlane> control_plane_;
-};
-
-std::string PodsTest::control_plane_home_;
-std::unique_ptr<ControlPlane> PodsTest::control_plane_;
 
 TEST_F(PodsTest, APodComesUpAndGoesWithinItsGrace) {
   create_pod("web", "trap 'exit 0' TERM; while true; do sleep 0.1; done",
@@ -250,64 +138,6 @@ spec:
   expect_ready(fmt::format("static-{}", kNode));
 }
 
-TEST_F(PodsTest, ObjectsAreWaitedForAndTheirUpdatesReachTheVolume) {
-  create_pod("reads", "while true; do sleep 1; done",
-             R"(    env: [{name: KEY, valueFrom: {secretKeyRef: {name: late, key: key}}}]
-    volumeMounts: [{name: settings, mountPath: /settings}]
-)",
-             "  volumes: [{name: settings, configMap: {name: settings}}]\n");
-  wait_until("its want is told", [] {
-    return kubectl({"get", "events"})
-               .out.find("MountVolume.SetUp failed for volume \"settings\" : configmap \"settings\" not found") !=
-           std::string::npos;
-  });
-  expect_soon("reads", ".status.containerStatuses[0].state.waiting.reason", "ContainerCreating");
-  create("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {color: blue}\n");
-  expect_soon("reads", ".status.containerStatuses[0].state.waiting.reason", "CreateContainerConfigError");
-  create("apiVersion: v1\nkind: Secret\nmetadata: {name: late}\nstringData: {key: canary-of-the-secret}\n");
-  expect_ready("reads", 5s);
-  EXPECT_EQ(in_pod("reads", {"cat", "/settings/color"}), "blue");
-  EXPECT_EQ(in_pod("reads", {"sh", "-c", "echo $KEY"}), "canary-of-the-secret\n");
-  EXPECT_THAT(in_pod("reads", {"env"}), HasSubstr("KUBERNETES_SERVICE_HOST=10.96.0.1"));
-  ASSERT_EQ(kubectl({"patch", "configmap", "settings", "-p", R"({"data":{"color":"red"}})"}).code, 0);
-  wait_until("the update is there", [this] { return in_pod("reads", {"cat", "/settings/color"}) == "red"; }, 5s);
-  EXPECT_EQ(restarts("reads"), 0);
-  EXPECT_EQ(log().find("canary"), std::string::npos);
-  kubectl({"delete", "configmap/settings", "secret/late"});
-}
-
-TEST_F(PodsTest, TheTokenOfItsServiceAccount) {
-  create("apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: app}\n");
-  create("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: kube-root-ca.crt}\ndata: {ca.crt: the authority}\n");
-  create_pod(
-      "user", "while true; do sleep 1; done",
-      "    volumeMounts: [{name: api, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}]\n",
-      R"(  serviceAccountName: app
-  volumes:
-  - name: api
-    projected:
-      sources:
-      - serviceAccountToken: {expirationSeconds: 3607, path: token}
-      - configMap: {name: kube-root-ca.crt, items: [{key: ca.crt, path: ca.crt}]}
-      - downwardAPI: {items: [{path: namespace, fieldRef: {fieldPath: metadata.namespace}}]}
-)");
-  expect_ready("user");
-  const std::string folder = "/var/run/secrets/kubernetes.io/serviceaccount/";
-  EXPECT_EQ(in_pod("user", {"cat", folder + "ca.crt"}), "the authority");
-  EXPECT_EQ(in_pod("user", {"cat", folder + "namespace"}), "default");
-  const auto token = in_pod("user", {"cat", folder + "token"});
-  ASSERT_FALSE(token.empty());
-  const auto review =
-      run({"curl", "-sk", "-m", "10", "-H", "Authorization: Bearer " + token, "-H", "Content-Type: application/json",
-           "-d", R"({"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"})",
-           std::string(kApiServer) + "/apis/authentication.k8s.io/v1/selfsubjectreviews"})
-          .out;
-  EXPECT_THAT(review, HasSubstr("system:serviceaccount:default:app"));
-  EXPECT_THAT(review, HasSubstr(field("user", ".metadata.uid"))) << "bound to the pod";
-  EXPECT_EQ(log().find(token), std::string::npos);
-  kubectl({"delete", "configmap/kube-root-ca.crt"});
-}
-
 TEST_F(PodsTest, AMirrorShowsAStaticPod) {
   const auto name = fmt::format("static-{}", kNode);
   const auto manifest = [](int seconds) {
@@ -413,18 +243,6 @@ TEST_F(PodsTest, KubectlDebugJoinsARunningPod) {
   EXPECT_EQ(field("seen", ".status.containerStatuses[0].restartCount"), version);
   EXPECT_NE(field("seen", ".status.ephemeralContainerStatuses[0].state.running"), "") << "it sees the target's process";
   EXPECT_EQ(field("seen", ".status.ephemeralContainerStatuses[0].restartCount"), "0");
-}
-
-TEST_F(PodsTest, LabelsReachTheDownwardApi) {
-  create_pod(
-      "named", "sleep 1000", "    volumeMounts: [{name: about, mountPath: /about}]\n",
-      "  volumes: [{name: about, downwardAPI: {items: [{path: labels, fieldRef: {fieldPath: metadata.labels}}]}}]\n");
-  expect_ready("named");
-  EXPECT_EQ(in_pod("named", {"cat", "/about/labels"}), "app=\"named\"");
-  ASSERT_EQ(kubectl({"label", "pod", "named", "tier=front"}).code, 0);
-  wait_until(
-      "the label is there",
-      [this] { return in_pod("named", {"cat", "/about/labels"}).find("tier=\"front\"") != std::string::npos; }, 5s);
 }
 
 }  // namespace

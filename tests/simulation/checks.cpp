@@ -18,10 +18,6 @@ namespace {
 constexpr const char* kMirror = "kubernetes.io/config.mirror";
 constexpr const char* kScheme = "keelson://";
 
-bool is_final(const kube::PodStatus& status) {
-  return status.phase == kube::PodPhase::succeeded || status.phase == kube::PodPhase::failed;
-}
-
 std::string name_of(const kube::Pod& pod) {
   return fmt::format("{} ({})", full_name(pod.metadata), pod.metadata.uid);
 }
@@ -103,7 +99,7 @@ void Comparison::pod(const kube::Pod& pod) {
     }
     return;
   }
-  if (is_final(pod.status)) {
+  if (is_final(pod.status.phase)) {
     if (runtime_.runs(uid)) {
       say("{} is final and runs", name_of(pod));
     }
@@ -203,7 +199,7 @@ void Checks::status_written(const json::object& before, const json::object& afte
   const auto old = typed_pod(before);
   const auto now = typed_pod(after);
   const auto uid = uid_on_node(now);
-  if (is_final(old.status) && old.status.phase != now.status.phase) {
+  if (is_final(old.status.phase) && old.status.phase != now.status.phase) {
     wrong(fmt::format("{} was final, and is {}", name_of(now), kube::to_string(*now.status.phase)));
   }
   if (old.status.phase == kube::PodPhase::running && now.status.phase == kube::PodPhase::pending) {

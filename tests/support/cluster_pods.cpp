@@ -28,12 +28,6 @@ std::vector<std::string> names_of(const std::string& prefix, int count) {
   return names;
 }
 
-bool is_ready(const kube::Pod& pod) {
-  return std::ranges::any_of(pod.status.conditions, [](const auto& c) {
-    return c.type == "Ready" && c.status == kube::ConditionStatus::true_status;
-  });
-}
-
 void set_once(std::optional<Moment>& time) {
   if (!time) {
     time = std::chrono::steady_clock::now();
@@ -76,8 +70,8 @@ kube::WatchConsumer<kube::Pod> ClusterPods::consumer() {
                 for (const auto& pod : changes.changed) {
                   seen(pod);
                 }
-                for (const auto& name : changes.removed) {
-                  if (auto it = times_.find(name.substr(name.find('/') + 1)); it != times_.end()) {
+                for (const auto& gone : changes.removed) {
+                  if (auto it = times_.find(gone.name.substr(gone.name.find('/') + 1)); it != times_.end()) {
                     set_once(it->second.gone);
                   }
                 }
@@ -95,7 +89,7 @@ void ClusterPods::seen(const kube::Pod& pod) {
   if (!pod.spec.node_name.empty()) {
     set_once(it->second.bound);
   }
-  if (is_ready(pod)) {
+  if (is_ready(pod.status)) {
     set_once(it->second.ready);
   }
 }

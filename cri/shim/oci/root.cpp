@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "common/fd.h"
+#include "cri/shim/mounts.h"
 #include "cri/shim/overlay.h"
 
 namespace keelson::cri::shim::oci {
@@ -27,6 +28,21 @@ Result<> attach_copy(const Fd& copy, const std::string& place) {
   }
   if (::move_mount(copy.get(), "", AT_FDCWD, place.c_str(), MOVE_MOUNT_F_EMPTY_PATH) < 0) {
     return fail_errno(errno, "mount it on {}", place);
+  }
+  return {};
+}
+
+/// What an OCI runtime knows how to mount of an image: its folder.
+Result<> mount_images(ContainerSpec& spec) {
+  for (size_t i = 0; i < spec.mounts.size(); ++i) {
+    auto& mount = spec.mounts[i];
+    if (mount.kind == MountKind::image) {
+      KEELSON_TRY(const auto copy, copy_image(mount, UserNamespace()));
+      const auto place = fmt::format("{}/image-{}", spec.oci.bundle_dir, i);
+      KEELSON_DO(attach_copy(copy, place).context("mount {}", mount.target));
+      mount.kind = MountKind::bind;
+      mount.source = place;
+    }
   }
   return {};
 }
@@ -51,6 +67,7 @@ Result<> mount_root(ContainerSpec& spec) {
   if (::mount(nullptr, "/", nullptr, MS_SLAVE | MS_REC, nullptr) < 0) {
     return fail_errno(errno, "set the propagation of /");
   }
+  KEELSON_DO(mount_images(spec));
   KEELSON_DO(mount_overlay(spec, UserNamespace()).context("mount the root file system on {}", spec.rootfs_dir));
   if (::mount(nullptr, spec.rootfs_dir.c_str(), nullptr, MS_PRIVATE, nullptr) < 0) {
     return fail_errno(errno, "make {} private", spec.rootfs_dir);

@@ -9,7 +9,8 @@ namespace keelson::cri::shim::oci {
 
 /// Moves this process into a mount namespace of its own and mounts the container's overlay there, on spec.rootfs_dir.
 /// Sources that are to be shared with the node are copied to "shared-<n>" in the bundle while they still are its peers,
-/// and `spec` then names the copies. Nothing of this can be seen by the node.
+/// and `spec` then names the copies. Images that are mounted become bind mounts of "image-<n>" there. Nothing of this
+/// can be seen by the node.
 Result<> mount_root(ContainerSpec& spec);
 
 /// Who spec.process.user is by the root's own /etc/passwd; no link in it leads out.

@@ -6,12 +6,17 @@
 
 #include "common/clock.h"
 
-namespace keelson::agent {
+namespace keelson {
 
-/// Full at first.
+struct RateLimit {
+  double per_second = 0;  ///< In the long run.
+  double burst = 0;       ///< At once.
+};
+
+/// Full at first. Belongs to one thread.
 class TokenBucket {
  public:
-  TokenBucket(double per_second, double most) : per_second_(per_second), most_(most), left_(most) {}
+  explicit TokenBucket(RateLimit limit) : limit_(limit), left_(limit.burst) {}
 
   /// False: there is none now.
   bool take(SteadyTime now) {
@@ -27,25 +32,25 @@ class TokenBucket {
     fill(now);
     left_ -= 1;
     return left_ >= 0 ? Duration(0)
-                      : std::chrono::duration_cast<Duration>(std::chrono::duration<double>(-left_ / per_second_));
+                      : std::chrono::duration_cast<Duration>(std::chrono::duration<double>(-left_ / limit_.per_second));
   }
-  bool full(SteadyTime now) const { return filled(now) >= most_; }
+  bool full(SteadyTime now) const { return filled(now) >= limit_.burst; }
 
  private:
   double filled(SteadyTime now) const {
     return since_ == SteadyTime()
                ? left_
-               : std::min(most_, left_ + per_second_ * std::chrono::duration<double>(now - since_).count());
+               : std::min(limit_.burst,
+                          left_ + limit_.per_second * std::chrono::duration<double>(now - since_).count());
   }
   void fill(SteadyTime now) {
     left_ = filled(now);
     since_ = now;
   }
 
-  double per_second_;
-  double most_;
+  RateLimit limit_;
   double left_;
   SteadyTime since_{};
 };
 
-}  // namespace keelson::agent
+}  // namespace keelson
