@@ -328,7 +328,7 @@ void PodLedger::judge_resizes(WallTime now) {
         resize.condition->message != refusal->message) {
       const bool infeasible = refusal->reason == "Infeasible";
       if (infeasible && (!resize.condition || resize.condition->reason != refusal->reason)) {
-        infeasible_resizes_.add({{"reason_detail", "insufficient_node_allocatable"}});
+        infeasible_resizes_.add({{"reason_detail", refusal->detail}});
       }
       resize.condition =
           kube::PodCondition{.type = kube::kResizePending,

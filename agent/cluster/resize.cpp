@@ -117,26 +117,26 @@ void set_resources(kube::Pod& pod, const ContainerResources& resources) {
   });
 }
 
-std::optional<Rejection> judge_resize(const kube::Pod& pod, const kube::Pod& before,
-                                      const std::vector<const kube::Pod*>& others, const AdmissionNode& node) {
+std::optional<ResizeRefusal> judge_resize(const kube::Pod& pod, const kube::Pod& before,
+                                          const std::vector<const kube::Pod*>& others, const AdmissionNode& node) {
   if (node.static_cpus && kube::qos_class(pod) == kube::QosClass::guaranteed && asks_for_other_cpu(before, pod)) {
-    return Rejection{"Infeasible", "Resize is infeasible for Guaranteed Pods alongside CPU Manager policy \"static\""};
+    return ResizeRefusal{"Infeasible",
+                         "Resize is infeasible for Guaranteed Pods alongside CPU Manager policy \"static\"",
+                         "guaranteed_pod_cpu_manager_static_policy"};
   }
   const auto requests = kube::pod_requests(pod);
   for (const char* resource : kResizable) {
     const auto wanted = requests.find(resource);
     const auto there = node.allocatable.find(resource);
     if (wanted != requests.end() && there != node.allocatable.end() && wanted->second > there->second) {
-      return Rejection{"Infeasible",
-                       fmt::format("Node didn't have enough capacity: {}, requested: {}, capacity: {}", resource,
-                                   amount(resource, wanted->second), amount(resource, there->second))};
+      return ResizeRefusal{"Infeasible",
+                           fmt::format("Node didn't have enough capacity: {}, requested: {}, capacity: {}", resource,
+                                       amount(resource, wanted->second), amount(resource, there->second)),
+                           "insufficient_node_allocatable"};
     }
   }
-  auto refusal = admit(pod, others, node);
-  if (refusal) {
-    refusal->reason = "Deferred";
-  }
-  return refusal;
+  const auto refusal = admit(pod, others, node);
+  return refusal ? std::optional(ResizeRefusal{"Deferred", refusal->message}) : std::nullopt;
 }
 
 }  // namespace keelson::agent

@@ -158,6 +158,7 @@ TEST_F(ResizeTest, AGuaranteedPodKeepsTheCpusThatItCameWith) {
   EXPECT_EQ(state.pods.at("default/a").status.conditions.back().reason, "Infeasible");
   EXPECT_EQ(state.pods.at("default/a").status.conditions.back().message,
             "Resize is infeasible for Guaranteed Pods alongside CPU Manager policy \"static\"");
+  EXPECT_EQ(count(pinned.infeasible_resizes(), "reason_detail", "guaranteed_pod_cpu_manager_static_policy"), 1);
   EXPECT_EQ(state.pods.at("default/b").spec.containers[0].resources.requests.at("cpu").whole(), 2) << "it is Burstable";
   auto more = guaranteed;
   more.metadata.generation = 3;
