@@ -41,7 +41,8 @@ Task<> CpuManager::run() {
       log::warning("have containers run on their CPUs: {}; trying again", done.error().message());
     }
     away_ = !done;
-    if (changed_ && done) {
+    const bool more = policy_ || give_all_back_;
+    if (done && (changed_ || !more)) {
       continue;
     }
     auto waited = co_await (loop_.sleep(options_.period) || wait_woken());
