@@ -284,6 +284,28 @@ TEST_F(AgentTest, ARestartMakesNobodyUnready) {
   EXPECT_TRUE(std::filesystem::is_empty(probe_folder)) << "nothing is left of a pod that has gone";
 }
 
+TEST_F(AgentTest, APodWaitsForTheNetworkUnlessItUsesTheNodes) {
+  world.network_lacks =
+      "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:none";
+  auto host = make_pod("host", "u2");
+  host.spec.host_network = true;
+  want({make_pod("web", "u1"), host});
+  EXPECT_TRUE(is_ready(pod("host").status));
+  EXPECT_EQ(count("create_sandbox"), 1U);
+  loop.advance(clock, 60s);
+  EXPECT_EQ(count("create_sandbox"), 1U);
+  EXPECT_EQ(pod("web").status.phase, kube::PodPhase::pending);
+  EXPECT_EQ(pod("web").status.container_statuses[0].state.waiting->reason, "ContainerCreating");
+  const auto events = agent->events().list("default", "web");
+  ASSERT_EQ(events.size(), 1U) << "and no sandbox has failed";
+  EXPECT_EQ(events[0].reason, "NetworkNotReady");
+  EXPECT_EQ(events[0].message, "network is not ready: " + world.network_lacks);
+  EXPECT_GT(events[0].count, 50) << "it looks each second, for ever";
+  world.network_lacks.clear();
+  loop.advance(clock, 1100ms);
+  EXPECT_TRUE(is_ready(pod("web").status));
+}
+
 TEST_F(AgentTest, AMissingImageBacksOff) {
   auto pod_spec = make_pod("web", "u1");
   pod_spec.spec.containers[0].image = "missing";
@@ -297,6 +319,64 @@ TEST_F(AgentTest, AMissingImageBacksOff) {
   EXPECT_EQ(pod("web").status.container_statuses[0].state.waiting->reason, "ImagePullBackOff");
   loop.advance(clock, 1s);
   EXPECT_EQ(count("pull_image"), 3U);
+}
+
+/// A pod whose container "main" mounts the image as volume "data".
+kube::Pod pod_with_image(const std::string& image, kube::PullPolicy policy = kube::PullPolicy::if_not_present) {
+  auto pod = make_pod("web", "u1", {"main", "other"});
+  pod.spec.volumes.emplace_back().name = "data";
+  pod.spec.volumes.back().image = kube::ImageVolume{.reference = image, .pull_policy = policy};
+  pod.spec.containers[0].volume_mounts.push_back({.name = "data", .mount_path = "/data"});
+  return pod;
+}
+
+TEST_F(AgentTest, AnImageVolumeIsPulledBeforeItsContainer) {
+  world.images = {"img"};
+  want({pod_with_image("pages")});
+  EXPECT_EQ(world.images, (std::set<std::string>{"img", "pages"}));
+  EXPECT_NE(world.running("main"), "");
+  EXPECT_TRUE(world.image_volumes.empty()) << "the other container was made last, and has none";
+  std::vector<std::string> told;
+  for (const auto& event : agent->events().list("default", "web")) {
+    if (event.message.find("pages") != std::string::npos) {
+      EXPECT_EQ(event.involved_object.field_path, "") << "a volume is the pod's";
+      told.push_back(event.reason);
+    }
+  }
+  EXPECT_EQ(told, (std::vector<std::string>{"Pulling", "Pulled"}));
+
+  world.exit_container(world.running("main"), 1);
+  loop.advance(clock, 20s);
+  EXPECT_NE(world.running("main"), "");
+  EXPECT_EQ(world.image_volumes, (std::map<std::string, std::string>{{"data", "sha256:pages"}}))
+      << "a restart keeps it";
+  EXPECT_EQ(count("pull_image"), 1U) << "it is here";
+}
+
+TEST_F(AgentTest, AnImageVolumeThatCannotBePulledHoldsItsContainerAlone) {
+  world.images = {"img"};
+  want({pod_with_image("missing-pages")});
+  EXPECT_EQ(world.running("main"), "");
+  EXPECT_NE(world.running("other"), "");
+  const auto waiting = [&] { return *pod("web").status.container_statuses[0].state.waiting; };
+  EXPECT_EQ(waiting().reason, "ErrImagePull");
+  EXPECT_EQ(waiting().message, "missing-pages: not found");
+  loop.advance(clock, 2s);
+  EXPECT_EQ(waiting().reason, "ImagePullBackOff");
+  EXPECT_EQ(waiting().message, "Back-off pulling image \"missing-pages\": ErrImagePull: missing-pages: not found");
+  EXPECT_EQ(count("create_container main"), 0U);
+  std::map<std::string, std::string> subjects;
+  for (const auto& event : agent->events().list("default", "web")) {
+    subjects[event.message] = event.involved_object.field_path;
+  }
+  EXPECT_EQ(subjects.at("Back-off pulling image \"missing-pages\""), "");
+  EXPECT_EQ(subjects.at("Failed to pull image \"missing-pages\": missing-pages: not found"), "");
+  EXPECT_EQ(subjects.at("Error: ErrImagePull"), "spec.containers{main}");
+
+  want({pod_with_image("missing-pages", kube::PullPolicy::never)});
+  loop.advance(clock, 20s);
+  EXPECT_EQ(waiting().reason, "ErrImageNeverPull");
+  EXPECT_EQ(waiting().message, "Container image \"missing-pages\" is not present with pull policy of Never");
 }
 
 TEST_F(AgentTest, HooksRunAtTheirTimes) {

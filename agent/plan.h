@@ -50,6 +50,7 @@ struct StartTrouble {
   std::string message;
   WallTime retry_at{};
   Duration delay{0};
+  std::string image = {};  ///< That cannot be pulled: the container's own, or one that it mounts.
   bool operator==(const StartTrouble&) const = default;
 };
 

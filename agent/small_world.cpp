@@ -108,6 +108,10 @@ Task<> SmallWorld::clean_up(kube::Pod pod) {
   co_return Result<>();
 }
 
+Task<std::string> SmallWorld::network_trouble() {
+  co_return network_lacks;
+}
+
 std::vector<PodWarning> SmallWorld::warnings(const kube::Pod&) {
   return odd;
 }
@@ -173,6 +177,7 @@ Task<std::string> SmallWorld::create_container(ContainerOrder order) {
       co_return fail(Kind::exists, "container {} attempt {} exists", order.name, order.attempt);
     }
   }
+  image_volumes = order.image_volumes;
   auto id = fmt::format("c{}", ++next_);
   containers[id] = {
       .id = id,

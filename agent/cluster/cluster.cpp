@@ -4,7 +4,6 @@
 
 #include <sys/utsname.h>
 
-#include <map>
 #include <random>
 
 #include "agent/cluster/cluster_stats.h"

@@ -81,10 +81,12 @@ class PodLedger {
   const std::map<std::string, PendingResize>& resizes() const { return resizes_; }
   /// {resource,requirement,operation}: what the API wanted otherwise, container by container.
   const CounterVec& requested_resizes() const { return requested_resizes_; }
-  /// How many were found to be infeasible.
-  uint64_t infeasible_resizes() const { return infeasible_resizes_; }
+  /// {reason_detail}: what was found to be infeasible.
+  const CounterVec& infeasible_resizes() const { return infeasible_resizes_; }
+  /// {retry_trigger}: what had to wait, and why it no longer had to.
+  const CounterVec& accepted_late() const { return accepted_late_; }
   /// Nothing of this pod runs any more: what it took is free. False: that was known.
-  bool stopped(const std::string& uid) { return stopped_.insert(uid).second; }
+  bool stopped(const std::string& uid);
   /// What the wanted pods refer to, those aside that have ended.
   References references() const;
 
@@ -119,7 +121,9 @@ class PodLedger {
   std::set<std::string> preempted_;                 // uids: about to be
   std::map<std::string, PendingResize> resizes_;    // by uid
   CounterVec requested_resizes_;
-  uint64_t infeasible_resizes_ = 0;
+  CounterVec infeasible_resizes_;
+  CounterVec accepted_late_;
+  bool some_left_ = false;  // since resizes were judged
   std::vector<RejectedPod> rejected_;
   std::vector<PreemptedPod> preempting_;
   std::optional<kube::OwnNode> node_;

@@ -2,7 +2,6 @@
 // What is wanted, when it is complete, and who is judged.
 #include "agent/cluster/pod_ledger.h"
 
-#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "agent/critical_pod.h"

@@ -113,7 +113,12 @@ Result<std::string> NodePodConfigs::handler(const kube::Pod& pod) {
 
 /// A folder's pods know of no cluster's DNS.
 std::vector<PodWarning> NodePodConfigs::warnings(const kube::Pod& pod) {
-  return pod_warnings(pod, *state_->objects, state_->inputs != nullptr ? &state_->options.dns : nullptr);
+  const auto& dns = state_->options.dns;
+  auto found = pod_warnings(pod, *state_->objects, state_->inputs != nullptr ? &dns : nullptr);
+  for (auto& warning : dns_warnings(pod, dns, resolv_conf_of(state_->options).value_or(""))) {
+    found.push_back(std::move(warning));
+  }
+  return found;
 }
 
 Result<cri::SandboxConfig> NodePodConfigs::sandbox(const kube::Pod& pod, uint32_t) {
@@ -152,71 +157,6 @@ Result<std::optional<cri::IdMapping>> NodePodConfigs::State::users_of(const kube
     return fail(Kind::conflict, "the pod has no range of user ids yet");
   }
   return cri::IdMapping{.container = 0, .host = *first, .length = users.length()};
-}
-
-Result<MountedVolume> NodePodConfigs::State::volume_of(const kube::Pod& pod, const std::string& name,
-                                                       const kube::Container& container) const {
-  const auto volume = std::ranges::find(pod.spec.volumes, name, &kube::Volume::name);
-  if (volume == pod.spec.volumes.end()) {
-    return fail(Kind::invalid, "cannot find volume \"{}\" to mount into container \"{}\"", name, container.name);
-  }
-  if (!is_of_storage(*volume)) {
-    return MountedVolume{.path = volumes.path_of(pod, *volume), .read_only = is_of_objects(*volume)};
-  }
-  const auto given = mounted.find(pod.metadata.uid);
-  if (given == mounted.end() || !given->second.contains(name)) {
-    return fail(Kind::conflict, "volume \"{}\" is not mounted yet", name);
-  }
-  return given->second.at(name);
-}
-
-Result<> NodePodConfigs::State::add_mounts(const ContainerOrder& order, const kube::Container& container,
-                                           const Environment& env, cri::ContainerConfig& out) const {
-  std::map<std::string, std::string> variables(env.begin(), env.end());
-  for (size_t i = 0; i < container.volume_mounts.size(); ++i) {
-    const auto& wanted = container.volume_mounts[i];
-    KEELSON_TRY(const auto volume, volume_of(order.pod, wanted.name, container));
-    if (volume.block) {
-      return fail(Kind::invalid, "volume {} has volumeMode Block, but is specified in volumeMounts", wanted.name);
-    }
-    cri::Mount mount{.container_path = wanted.mount_path,
-                     .host_path = volume.path,
-                     .read_only = wanted.read_only || volume.read_only};
-    auto below = wanted.sub_path;
-    if (!wanted.sub_path_expr.empty()) {
-      KEELSON_TRY(below, expand_sub_path(wanted.sub_path_expr, variables));
-    }
-    if (!below.empty()) {
-      KEELSON_TRY(mount.host_path, volumes.sub_path(order.pod, mount.host_path, wanted.name, container.name, i, below));
-    }
-    switch (wanted.mount_propagation.value_or(kube::MountPropagation::none)) {
-      case kube::MountPropagation::none:
-        break;
-      case kube::MountPropagation::host_to_container:
-        mount.propagation = cri::Propagation::host_to_container;
-        break;
-      case kube::MountPropagation::bidirectional:
-        mount.propagation = cri::Propagation::bidirectional;
-        break;
-    }
-    KEELSON_TRY(mount.recursive_read_only, resolve_recursive_read_only(wanted, order.recursive_read_only));
-    out.mounts.push_back(mount);
-  }
-  return {};
-}
-
-Result<> NodePodConfigs::State::add_devices(const kube::Pod& pod, const kube::Container& container,
-                                            cri::ContainerConfig& out) const {
-  for (const auto& wanted : container.volume_devices) {
-    KEELSON_TRY(const auto volume, volume_of(pod, wanted.name, container));
-    if (!volume.block) {
-      return fail(Kind::invalid, "volume {} has volumeMode Filesystem, but is specified in volumeDevices", wanted.name);
-    }
-    out.devices.push_back({.container_path = wanted.device_path,
-                           .host_path = volume.path,
-                           .permissions = volume.read_only ? "r" : "mrw"});
-  }
-  return {};
 }
 
 /// /etc/hosts and the termination message, unless the pod mounts its own.

@@ -212,6 +212,26 @@ TEST_F(NodePodConfigsTest, ASubPathExpressionNeedsItsVariables) {
             "unable to provision SubPath `../b-c`: must not contain '..'");
 }
 
+TEST_F(NodePodConfigsTest, AnImageVolumeIsTheRuntimesToMount) {
+  pod.spec.volumes.emplace_back().name = "pages";
+  pod.spec.volumes.back().image = kube::ImageVolume{.reference = "example.com/pages:1"};
+  pod.spec.containers[0].volume_mounts.push_back({.name = "pages", .mount_path = "/pages", .sub_path = "a/b"});
+  ASSERT_TRUE(run(configs->prepare(pod)));
+  EXPECT_EQ(configs->container(order()).error().kind(), Kind::conflict) << "nobody has pulled it";
+  auto pulled = order();
+  pulled.image_volumes = {{"pages", "sha256:1"}};
+  auto config = configs->container(pulled);
+  ASSERT_TRUE(config) << config.error().message();
+  const auto mount = std::ranges::find(config->mounts, "/pages", &cri::Mount::container_path);
+  ASSERT_NE(mount, config->mounts.end());
+  EXPECT_EQ(mount->image, "sha256:1");
+  EXPECT_EQ(mount->user_specified_image, "example.com/pages:1");
+  EXPECT_EQ(mount->image_sub_path, "a/b");
+  EXPECT_EQ(mount->host_path, "");
+  EXPECT_TRUE(mount->read_only);
+  EXPECT_FALSE(fs::exists(dir + "/state/pods/u1/volume-subpaths/pages"));
+}
+
 TEST_F(NodePodConfigsTest, CgroupsHaveTheirValues) {
   auto& resources = pod.spec.containers[0].resources;
   resources.requests = {{"cpu", kube::Quantity::of_milli(500)}, {"memory", kube::Quantity::of(64 << 20)}};

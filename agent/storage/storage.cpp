@@ -39,10 +39,7 @@ struct Storage::State {
     auto mounted =
         co_await blocking(pool, [root = options.root, pod, own = *bound] { return mount_simple(root, pod, own); });
     if (!mounted) {
-      Error error = std::move(mounted).error();
-      co_return std::unexpected(Error(
-          error.kind(), fmt::format("MountVolume.SetUp failed for volume \"{}\" : {}", bound->name, error.message()),
-          error.code()));
+      co_return std::unexpected(agent::mount_error(mounted.error(), bound->name));
     }
     co_return mounted;
   }

@@ -99,6 +99,11 @@ void fill(v1::Mount* out, const Mount& in) {
     fill(out->add_uidmappings(), *in.users);
     fill(out->add_gidmappings(), *in.users);
   }
+  if (!in.image.empty()) {
+    out->mutable_image()->set_image(in.image);
+    out->mutable_image()->set_user_specified_image(in.user_specified_image);
+    out->set_image_sub_path(in.image_sub_path);
+  }
 }
 
 PodIdentity read_identity(const v1::PodSandboxMetadata& in) {
@@ -273,6 +278,9 @@ ContainerStatus from_proto(const v1::ContainerStatus& in) {
     read.host_path = mount.host_path();
     read.read_only = mount.readonly();
     read.recursive_read_only = mount.recursive_read_only();
+    read.image = mount.image().image();
+    read.user_specified_image = mount.image().user_specified_image();
+    read.image_sub_path = mount.image_sub_path();
   }
   if (in.resources().has_linux()) {
     out.resources = read_resources(in.resources().linux());
