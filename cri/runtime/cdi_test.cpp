@@ -153,7 +153,7 @@ TEST_F(CdiTest, WhatIsWrongInASpecIsNamed) {
   EXPECT_EQ(wrong("createContainer", "createcontainer"),
             "devices[0].containerEdits.hooks[0]: hookName is none of OCI's: \"createcontainer\"");
   EXPECT_EQ(wrong("gpu1", "gpu0"), "devices[1]: device \"gpu0\" is there twice");
-  EXPECT_EQ(wrong("gpu1", "-"), "devices[1]: invalid device name \"-\"");
+  EXPECT_EQ(wrong("gpu1", "gpu_"), "devices[1]: invalid device name \"gpu_\"");
   EXPECT_EQ(wrong("containerPath: /opt/gpu/", "containerPath: opt"),
             "devices[0].containerEdits.mounts[0]: containerPath is not an absolute path: \"opt\"");
   for (const char* text : {"", "[]", "7", "{}", "kind: vendor.com/x", "\t"}) {
