@@ -14,7 +14,6 @@
 #include <fstream>
 #include <future>
 #include <mutex>
-#include <thread>
 
 #include "agent/devices/proto/device_plugin.grpc.pb.h"
 #include "common/fd.h"
@@ -28,7 +27,6 @@ namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::testing::Pair;
 
 constexpr const char* kResource = "example.com/dongle";
 
