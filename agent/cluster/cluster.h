@@ -16,19 +16,16 @@
 #include <string>
 
 #include "agent/agent.h"
+#include "agent/cluster/api_call.h"
 #include "agent/cluster/sysctls.h"
 #include "agent/config/pod_inputs.h"
 #include "agent/node/eviction_signals.h"
 #include "agent/pod_runtime.h"
 #include "common/stats.h"
-#include "common/token_bucket.h"
 #include "kube/client/client.h"
 #include "kube/quantity.h"
 
 namespace keelson::agent {
-
-/// The kubelet's kubeAPIQPS and kubeAPIBurst, eventRecordQPS and eventBurst.
-inline constexpr RateLimit kDefaultRequests = {.per_second = 50, .burst = 100};
 
 struct ClusterOptions {
   std::string node_name;
