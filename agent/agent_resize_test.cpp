@@ -34,6 +34,11 @@ TEST_F(AgentResizeTest, InPlace) {
   EXPECT_EQ(cpus_in_force(), 2);
   EXPECT_EQ(in_progress(), "no");
   EXPECT_EQ(count("create_container"), 1U) << "never restarted";
+  const auto events = agent->events().list("default", "web");
+  EXPECT_EQ(events.back().reason, "ResizeCompleted");
+  EXPECT_EQ(events.back().message,
+            R"(Pod resize completed: {"containers":[{"name":"main","resources":{"limits":{"cpu":"2"},)"
+            R"("requests":{"cpu":"2"}}}]})");
   loop.advance(clock, 200s);
   EXPECT_EQ(count("resize_container"), 1U);
 }
@@ -63,6 +68,7 @@ TEST_F(AgentResizeTest, WhatCannotBeIsToldAndTriedAgain) {
   };
   want({sized(1)});
   EXPECT_EQ(in_progress(), "Error: below current usage");
+  EXPECT_EQ(std::ranges::count(reasons("web"), "ResizeCompleted"), 0);
   EXPECT_TRUE(is_ready(pod("web").status));
   EXPECT_EQ(cpus_in_force(), 2);
   world.before_call = [](std::string_view) { return Result<>(); };

@@ -4,7 +4,6 @@
 #include <array>
 
 #include "agent/agent_state.h"
-#include "kube/status_patch.h"
 
 namespace keelson::agent {
 
@@ -16,11 +15,6 @@ const char* static_label(const kube::Pod& pod) {
 
 const char* lifecycle_label(Plan::Stage stage) {
   return stage == Plan::Stage::sync ? "sync" : stage == Plan::Stage::ending ? "terminating" : "terminated";
-}
-
-bool is_resized(const kube::Pod& pod) {
-  return std::ranges::any_of(pod.status.conditions,
-                             [](const auto& condition) { return condition.type == kube::kResizeInProgress; });
 }
 
 using Counts = std::map<std::array<std::string, 3>, double>;  // by config, lifecycle, static
@@ -59,7 +53,7 @@ void Agent::collect(Stats& stats) const {
   double resizing = 0;
   for (const auto& [key, entry] : s.pods) {
     const PodWorker& worker = *entry.worker;
-    resizing += is_resized(worker.pod()) ? 1 : 0;
+    resizing += is_resizing(worker.pod().status) ? 1 : 0;
     const char* lifecycle = lifecycle_label(worker.stage());
     const auto known = wanted.find(key);
     const bool desired = known != wanted.end() && known->second.metadata.uid == worker.pod().metadata.uid;

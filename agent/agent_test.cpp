@@ -284,6 +284,28 @@ TEST_F(AgentTest, ARestartMakesNobodyUnready) {
   EXPECT_TRUE(std::filesystem::is_empty(probe_folder)) << "nothing is left of a pod that has gone";
 }
 
+TEST_F(AgentTest, APodWaitsForTheNetworkUnlessItUsesTheNodes) {
+  world.network_lacks =
+      "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:none";
+  auto host = make_pod("host", "u2");
+  host.spec.host_network = true;
+  want({make_pod("web", "u1"), host});
+  EXPECT_TRUE(is_ready(pod("host").status));
+  EXPECT_EQ(count("create_sandbox"), 1U);
+  loop.advance(clock, 60s);
+  EXPECT_EQ(count("create_sandbox"), 1U);
+  EXPECT_EQ(pod("web").status.phase, kube::PodPhase::pending);
+  EXPECT_EQ(pod("web").status.container_statuses[0].state.waiting->reason, "ContainerCreating");
+  const auto events = agent->events().list("default", "web");
+  ASSERT_EQ(events.size(), 1U) << "and no sandbox has failed";
+  EXPECT_EQ(events[0].reason, "NetworkNotReady");
+  EXPECT_EQ(events[0].message, "network is not ready: " + world.network_lacks);
+  EXPECT_GT(events[0].count, 50) << "it looks each second, for ever";
+  world.network_lacks.clear();
+  loop.advance(clock, 1100ms);
+  EXPECT_TRUE(is_ready(pod("web").status));
+}
+
 TEST_F(AgentTest, AMissingImageBacksOff) {
   auto pod_spec = make_pod("web", "u1");
   pod_spec.spec.containers[0].image = "missing";

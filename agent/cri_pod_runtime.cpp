@@ -11,6 +11,7 @@
 #include "agent/container_log.h"
 #include "agent/plan.h"
 #include "agent/rotated_logs.h"
+#include "agent/runtime_conditions.h"
 #include "common/fd.h"
 #include "common/log.h"
 
@@ -214,6 +215,14 @@ Task<> CriPodRuntime::release(kube::Pod pod) {
 
 Task<> CriPodRuntime::clean_up(kube::Pod pod) {
   co_return co_await configs_.clean_up(std::move(pod));
+}
+
+Task<std::string> CriPodRuntime::network_trouble() {
+  const auto status = co_await service_.status(limits_.ask);
+  if (!status && status.error().kind() == Kind::cancelled) {
+    co_return std::unexpected(status.error());
+  }
+  co_return status ? network_lacks(*status) : "";
 }
 
 std::vector<PodWarning> CriPodRuntime::warnings(const kube::Pod& pod) {

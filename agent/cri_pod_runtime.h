@@ -37,6 +37,7 @@ class CriPodRuntime : public PodRuntime {
   Task<> release(kube::Pod pod) override;
   Task<> clean_up(kube::Pod pod) override;
   std::vector<PodWarning> warnings(const kube::Pod& pod) override;
+  Task<std::string> network_trouble() override;
   Task<std::string> create_sandbox(kube::Pod pod, uint32_t attempt) override;
   Task<> stop_sandbox(std::string id) override;
   Task<> remove_sandbox(std::string id) override;

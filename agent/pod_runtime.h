@@ -77,6 +77,9 @@ class PodRuntime {
   /// Undoes prepare(); what is not there is fine.
   virtual Task<> clean_up(kube::Pod pod) = 0;
 
+  /// Why no sandbox can have a network of its own now: "container runtime network not ready: ..."; empty: it can, or
+  /// the runtime does not say.
+  virtual Task<std::string> network_trouble() = 0;
   /// To be told when the pod is started.
   virtual std::vector<PodWarning> warnings(const kube::Pod& pod) = 0;
   /// Answers the sandbox's id.

@@ -6,6 +6,10 @@
 
 #include <algorithm>
 
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
 #include "agent/container_in_force.h"
 #include "agent/container_statuses.h"
 #include "agent/plan_parts.h"
@@ -262,6 +266,36 @@ std::vector<std::string> in_family_order(const std::vector<std::string>& ips, co
     }
   }
   return sorted;
+}
+
+bool is_resizing(const kube::PodStatus& status) {
+  return std::ranges::any_of(status.conditions, [](const auto& c) { return c.type == kube::kResizeInProgress; });
+}
+
+std::string resize_summary(const kube::Pod& pod) {
+  boost::json::object summary;
+  for (const auto& [key, list] :
+       {std::pair("initContainers", &pod.spec.init_containers), std::pair("containers", &pod.spec.containers)}) {
+    boost::json::array told;
+    for (const auto& container : *list) {
+      boost::json::object resources;
+      for (const auto& [name, amounts] :
+           {std::pair("limits", &container.resources.limits), std::pair("requests", &container.resources.requests)}) {
+        boost::json::object told_amounts;
+        for (const auto& [resource, amount] : *amounts) {
+          told_amounts[resource] = amount.to_string();
+        }
+        if (!told_amounts.empty()) {
+          resources[name] = std::move(told_amounts);
+        }
+      }
+      told.push_back(boost::json::object{{"name", container.name}, {"resources", std::move(resources)}});
+    }
+    if (!told.empty()) {
+      summary[key] = std::move(told);
+    }
+  }
+  return boost::json::serialize(summary);
 }
 
 std::string why_waiting(const kube::PodStatus& status, std::string_view name) {

@@ -39,6 +39,12 @@ void take_conditions_of_others(kube::PodStatus& status, const kube::PodStatus& f
 /// A pod's addresses: one of each family, that of the node's first one ahead (kubelet sortPodIPs).
 std::vector<std::string> in_family_order(const std::vector<std::string>& ips, const StatusNode& node);
 
+/// Containers that run are about to get other resources.
+bool is_resizing(const kube::PodStatus& status);
+
+/// What containers have now, as the event of a finished resize tells it: {"containers":[{"name":..,"resources":..}]}.
+std::string resize_summary(const kube::Pod& pod);
+
 /// What follows "container ... is waiting to start" where there is no log yet: why it waits, in the kubelet's words
 /// (validateContainerLogStatus), which kubectl shows.
 std::string why_waiting(const kube::PodStatus& status, std::string_view container);

@@ -60,11 +60,18 @@ void PodWorker::State::publish() {
     timeline.close();
   }
   if (status != pod.status) {
-    pod.status = std::move(status);
+    std::swap(pod.status, status);
+    tell_resized(status);
     if (!memory.verdict) {
       memory.verdict = final_verdict(pod.status);  // it stands, when its containers have gone, too
     }
     shared.status_changed(pod);
+  }
+}
+
+void PodWorker::State::tell_resized(const kube::PodStatus& before) {
+  if (plan.stage == Plan::Stage::sync && is_resizing(before) && !is_resizing(pod.status)) {
+    record({}, EventType::normal, "ResizeCompleted", "Pod resize completed: " + resize_summary(pod));
   }
 }
 

@@ -13,6 +13,7 @@
 
 #include "agent/container_probes.h"
 #include "agent/event_recorder.h"
+#include "agent/network_look.h"
 #include "agent/plan.h"
 #include "agent/pod_runtime.h"
 #include "agent/pod_status.h"
@@ -35,6 +36,7 @@ struct WorkerShared {
   StatusNode node;
   Duration resync = std::chrono::seconds(60);  ///< Looks at the runtime at least this often.
   WorkerStats stats = {};
+  NetworkLook network{loop, runtime};
   std::function<void(const kube::Pod&)> status_changed = [](const kube::Pod&) {};
   /// Before containers are told to end: ends when services send the pod nothing more. `for_good`: the pod ends, else it
   /// comes back, by its status. May be empty. Gets a deadline.

@@ -44,7 +44,24 @@ Task<> PodWorker::State::prepare() {
   co_return Result<>();
 }
 
+/// A pod without the node's network waits for one of its own, and looks each second.
+Task<> PodWorker::State::await_network() {
+  if (pod.spec.host_network) {
+    co_return Result<>();
+  }
+  KEELSON_CO_TRY(const auto lacking, co_await shared.network.trouble());
+  if (lacking.empty()) {
+    co_return Result<>();
+  }
+  auto message = "network is not ready: " + lacking;
+  record({}, EventType::warning, "NetworkNotReady", message);
+  const Duration delay = shared.times.sandbox_retry;
+  memory.sandbox_trouble = StartTrouble{"NetworkNotReady", message, now() + delay, delay};
+  co_return fail(Kind::unavailable, "{}", message);
+}
+
 Task<> PodWorker::State::create_sandbox(uint32_t attempt) {
+  KEELSON_CO_DO(co_await await_network());
   if (attempt > 0) {
     record({}, EventType::normal, "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
   }

@@ -82,6 +82,7 @@ struct PodWorker::State : std::enable_shared_from_this<PodWorker::State> {
   std::string container_type(std::string_view name) const;
   void record(std::string_view container, EventType type, std::string_view reason, std::string message);
   void publish();
+  void tell_resized(const kube::PodStatus& before);
 
   // pod_worker.cpp
   bool retry_inputs();
@@ -104,6 +105,7 @@ struct PodWorker::State : std::enable_shared_from_this<PodWorker::State> {
 
   // pod_worker_start.cpp
   Task<> prepare();
+  Task<> await_network();
   Task<> create_sandbox(uint32_t attempt);
   Task<> start_container(Step step);
   std::string target_of(const std::string& name) const;

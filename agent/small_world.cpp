@@ -108,6 +108,10 @@ Task<> SmallWorld::clean_up(kube::Pod pod) {
   co_return Result<>();
 }
 
+Task<std::string> SmallWorld::network_trouble() {
+  co_return network_lacks;
+}
+
 std::vector<PodWarning> SmallWorld::warnings(const kube::Pod&) {
   return odd;
 }

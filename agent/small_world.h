@@ -4,7 +4,6 @@
 
 #include <functional>
 #include <map>
-#include <random>
 #include <set>
 #include <string>
 #include <vector>
@@ -30,6 +29,7 @@ class SmallWorld : public PodRuntime {
   Duration pull_takes{0};
   Duration pull_waits{0};       ///< Before that, for others' pulls.
   std::vector<PodWarning> odd;  ///< Of each pod.
+  std::string network_lacks;    ///< What network_trouble() answers.
 
   struct Sandbox {
     kube::ObjectMeta pod;
@@ -52,6 +52,7 @@ class SmallWorld : public PodRuntime {
   Task<> prepare(kube::Pod pod) override;
   Task<> release(kube::Pod pod) override;
   Task<> clean_up(kube::Pod pod) override;
+  Task<std::string> network_trouble() override;
   std::vector<PodWarning> warnings(const kube::Pod& pod) override;
   Task<std::string> create_sandbox(kube::Pod pod, uint32_t attempt) override;
   Task<> stop_sandbox(std::string id) override;

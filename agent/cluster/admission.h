@@ -5,6 +5,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,8 @@ struct AdmissionNode {
   /// Of a resource that is missing here, an extended one's included, pods may have what they want; but of huge pages
   /// there are none then.
   kube::ResourceList allocatable;
+  /// Who wants some of these is not judged here, but when he is given them (config/allotments.h).
+  std::set<std::string> allotted = {};
   Pressures pressures = {};      ///< What the node is short of.
   bool shutting_down = false;    ///< Nothing is to begin any more.
   SysctlAllowlist sysctls = {};  ///< That pods may set.

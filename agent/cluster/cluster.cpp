@@ -4,7 +4,6 @@
 
 #include <sys/utsname.h>
 
-#include <map>
 #include <random>
 
 #include "agent/cluster/cluster_stats.h"
@@ -373,6 +372,14 @@ void Cluster::pressed_by(const Pressures& pressures) {
 
 void Cluster::shutting_down(bool now) {
   state_->ledger.shutting_down(now);
+}
+
+void Cluster::allotted_are(std::set<std::string> resources) {
+  state_->ledger.allotted_are(std::move(resources));
+}
+
+void Cluster::pod_refused(const std::string& reason) {
+  state_->counts.rejected(reason);
 }
 
 void Cluster::collect(Stats& stats) const {

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "agent/agent.h"
@@ -62,6 +63,11 @@ class Cluster : public PodInputs {
   void pressed_by(const Pressures& pressures);
   /// The machine is going down, or is not after all.
   void shutting_down(bool now);
+
+  /// Resources of which allotters say who has how many.
+  void allotted_are(std::set<std::string> resources);
+  /// An allotter has refused a pod, for this reason: it is counted with those that are refused here.
+  void pod_refused(const std::string& reason);
 
   /// As cluster_stats.h says.
   void collect(Stats& stats) const;

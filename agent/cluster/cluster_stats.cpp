@@ -63,8 +63,10 @@ void ClusterStats::collect(const PodLedger& ledger, Stats& stats) const {
     stats.gauge("kubelet_pod_pending_resizes", "[ALPHA] Number of pending resizes for pods.", count,
                 {{"reason", reason}});
   }
-  stats.counter("kubelet_pod_infeasible_resizes_total", "[ALPHA] Number of infeasible resizes for pods.",
-                static_cast<double>(ledger.infeasible_resizes()));
+  ledger.infeasible_resizes().collect(stats, "kubelet_pod_infeasible_resizes_total",
+                                      "[ALPHA] Number of infeasible resizes for pods.");
+  ledger.accepted_late().collect(stats, "kubelet_pod_deferred_accepted_resizes_total",
+                                 "[ALPHA] Cumulative number of resizes that were accepted after being deferred.");
 }
 
 }  // namespace keelson::agent

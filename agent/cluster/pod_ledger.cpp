@@ -138,7 +138,7 @@ void PodLedger::synced(std::vector<kube::Pod> pods, bool some_left_out) {
   if (options_.has_manifests && !folder_read_) {
     return;  // of what was adopted, something may be static
   }
-  std::erase_if(admitted_, [&](const auto& uid) { return !is_there(uid); });
+  some_left_ = std::erase_if(admitted_, [&](const auto& uid) { return !is_there(uid); }) > 0 || some_left_;
   std::erase_if(refused_, [&](const auto& entry) { return !is_there(entry.first); });
   std::erase_if(resizes_, [&](const auto& entry) { return !is_there(entry.first); });
   for (auto* uids : {&ended_, &stopped_, &preempted_}) {
@@ -151,7 +151,13 @@ bool PodLedger::is_there(const std::string& uid) const {
   return std::ranges::any_of(pods_, has_it) || std::ranges::any_of(statics_, has_it);
 }
 
+bool PodLedger::stopped(const std::string& uid) {
+  some_left_ = true;
+  return stopped_.insert(uid).second;
+}
+
 void PodLedger::forget(const std::string& uid) {
+  some_left_ = true;
   admitted_.erase(uid);
   refused_.erase(uid);
   resizes_.erase(uid);
@@ -196,6 +202,7 @@ AdmissionNode PodLedger::admission_node() const {
                      .labels = options_.labels,
                      .taints = {},
                      .allocatable = options_.allocatable,
+                     .allotted = allotted_,
                      .pressures = pressures_,
                      .shutting_down = shutting_down_,
                      .sysctls = options_.sysctls,
@@ -293,6 +300,7 @@ bool PodLedger::makes_room(const kube::Pod& pod, const AdmissionNode& node, Reje
 /// In the order of their pods' uids, which is as good as any: those that do not fit wait for others to leave.
 void PodLedger::judge_resizes(WallTime now) {
   const auto node = admission_node();
+  bool one_resized = false;
   for (auto it = resizes_.begin(); it != resizes_.end();) {
     auto& [uid, resize] = *it;
     kube::Pod& pod = pods_.at(resize.pod);
@@ -305,6 +313,12 @@ void PodLedger::judge_resizes(WallTime now) {
     set_resources(resized, resize.wanted);
     const auto refusal = judge_resize(resized, others, node);
     if (!refusal) {
+      if (resize.condition && resize.condition->reason == "Deferred") {
+        accepted_late_.add({{"retry_trigger", one_resized  ? "pod_resized"
+                                              : some_left_ ? "pods_removed"
+                                                           : "pod_updated"}});
+      }
+      one_resized = true;
       pod = std::move(resized);
       it = resizes_.erase(it);
       continue;
@@ -312,7 +326,9 @@ void PodLedger::judge_resizes(WallTime now) {
     if (!resize.condition || resize.condition->reason != refusal->reason ||
         resize.condition->message != refusal->message) {
       const bool infeasible = refusal->reason == "Infeasible";
-      infeasible_resizes_ += infeasible && (!resize.condition || resize.condition->reason != refusal->reason) ? 1 : 0;
+      if (infeasible && (!resize.condition || resize.condition->reason != refusal->reason)) {
+        infeasible_resizes_.add({{"reason_detail", "insufficient_node_allocatable"}});
+      }
       resize.condition =
           kube::PodCondition{.type = kube::kResizePending,
                              .status = kube::ConditionStatus::true_status,
@@ -323,6 +339,7 @@ void PodLedger::judge_resizes(WallTime now) {
     }
     ++it;
   }
+  some_left_ = false;
 }
 
 kube::DesiredState PodLedger::wanted(WallTime now) {

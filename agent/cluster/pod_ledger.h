@@ -59,6 +59,8 @@ class PodLedger {
   void pressed_by(const Pressures& pressures) { pressures_ = pressures; }
   /// The machine is going down, or is not after all: what comes meanwhile is refused.
   void shutting_down(bool now) { shutting_down_ = now; }
+  /// Resources that allotters give out: what the API's Node has of them, which may be behind, does not count.
+  void allotted_are(std::set<std::string> resources) { allotted_ = std::move(resources); }
   /// Static pods, and objects that they refer to.
   void manifests(kube::DesiredState state, WallTime now);
   /// All pods that the API has for us. `some_left_out`: there are others, which we cannot read.
@@ -79,10 +81,12 @@ class PodLedger {
   const std::map<std::string, PendingResize>& resizes() const { return resizes_; }
   /// {resource,requirement,operation}: what the API wanted otherwise, container by container.
   const CounterVec& requested_resizes() const { return requested_resizes_; }
-  /// How many were found to be infeasible.
-  uint64_t infeasible_resizes() const { return infeasible_resizes_; }
+  /// {reason_detail}: what was found to be infeasible.
+  const CounterVec& infeasible_resizes() const { return infeasible_resizes_; }
+  /// {retry_trigger}: what had to wait, and why it no longer had to.
+  const CounterVec& accepted_late() const { return accepted_late_; }
   /// Nothing of this pod runs any more: what it took is free. False: that was known.
-  bool stopped(const std::string& uid) { return stopped_.insert(uid).second; }
+  bool stopped(const std::string& uid);
   /// What the wanted pods refer to, those aside that have ended.
   References references() const;
 
@@ -117,10 +121,13 @@ class PodLedger {
   std::set<std::string> preempted_;                 // uids: about to be
   std::map<std::string, PendingResize> resizes_;    // by uid
   CounterVec requested_resizes_;
-  uint64_t infeasible_resizes_ = 0;
+  CounterVec infeasible_resizes_;
+  CounterVec accepted_late_;
+  bool some_left_ = false;  // since resizes were judged
   std::vector<RejectedPod> rejected_;
   std::vector<PreemptedPod> preempting_;
   std::optional<kube::OwnNode> node_;
+  std::set<std::string> allotted_;
   Pressures pressures_;
   bool shutting_down_ = false;
   bool node_known_ = false;

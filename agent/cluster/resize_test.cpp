@@ -59,6 +59,18 @@ class ResizeTest : public ::testing::Test {
     return "";
   }
   kube::Pod wanted(const std::string& name) { return ledger.wanted(kNow).pods.at("default/" + name); }
+  /// Of the only label's value.
+  static double count(const CounterVec& counts, const char* label, const char* value) {
+    Stats stats;
+    counts.collect(stats, "counts", "");
+    const auto found = stats.families().find("counts");
+    for (const auto& sample : found != stats.families().end() ? found->second.samples : std::vector<StatSample>()) {
+      if (sample.labels == StatLabels{{label, value}}) {
+        return sample.value;
+      }
+    }
+    return 0;
+  }
   bool change(kube::Pod pod) { return ledger.changed({.changed = {std::move(pod)}, .removed = {}}); }
 
   PodLedger ledger{{.node_name = "n1", .allocatable = {{"cpu", kube::Quantity::of(4)}}, .labels = {}}};
@@ -117,6 +129,7 @@ TEST_F(ResizeTest, WhatDoesNotFitWaitsForOthersToLeave) {
   ledger.stopped("uid-b");
   EXPECT_EQ(cpus("a"), 3);
   EXPECT_EQ(pending("a"), "");
+  EXPECT_EQ(count(ledger.accepted_late(), "retry_trigger", "pods_removed"), 1);
 }
 
 TEST_F(ResizeTest, WhatOthersWaitForTakesNothing) {
@@ -136,9 +149,9 @@ TEST_F(ResizeTest, WhatTheNodeHasNotIsInfeasible) {
   change(resized(pod, 5));
   EXPECT_EQ(pending("a"), "Infeasible: Node didn't have enough capacity: cpu, requested: 5000, capacity: 4000");
   EXPECT_EQ(cpus("a"), 1);
-  EXPECT_EQ(ledger.infeasible_resizes(), 1U);
+  EXPECT_EQ(count(ledger.infeasible_resizes(), "reason_detail", "insufficient_node_allocatable"), 1);
   wanted("a");
-  EXPECT_EQ(ledger.infeasible_resizes(), 1U) << "counted once";
+  EXPECT_EQ(count(ledger.infeasible_resizes(), "reason_detail", "insufficient_node_allocatable"), 1) << "counted once";
   change(pod);
   EXPECT_EQ(pending("a"), "") << "taken back";
 }

@@ -3,6 +3,7 @@
 #include "agent/config/dns.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <sstream>
@@ -13,9 +14,31 @@ namespace {
 
 constexpr size_t kMaxServers = 3;
 constexpr size_t kMaxSearches = 32;
+constexpr size_t kMaxSearch = 253;
 constexpr size_t kMaxSearchCharacters = 2048;
 constexpr size_t kMaxHostname = 63;
 constexpr size_t kMaxFqdn = 64;
+
+std::string option_name(std::string_view option) {
+  return std::string(option.substr(0, option.find(':')));
+}
+
+/// The last value of an option is the one that counts.
+void set_option(std::vector<std::string>& options, std::string option) {
+  std::erase_if(options, [name = option_name(option)](const auto& other) { return option_name(other) == name; });
+  options.push_back(std::move(option));
+}
+
+/// One domain is one search, with a dot at its end or without.
+void add_search(std::vector<std::string>& searches, std::string domain) {
+  if (domain == ".") {
+    return;
+  }
+  if (domain.ends_with('.')) {
+    domain.pop_back();
+  }
+  searches.push_back(std::move(domain));
+}
 
 cri::DnsConfig parse_resolv_conf(const std::string& text) {
   cri::DnsConfig out;
@@ -24,11 +47,14 @@ cri::DnsConfig parse_resolv_conf(const std::string& text) {
     std::istringstream words(line);
     std::string key;
     words >> key;
-    if (key == "search" || key == "options") {
-      auto& list = key == "search" ? out.searches : out.options;
-      list.clear();
+    if (key == "search") {
+      out.searches.clear();
       for (std::string word; words >> word;) {
-        list.push_back(word);
+        add_search(out.searches, std::move(word));
+      }
+    } else if (key == "options") {
+      for (std::string word; words >> word;) {
+        set_option(out.options, std::move(word));
       }
     } else if (std::string word; key == "nameserver" && words >> word) {
       out.servers.push_back(word);
@@ -43,9 +69,18 @@ void add_missing(std::vector<std::string>& list, const std::string& item) {
   }
 }
 
-void limit(cri::DnsConfig& dns) {
+struct LeftOut {
+  bool servers = false;
+  bool searches = false;
+};
+
+LeftOut limit(cri::DnsConfig& dns) {
+  const LeftOut before{.servers = dns.servers.size() > kMaxServers, .searches = dns.searches.size() > kMaxSearches};
   dns.servers.resize(std::min(dns.servers.size(), kMaxServers));
   dns.searches.resize(std::min(dns.searches.size(), kMaxSearches));
+  const size_t wanted = dns.searches.size();
+  // Some resolvers (glibc 2.28) abort at a longer one.
+  std::erase_if(dns.searches, [](const auto& search) { return search.size() > kMaxSearch; });
   size_t characters = 0;
   for (size_t i = 0; i < dns.searches.size(); ++i) {
     characters += dns.searches[i].size() + 1;
@@ -53,6 +88,7 @@ void limit(cri::DnsConfig& dns) {
       dns.searches.resize(i);
     }
   }
+  return {.servers = before.servers, .searches = before.searches || dns.searches.size() < wanted};
 }
 
 std::string domain_of(const kube::Pod& pod, const ClusterDns& cluster) {
@@ -69,9 +105,7 @@ std::string short_name(const kube::Pod& pod) {
   return name;
 }
 
-}  // namespace
-
-cri::DnsConfig make_dns(const kube::Pod& pod, const ClusterDns& cluster, const std::string& host) {
+cri::DnsConfig unlimited_dns(const kube::Pod& pod, const ClusterDns& cluster, const std::string& host) {
   auto policy = pod.spec.dns_policy;
   if (policy == kube::DnsPolicy::cluster_first && pod.spec.host_network) {
     policy = kube::DnsPolicy::default_policy;
@@ -103,13 +137,35 @@ cri::DnsConfig make_dns(const kube::Pod& pod, const ClusterDns& cluster, const s
     }
     for (const auto& option : pod.spec.dns_config->options) {
       // The pod's value of an option replaces the policy's.
-      std::erase_if(out.options,
-                    [&](const std::string& o) { return o == option.name || o.starts_with(option.name + ":"); });
-      out.options.push_back(option.value ? option.name + ":" + *option.value : option.name);
+      set_option(out.options, option.value ? option.name + ":" + *option.value : option.name);
     }
   }
+  return out;
+}
+
+}  // namespace
+
+cri::DnsConfig make_dns(const kube::Pod& pod, const ClusterDns& cluster, const std::string& host) {
+  auto out = unlimited_dns(pod, cluster, host);
   limit(out);
   return out;
+}
+
+std::vector<std::string> dns_left_out(const kube::Pod& pod, const ClusterDns& cluster, const std::string& host) {
+  auto applied = unlimited_dns(pod, cluster, host);
+  const LeftOut left_out = limit(applied);
+  std::vector<std::string> told;
+  if (left_out.servers) {
+    told.push_back(fmt::format(
+        "Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: {}",
+        fmt::join(applied.servers, " ")));
+  }
+  if (left_out.searches) {
+    told.push_back(fmt::format(
+        "Search Line limits were exceeded, some search paths have been omitted, the applied search line is: {}",
+        fmt::join(applied.searches, " ")));
+  }
+  return told;
 }
 
 Result<std::string> make_hostname(const kube::Pod& pod, const ClusterDns& cluster) {

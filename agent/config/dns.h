@@ -19,9 +19,12 @@ struct ClusterDns {
   std::vector<std::string> loopback;
 };
 
-/// The pod's resolv.conf by its policy, with at most 3 servers, 32 searches and 2048 characters of them. `host` is the
-/// text of the node's own file.
+/// The pod's resolv.conf by its policy, with at most 3 servers, 32 searches of at most 253 characters, and 2048
+/// characters of them together. `host` is the text of the node's own file.
 cri::DnsConfig make_dns(const kube::Pod& pod, const ClusterDns& cluster, const std::string& host);
+
+/// What those limits leave out of it, in the kubelet's words; of servers and of searches one each at most.
+std::vector<std::string> dns_left_out(const kube::Pod& pod, const ClusterDns& cluster, const std::string& host);
 
 /// The pod's host name (its name or spec.hostname, 63 bytes at most), or its FQDN with setHostnameAsFQDN.
 /// Kind::invalid: the FQDN is longer than 64 bytes.

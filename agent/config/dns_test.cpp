@@ -92,10 +92,39 @@ TEST(Dns, Limits) {
   }
   EXPECT_EQ(make_dns(pod, kCluster, "").servers.size(), 3U);
   EXPECT_EQ(make_dns(pod, kCluster, "").searches.size(), 32U);
-  pod.spec.dns_config->searches = {std::string(1023, 'a'), std::string(1024, 'b')};
-  EXPECT_EQ(make_dns(pod, kCluster, "").searches.size(), 2U);
-  pod.spec.dns_config->searches[1] += "b";
-  EXPECT_EQ(make_dns(pod, kCluster, "").searches.size(), 1U);
+  auto& searches = pod.spec.dns_config->searches;
+  searches.clear();
+  for (char letter = 'a'; letter < 'i'; ++letter) {
+    searches.emplace_back(253, letter);
+  }
+  searches.emplace_back(16, 'i');  // with the blanks between them 2048 characters
+  EXPECT_EQ(make_dns(pod, kCluster, "").searches.size(), 9U);
+  searches.back() += "i";
+  EXPECT_EQ(make_dns(pod, kCluster, "").searches.size(), 8U);
+  searches = {std::string(254, 'a'), "b.test"};
+  EXPECT_EQ(make_dns(pod, kCluster, "").searches, List{"b.test"}) << "resolvers end their program at the first";
+}
+
+TEST(Dns, WhatTheLimitsLeaveOutIsTold) {
+  auto pod = web(DnsPolicy::default_policy);
+  EXPECT_EQ(dns_left_out(pod, kCluster, kHost), List());
+  pod.spec.dns_config = kube::PodDnsConfig{};
+  pod.spec.dns_config->nameservers = {"198.51.100.1", "198.51.100.2"};
+  EXPECT_EQ(dns_left_out(pod, kCluster, kHost),
+            List{"Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: "
+                 "192.0.2.53 192.0.2.54 198.51.100.1"});
+  pod.spec.dns_config->nameservers.clear();
+  pod.spec.dns_config->searches = {"more.test", std::string(254, 'a')};
+  EXPECT_EQ(dns_left_out(pod, kCluster, kHost),
+            List{"Search Line limits were exceeded, some search paths have been omitted, the applied search line is: "
+                 "example.test svc.cluster.local more.test"});
+}
+
+TEST(Dns, TheNodesFileIsReadAsTheKubeletDoes) {
+  const auto made = make_dns(web(DnsPolicy::default_policy), kCluster,
+                             "search example.test. . more.test\noptions ndots:1 rotate\noptions ndots:3\n");
+  EXPECT_EQ(made.searches, (List{"example.test", "more.test"}));
+  EXPECT_EQ(made.options, (List{"rotate", "ndots:3"})) << "the last value of each option";
 }
 
 TEST(Dns, HostNames) {

@@ -113,7 +113,12 @@ Result<std::string> NodePodConfigs::handler(const kube::Pod& pod) {
 
 /// A folder's pods know of no cluster's DNS.
 std::vector<PodWarning> NodePodConfigs::warnings(const kube::Pod& pod) {
-  return pod_warnings(pod, *state_->objects, state_->inputs != nullptr ? &state_->options.dns : nullptr);
+  const auto& dns = state_->options.dns;
+  auto found = pod_warnings(pod, *state_->objects, state_->inputs != nullptr ? &dns : nullptr);
+  for (auto& warning : dns_warnings(pod, dns, resolv_conf_of(state_->options).value_or(""))) {
+    found.push_back(std::move(warning));
+  }
+  return found;
 }
 
 Result<cri::SandboxConfig> NodePodConfigs::sandbox(const kube::Pod& pod, uint32_t) {

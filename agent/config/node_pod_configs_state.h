@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -94,6 +95,7 @@ struct NodePodConfigs::State {
   void refresh_volumes(const kube::Pod& pod);
   void share_cpu();
   void forget(const std::string& uid);
+  Task<> take_away(std::string uid, std::function<Result<>()> work);
 };
 
 }  // namespace keelson::agent

@@ -40,4 +40,12 @@ std::vector<PodWarning> pod_warnings(const kube::Pod& pod, const kube::DesiredSt
   return found;
 }
 
+std::vector<PodWarning> dns_warnings(const kube::Pod& pod, const ClusterDns& dns, const std::string& host) {
+  std::vector<PodWarning> found;
+  for (auto& text : dns_left_out(pod, dns, host)) {
+    found.push_back({"DNSConfigForming", std::move(text)});
+  }
+  return found;
+}
+
 }  // namespace keelson::agent

@@ -14,5 +14,7 @@ namespace keelson::agent {
 /// FailedToRetrieveImagePullSecret: secrets that are not there; MissingClusterDNS: there is no DNS of the cluster's.
 /// `dns` null: there is no cluster. Messages are the kubelet's.
 std::vector<PodWarning> pod_warnings(const kube::Pod& pod, const kube::DesiredState& objects, const ClusterDns* dns);
+/// DNSConfigForming: name servers or searches that were left out; see make_dns().
+std::vector<PodWarning> dns_warnings(const kube::Pod& pod, const ClusterDns& dns, const std::string& host);
 
 }  // namespace keelson::agent

@@ -44,5 +44,18 @@ TEST(PodWarnings, TellThatThereIsNoDnsOfTheClusters) {
   EXPECT_TRUE(pod_warnings(pod, {}, nullptr).empty()) << "without a cluster it is nobody's";
 }
 
+TEST(PodWarnings, TellOfNameServersThatDoNotFit) {
+  kube::Pod pod;
+  pod.spec.dns_policy = kube::DnsPolicy::default_policy;
+  const std::string three = "nameserver 192.0.2.1\nnameserver 192.0.2.2\nnameserver 192.0.2.3\n";
+  EXPECT_TRUE(dns_warnings(pod, {}, three).empty());
+  const auto found = dns_warnings(pod, {}, three + "nameserver 192.0.2.4\n");
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].reason, "DNSConfigForming");
+  EXPECT_EQ(found[0].message,
+            "Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: "
+            "192.0.2.1 192.0.2.2 192.0.2.3");
+}
+
 }  // namespace
 }  // namespace keelson::agent

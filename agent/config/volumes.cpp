@@ -59,15 +59,11 @@ Result<> make_sub_folders(int root, const std::string& sub_path) {
   return {};
 }
 
-/// With the words of a FailedMount event.
 Result<> told(const kube::Volume& volume, Result<> outcome) {
-  if (outcome) {
-    return {};
+  if (!outcome) {
+    return std::unexpected(mount_error(outcome.error(), volume.name));
   }
-  const auto& error = outcome.error();
-  return std::unexpected(
-      Error(error.kind(), fmt::format("MountVolume.SetUp failed for volume \"{}\" : {}", volume.name, error.message()),
-            error.code()));
+  return {};
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "agent/node/node_addresses.h"
+#include "agent/runtime_conditions.h"
 #include "common/duration.h"
 
 namespace keelson::agent {
@@ -68,18 +69,6 @@ NodeCondition pid_pressure(bool pressed) {
                       pressed ? "kubelet has insufficient PID available" : "kubelet has sufficient PID available");
 }
 
-/// "" or why the runtime does not do: as the kubelet prints a RuntimeCondition.
-std::string lacking(const cri::RuntimeStatus& status, std::string_view type, std::string_view text) {
-  const auto found = std::ranges::find(status.conditions, type, &cri::Condition::type);
-  if (found == status.conditions.end()) {
-    return fmt::format("{}: condition not set", text);
-  }
-  if (found->status) {
-    return {};
-  }
-  return fmt::format("{}: {}=false reason:{} message:{}", text, type, found->reason, found->message);
-}
-
 /// "" or why the agent does not do.
 std::string stuck(const PlegView& pleg) {
   if (!pleg.seen) {
@@ -110,8 +99,8 @@ NodeCondition ready(const NodeView& view, const kube::ResourceList& capacity) {
   } else {
     add(view.runtime.down ? "container runtime is down" : "");
     add(stuck(view.pleg));
-    add(lacking(view.runtime.status, "RuntimeReady", "container runtime not ready"));
-    add(lacking(view.runtime.status, "NetworkReady", "container runtime network not ready"));
+    add(runtime_lacks(view.runtime.status));
+    add(network_lacks(view.runtime.status));
   }
   std::vector<std::string_view> missing;
   for (const char* name : {"cpu", "memory", "pods", "ephemeral-storage"}) {
@@ -234,8 +223,12 @@ kube::NodeStatus make_node_status(const NodeSettings& settings, const NodeView& 
                                   WallTime now) {
   kube::NodeStatus status;
   status.capacity = node_capacity(view.machine, settings.pods);
+  status.capacity.insert(view.devices.capacity.begin(), view.devices.capacity.end());
   keep_of_others(status.capacity, previous.capacity);
   status.allocatable = node_allocatable(status.capacity, settings.reservation);
+  for (const auto& [name, amount] : view.devices.allocatable) {
+    status.allocatable[name] = amount;
+  }
   status.conditions = conditions({memory_pressure(view.pressures.memory), disk_pressure(view.pressures.disk),
                                   pid_pressure(view.pressures.pid), ready(view, status.capacity)},
                                  previous, now);

@@ -39,6 +39,13 @@ Result<ReservedList> parse_reservation(const std::vector<std::string>& texts);
 /// "0-3,6": how many CPUs. Kind::invalid.
 Result<int64_t> count_cpus(const std::string& ranges);
 
+/// What device plugins have told of, by the names of their resources; zero where one has gone.
+struct DeviceResources {
+  kube::ResourceList capacity;
+  kube::ResourceList allocatable;  ///< Of the healthy devices.
+  bool operator==(const DeviceResources&) const = default;
+};
+
 struct PodLimits {
   int64_t max_pods = 110;
   int64_t pods_per_core = 0;  ///< 0: no such limit.

@@ -31,6 +31,7 @@
 #include "cmd/keelson/log_options.h"
 #include "cmd/keelson/network_options.h"
 #include "cmd/keelson/node.h"
+#include "cmd/keelson/plugin_role.h"
 #include "cmd/keelson/pod_resource_source.h"
 #include "cmd/keelson/shutdown_options.h"
 #include "common/log.h"
@@ -101,6 +102,7 @@ struct AgentRole::State {
                       : nullptr),
         cluster(client ? std::make_unique<agent::Cluster>(*client, cluster_options(config, node)) : nullptr),
         storage(client ? std::make_unique<storage::Storage>(*client, storage_options(config, board)) : nullptr),
+        plugins(loop, config, board, cluster.get(), storage.get()),
         service(cri::connect_runtime(loop, cri_socket(config), node_stats->runtime_calls())),
         configs(loop, pod_config_options(config, node), cluster.get(), storage.get()),
         pulls(loop, node.pods.pulls),
@@ -139,6 +141,7 @@ struct AgentRole::State {
     tasks.spawn("service manager", keep_alive(&loop, &manager));
     tasks.spawn("admin API", api.run(config.run + "/admin.sock"));
     tasks.spawn("logs", logs->run());
+    plugins.run(tasks);
     if (cluster) {
       tasks.spawn("storage", storage->run());
       tasks.spawn("cluster", cluster->run(
@@ -172,6 +175,9 @@ struct AgentRole::State {
                    std::nullopt);
     agent.events().record({.pod = pod.metadata, .container = {}}, agent::EventType::warning, refusal.reason,
                           refusal.message);
+    if (cluster) {
+      cluster->pod_refused(refusal.reason);
+    }
   }
 
   Task<> end(bool* clean) {
@@ -188,6 +194,7 @@ struct AgentRole::State {
       KEELSON_CO_DO(co_await shutdown->node.close());
     }
     KEELSON_CO_DO(co_await tasks.close());
+    KEELSON_CO_DO(co_await plugins.close());
     if (cluster) {
       KEELSON_CO_DO(co_await storage->close());
       KEELSON_CO_DO(co_await cluster->close());
@@ -257,6 +264,7 @@ struct AgentRole::State {
   void collect(Stats& stats) const {
     pleg.collect(stats);
     configs.collect(stats);
+    plugins.collect(stats);
     if (pod_resources) {
       pod_resources->collect(stats);
     }
@@ -319,16 +327,17 @@ struct AgentRole::State {
   std::unique_ptr<kube::Client> client;  // with the next two: nullptr where there is no API server
   std::unique_ptr<agent::Cluster> cluster;
   std::unique_ptr<storage::Storage> storage;
+  PluginRole plugins;
   std::unique_ptr<cri::RuntimeClient> service;
   agent::NodePodConfigs configs;
-  std::vector<agent::Allotter*> allotters;
+  std::vector<agent::Allotter*> allotters = {&plugins.devices()};
   agent::PullGate pulls;
   agent::CriPodRuntime runtime;
   agent::Pleg pleg;
   agent::ContainerProber probes;
   agent::Agent agent;
   agent::ApiServer api;
-  const PodResourceSource resource_source{agent};
+  const PodResourceSource resource_source{agent, plugins.devices()};
   agent::PodRange pod_range;  // of a cluster's
   std::optional<agent::LogRotator> logs;
   std::optional<Eviction> eviction;  // in a cluster
@@ -365,7 +374,10 @@ Result<> AgentRole::start(std::optional<ServiceRoutes> routes) {
     });
   }
   s.thread = std::jthread([&s] {
-    s.agent.on_objects([&s](const kube::DesiredState& state) { s.configs.objects_changed(state); });
+    s.agent.on_objects([&s](const kube::DesiredState& state) {
+      s.configs.objects_changed(state);
+      s.plugins.wanted(state, s.configs);
+    });
     s.tasks.spawn("agent", s.run());
     s.loop.run();
   });

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cmd/keelson/membership.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "agent/node/machine.h"

@@ -3,14 +3,15 @@
 #pragma once
 
 #include "agent/agent.h"
+#include "agent/devices/devices.h"
 #include "agent/pod_resources/source.h"
 
 namespace keelson::cli {
 
 class PodResourceSource final : public pod_resources::Source {
  public:
-  /// `agent` outlives it.
-  explicit PodResourceSource(const agent::Agent& agent) : agent_(agent) {}
+  /// Both outlive it.
+  PodResourceSource(const agent::Agent& agent, const devices::Devices& devices) : agent_(agent), devices_(devices) {}
 
   std::vector<kube::Pod> active_pods() const override;
   std::optional<kube::Pod> find_pod(const std::string& ns, const std::string& name) const override;
@@ -22,6 +23,7 @@ class PodResourceSource final : public pod_resources::Source {
 
  private:
   const agent::Agent& agent_;
+  const devices::Devices& devices_;
 };
 
 }  // namespace keelson::cli

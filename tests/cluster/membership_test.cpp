@@ -94,8 +94,30 @@ TEST_F(MembershipTest, ANetworkThatIsNotThereYetIsSaid) {
   EXPECT_THAT(
       node("{.status.conditions[3].message}"),
       StartsWith("container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:"));
+  const auto created = kubectl({"create", "-f", "-"}, fmt::format(R"(apiVersion: v1
+kind: Pod
+metadata: {{name: waits}}
+spec:
+  nodeName: {}
+  automountServiceAccountToken: false
+  containers: [{{name: main, image: "keelson.example/busybox:1", command: [sleep, "1000"]}}]
+)",
+                                                                  kNode));
+  ASSERT_EQ(created.code, 0) << created.error;
+  const auto events = [] {
+    return kubectl({"get", "events", "--field-selector", "involvedObject.name=waits", "-o",
+                    "jsonpath={range .items[*]}{.type} {.reason} {.message}\n{end}"})
+        .out;
+  };
+  wait_until("the pod says what it waits for", [&] { return !events().empty(); });
+  EXPECT_THAT(events(), StartsWith("Warning NetworkNotReady network is not ready: container runtime network not ready: "
+                                   "NetworkReady=false reason:NetworkPluginNotReady message:"));
+  EXPECT_THAT(events(), Not(HasSubstr("FailedCreatePodSandBox")));
   fs::rename(home() + "/aside", list);
   wait_node_ready(3s);
+  wait_until("the pod has its network",
+             [] { return !kubectl({"get", "pod", "waits", "-o", "jsonpath={.status.podIP}"}).out.empty(); });
+  kubectl({"delete", "pod", "waits", "--grace-period=1", "--timeout=25s"});
 }
 
 TEST_F(MembershipTest, ADeadConnectionIsReplacedInTime) {
