@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "agent/cluster/cluster.h"
 #include "agent/storage/csi_volumes.h"
 #include "agent/storage/simple_volumes.h"
 #include "common/task_group.h"
@@ -13,7 +14,7 @@ struct Storage::State {
   State(kube::Client& client, StorageOptions o)
       : options(std::move(o)),
         loop(client.loop()),
-        call(agent::limited(loop, agent::api_call(client))),
+        call(agent::limited(loop, agent::api_call(client), agent::kDefaultRequests)),
         node(loop, call, options.node_name),
         drivers(loop, node, [this](const std::string& name) { tasks.spawn("staged volumes", csi.tidy(name)); }),
         csi(loop, call, drivers, {.root = options.root, .node_name = options.node_name, .in_use = options.in_use}),
