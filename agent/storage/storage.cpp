@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "agent/cluster/cluster.h"
 #include "agent/storage/csi_volumes.h"
 #include "agent/storage/simple_volumes.h"
 #include "common/task_group.h"
