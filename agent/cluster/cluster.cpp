@@ -58,6 +58,7 @@ struct Cluster::State {
                 .allocatable = options.allocatable,
                 .labels = own_labels(options),
                 .sysctls = options.sysctls,
+                .limits_swap = options.limits_swap,
                 .apparmor = apparmor_is_on()}),
         call(limited(c.loop(), api_call(c), options.requests)),
         statuses(c.loop(), call, seeds()),

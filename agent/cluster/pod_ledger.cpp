@@ -310,7 +310,9 @@ void PodLedger::judge_resizes(WallTime now) {
     }
     kube::Pod resized = pod;
     set_resources(resized, resize.wanted);
-    const auto refusal = judge_resize(resized, others, node);
+    const bool swaps = options_.limits_swap && resizes_swap(pod, resized);
+    const auto refusal = swaps ? Rejection{"Infeasible", "In-place resize of containers with swap is not supported."}
+                               : judge_resize(resized, others, node);
     if (!refusal) {
       if (resize.condition && resize.condition->reason == "Deferred") {
         accepted_late_.add({{"retry_trigger", one_resized  ? "pod_resized"
@@ -326,7 +328,7 @@ void PodLedger::judge_resizes(WallTime now) {
         resize.condition->message != refusal->message) {
       const bool infeasible = refusal->reason == "Infeasible";
       if (infeasible && (!resize.condition || resize.condition->reason != refusal->reason)) {
-        infeasible_resizes_.add({{"reason_detail", "insufficient_node_allocatable"}});
+        infeasible_resizes_.add({{"reason_detail", swaps ? "swap_limitation" : "insufficient_node_allocatable"}});
       }
       resize.condition =
           kube::PodCondition{.type = kube::kResizePending,

@@ -52,7 +52,8 @@ Result<std::shared_ptr<http::TlsCertificate>> serving_certificate(KubeletApiOpti
 struct KubeletApi::State {
   State(KubeletApiOptions o, Loop& al)
       : options(std::move(o)),
-        runtime(cri::connect_runtime(loop, options.cri_socket, options.node_stats->runtime_calls())),
+        runtime(
+            cri::connect_runtime(loop, options.cri_socket, options.node_stats->runtime_calls(), options.image_socket)),
         agents_loop(al),
         health(loop, agents_loop) {
     if (options.cluster) {

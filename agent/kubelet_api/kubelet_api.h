@@ -41,7 +41,8 @@ struct KubeletApiOptions {
   AuthorizationOptions authorization;          ///< With the node's name.
   std::optional<kube::ClusterAccess> cluster;  ///< Who is asked for reviews; none: there is nobody.
   std::string cri_socket;
-  StatsOptions stats;  ///< Without `more`.
+  std::string image_socket;  ///< Of the image service; empty: the runtime's.
+  StatsOptions stats;        ///< Without `more`.
   /// Where its calls are counted with those of other threads; never null. Told in /metrics.
   std::shared_ptr<NodeStats> node_stats = std::make_shared<NodeStats>();
   /// prober_probe_total, for /metrics/probes; called on the agent's thread.

@@ -124,6 +124,7 @@ Result<std::optional<agent::KubeletApiOptions>> kubelet_api_options(const NodeCo
   options.profiling = config.enable_profiling_handler;
   options.node_addresses = addresses;
   options.cri_socket = cri_socket(config);
+  options.image_socket = config.image_socket;
   static_cast<agent::UsageOptions&>(options.stats) = usage_options(config);
   options.stats.version = kubernetes_version();
   options.configuration = kubelet_configuration(config);

@@ -84,8 +84,10 @@ class RuntimeClient {
 };
 
 /// Makes a client for the runtime on this unix socket. It need not be there yet: calls fail with Kind::unavailable
-/// until it is. `stats`: where its calls are counted with those of other clients.
+/// until it is. `stats`: where its calls are counted with those of other clients. `image_socket`: of the image service;
+/// empty: the runtime's.
 std::unique_ptr<RuntimeClient> connect_runtime(Loop& loop, const std::string& socket,
-                                               std::shared_ptr<CallStats> stats = nullptr);
+                                               std::shared_ptr<CallStats> stats = nullptr,
+                                               const std::string& image_socket = "");
 
 }  // namespace keelson::cri
