@@ -95,6 +95,7 @@ struct NodeConfig {
   std::vector<std::string> tls_cipher_suites;
   bool enable_debugging_handlers = true;
   bool enable_profiling_handler = true;
+  bool enable_system_log_handler = true;
   std::string client_ca_file;
   bool anonymous_auth = false;
   bool token_webhook = true;

@@ -98,7 +98,7 @@ json::object serving(const NodeConfig& config) {
                                              {"cacheUnauthorizedTTL", duration(config.unauthorized_cache_ttl)}}}}},
       {"enableDebuggingHandlers", config.enable_debugging_handlers},
       {"enableContentionProfiling", false},
-      {"enableSystemLogHandler", false},
+      {"enableSystemLogHandler", config.enable_system_log_handler},
       {"enableSystemLogQuery", false},
       {"enableProfilingHandler", config.enable_profiling_handler},
       {"enableDebugFlagsHandler", false},

@@ -276,6 +276,15 @@ class Client : public RuntimeClient {
     co_return sum;
   }
 
+  Task<> checkpoint_container(std::string id, std::string file, int64_t seconds, Duration deadline) override {
+    v1::CheckpointContainerRequest request;
+    request.set_container_id(id);
+    request.set_location(file);
+    request.set_timeout(seconds);
+    co_return done(
+        co_await ask("checkpoint_container", &RuntimeAsync::CheckpointContainer, std::move(request), deadline));
+  }
+
   Task<std::vector<Image>> list_images(Duration deadline) override {
     KEELSON_CO_TRY(auto answer,
                    co_await ask_images("list_images", &ImageAsync::ListImages, v1::ListImagesRequest(), deadline));

@@ -58,6 +58,9 @@ class RuntimeClient {
     bool error = true;
     bool tty = false;
   };
+  /// Writes the container's memory and files as an archive to `file`; it runs on. `seconds`: what the runtime may take;
+  /// 0: as it likes. Kind::unsupported: this runtime makes none.
+  virtual Task<> checkpoint_container(std::string id, std::string file, int64_t seconds, Duration deadline) = 0;
   /// A one-time URL.
   virtual Task<std::string> exec(std::string id, StreamRequest request, Duration deadline) = 0;
   virtual Task<std::string> attach(std::string id, StreamRequest request, Duration deadline) = 0;
