@@ -40,6 +40,7 @@ class FakeRuntimeClient : public cri::RuntimeClient {
   Task<std::string> attach(std::string, StreamRequest, Duration) override { return none<std::string>(); }
   Task<std::string> port_forward(std::string, std::vector<uint16_t>, Duration) override { return none<std::string>(); }
   Task<std::vector<cri::Image>> list_images(Duration) override { return none<std::vector<cri::Image>>(); }
+  Task<> checkpoint_container(std::string, std::string, int64_t, Duration) override { return none<void>(); }
   Task<cri::Image> image_status(std::string, Duration) override { return none<cri::Image>(); }
   Task<std::string> pull_image(std::string, cri::AuthConfig, cri::SandboxConfig, Duration) override {
     return none<std::string>();

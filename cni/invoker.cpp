@@ -71,6 +71,31 @@ std::unexpected<Error> plugin_failed(const PluginEntry& plugin, const std::strin
   return std::unexpected(Error(kind, fmt::format("{} (CNI code {})", text, number), number));
 }
 
+bool has_entries(const json::object& config, std::string_view key) {
+  const auto* value = config.if_contains(key);
+  return value != nullptr && value->is_array() && !value->get_array().empty();
+}
+
+/// In the form of our plugin, or of host-local.
+bool has_own_ranges(const json::object& config) {
+  const auto* ipam = config.if_contains("ipam");
+  const auto* own = ipam != nullptr ? ipam->if_object() : nullptr;
+  return has_entries(config, "ranges") || (own != nullptr && (has_entries(*own, "ranges") || own->contains("subnet")));
+}
+
+Result<> check_ranges(const NetworkList& list, const json::object& capability_args) {
+  for (const auto& plugin : list.plugins) {
+    const bool takes = std::ranges::find(plugin.capabilities, "ipRanges") != plugin.capabilities.end();
+    if (takes && !capability_args.contains("ipRanges") && !has_own_ranges(plugin.config)) {
+      return fail(Kind::unavailable,
+                  "network {}: plugin {} waits for the range of pods' addresses, which the node has not got yet "
+                  "(spec.podCIDR)",
+                  list.name, plugin.type);
+    }
+  }
+  return {};
+}
+
 bool at_least(const std::string& version, const std::string& wanted) {
   auto place = [](const std::string& v) { return std::find(std::begin(kVersions), std::end(kVersions), v); };
   return place(version) >= place(wanted);
@@ -179,13 +204,16 @@ Result<json::value> Invoker::run_plugin(const std::string& verb, const NetworkLi
   return result;
 }
 
-Result<> Invoker::ready() const {
+Result<> Invoker::ready(const json::object& capability_args) const {
   KEELSON_TRY(auto list, load());
+  KEELSON_DO(check_ranges(list, capability_args));
   if (!at_least(list.version, "1.1.0")) {
     return {};
   }
   for (const auto& plugin : list.plugins) {
-    auto status = run_plugin("STATUS", list, plugin, {}, {});
+    Attachment nobody;
+    nobody.capability_args = capability_args;
+    auto status = run_plugin("STATUS", list, plugin, nobody, {});
     if (!status) {
       return fail(Kind::unavailable, "network {} is not ready: {}", list.name, status.error().message());
     }
@@ -203,6 +231,7 @@ Result<Outcome> Invoker::add(const Attachment& attachment) {
                 cached->list.name, attachment.interface);
   }
   KEELSON_TRY(auto list, load());
+  KEELSON_DO(check_ranges(list, attachment.capability_args));
   KEELSON_DO(raise_loopback(attachment.netns).context("raise the loopback link"));
   json::value result;
   for (const auto& plugin : list.plugins) {

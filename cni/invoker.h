@@ -30,11 +30,13 @@ class Invoker {
   };
   explicit Invoker(Options options);
 
-  /// Whether containers can get a network now. Kind::unavailable: "cni plugin not initialized: ..." (no configuration),
-  /// or what a plugin's STATUS says.
-  Result<> ready() const;
+  /// Whether containers can get a network now, with these capability arguments. Kind::unavailable: "cni plugin not
+  /// initialized: ..." (no configuration), what a plugin's STATUS says, or that a plugin takes its ranges of addresses
+  /// from the runtime (capability ipRanges), has none of its own, and `capability_args` has none either.
+  Result<> ready(const boost::json::object& capability_args = {}) const;
 
   /// On failure what was done is undone by DEL, and the error holds the plugin's name, code, message and details.
+  /// Nothing is begun while a plugin lacks its ranges, as in ready().
   Result<Outcome> add(const Attachment& attachment);
   /// Nothing there is success. Without a cached result the present configuration is used; without either it is success.
   Result<> del(const Attachment& attachment);

@@ -2,7 +2,7 @@
 // Pods on a node of the test's own: every namespace here is made and removed by the test.
 #include <arpa/inet.h>
 #include <fmt/format.h>
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <sys/socket.h>
@@ -10,6 +10,8 @@
 #include <filesystem>
 #include <fstream>
 #include <thread>
+
+#include <boost/json/parse.hpp>
 
 #include "cni/invoker.h"
 #include "cni/ipam.h"
@@ -166,6 +168,28 @@ TEST_F(NetworkTest, PodsReachEachOtherAndTheNodeInBothFamilies) {
   EXPECT_TRUE(links_become(before));
   EXPECT_EQ(leases(), 0U);
   EXPECT_TRUE(fs::is_empty(options_.cache_dir + "/results"));
+}
+
+TEST_F(NetworkTest, RangesComeFromTheRuntime) {
+  configure(fmt::format(R"({{"type":"keelson-cni","dataDir":"{}/ipam","capabilities":{{"ipRanges":true}}}})", dir_));
+  Invoker invoker(options_);
+  auto a = pod("a");
+  EXPECT_THAT(invoker.ready().error().message(), ::testing::HasSubstr("spec.podCIDR"));
+  EXPECT_EQ(invoker.add(a).error().kind(), Kind::unavailable);
+  EXPECT_EQ(leases(), 0U);
+  a.capability_args["ipRanges"] = boost::json::parse(R"([[{"subnet":"10.79.3.0/24"}],[{"subnet":"fd79::/64"}]])");
+  EXPECT_TRUE(invoker.ready(a.capability_args)) << invoker.ready(a.capability_args).error().message();
+  const auto added = invoker.add(a);
+  ASSERT_TRUE(added) << added.error().message();
+  EXPECT_EQ(added->addresses[0].address, "10.79.3.2/32");
+  EXPECT_EQ(added->addresses[1].address, "fd79::2/128");
+  a.capability_args.clear();
+  EXPECT_TRUE(invoker.check(a)) << "as it was attached";
+  EXPECT_TRUE(invoker.del(a));
+  configure(fmt::format(
+      R"({{"type":"keelson-cni","dataDir":"{}/ipam","ranges":["10.77.0.0/24"],"capabilities":{{"ipRanges":true}}}})",
+      dir_));
+  EXPECT_TRUE(invoker.ready()) << "it has its own for a node without a cluster";
 }
 
 TEST_F(NetworkTest, ASecondAddIsRefusedAndHurtsNothing) {

@@ -3,6 +3,7 @@
 //
 //   {"cniVersion": "1.1.0", "name": "pods", "type": "keelson-cni",
 //    "ranges": ["10.20.0.0/24", "fd00:20::/112"],   one address of each; at most one subnet a family
+//    "capabilities": {"ipRanges": true},             the runtime's ranges instead: runtimeConfig.ipRanges
 //    "mtu": 1450,                                    default: as the link of the node's default route
 //    "dataDir": "/var/lib/cni/keelson"}              the leases: <dataDir>/<name>.leases
 #pragma once

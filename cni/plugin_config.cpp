@@ -31,6 +31,24 @@ Checked<std::string> text_field(const json::object& object, const char* key, std
   return std::string(value->get_string());
 }
 
+/// `path` names it in errors.
+Checked<void> add_range(std::vector<Subnet>& ranges, const std::string& path, const json::value* item) {
+  if (item == nullptr || !item->is_string()) {
+    return wrong(kBadConfig, fmt::format("{}: expected a subnet such as \"10.1.0.0/24\"", path));
+  }
+  auto subnet = Subnet::parse(std::string(item->get_string()));
+  if (!subnet) {
+    return wrong(kBadConfig, fmt::format("{}: {}", path, subnet.error().message()));
+  }
+  for (const auto& other : ranges) {
+    if (other.six == subnet->six) {
+      return wrong(kBadConfig, fmt::format("{}: a second subnet of the same family", path));
+    }
+  }
+  ranges.push_back(*subnet);
+  return {};
+}
+
 Checked<std::vector<Subnet>> parse_ranges(const json::object& object) {
   std::vector<Subnet> ranges;
   const auto* value = object.if_contains("ranges");
@@ -41,22 +59,53 @@ Checked<std::vector<Subnet>> parse_ranges(const json::object& object) {
     return wrong(kBadConfig, "ranges: expected a list of subnets");
   }
   for (size_t i = 0; i < value->get_array().size(); ++i) {
-    const auto& item = value->get_array()[i];
-    if (!item.is_string()) {
-      return wrong(kBadConfig, fmt::format("ranges[{}]: expected a subnet such as \"10.1.0.0/24\"", i));
+    if (auto added = add_range(ranges, fmt::format("ranges[{}]", i), &value->get_array()[i]); !added) {
+      return std::unexpected(added.error());
     }
-    auto subnet = Subnet::parse(std::string(item.get_string()));
-    if (!subnet) {
-      return wrong(kBadConfig, fmt::format("ranges[{}]: {}", i, subnet.error().message()));
-    }
-    for (const auto& other : ranges) {
-      if (other.six == subnet->six) {
-        return wrong(kBadConfig, fmt::format("ranges[{}]: a second subnet of the same family", i));
-      }
-    }
-    ranges.push_back(*subnet);
   }
   return ranges;
+}
+
+/// The capability ipRanges (CNI conventions): [[{"subnet": "10.1.0.0/24"}], ...], of each set the first.
+Checked<std::vector<Subnet>> parse_given_ranges(const json::object& object) {
+  std::vector<Subnet> ranges;
+  const auto* runtime = object.if_contains("runtimeConfig");
+  const auto* sets =
+      runtime != nullptr && runtime->is_object() ? runtime->get_object().if_contains("ipRanges") : nullptr;
+  if (sets == nullptr) {
+    return ranges;
+  }
+  if (!sets->is_array()) {
+    return wrong(kBadConfig, "runtimeConfig.ipRanges: expected a list of lists of ranges");
+  }
+  for (size_t i = 0; i < sets->get_array().size(); ++i) {
+    const auto* set = sets->get_array()[i].if_array();
+    const auto* first = set != nullptr && !set->empty() ? set->front().if_object() : nullptr;
+    const auto path = fmt::format("runtimeConfig.ipRanges[{}][0].subnet", i);
+    if (auto added = add_range(ranges, path, first != nullptr ? first->if_contains("subnet") : nullptr); !added) {
+      return std::unexpected(added.error());
+    }
+  }
+  return ranges;
+}
+
+/// What the configuration has, or what the runtime gives, which counts before it. None is an error where an address is
+/// to be given, or where the configuration says so.
+Checked<std::vector<Subnet>> ranges_of(const json::object& object, const std::string& verb) {
+  auto own = parse_ranges(object);
+  auto given = parse_given_ranges(object);
+  if (!own || !given) {
+    return own ? given : own;
+  }
+  if (!given->empty()) {
+    return given;
+  }
+  if (own->empty() && (verb == "ADD" || verb == "CHECK" || object.contains("ranges"))) {
+    return wrong(kBadConfig,
+                 "ranges: at least one subnet is needed, such as [\"10.1.0.0/24\"], or those of a runtime that knows "
+                 "the capability ipRanges");
+  }
+  return own;
 }
 
 Checked<std::vector<LeaseStore::Key>> parse_valid_attachments(const json::object& object) {
@@ -96,7 +145,7 @@ Checked<PluginConfig> parse_plugin_config(const std::string& input, const std::s
   auto version = text_field(object, "cniVersion", "0.1.0");
   auto name = text_field(object, "name", "");
   auto data_dir = text_field(object, "dataDir", config.data_dir);
-  auto ranges = parse_ranges(object);
+  auto ranges = ranges_of(object, verb);
   if (!version || !name || !data_dir) {
     return std::unexpected(!version ? version.error() : !name ? name.error() : data_dir.error());
   }
@@ -104,14 +153,11 @@ Checked<PluginConfig> parse_plugin_config(const std::string& input, const std::s
     return wrong(kIncompatibleVersion, fmt::format("cniVersion {} is not supported", *version),
                  "supported: 0.3.0 to 1.1.0");
   }
-  if (!ranges) {
-    return std::unexpected(ranges.error());
-  }
   if (!valid_name(*name)) {
     return wrong(kBadConfig, fmt::format("name: '{}' is not a network name", *name));
   }
-  if (ranges->empty()) {
-    return wrong(kBadConfig, "ranges: at least one subnet is needed, such as [\"10.1.0.0/24\"]");
+  if (!ranges) {
+    return std::unexpected(ranges.error());
   }
   if (const auto* mtu = object.if_contains("mtu"); mtu != nullptr) {
     if (!mtu->is_int64() || mtu->get_int64() < 0 || (mtu->get_int64() > 0 && mtu->get_int64() < 68) ||

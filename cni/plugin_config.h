@@ -26,7 +26,7 @@ using Checked = std::expected<T, PluginError>;
 struct PluginConfig {
   std::string version;
   std::string name;
-  std::vector<Subnet> ranges;
+  std::vector<Subnet> ranges;  ///< The runtime's (runtimeConfig.ipRanges), or its own.
   int mtu = 0;
   std::string data_dir = "/var/lib/cni/keelson";
   std::optional<Outcome> previous;

@@ -5,6 +5,7 @@
 
 #include <boost/json/parse.hpp>
 
+#include "cni/plugin_config.h"
 #include "cni/types.h"
 #include "cni/veth.h"
 
@@ -33,6 +34,10 @@ const Case kBad[] = {
      "ranges[1]"},
     {"two of a family", "ADD", R"({"cniVersion":"1.1.0","name":"net","ranges":["10.1.0.0/24","10.2.0.0/24"]})",
      kBadConfig, "same family"},
+    {"an empty range", "STATUS", R"({"cniVersion":"1.1.0","name":"net","ranges":[]})", kBadConfig, "ranges"},
+    {"a wrong given range", "ADD",
+     R"({"cniVersion":"1.1.0","name":"net","runtimeConfig":{"ipRanges":[[{"subnet":"10.1.0.0/24"}],[{"subnet":"x"}]]}})",
+     kBadConfig, "runtimeConfig.ipRanges[1][0].subnet"},
     {"a wrong mtu", "ADD", R"({"cniVersion":"1.1.0","name":"net","ranges":["10.1.0.0/24"],"mtu":-1})", kBadConfig,
      "mtu"},
     {"masquerading", "ADD", R"({"cniVersion":"1.1.0","name":"net","ranges":["10.1.0.0/24"],"ipMasq":true})",
@@ -54,6 +59,23 @@ TEST(Plugin, BadInputGetsTheSpecsCodeAndNamesTheField) {
     EXPECT_EQ(error["code"].as_int64(), c.code) << c.story << ": " << answer.output;
     EXPECT_NE(answer.output.find(c.names), std::string::npos) << c.story << ": " << answer.output;
   }
+}
+
+TEST(Plugin, TheRuntimesRangesCountBeforeItsOwn) {
+  const auto bases = [](const std::string& fields, const std::string& verb) {
+    const auto config = parse_plugin_config(R"({"cniVersion":"1.1.0","name":"net")" + fields + "}", verb);
+    std::vector<std::string> found;
+    for (const auto& range : config.has_value() ? config->ranges : std::vector<Subnet>()) {
+      found.push_back(range.at(0));
+    }
+    return config.has_value() ? found : std::vector{config.error().message};
+  };
+  const std::string given = R"(,"runtimeConfig":{"ipRanges":[[{"subnet":"10.7.0.0/24"}],[{"subnet":"fd07::/64"}]]})";
+  const std::string own = R"(,"ranges":["10.1.0.0/24"])";
+  EXPECT_EQ(bases(own, "ADD"), std::vector<std::string>{"10.1.0.0"});
+  EXPECT_EQ(bases(given, "ADD"), (std::vector<std::string>{"10.7.0.0", "fd07::"}));
+  EXPECT_EQ(bases(own + given, "ADD"), (std::vector<std::string>{"10.7.0.0", "fd07::"}));
+  EXPECT_EQ(bases("", "DEL"), std::vector<std::string>()) << "nothing is given out";
 }
 
 TEST(Plugin, BadEnvironment) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // RPCs RuntimeConfig and UpdateRuntimeConfig: what the node and the runtime must agree on.
 #include "cri/service.h"
+#include "cri/status.h"
 
 namespace keelson::cri {
 
@@ -10,10 +11,11 @@ grpc::Status RuntimeService::RuntimeConfig(grpc::ServerContext*, const v1::Runti
   return grpc::Status::OK;
 }
 
-// The pod CIDR is for runtimes that write a CNI configuration from a template; ours takes the configuration as it is.
-grpc::Status RuntimeService::UpdateRuntimeConfig(grpc::ServerContext*, const v1::UpdateRuntimeConfigRequest*,
+// Other runtimes write a CNI configuration from a template then; ours tells those plugins that ask for it.
+grpc::Status RuntimeService::UpdateRuntimeConfig(grpc::ServerContext*, const v1::UpdateRuntimeConfigRequest* request,
                                                  v1::UpdateRuntimeConfigResponse*) {
-  return grpc::Status::OK;
+  const auto& cidr = request->runtime_config().network_config().pod_cidr();
+  return cidr.empty() ? grpc::Status::OK : to_status(parts_.network.set_pod_ranges(cidr).context("pod_cidr"));
 }
 
 }  // namespace keelson::cri

@@ -57,6 +57,7 @@ struct Cluster::State {
                 .allocatable = options.allocatable,
                 .labels = own_labels(options),
                 .sysctls = options.sysctls,
+                .limits_swap = options.limits_swap,
                 .apparmor = apparmor_is_on(),
                 .static_cpus = options.static_cpus}),
         call(limited(c.loop(), api_call(c), options.requests)),

@@ -34,6 +34,7 @@ struct ClusterOptions {
   kube::StringMap labels = {};            ///< The node's, given by its operator: until the API has a Node.
   SysctlAllowlist sysctls = {};           ///< That pods may set.
   bool static_cpus = false;               ///< cpuManagerPolicy: static
+  bool limits_swap = false;               ///< Containers may have some swap.
   RateLimit requests = kDefaultRequests;  ///< About pods; not of watches.
   RateLimit events = kDefaultRequests;
   uint64_t seed = 0;  ///< Of the waits; 0: a random one.

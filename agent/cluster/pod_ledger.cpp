@@ -312,7 +312,11 @@ void PodLedger::judge_resizes(WallTime now) {
     }
     kube::Pod resized = pod;
     set_resources(resized, resize.wanted);
-    const auto refusal = judge_resize(resized, pod, others, node);
+    const bool swaps = options_.limits_swap && resizes_swap(pod, resized);
+    const auto refusal =
+        swaps ? std::optional(ResizeRefusal{
+                    "Infeasible", "In-place resize of containers with swap is not supported.", "swap_limitation"})
+              : judge_resize(resized, pod, others, node);
     if (!refusal) {
       if (resize.condition && resize.condition->reason == "Deferred") {
         accepted_late_.add({{"retry_trigger", one_resized  ? "pod_resized"

@@ -32,6 +32,7 @@ struct LedgerOptions {
   kube::ResourceList allocatable;  ///< "cpu", "memory", "pods" ...; what the API's Node says of these counts before it.
   kube::StringMap labels;          ///< Of the node, for as long as the API has no Node.
   SysctlAllowlist sysctls = {};    ///< That pods may set.
+  bool limits_swap = false;        ///< Containers may have some swap.
   bool apparmor = false;           ///< The kernel has AppArmor.
   bool static_cpus = false;        ///< cpuManagerPolicy: static
 };

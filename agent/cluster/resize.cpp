@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "agent/config/resources.h"
 #include "kube/pod_qos.h"
 
 namespace keelson::agent {
@@ -115,6 +116,23 @@ void set_resources(kube::Pod& pod, const ContainerResources& resources) {
       container.resources = it->second;
     }
   });
+}
+
+bool resizes_swap(const kube::Pod& given, const kube::Pod& wanted) {
+  const auto memory_of = [](const kube::Container& container) {
+    const auto found = container.resources.requests.find("memory");
+    return found != container.resources.requests.end() ? found->second : kube::Quantity();
+  };
+  bool changes = false;
+  for_each_resizable(given, [&](const kube::Container& container) {
+    const auto* after = kube::find_container(wanted.spec, container.name);
+    const bool restarts = std::ranges::any_of(container.resize_policy, [](const auto& policy) {
+      return policy.resource_name == "memory" && policy.restart_policy == kube::ResizeRestart::restart_container;
+    });
+    changes = changes || (after != nullptr && !restarts && memory_of(container) != memory_of(*after) &&
+                          (may_swap(given, container) || may_swap(wanted, *after)));
+  });
+  return changes;
 }
 
 std::optional<ResizeRefusal> judge_resize(const kube::Pod& pod, const kube::Pod& before,

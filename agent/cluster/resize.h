@@ -35,6 +35,9 @@ struct ResizeRefusal {
 std::optional<ResizeRefusal> judge_resize(const kube::Pod& pod, const kube::Pod& before,
                                           const std::vector<const kube::Pod*>& others, const AdmissionNode& node);
 
+/// Whether swap of a container that keeps running would change: nobody changes that (KEP-1287). Pure.
+bool resizes_swap(const kube::Pod& given, const kube::Pod& wanted);
+
 /// Adds what differs between two wishes, by {resource,requirement,operation}.
 void count_requested(const ContainerResources& before, const ContainerResources& now, CounterVec& counts);
 

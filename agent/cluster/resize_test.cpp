@@ -184,6 +184,31 @@ TEST_F(ResizeTest, WhatTheNodeHasNotIsInfeasible) {
   EXPECT_EQ(pending("a"), "") << "taken back";
 }
 
+TEST_F(ResizeTest, SwapIsNotResized) {
+  PodLedger swaps(
+      {.node_name = "n1", .allocatable = {{"cpu", kube::Quantity::of(4)}}, .labels = {}, .limits_swap = true});
+  swaps.node_is(kube::OwnNode());
+  auto pod = make_pod("a", 1);
+  auto& container = pod.spec.containers[0];
+  container.resources.requests["memory"] = kube::Quantity::of(64 << 20);
+  container.resources.limits["memory"] = kube::Quantity::of(128 << 20);
+  swaps.synced({pod}, false);
+  swaps.wanted(kNow);
+  auto more = pod;
+  more.spec.containers[0].resources.requests["memory"] = kube::Quantity::of(96 << 20);
+  swaps.changed({.changed = {more}, .removed = {}});
+  const auto& waiting = swaps.wanted(kNow).pods.at("default/a");
+  EXPECT_EQ(waiting.spec.containers[0].resources.requests.at("memory").whole(), 64 << 20);
+  EXPECT_EQ(swaps.resizes().begin()->second.condition->message,
+            "In-place resize of containers with swap is not supported.");
+  EXPECT_EQ(count(swaps.infeasible_resizes(), "reason_detail", "swap_limitation"), 1);
+  more.spec.containers[0].resources.requests["memory"] = container.resources.requests["memory"];
+  more.spec.containers[0].resources.limits["memory"] = kube::Quantity::of(256 << 20);
+  swaps.changed({.changed = {more}, .removed = {}});
+  swaps.wanted(kNow);
+  EXPECT_THAT(swaps.resizes(), IsEmpty()) << "its share stays the same";
+}
+
 TEST_F(ResizeTest, ANewAgentGoesOnFromTheStatus) {
   const auto waits = resized(accepted(make_pod("a", 1)), 4);
   ledger.synced({waits, accepted(make_pod("b", 2))}, false);

@@ -3,6 +3,7 @@
 #include "agent/config/node_cgroups.h"
 
 #include <fmt/format.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -30,6 +31,11 @@ std::string own_cgroup() {
   return text.substr(from, text.find('\n', from) - from);
 }
 
+int64_t swap_of_machine() {
+  struct sysinfo info{};
+  return ::sysinfo(&info) == 0 ? static_cast<int64_t>(info.totalswap) * info.mem_unit : 0;
+}
+
 std::vector<std::string> page_sizes() {
   constexpr std::string_view kPrefix = "hugepages-";  // hugepages-2048kB
   std::vector<std::string> sizes;
@@ -53,7 +59,7 @@ bool has_unified_cgroups() {
   return fs::exists(std::string(kCgroups) + "/cgroup.controllers");
 }
 
-NodeCgroups read_node_cgroups(CpuQuotas quotas) {
+NodeCgroups read_node_cgroups(CpuQuotas quotas, MemoryRules rules) {
   const std::string root = kCgroups;
   NodeCgroups out;
   out.memory = static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGESIZE);
@@ -62,6 +68,8 @@ NodeCgroups read_node_cgroups(CpuQuotas quotas) {
       fs::exists(root + (out.unified ? own_cgroup() + "/memory.swap.max" : "/memory/memory.memsw.limit_in_bytes"));
   out.page_sizes = page_sizes();
   out.quotas = quotas;
+  out.rules = rules;
+  out.swap = swap_of_machine();
   return out;
 }
 

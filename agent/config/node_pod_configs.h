@@ -33,6 +33,7 @@ struct PodConfigOptions {
   int64_t pod_pids_limit = 0;                    ///< processes of one pod; 0: as many as all pods may have
   uint32_t ids_per_pod = 65536;                  ///< of a pod with a user namespace; a multiple of that
   CpuQuotas quotas;
+  MemoryRules memory_rules;
   bool seccomp_default = false;  ///< RuntimeDefault for what says nothing, instead of Unconfined
   ClusterDns dns;
   NodeFacts node;

@@ -49,7 +49,7 @@ struct NodePodConfigs::State {
   Loop& loop;
   const PodConfigOptions options;
   std::shared_ptr<const NodeFacts> node;  // as it is now
-  const NodeCgroups node_cgroups = read_node_cgroups(options.quotas);
+  const NodeCgroups node_cgroups = read_node_cgroups(options.quotas, options.memory_rules);
   PodInputs* const inputs;
   PodStorage* const storage;
   const Volumes volumes;

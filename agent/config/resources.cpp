@@ -6,6 +6,8 @@
 #include <limits>
 #include <map>
 
+#include "agent/critical_pod.h"
+
 namespace keelson::agent {
 
 namespace {
@@ -65,10 +67,18 @@ cri::LinuxResources cpu_and_memory(const kube::ResourceList& requests, const kub
   out.cpu_quota = cpu_quota(milli_of(limits, "cpu"), node.quotas);
   out.cpu_period = node.quotas.period;
   out.memory_limit_bytes = whole_of(limits, "memory");
-  if (node.unified) {
+  if (node.unified && !node.rules.single_oom_kill) {
     out.unified["memory.oom.group"] = "1";
   }
   return out;
+}
+
+int64_t swap_for(const kube::Pod& pod, const kube::Container& container, const NodeCgroups& node) {
+  const auto request = whole_of(container.resources.requests, "memory");
+  if (!node.limits_swap() || !may_swap(pod, container) || request > node.memory) {
+    return 0;
+  }
+  return static_cast<int64_t>(static_cast<__int128>(request) * node.swap / std::max<int64_t>(node.memory, 1));
 }
 
 int64_t burstable_score(int64_t request, int64_t capacity) {
@@ -106,6 +116,12 @@ int64_t oom_score_adj(const kube::Pod& pod, const kube::Container& container, in
   return score;
 }
 
+bool may_swap(const kube::Pod& pod, const kube::Container& container) {
+  const auto request = whole_of(container.resources.requests, "memory");
+  return !is_critical(pod) && kube::qos_class(pod) == kube::QosClass::burstable &&
+         request != whole_of(container.resources.limits, "memory");
+}
+
 ObservedResources resources_for(const kube::Pod& pod, const kube::Container& container, CpuQuotas quotas) {
   const auto all =
       cpu_and_memory(container.resources.requests, kube::limits_in_pod(pod, container), {.quotas = quotas});
@@ -124,7 +140,7 @@ cri::LinuxResources container_resources(const kube::Pod& pod, const kube::Contai
     out.hugepage_limits[size] = std::to_string(bytes);
   }
   if (node.counts_swap && node.unified) {
-    out.unified["memory.swap.max"] = "0";
+    out.unified["memory.swap.max"] = std::to_string(swap_for(pod, container, node));
   } else if (node.counts_swap) {
     out.memory_swap_limit_bytes = out.memory_limit_bytes;  // memory and swap together
   }

@@ -29,8 +29,12 @@ int64_t oom_score_adj(const kube::Pod& pod, const kube::Container& container, in
 /// request its limit counts as one.
 ObservedResources resources_for(const kube::Pod& pod, const kube::Container& container, CpuQuotas quotas);
 
-/// The same with all else that is limited: huge pages of each size that the node has, swap (none), and that want of
-/// memory ends all processes inside (cgroup v2).
+/// Where swap is limited, a container has some: of a Burstable pod that is not critical, and it requests memory, and
+/// less than its limit (KEP-2400).
+bool may_swap(const kube::Pod& pod, const kube::Container& container);
+
+/// The same with all else that is limited: huge pages of each size that the node has, swap (none, or as much of the
+/// node's as its request is of the node's memory), and that want of memory ends all processes inside (cgroup v2).
 cri::LinuxResources container_resources(const kube::Pod& pod, const kube::Container& container,
                                         const NodeCgroups& node);
 

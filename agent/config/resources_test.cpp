@@ -162,6 +162,43 @@ TEST(Resources, NoContainerSwapsAndWantOfMemoryEndsAllOfIt) {
   EXPECT_EQ(container_resources(pod, app, {}).memory_swap_limit_bytes, 0);
 }
 
+TEST(Resources, WithLimitedSwapABurstableContainerHasItsShare) {
+  const NodeCgroups node{.memory = 1 << 30,
+                         .unified = true,
+                         .counts_swap = true,
+                         .rules = {.limited_swap = true},
+                         .swap = int64_t{2} << 30};
+  const auto swap = [&](const kube::Pod& pod, const NodeCgroups& on) {
+    return container_resources(pod, pod.spec.containers[0], on).unified["memory.swap.max"];
+  };
+  auto pod = frontend();
+  auto& resources = pod.spec.containers[0].resources;
+  resources.requests["memory"] = kube::Quantity::of(64 << 20);
+  resources.limits["memory"] = kube::Quantity::of(128 << 20);
+  EXPECT_EQ(swap(pod, node), std::to_string(128 << 20)) << "a sixteenth of the machine's, as of its memory";
+  auto other = node;
+  other.rules.limited_swap = false;
+  EXPECT_EQ(swap(pod, other), "0");
+  other = node;
+  other.unified = false;
+  EXPECT_EQ(container_resources(pod, pod.spec.containers[0], other).unified, cri::StringMap()) << "the first cgroups";
+  pod.spec.priority = 2'000'000'000;
+  EXPECT_EQ(swap(pod, node), "0") << "critical";
+  pod.spec.priority.reset();
+  resources.requests["memory"] = resources.limits["memory"];
+  EXPECT_EQ(swap(pod, node), "0") << "nothing beyond what it requests";
+  resources.requests["memory"] = resources.limits["memory"] = kube::Quantity::of(0);
+  EXPECT_EQ(swap(pod, node), "0") << "it requests no memory";
+  resources.requests["memory"] = kube::Quantity::of(int64_t{2} << 30);
+  EXPECT_EQ(swap(pod, node), "0") << "more than the machine has";
+}
+
+TEST(Resources, WantOfMemoryMayEndOneProcess) {
+  auto pod = frontend();
+  const NodeCgroups node{.unified = true, .rules = {.single_oom_kill = true}};
+  EXPECT_EQ(container_resources(pod, pod.spec.containers[0], node).unified, cri::StringMap());
+}
+
 TEST(Resources, ContainersShareWhatIsSetForTheirPod) {
   auto pod = frontend();
   pod.spec.containers[0].resources = {};

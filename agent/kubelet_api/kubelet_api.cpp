@@ -8,6 +8,7 @@
 #include <string_view>
 #include <thread>
 
+#include "agent/kubelet_api/checkpoint_endpoint.h"
 #include "agent/kubelet_api/healthz.h"
 #include "agent/kubelet_api/profile_endpoints.h"
 #include "agent/kubelet_api/request_counters.h"
@@ -52,7 +53,8 @@ Result<std::shared_ptr<http::TlsCertificate>> serving_certificate(KubeletApiOpti
 struct KubeletApi::State {
   State(KubeletApiOptions o, Loop& al)
       : options(std::move(o)),
-        runtime(cri::connect_runtime(loop, options.cri_socket, options.node_stats->runtime_calls())),
+        runtime(
+            cri::connect_runtime(loop, options.cri_socket, options.node_stats->runtime_calls(), options.image_socket)),
         agents_loop(al),
         health(loop, agents_loop) {
     if (options.cluster) {
@@ -61,7 +63,8 @@ struct KubeletApi::State {
     }
   }
 
-  Result<> open(Agent& agent) {
+  Result<> open(Agent& served) {
+    agent = &served;
     Reviewer* asked = reviewer ? &*reviewer : nullptr;
     KEELSON_TRY(authenticator, Authenticator::make(loop, options.authentication, asked));
     authorizer.emplace(loop, options.authorization, asked);
@@ -75,9 +78,9 @@ struct KubeletApi::State {
     }
     options.stats.cri_socket = options.cri_socket;
     options.stats.more = [this](Stats& all) { collect(all); };
-    stats.emplace(loop, agents_loop, agent, *runtime, options.stats);
+    stats.emplace(loop, agents_loop, served, *runtime, options.stats);
     // The last, for the agent keeps a word of it.
-    pods.emplace(loop, agents_loop, agent, *runtime, PodEndpointOptions{.idle = options.stream_idle});
+    pods.emplace(loop, agents_loop, served, *runtime, PodEndpointOptions{.idle = options.stream_idle});
     return {};
   }
 
@@ -137,6 +140,13 @@ struct KubeletApi::State {
     }
     if (!options.debugging_handlers && std::ranges::find(kDebugging, first) != std::end(kDebugging)) {
       co_return http::text("Debug endpoints are disabled.\n", 405);
+    }
+    if (first == "logs") {
+      co_return system_log(options.logs, request);
+    }
+    if (first == "checkpoint") {
+      co_return co_await checkpoint({loop, agents_loop, *agent, *runtime, options.checkpoint_folder},
+                                    std::move(request));
     }
     if (first == "configz" && get) {
       co_return http::Response{.body = fmt::format(R"({{"kubeletconfig":{}}})", options.configuration)};
@@ -209,6 +219,7 @@ struct KubeletApi::State {
   std::optional<Authorizer> authorizer;
   std::shared_ptr<http::TlsCertificate> certificate;
   Loop& agents_loop;
+  Agent* agent = nullptr;  // from open() on
   std::optional<StatsEndpoints> stats;
   std::optional<PodEndpoints> pods;
   RequestCounters requests{loop.clock()};

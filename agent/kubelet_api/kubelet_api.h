@@ -7,6 +7,8 @@
 //     /stats/summary, /metrics, /metrics/cadvisor, /metrics/resource            stats_endpoints.h
 //     /metrics/probes, /metrics/slis, /configz
 //     /debug/pprof/...   profile_endpoints.h
+//     /logs/...          system_logs.h
+//     /checkpoint/...    checkpoint_endpoint.h
 // Beside it /healthz alone over plain HTTP, for whoever watches on the node itself (port 10248).
 #pragma once
 
@@ -21,6 +23,7 @@
 #include "agent/kubelet_api/authenticator.h"
 #include "agent/kubelet_api/authorizer.h"
 #include "agent/kubelet_api/stats_endpoints.h"
+#include "agent/kubelet_api/system_logs.h"
 #include "agent/node/node_stats.h"
 #include "common/loop.h"
 #include "http/bind_address.h"
@@ -41,7 +44,8 @@ struct KubeletApiOptions {
   AuthorizationOptions authorization;          ///< With the node's name.
   std::optional<kube::ClusterAccess> cluster;  ///< Who is asked for reviews; none: there is nobody.
   std::string cri_socket;
-  StatsOptions stats;  ///< Without `more`.
+  std::string image_socket;  ///< Of the image service; empty: the runtime's.
+  StatsOptions stats;        ///< Without `more`.
   /// Where its calls are counted with those of other threads; never null. Told in /metrics.
   std::shared_ptr<NodeStats> node_stats = std::make_shared<NodeStats>();
   /// prober_probe_total, for /metrics/probes; called on the agent's thread.
@@ -51,7 +55,9 @@ struct KubeletApiOptions {
   bool debugging_handlers = true;
   Duration stream_idle = std::chrono::hours(4);  ///< streamingConnectionIdleTimeout
   bool profiling = true;                         ///< enableProfilingHandler
-  std::string configuration = "{}";              ///< JSON of the KubeletConfiguration that runs.
+  SystemLogOptions logs;
+  std::string checkpoint_folder = "/var/lib/keelson/checkpoints";
+  std::string configuration = "{}";  ///< JSON of the KubeletConfiguration that runs.
 };
 
 /// On a thread of its own ("kl-api") with its own connections to the API server and the runtime: neither a stuck agent

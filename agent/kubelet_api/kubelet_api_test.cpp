@@ -114,6 +114,20 @@ class KubeletApiTest : public ::testing::Test {
   std::thread thread_;
 };
 
+TEST_F(KubeletApiTest, ACheckpointIsTheRuntimesAffair) {
+  options_.checkpoint_folder = dir_ + "/checkpoints";
+  start();
+  const auto refused = ask("POST /checkpoint/default/web/main");
+  EXPECT_THAT(refused, HasSubstr(" 500 "));
+  EXPECT_THAT(refused, HasSubstr("checkpointing of default/web/main failed ("));
+  EXPECT_TRUE(std::filesystem::is_directory(options_.checkpoint_folder)) << "the runtime was asked";
+  EXPECT_THAT(ask("POST /checkpoint/default/web/other"), HasSubstr("container other does not exist"));
+  EXPECT_THAT(ask("POST /checkpoint/default/gone/main"), HasSubstr("pod does not exist"));
+  EXPECT_THAT(ask("POST /checkpoint/default/web/main?timeout=soon"),
+              HasSubstr("cannot parse value of timeout parameter"));
+  EXPECT_THAT(ask("GET /checkpoint/default/web/main"), HasSubstr(" 405 "));
+}
+
 TEST_F(KubeletApiTest, AnswersWhomItKnows) {
   start();
   EXPECT_THAT(ask("GET /healthz"), EndsWith("\r\n\r\nok"));

@@ -100,7 +100,8 @@ class OwnSources : public NodeSources {
         state_dir_(options.state_dir),
         rules_({.node_name = options.registrar.settings.name, .given = options.registrar.settings.node_ip}),
         name_(loop, rules_.node_name),
-        runtime_(cri::connect_runtime(loop, options.runtime_socket, options.stats->runtime_calls())) {}
+        runtime_(
+            cri::connect_runtime(loop, options.runtime_socket, options.stats->runtime_calls(), options.image_socket)) {}
 
   /// On another thread: the disk may be slow, or a file system of another machine that is gone.
   Task<Machine> machine() override { co_return co_await with_deadline<Machine>(loop_, kSourceDeadline, read()); }

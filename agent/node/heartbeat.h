@@ -40,7 +40,8 @@ struct HeartbeatOptions {
   /// Other API servers than the kubeconfig's, as known from an earlier run.
   std::vector<kube::ServerAddress> other_servers;
   std::string runtime_socket;
-  std::string state_dir;  ///< On whose file system pods' files are.
+  std::string image_socket;  ///< Of the image service; empty: the runtime's.
+  std::string state_dir;     ///< On whose file system pods' files are.
   std::chrono::seconds lease_duration{40};
   /// `tell` is called on the thread kl-node; the seed is set here, and board and stats below.
   RegistrarOptions registrar;

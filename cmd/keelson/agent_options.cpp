@@ -39,6 +39,7 @@ agent::PodConfigOptions pod_config_options(const NodeConfig& config, const Local
   options.ids_per_pod = node.pods.ids;
   options.pod_pids_limit = node.pods.pids_limit;
   options.quotas = node.pods.times.quotas;
+  options.memory_rules = node.pods.memory_rules;
   options.seccomp_default = config.seccomp_default;
   options.node.name = node_name(config);
   options.node.ips = node.addresses;
@@ -82,6 +83,7 @@ agent::ClusterOptions cluster_options(const NodeConfig& config, const LocalNode&
           .labels = node.labels,
           .sysctls = node.pods.sysctls,
           .static_cpus = config.cpu_manager_policy == "static",
+          .limits_swap = agent::read_node_cgroups({}, node.pods.memory_rules).limits_swap(),
           .requests = node.pods.requests,
           .events = node.pods.events};
 }

@@ -104,7 +104,7 @@ struct AgentRole::State {
         cluster(client ? std::make_unique<agent::Cluster>(*client, cluster_options(config, node)) : nullptr),
         storage(client ? std::make_unique<storage::Storage>(*client, storage_options(config, board)) : nullptr),
         plugins(loop, config, board, cluster.get(), storage.get()),
-        service(cri::connect_runtime(loop, cri_socket(config), node_stats->runtime_calls())),
+        service(cri::connect_runtime(loop, cri_socket(config), node_stats->runtime_calls(), config.image_socket)),
         configs(loop, pod_config_options(config, node), cluster.get(), storage.get()),
         pulls(loop, node.pods.pulls),
         runtime(*service, configs, node.pods.calls, &pulls),

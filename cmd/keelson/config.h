@@ -30,6 +30,7 @@ struct NodeConfig {
   std::string kubeconfig;          ///< "in-cluster": that of a pod
   std::string network_kubeconfig;  ///< empty: kubeconfig
   std::string node_name;           ///< empty: the host name
+  std::string image_socket;        ///< of the CRI image service; empty: the runtime's
   std::string cri_socket;          ///< empty: <run>/cri.sock; with role runtime served there, otherwise only spoken to
   std::string shim;                ///< empty: keelson-shim beside the keelson binary
   std::string cni_conf_dir = "/etc/cni/net.d";
@@ -94,6 +95,7 @@ struct NodeConfig {
   std::vector<std::string> tls_cipher_suites;
   bool enable_debugging_handlers = true;
   bool enable_profiling_handler = true;
+  bool enable_system_log_handler = true;
   std::string client_ca_file;
   bool anonymous_auth = false;
   bool token_webhook = true;
@@ -138,6 +140,8 @@ struct NodeConfig {
   std::string event_burst = "100";
   std::string runtime_request_timeout = "2m";
   bool fail_swap_on = true;
+  std::string swap_behavior = "NoSwap";  ///< or LimitedSwap
+  bool single_process_oom_kill = false;
   bool protect_kernel_defaults = false;
   bool set_kernel_defaults = true;
   std::vector<std::string> eviction_hard = {"memory.available<100Mi", "nodefs.available<10%", "nodefs.inodesFree<5%",

@@ -107,7 +107,7 @@ json::object serving(const NodeConfig& config) {
                                              {"cacheUnauthorizedTTL", duration(config.unauthorized_cache_ttl)}}}}},
       {"enableDebuggingHandlers", config.enable_debugging_handlers},
       {"enableContentionProfiling", false},
-      {"enableSystemLogHandler", false},
+      {"enableSystemLogHandler", config.enable_system_log_handler},
       {"enableSystemLogQuery", false},
       {"enableProfilingHandler", config.enable_profiling_handler},
       {"enableDebugFlagsHandler", false},
@@ -155,7 +155,8 @@ json::object node(const NodeConfig& config) {
           {"shutdownGracePeriodCriticalPods", duration(config.shutdown_grace_period_critical_pods)},
           {"shutdownGracePeriodByPodPriority", shutdown_periods(config.shutdown_grace_period_by_pod_priority)},
           {"failSwapOn", config.fail_swap_on},
-          {"memorySwap", json::object()},
+          {"memorySwap", config.swap_behavior == "LimitedSwap" ? json::object{{"swapBehavior", config.swap_behavior}}
+                                                               : json::object()},
           {"protectKernelDefaults", config.protect_kernel_defaults},
           {"oomScoreAdj", -999},
           {"maxOpenFiles", 1000000},
@@ -202,9 +203,13 @@ json::object pods(const NodeConfig& config) {
       {"allowedUnsafeSysctls", list(config.allowed_unsafe_sysctls)},
       {"crashLoopBackOff", json::object{{"maxContainerRestartPeriod", duration(config.max_container_restart_period)}}},
       {"containerRuntimeEndpoint", "unix://" + cri_socket(config)},
+      {"singleProcessOOMKill", config.single_process_oom_kill},
       {"podLogsDir", config.pod_logs_dir}};
   if (!config.cpu_manager_policy_options.empty()) {
     fields["cpuManagerPolicyOptions"] = pairs(config.cpu_manager_policy_options, '=');
+  }
+  if (!config.image_socket.empty()) {
+    fields["imageServiceEndpoint"] = "unix://" + config.image_socket;
   }
   if (const auto most = number(config.max_parallel_image_pulls); most > 0) {
     fields["maxParallelImagePulls"] = most;

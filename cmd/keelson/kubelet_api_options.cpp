@@ -122,8 +122,12 @@ Result<std::optional<agent::KubeletApiOptions>> kubelet_api_options(const NodeCo
               parse_duration(config.streaming_connection_idle_timeout).context("streamingConnectionIdleTimeout"));
   options.debugging_handlers = config.enable_debugging_handlers;
   options.profiling = config.enable_profiling_handler;
+  options.logs.enabled = config.enable_system_log_handler;
+  options.logs.linked = {config.pod_logs_dir};
+  options.checkpoint_folder = config.root + "/checkpoints";
   options.node_addresses = addresses;
   options.cri_socket = cri_socket(config);
+  options.image_socket = config.image_socket;
   static_cast<agent::UsageOptions&>(options.stats) = usage_options(config);
   options.stats.version = kubernetes_version();
   options.configuration = kubelet_configuration(config);

@@ -31,6 +31,8 @@ const Setting kSettings[] = {
      "fail"},
     {"enableProfilingHandler", "--profiling", &NodeConfig::enable_profiling_handler,
      "Role agent: serve /debug/pprof/ to who may nodes/proxy"},
+    {"enableSystemLogHandler", "--enable-system-log-handler", &NodeConfig::enable_system_log_handler,
+     "Kubelet API: show /var/log at /logs/ to whoever may nodes/log"},
     {"clientCAFile", "--client-ca-file", &NodeConfig::client_ca_file,
      "Role agent: who signs clients' certificates; their common name is the user, their organizations are the groups"},
     {"anonymousAuth", "--anonymous-auth", &NodeConfig::anonymous_auth,

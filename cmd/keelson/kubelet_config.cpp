@@ -23,7 +23,6 @@ struct Reading {
   bool update_given = false;
   bool report_given = false;
   std::map<std::string, std::string> eviction_hard;
-  std::string image_service;
   std::optional<bool> serialize_pulls;
   std::optional<int64_t> parallel_pulls;
   bool server = true;
@@ -36,7 +35,6 @@ using Field = ComponentField<Reading>;
 constexpr const char* kLogs = "use logLevel or --log-level";
 constexpr const char* kEvents = "exits and changes come as events";
 constexpr const char* kNoManagers = "memory and devices are not pinned";
-constexpr const char* kNoSwap = "pods get no swap";
 constexpr const char* kIptables = "no iptables rules are made";
 constexpr const char* kDebugFlags = "the level of the log is --log-level's";
 constexpr const char* kContention = "there are no locks to profile";
@@ -135,7 +133,7 @@ void set_runtime(Reading& reading, const YAML::Node& value) {
   reading.config.cri_socket = socket_of(value.as<std::string>());
 }
 void set_image_service(Reading& reading, const YAML::Node& value) {
-  reading.image_service = socket_of(value.as<std::string>());
+  reading.config.image_socket = socket_of(value.as<std::string>());
 }
 
 const Field kFields[] = {
@@ -216,7 +214,7 @@ const Field kFields[] = {
     {"systemCgroups", Type::text, nullptr, "processes of others stay where they are"},
     {"cpuCFSQuota", Type::flag, &set_flag<&NodeConfig::cpu_cfs_quota>, "", "", true},
     {"cpuCFSQuotaPeriod", Type::duration, &set_text<&NodeConfig::cpu_cfs_quota_period>, ""},
-    {"singleProcessOOMKill", Type::flag, nullptr, "want of memory ends a container as the cgroup version has it"},
+    {"singleProcessOOMKill", Type::flag, &set_flag<&NodeConfig::single_process_oom_kill>, ""},
     {"memoryThrottlingFactor", Type::rate, nullptr, "memory is not throttled", "0.9"},
     {"failCgroupV1", Type::flag, nullptr, "cgroup v1 does as well"},
 
@@ -248,8 +246,8 @@ const Field kFields[] = {
     {"containerLogMaxFiles", Type::number, &set_text<&NodeConfig::container_log_max_files>, ""},
     {"containerLogMaxWorkers", Type::number, &set_text<&NodeConfig::container_log_max_workers>, ""},
     {"containerLogMonitorInterval", Type::duration, &set_text<&NodeConfig::container_log_monitor_interval>, ""},
-    {"enableSystemLogHandler", Type::flag, nullptr, "logs of the system are not served"},
-    {"enableSystemLogQuery", Type::flag, nullptr, "logs of the system are not served"},
+    {"enableSystemLogHandler", Type::flag, &set_flag<&NodeConfig::enable_system_log_handler>, "", "", true},
+    {"enableSystemLogQuery", Type::flag, nullptr, "logs of the system are served, and not searched"},
     {"logging.format", Type::text, nullptr, kLogs, "text"},
     {"logging.flushFrequency", Type::text, nullptr, kLogs, "5s"},
     {"logging.verbosity", Type::number, &set_verbosity, ""},
@@ -269,7 +267,7 @@ const Field kFields[] = {
     {"topologyManagerPolicyOptions", Type::pairs, nullptr, kNoManagers},
 
     {"failSwapOn", Type::flag, &set_flag<&NodeConfig::fail_swap_on>, "", "", true},
-    {"memorySwap.swapBehavior", Type::text, nullptr, kNoSwap, "NoSwap"},
+    {"memorySwap.swapBehavior", Type::text, &set_text<&NodeConfig::swap_behavior>, ""},
     {"seccompDefault", Type::flag, &set_flag<&NodeConfig::seccomp_default>, ""},
     {"allowedUnsafeSysctls", Type::texts, &set_texts<&NodeConfig::allowed_unsafe_sysctls>, ""},
     {"protectKernelDefaults", Type::flag, &set_flag<&NodeConfig::protect_kernel_defaults>, ""},
@@ -356,10 +354,6 @@ Result<NodeConfig> parse_kubelet_config(std::span<const ConfigText> files, NodeC
   auto& config = reading.config;
   if (!reading.server) {
     config.kubelet_port = "0";
-  }
-  if (!reading.image_service.empty() && reading.image_service != config.cri_socket) {
-    notes.push_back(
-        fmt::format("imageServiceEndpoint: {} is not applied: images are the runtime's", reading.image_service));
   }
   config.notes.insert(config.notes.end(), notes.begin(), notes.end());
   if (reading.update_given && !reading.report_given) {

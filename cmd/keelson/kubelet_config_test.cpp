@@ -189,10 +189,12 @@ TEST(KubeletConfig, LimitsAndServersAreAsTheFileSays) {
       "serializeImagePulls: false\nmaxParallelImagePulls: 3\nregistryPullQPS: 4\nregistryBurst: 5\n"
       "tlsCipherSuites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]\nenableDebuggingHandlers: false\nenableServer: false\n"
       "failSwapOn: false\nprotectKernelDefaults: true\nlogging: {verbosity: 5}\n"
+      "memorySwap: {swapBehavior: LimitedSwap}\nsingleProcessOOMKill: true\n"
       "containerRuntimeEndpoint: unix:///run/c.sock\nimageServiceEndpoint: unix:///run/c.sock\n");
   EXPECT_THAT(config.notes, IsEmpty());
   EXPECT_FALSE(config.cpu_cfs_quota || config.enable_debugging_handlers || config.fail_swap_on);
-  EXPECT_TRUE(config.protect_kernel_defaults);
+  EXPECT_TRUE(config.protect_kernel_defaults && config.single_process_oom_kill);
+  EXPECT_EQ(config.swap_behavior, "LimitedSwap");
   EXPECT_EQ(config.cpu_cfs_quota_period + " " + config.max_container_restart_period, "10ms 20s");
   EXPECT_EQ(config.kube_api_qps + config.kube_api_burst + config.event_qps + config.event_burst, "7809");
   EXPECT_EQ(config.runtime_request_timeout, "1m0s");
@@ -208,8 +210,9 @@ TEST(KubeletConfig, PullsAreSideBySideUnlessTheFileSaysOtherwise) {
   EXPECT_EQ(parsed(head + "serializeImagePulls: true\n").max_parallel_image_pulls, "1");
   EXPECT_EQ(refused("serializeImagePulls: true\nmaxParallelImagePulls: 2\n"),
             "maxParallelImagePulls: 2 needs serializeImagePulls: false beside it");
-  EXPECT_THAT(parsed(head + "imageServiceEndpoint: unix:///run/i.sock\n").notes,
-              ElementsAre("imageServiceEndpoint: /run/i.sock is not applied: images are the runtime's"));
+  const auto apart = parsed(head + "imageServiceEndpoint: unix:///run/i.sock\n");
+  EXPECT_THAT(apart.notes, IsEmpty());
+  EXPECT_EQ(apart.image_socket, "/run/i.sock");
 }
 
 TEST(KubeletConfig, WhatDoesNotApplyIsTold) {

@@ -157,6 +157,7 @@ Result<agent::HeartbeatOptions> heartbeat_options(const NodeConfig& config) {
                           .rotate_client = config.rotate_certificates,
                           .order_serving = config.server_tls_bootstrap};
   options.runtime_socket = cri_socket(config);
+  options.image_socket = config.image_socket;
   options.state_dir = config.root;
   KEELSON_TRY(const auto lease, parse_count("nodeLeaseDurationSeconds", config.node_lease_duration_seconds, 4, 3600));
   options.lease_duration = std::chrono::seconds(lease);

@@ -89,6 +89,11 @@ Result<NodeConfig> NodeFlags::load(const Session& session) const {
     config.network_kubeconfig = "in-cluster";  // as kube-proxy
   }
   config.run = session.run_dir;
+  if (!config.image_socket.empty() && std::ranges::find(config.roles, "runtime") != config.roles.end()) {
+    config.notes.push_back("imageServiceEndpoint: " + config.image_socket +
+                           " is not applied: this daemon is the runtime (roles)");
+    config.image_socket.clear();
+  }
   if (!session.runtime_socket.empty()) {
     config.cri_socket = session.runtime_socket;
   } else if (!config.cri_socket.empty() && std::ranges::find(config.roles, "runtime") != config.roles.end()) {

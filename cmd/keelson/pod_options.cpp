@@ -68,6 +68,11 @@ Result<PodOptions> pod_options(const NodeConfig& config) {
               rate_limit("eventRecordQPS", config.event_qps, "eventBurst", config.event_burst, kNoLimit));
   KEELSON_TRY(options.sysctls,
               agent::SysctlAllowlist::make(config.allowed_unsafe_sysctls).context("allowedUnsafeSysctls"));
+  const auto& swap = config.swap_behavior;
+  if (!swap.empty() && swap != "NoSwap" && swap != "LimitedSwap") {
+    return fail(Kind::invalid, "swapBehavior: '{}' is neither NoSwap nor LimitedSwap", swap);
+  }
+  options.memory_rules = {.limited_swap = swap == "LimitedSwap", .single_oom_kill = config.single_process_oom_kill};
   constexpr int64_t kIds = 65536;
   KEELSON_TRY(const auto ids,
               parse_count("userNamespaceIDsPerPod", config.user_namespace_ids_per_pod, kIds, (int64_t{1} << 31)));

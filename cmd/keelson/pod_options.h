@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "agent/cluster/cluster.h"
+#include "agent/config/node_cgroups.h"
 #include "agent/cri_pod_runtime.h"
 #include "agent/plan.h"
 #include "agent/pull_gate.h"
@@ -20,6 +21,7 @@ struct PodOptions {
   RateLimit requests;
   RateLimit events;
   agent::SysctlAllowlist sysctls;
+  agent::MemoryRules memory_rules;
   int64_t pids_limit = 0;  ///< 0: none
   uint32_t ids = 65536;    ///< Of a user namespace.
 };

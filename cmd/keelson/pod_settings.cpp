@@ -58,6 +58,12 @@ const Setting kSettings[] = {
      "Role agent: how long the runtime may take to make, start or remove something; images have more"},
     {"failSwapOn", "--fail-swap-on", &NodeConfig::fail_swap_on,
      "Role agent in a cluster, or with a kubelet's configuration: do not start where swap is on"},
+    {"swapBehavior", "--swap-behavior", &NodeConfig::swap_behavior,
+     "Role agent: NoSwap, or LimitedSwap: on cgroup v2, containers of Burstable pods have of the node's swap what "
+     "their "
+     "requests are of its memory"},
+    {"singleProcessOOMKill", "--single-process-oom-kill", &NodeConfig::single_process_oom_kill,
+     "Role agent: want of memory ends one process, not all of its container's (cgroup v2; on v1 it is always so)"},
     {"protectKernelDefaults", "--protect-kernel-defaults", &NodeConfig::protect_kernel_defaults,
      "Role agent: do not start where vm.overcommit_memory, kernel.panic ... are not what the kubelet wants, instead of "
      "setting them"},

@@ -49,14 +49,14 @@ Task<Response> counted(Timed timed, const char* operation, Task<Response> work) 
 
 class Client : public RuntimeClient {
  public:
-  Client(Loop& loop, const std::string& socket, std::shared_ptr<CallStats> stats)
+  Client(Loop& loop, const std::string& socket, std::shared_ptr<CallStats> stats, const std::string& image_socket)
       : loop_(loop),
         calls_(std::make_shared<rpc::OpenCalls>()),
         stats_(stats ? std::move(stats) : std::make_shared<CallStats>()),
         watch_(std::make_shared<Watch>(loop, calls_)) {
     const auto channel = rpc::channel_to(socket, kMaxMessage);
     runtime_ = v1::RuntimeService::NewStub(channel);
-    images_ = v1::ImageService::NewStub(channel);
+    images_ = v1::ImageService::NewStub(image_socket.empty() ? channel : rpc::channel_to(image_socket, kMaxMessage));
     transfer_ = ::keelson::runtime::v1::ImageTransfer::NewStub(channel);
     watch_->stub = runtime_.get();
   }
@@ -276,6 +276,15 @@ class Client : public RuntimeClient {
     co_return sum;
   }
 
+  Task<> checkpoint_container(std::string id, std::string file, int64_t seconds, Duration deadline) override {
+    v1::CheckpointContainerRequest request;
+    request.set_container_id(id);
+    request.set_location(file);
+    request.set_timeout(seconds);
+    co_return done(
+        co_await ask("checkpoint_container", &RuntimeAsync::CheckpointContainer, std::move(request), deadline));
+  }
+
   Task<std::vector<Image>> list_images(Duration deadline) override {
     KEELSON_CO_TRY(auto answer,
                    co_await ask_images("list_images", &ImageAsync::ListImages, v1::ListImagesRequest(), deadline));
@@ -370,9 +379,9 @@ class Client : public RuntimeClient {
 
 }  // namespace
 
-std::unique_ptr<RuntimeClient> connect_runtime(Loop& loop, const std::string& socket,
-                                               std::shared_ptr<CallStats> stats) {
-  return std::make_unique<Client>(loop, socket, std::move(stats));
+std::unique_ptr<RuntimeClient> connect_runtime(Loop& loop, const std::string& socket, std::shared_ptr<CallStats> stats,
+                                               const std::string& image_socket) {
+  return std::make_unique<Client>(loop, socket, std::move(stats), image_socket);
 }
 
 }  // namespace keelson::cri

@@ -58,6 +58,9 @@ class RuntimeClient {
     bool error = true;
     bool tty = false;
   };
+  /// Writes the container's memory and files as an archive to `file`; it runs on. `seconds`: what the runtime may take;
+  /// 0: as it likes. Kind::unsupported: this runtime makes none.
+  virtual Task<> checkpoint_container(std::string id, std::string file, int64_t seconds, Duration deadline) = 0;
   /// A one-time URL.
   virtual Task<std::string> exec(std::string id, StreamRequest request, Duration deadline) = 0;
   virtual Task<std::string> attach(std::string id, StreamRequest request, Duration deadline) = 0;
@@ -84,8 +87,10 @@ class RuntimeClient {
 };
 
 /// Makes a client for the runtime on this unix socket. It need not be there yet: calls fail with Kind::unavailable
-/// until it is. `stats`: where its calls are counted with those of other clients.
+/// until it is. `stats`: where its calls are counted with those of other clients. `image_socket`: of the image service;
+/// empty: the runtime's.
 std::unique_ptr<RuntimeClient> connect_runtime(Loop& loop, const std::string& socket,
-                                               std::shared_ptr<CallStats> stats = nullptr);
+                                               std::shared_ptr<CallStats> stats = nullptr,
+                                               const std::string& image_socket = "");
 
 }  // namespace keelson::cri

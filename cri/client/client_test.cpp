@@ -77,6 +77,14 @@ class FaultyRuntime : public v1::RuntimeService::Service {
   std::promise<void> hung_up;
 };
 
+class SmallImages : public v1::ImageService::Service {
+ public:
+  grpc::Status ListImages(grpc::ServerContext*, const v1::ListImagesRequest*, v1::ListImagesResponse* answer) override {
+    answer->add_images()->set_id("sha256:apart");
+    return grpc::Status::OK;
+  }
+};
+
 class ClientTest : public testing::Test {
  protected:
   ClientTest() {
@@ -218,6 +226,23 @@ TEST_F(ClientTest, ARuntimeThatIsAwayIsUnavailableUntilItComes) {
     version = run(loop, client->version(kLong));
   }
   EXPECT_TRUE(version) << version.error().message();
+}
+
+TEST_F(ClientTest, ImagesMayBeAnothersService) {
+  const auto apart = dir_ + "/images.sock";
+  SmallImages images;
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("unix:" + apart, grpc::InsecureServerCredentials());
+  builder.RegisterService(&images);
+  const auto server = builder.BuildAndStart();
+  serve();
+  Loop loop(real_clock(), "client-test");
+  auto client = connect_runtime(loop, socket_, nullptr, apart);
+  const auto listed = run(loop, client->list_images(kLong));
+  ASSERT_TRUE(listed) << listed.error().message();
+  EXPECT_EQ(listed->front().id, "sha256:apart");
+  EXPECT_EQ(run(loop, client->version(kLong))->name, "faulty") << "the rest is the runtime's";
+  EXPECT_FALSE(run(loop, connect_runtime(loop, socket_)->list_images(kLong))) << "which has no images";
 }
 
 TEST_F(ClientTest, EventsComeAgainAfterTheStreamAndTheRuntimeEnded) {

@@ -3,15 +3,21 @@
 #include "cri/runtime/network.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <utility>
 
 #include <boost/json.hpp>
 
 #include "cni/invoker.h"
+#include "cni/ipam.h"
+#include "common/atomic_file.h"
+#include "common/fd.h"
 
 namespace keelson::cri {
 
 namespace v1 = ::runtime::v1;
 namespace json = boost::json;
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -55,19 +61,67 @@ cni::Attachment attachment_of(const SandboxRecord& record) {
   return attachment;
 }
 
+/// "10.244.1.0/24,fd00:1::/64".
+Result<std::vector<std::string>> parse_ranges(const std::string& text) {
+  std::vector<std::string> ranges;
+  bool known[2] = {};
+  for (size_t from = 0; from <= text.size();) {
+    const size_t end = std::min(text.find(',', from), text.size());
+    const auto range = text.substr(from, end - from);
+    KEELSON_TRY(const auto subnet, cni::Subnet::parse(range).context("range of pods \"{}\"", range));
+    if (std::exchange(known[subnet.six ? 1 : 0], true)) {
+      return fail(Kind::invalid, "range of pods \"{}\": a second one of its family", range);
+    }
+    ranges.push_back(range);
+    from = end + 1;
+  }
+  return ranges;
+}
+
 }  // namespace
 
 Network::Network(std::string conf_dir, std::vector<std::string> bin_dirs, std::string cache_dir,
                  std::chrono::seconds timeout)
-    : invoker_(std::make_unique<cni::Invoker>(cni::Invoker::Options{.conf_dir = std::move(conf_dir),
+    : ranges_file_(cache_dir + "/pod-ranges"),
+      invoker_(std::make_unique<cni::Invoker>(cni::Invoker::Options{.conf_dir = std::move(conf_dir),
                                                                     .bin_dirs = std::move(bin_dirs),
                                                                     .cache_dir = std::move(cache_dir),
-                                                                    .deadline = timeout})) {}
+                                                                    .deadline = timeout})) {
+  // What an earlier runtime was told; a broken file is as none, for it is told again.
+  if (auto told = read_file(ranges_file_)) {
+    ranges_ = parse_ranges(*told).value_or(std::vector<std::string>());
+  }
+}
 
 Network::~Network() = default;
 
+Result<> Network::set_pod_ranges(const std::string& text) {
+  KEELSON_TRY(auto ranges, parse_ranges(text));
+  const std::lock_guard lock(mutex_);
+  if (ranges != ranges_) {
+    KEELSON_DO(make_directories(fs::path(ranges_file_).parent_path(), 0700));
+    KEELSON_DO(write_file_atomic(ranges_file_, text, 0600, Durability::power));
+    ranges_ = std::move(ranges);
+  }
+  return {};
+}
+
+json::object Network::with_ranges(json::object capability_args) const {
+  const std::lock_guard lock(mutex_);
+  json::array sets;
+  for (const auto& range : ranges_) {
+    sets.push_back(json::array{json::object{{"subnet", range}}});
+  }
+  if (!sets.empty()) {
+    capability_args["ipRanges"] = std::move(sets);
+  }
+  return capability_args;
+}
+
 Result<Network::Attachment> Network::attach(const SandboxRecord& record) {
-  KEELSON_TRY(const auto outcome, invoker_->add(attachment_of(record)));
+  auto wanted = attachment_of(record);
+  wanted.capability_args = with_ranges(std::move(wanted.capability_args));
+  KEELSON_TRY(const auto outcome, invoker_->add(wanted));
   Attachment attachment;
   for (const auto& address : outcome.addresses) {
     const auto index = address.interface ? static_cast<size_t>(*address.interface) : outcome.interfaces.size();
@@ -88,7 +142,7 @@ Result<> Network::detach(const SandboxRecord& record) {
 }
 
 Result<> Network::ready() {
-  return invoker_->ready();
+  return invoker_->ready(with_ranges({}));
 }
 
 }  // namespace keelson::cri

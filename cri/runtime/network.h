@@ -4,8 +4,11 @@
 
 #include <chrono>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
+
+#include <boost/json/object.hpp>
 
 #include "common/result.h"
 #include "cri/runtime/records.h"
@@ -17,6 +20,9 @@ class Invoker;
 namespace keelson::cri {
 
 /// Finds the network configuration anew on each call, so that it may come, go and change. Thread-safe.
+///
+/// The ranges of pods' addresses that the cluster gives the node reach plugins by the capability ipRanges (CNI
+/// conventions), and outlive the runtime in `cache_dir`/pod-ranges.
 class Network {
  public:
   Network(std::string conf_dir, std::vector<std::string> bin_dirs, std::string cache_dir, std::chrono::seconds timeout);
@@ -32,9 +38,17 @@ class Network {
   Result<> detach(const SandboxRecord& record);
   /// Why sandboxes cannot get a network now: CRI's condition NetworkReady.
   Result<> ready();
+  /// "10.244.1.0/24,fd00:1::/64", of each family one at most; in force for what is attached from now on. Kind::invalid
+  /// names the wrong one.
+  Result<> set_pod_ranges(const std::string& text);
 
  private:
+  boost::json::object with_ranges(boost::json::object capability_args) const;
+
+  const std::string ranges_file_;
   const std::unique_ptr<cni::Invoker> invoker_;
+  mutable std::mutex mutex_;
+  std::vector<std::string> ranges_;
 };
 
 }  // namespace keelson::cri

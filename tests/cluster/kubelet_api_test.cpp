@@ -209,6 +209,7 @@ TEST_F(KubeletApiTest, TheApiServerProxiesTheRest) {
   EXPECT_GT(summary.at_pointer("/pods/0/process_stats/process_count").to_number<int64_t>(), 0);
   EXPECT_EQ(summary.at_pointer("/pods/0/network/name"), "eth0");
   EXPECT_GE(summary.at_pointer("/pods/0/containers/0/rootfs/usedBytes").to_number<int64_t>(), 0);
+  EXPECT_THAT(raw("/logs/").out, HasSubstr("<pre>\n"));
   EXPECT_THAT(raw("/metrics").out, HasSubstr("kubelet_running_pods 1\n"));
   EXPECT_THAT(raw("/metrics").out, HasSubstr("rest_client_requests_total{"));
   EXPECT_THAT(raw("/metrics/cadvisor").out,
@@ -272,7 +273,12 @@ TEST_F(KubeletApiTest, WhoMayAskWhat) {
       {"DELETE", "/containerLogs/default/web/main", {401, 401, 401, 403, 403, 403, 403, 405, 405}},
       {"GET", "/", {401, 401, 401, 403, 404, 403, 403, 404, 404}},
       {"GET", "/metrics/../pods", {401, 401, 401, 403, 200, 403, 200, 200, 200}},  // curl cleans it
-      {"GET", "/logs/", {401, 401, 401, 403, 403, 403, 403, 404, 404}},
+      {"GET", "/logs/", {401, 401, 401, 403, 403, 403, 403, 200, 200}},
+      {"GET", "/logs/no-such-file", {401, 401, 401, 403, 403, 403, 403, 404, 404}},
+      // The runtime makes no checkpoints.
+      {"POST", "/checkpoint/default/web/main", {401, 401, 401, 403, 403, 403, 403, 500, 500}},
+      {"POST", "/checkpoint/default/web/other", {401, 401, 401, 403, 403, 403, 403, 404, 404}},
+      {"GET", "/checkpoint/default/web/main", {401, 401, 401, 403, 403, 403, 403, 405, 405}},
   };
   for (const auto& request : requests) {
     for (size_t user = 0; user < std::size(users); ++user) {
