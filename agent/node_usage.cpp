@@ -54,9 +54,10 @@ std::vector<metrics::ContainerPlace> containers_of(const ObservedPod& observed) 
 std::vector<metrics::VolumePlace> volumes_of(const kube::Pod& pod, const Volumes& volumes) {
   std::vector<metrics::VolumePlace> places;
   const bool limited = limits_storage(pod);
+  const auto used = used_volumes(pod.spec);
   for (const auto& volume : pod.spec.volumes) {
-    // The node's own files are no use of the pod's, and claims' volumes have a look of their own.
-    if (!volume.host_path && !is_of_storage(volume)) {
+    // The node's own files and images are no use of the pod's, and claims' volumes have a look of their own.
+    if (used.contains(volume.name) && !volume.host_path && !volume.image && !is_of_storage(volume)) {
       places.push_back({.name = volume.name, .path = volumes.path_of(pod, volume), .limited = limited});
     }
   }

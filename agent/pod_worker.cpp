@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "agent/config/volumes.h"
 #include "agent/plan_parts.h"
 #include "agent/pod_worker_state.h"
 #include "common/log.h"
@@ -305,6 +306,10 @@ void PodWorker::update(kube::Pod pod, bool objects) {
   pod.status = old.status;
   old.metadata.resource_version = pod.metadata.resource_version;  // moves with every status that we say
   bool changed = pod != old || old.status != before;
+  if (pod.spec.ephemeral_containers.size() != old.spec.ephemeral_containers.size() &&
+      used_volumes(pod.spec) != used_volumes(old.spec)) {
+    state_->memory.prepared = false;  // one that nobody had before
+  }
   old = std::move(pod);
   changed = (objects && state_->retry_inputs()) || changed;
   if (ended) {

@@ -212,6 +212,21 @@ TEST_F(NodePodConfigsTest, ASubPathExpressionNeedsItsVariables) {
             "unable to provision SubPath `../b-c`: must not contain '..'");
 }
 
+TEST_F(NodePodConfigsTest, AVolumeThatNoContainerHasIsPassedOver) {
+  pod.spec.volumes.emplace_back().name = "unused";
+  pod.spec.volumes.back().config_map = kube::KeyedVolume{.name = "nowhere"};
+  EXPECT_TRUE(run(configs->prepare(pod))) << "nobody waits for it";
+  EXPECT_FALSE(fs::exists(dir + "/state/pods/u1/volumes/kubernetes.io~configmap/unused"));
+  kube::EphemeralContainer debugger;
+  debugger.container.name = "debugger";
+  debugger.container.volume_mounts.push_back({.name = "unused", .mount_path = "/unused"});
+  pod.spec.ephemeral_containers.push_back(debugger);
+  const auto failed = run(configs->prepare(pod));
+  ASSERT_FALSE(failed);
+  EXPECT_NE(failed.error().message().find("configmap \"nowhere\" not found"), std::string::npos)
+      << failed.error().message();
+}
+
 TEST_F(NodePodConfigsTest, AnImageVolumeIsTheRuntimesToMount) {
   pod.spec.volumes.emplace_back().name = "pages";
   pod.spec.volumes.back().image = kube::ImageVolume{.reference = "example.com/pages:1"};

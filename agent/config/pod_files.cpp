@@ -16,8 +16,8 @@ namespace fs = std::filesystem;
 /// Volumes of running pods follow their objects; what fails now is told when the pod is prepared next.
 void NodePodConfigs::State::refresh_volumes(const kube::Pod& pod) {
   auto turn = works.of(pod.metadata.uid);
-  auto work = [this, turn, cleanings = turn->cleanings.load(), pod, now = objects, facts = node,
-               ips = addresses[pod.metadata.uid], own = tokens[pod.metadata.uid]] {
+  auto work = [this, turn, cleanings = turn->cleanings.load(), pod = with_used_volumes(pod), now = objects,
+               facts = node, ips = addresses[pod.metadata.uid], own = tokens[pod.metadata.uid]] {
     auto lock = take_turn(*turn, cleanings, pod.metadata.uid);
     auto done = lock ? volumes.refresh(pod, *now, *facts, ips, own.get()) : std::unexpected(lock.error());
     if (!done && done.error().kind() != Kind::cancelled) {
@@ -84,7 +84,8 @@ Task<> NodePodConfigs::prepare(kube::Pod pod) {
     }
     s->tokens[pod.metadata.uid] = std::make_shared<const TokenMap>(std::move(given));
   }
-  KEELSON_CO_DO(co_await s->mount_storage(pod));
+  const auto mounting = with_used_volumes(pod);
+  KEELSON_CO_DO(co_await s->mount_storage(mounting));
   if (turn->cleanings != before) {
     co_return fail(Kind::cancelled, "pod {} has gone", pod.metadata.uid);
   }
@@ -92,12 +93,12 @@ Task<> NodePodConfigs::prepare(kube::Pod pod) {
   limits.processes = s->options.pod_pids_limit;
   auto objects = s->objects;
   auto own_tokens = s->tokens[pod.metadata.uid];
-  auto work = [s, turn, cleanings = before, pod, limits, objects, facts = s->node, ips = s->addresses[pod.metadata.uid],
-               own = own_tokens]() -> Result<> {
+  auto work = [s, turn, cleanings = before, pod, mounting, limits, objects, facts = s->node,
+               ips = s->addresses[pod.metadata.uid], own = own_tokens]() -> Result<> {
     KEELSON_TRY(auto lock, take_turn(*turn, cleanings, pod.metadata.uid));
     KEELSON_DO(s->cgroups.create(pod, limits));
     KEELSON_DO(make_directories(log_dir_of(s->options, pod.metadata)));
-    KEELSON_DO(s->volumes.mount_all(pod, *objects, *facts, ips, own.get()));
+    KEELSON_DO(s->volumes.mount_all(mounting, *objects, *facts, ips, own.get()));
     if (!pod.spec.host_users.value_or(true)) {
       KEELSON_DO(s->users.acquire(pod.metadata.uid));
     }

@@ -6,6 +6,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "agent/config/empty_dir.h"
@@ -67,6 +68,30 @@ Result<> told(const kube::Volume& volume, Result<> outcome) {
 }
 
 }  // namespace
+
+std::set<std::string> used_volumes(const kube::PodSpec& spec) {
+  std::set<std::string> names;
+  const auto add = [&names](const kube::Container& container) {
+    for (const auto& mount : container.volume_mounts) {
+      names.insert(mount.name);
+    }
+    for (const auto& device : container.volume_devices) {
+      names.insert(device.name);
+    }
+  };
+  std::ranges::for_each(spec.init_containers, add);
+  std::ranges::for_each(spec.containers, add);
+  for (const auto& ephemeral : spec.ephemeral_containers) {
+    add(ephemeral.container);
+  }
+  return names;
+}
+
+kube::Pod with_used_volumes(kube::Pod pod) {
+  const auto used = used_volumes(pod.spec);
+  std::erase_if(pod.spec.volumes, [&](const kube::Volume& volume) { return !used.contains(volume.name); });
+  return pod;
+}
 
 bool is_of_objects(const kube::Volume& volume) {
   return volume.config_map || volume.secret || volume.downward_api || volume.projected;
@@ -147,7 +172,7 @@ Result<> Volumes::refresh(const kube::Pod& pod, const kube::DesiredState& object
 }
 
 Result<> Volumes::remove_volumes(const std::string& uid) const {
-  for (const char* folder : {"volume-subpaths", "volumes", "plugins"}) {
+  for (const char* folder : {"volume-subpaths", "volumes", "volumeDevices", "plugins"}) {
     KEELSON_DO(unmount_and_remove(fmt::format("{}/{}", pod_dir(uid), folder)));
   }
   return {};

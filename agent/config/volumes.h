@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,12 @@ class Volumes {
                          const NodeFacts& node, const std::vector<std::string>& pod_ips, const TokenMap* tokens) const;
   std::string root_;
 };
+
+/// The names of the volumes that a container mounts, or has as a device. The others are passed over, as by the kubelet:
+/// nobody waits for them, nor is told of them.
+std::set<std::string> used_volumes(const kube::PodSpec& spec);
+/// The pod with those alone.
+kube::Pod with_used_volumes(kube::Pod pod);
 
 /// A volume that is made of objects' values: configMap, secret, downwardAPI, projected. Containers get it read-only.
 bool is_of_objects(const kube::Volume& volume);

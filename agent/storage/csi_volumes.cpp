@@ -80,7 +80,12 @@ struct CsiVolumes::Mounting {
 };
 
 CsiVolumes::CsiVolumes(Loop& loop, agent::ApiCall call, CsiDrivers& drivers, CsiVolumesOptions options)
-    : loop_(loop), call_(std::move(call)), drivers_(drivers), options_(std::move(options)), turns_(loop) {}
+    : loop_(loop),
+      call_(std::move(call)),
+      drivers_(drivers),
+      options_(std::move(options)),
+      turns_(loop),
+      tasks_(loop) {}
 
 CsiVolumes::~CsiVolumes() {
   pool_.join();
@@ -300,21 +305,38 @@ Task<kube::StringMap> CsiVolumes::tokens(SharedMounting m) {
 Task<> CsiVolumes::republish() {
   while (true) {
     KEELSON_CO_DO(co_await loop_.sleep(kRepublish));
-    for (const auto& [key, mounting] : std::map(republished_)) {
-      KEELSON_CO_TRY(const auto turn,
-                     co_await turns_.take(unique_name(mounting->record.driver, mounting->record.handle)));
-      if (!republished_.contains(key)) {
-        continue;  // unmounted meanwhile
-      }
-      if (auto driver = drivers_.find(mounting->record.driver)) {
-        mounting->driver = *std::move(driver);
-      }
-      if (auto done = co_await publish(mounting); !done) {
-        log::warning("pod {}: volume {}: {}", kube::full_name(mounting->pod.metadata), mounting->bound.name,
-                     done.error().message());
+    std::set<std::string> due;
+    for (const auto& [key, mounting] : republished_) {
+      due.insert(mounting->record.driver);
+    }
+    for (const auto& driver : due) {
+      if (republishing_.insert(driver).second) {
+        tasks_.spawn("volumes that are published again", republish_of(driver));
       }
     }
   }
+}
+
+/// One round.
+Task<> CsiVolumes::republish_of(std::string name) {
+  for (const auto& [key, mounting] : std::map(republished_)) {
+    if (mounting->record.driver != name) {
+      continue;
+    }
+    KEELSON_CO_TRY(const auto turn, co_await turns_.take(unique_name(name, mounting->record.handle)));
+    if (!republished_.contains(key)) {
+      continue;  // unmounted meanwhile
+    }
+    if (auto driver = drivers_.find(name)) {
+      mounting->driver = *std::move(driver);
+    }
+    if (auto done = co_await publish(mounting); !done) {
+      log::warning("pod {}: volume {}: {}", kube::full_name(mounting->pod.metadata), mounting->bound.name,
+                   done.error().message());
+    }
+  }
+  republishing_.erase(name);
+  co_return Result<>();
 }
 
 // ---- And back

@@ -13,6 +13,7 @@
 #include "agent/storage/csi_drivers.h"
 #include "agent/storage/csi_records.h"
 #include "agent/storage/keyed_turns.h"
+#include "common/task_group.h"
 
 namespace keelson::storage {
 
@@ -35,8 +36,10 @@ class CsiVolumes {
   Task<> unmount(std::string uid);
   /// What is staged of this driver and no pod has: somebody was killed between the two.
   Task<> tidy(std::string driver);
-  /// Publishes again what its driver wants so, for ever.
+  /// Publishes again what its driver wants so, for ever. Drivers do not wait for one another.
   Task<> republish();
+  /// Once nothing of this runs any more but what it has begun itself; before it goes.
+  Task<> close() { return tasks_.close(); }
   /// Says what was in use before this process began; before the first mount.
   void adopt() { tell_in_use(); }
 
@@ -50,6 +53,7 @@ class CsiVolumes {
   Task<> stage(SharedMounting m);
   Task<> publish(SharedMounting m);
   Task<kube::StringMap> tokens(SharedMounting m);
+  Task<> republish_of(std::string driver);
   Task<> unpublish(std::string uid, CsiRecord record);
   Task<> unstage(std::shared_ptr<RegisteredDriver> driver, CsiRecord record);
   /// Whether another pod than `uid` has the volume.
@@ -68,6 +72,8 @@ class CsiVolumes {
   bool told_ = false;
   std::set<std::string> staged_;  // by unique_name(), by this process
   std::map<PodVolume, SharedMounting> republished_;
+  std::set<std::string> republishing_;  // drivers that are asked to at this moment
+  TaskGroup tasks_;
   asio::thread_pool pool_{2};  // for what walks through files
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Volumes that a node mounts by itself: hostPath, local, NFS.
+// Volumes that a node mounts by itself: hostPath, NFS.
 #pragma once
 
 #include <string>

@@ -4,8 +4,11 @@
 #include <fmt/format.h>
 
 #include "agent/cluster/cluster.h"
+#include "agent/config/pod_work.h"
 #include "agent/storage/csi_volumes.h"
+#include "agent/storage/local_volumes.h"
 #include "agent/storage/simple_volumes.h"
+#include "common/log.h"
 #include "common/task_group.h"
 
 namespace keelson::storage {
@@ -18,12 +21,15 @@ struct Storage::State {
         node(loop, call, options.node_name),
         drivers(loop, node, [this](const std::string& name) { tasks.spawn("staged volumes", csi.tidy(name)); }),
         csi(loop, call, drivers, {.root = options.root, .node_name = options.node_name, .in_use = options.in_use}),
+        local(options.root),
         tasks(loop) {
     csi.adopt();
   }
   ~State() { pool.join(); }
 
-  Task<agent::MountedVolume> mount(kube::Pod pod, kube::Volume volume) {
+  /// `cleanings`: as many as there had been of the pod when it was asked for. What is cancelled meanwhile, and hangs,
+  /// is waited for by unmount().
+  Task<agent::MountedVolume> mount(kube::Pod pod, kube::Volume volume, uint64_t cleanings) {
     auto bound = co_await bound_volume(loop, call, pod, volume);
     if (!bound) {
       Error error = std::move(bound).error();
@@ -37,12 +43,26 @@ struct Storage::State {
     if (bound->volume.csi) {
       co_return co_await csi.mount(std::move(pod), *std::move(bound));
     }
-    auto mounted =
-        co_await blocking(pool, [root = options.root, pod, own = *bound] { return mount_simple(root, pod, own); });
-    if (!mounted) {
-      co_return std::unexpected(agent::mount_error(mounted.error(), bound->name));
-    }
-    co_return mounted;
+    auto work = [this, turn = works.of(pod.metadata.uid), cleanings, pod,
+                 own = *bound]() -> Result<agent::MountedVolume> {
+      KEELSON_TRY(const auto lock, agent::take_turn(*turn, cleanings, pod.metadata.uid));
+      if (own.volume.local) {
+        return local.mount(pod, own);
+      }
+      auto mounted = mount_simple(options.root, pod, own);
+      return mounted ? mounted : std::unexpected(agent::mount_error(mounted.error(), own.name));
+    };
+    co_return co_await blocking(pool, std::move(work));
+  }
+
+  Task<> unmount(std::string uid) {
+    auto turn = works.of(uid);
+    const uint64_t cleanings = ++turn->cleanings;
+    KEELSON_CO_DO(co_await csi.unmount(uid));
+    co_return co_await blocking(pool, [this, turn, cleanings, uid]() -> Result<> {
+      KEELSON_TRY(const auto lock, agent::take_turn(*turn, cleanings, uid));
+      return local.unmount(uid);
+    });
   }
 
   const StorageOptions options;
@@ -51,6 +71,8 @@ struct Storage::State {
   CsiNodeObject node;
   CsiDrivers drivers;
   CsiVolumes csi;
+  LocalVolumes local;
+  agent::PodWorks works;
   TaskGroup tasks;
   asio::thread_pool pool{4};  // mounts of NFS servers that do not answer hang here
 };
@@ -64,26 +86,33 @@ plugins::PluginHandler& Storage::drivers() {
 }
 
 Task<> Storage::run() {
+  auto tidied = co_await blocking(state_->pool, [state = state_.get()]() -> Result<> { return state->local.tidy(); });
+  if (!tidied && tidied.error().kind() != Kind::cancelled) {
+    log::warning("local volumes: {}; the next start tries again", tidied.error().message());
+  }
   co_return co_await state_->csi.republish();
 }
 
 Task<> Storage::close() {
   KEELSON_CO_DO(co_await state_->drivers.close());
+  KEELSON_CO_DO(co_await state_->csi.close());
   co_return co_await state_->tasks.close();
 }
 
 Task<agent::MountedVolumes> Storage::mount(kube::Pod pod) {
   agent::MountedVolumes mounted;
+  const auto turn = state_->works.of(pod.metadata.uid);
+  const uint64_t cleanings = turn->cleanings;
   for (const auto& volume : pod.spec.volumes) {
     if (agent::is_of_storage(volume)) {
-      KEELSON_CO_TRY(mounted[volume.name], co_await state_->mount(pod, volume));
+      KEELSON_CO_TRY(mounted[volume.name], co_await state_->mount(pod, volume, cleanings));
     }
   }
   co_return mounted;
 }
 
 Task<> Storage::unmount(std::string uid) {
-  co_return co_await state_->csi.unmount(std::move(uid));
+  co_return co_await state_->unmount(std::move(uid));
 }
 
 }  // namespace keelson::storage
