@@ -77,6 +77,23 @@ TEST_F(AgentResizeTest, WhatCannotBeIsToldAndTriedAgain) {
   EXPECT_EQ(cpus_in_force(), 1);
 }
 
+TEST_F(AgentResizeTest, WithoutAQuotaForItHasItsOwnCpusNothingIsAmiss) {
+  auto pinned = sized(1);
+  pinned.spec.containers[0].resize_policy = {
+      {.resource_name = "cpu", .restart_policy = kube::ResizeRestart::restart_container}};
+  world.own = {"main"};
+  want({pinned});
+  ASSERT_EQ(world.containers.begin()->second.resources.cpu_quota, 0);
+  end_agent();
+  start_agent();
+  want({pinned});
+  loop.advance(clock, 10s);
+  EXPECT_EQ(count("resize_container"), 0U);
+  EXPECT_EQ(count("create_container"), 1U);
+  EXPECT_EQ(cpus_in_force(), 1) << "as the spec has it";
+  EXPECT_EQ(in_progress(), "no");
+}
+
 TEST_F(AgentResizeTest, ANewAgentFinishesWhatWasBegun) {
   want({sized(1)});
   end_agent();

@@ -321,6 +321,64 @@ TEST_F(AgentTest, AMissingImageBacksOff) {
   EXPECT_EQ(count("pull_image"), 3U);
 }
 
+/// A pod whose container "main" mounts the image as volume "data".
+kube::Pod pod_with_image(const std::string& image, kube::PullPolicy policy = kube::PullPolicy::if_not_present) {
+  auto pod = make_pod("web", "u1", {"main", "other"});
+  pod.spec.volumes.emplace_back().name = "data";
+  pod.spec.volumes.back().image = kube::ImageVolume{.reference = image, .pull_policy = policy};
+  pod.spec.containers[0].volume_mounts.push_back({.name = "data", .mount_path = "/data"});
+  return pod;
+}
+
+TEST_F(AgentTest, AnImageVolumeIsPulledBeforeItsContainer) {
+  world.images = {"img"};
+  want({pod_with_image("pages")});
+  EXPECT_EQ(world.images, (std::set<std::string>{"img", "pages"}));
+  EXPECT_NE(world.running("main"), "");
+  EXPECT_TRUE(world.image_volumes.empty()) << "the other container was made last, and has none";
+  std::vector<std::string> told;
+  for (const auto& event : agent->events().list("default", "web")) {
+    if (event.message.find("pages") != std::string::npos) {
+      EXPECT_EQ(event.involved_object.field_path, "") << "a volume is the pod's";
+      told.push_back(event.reason);
+    }
+  }
+  EXPECT_EQ(told, (std::vector<std::string>{"Pulling", "Pulled"}));
+
+  world.exit_container(world.running("main"), 1);
+  loop.advance(clock, 20s);
+  EXPECT_NE(world.running("main"), "");
+  EXPECT_EQ(world.image_volumes, (std::map<std::string, std::string>{{"data", "sha256:pages"}}))
+      << "a restart keeps it";
+  EXPECT_EQ(count("pull_image"), 1U) << "it is here";
+}
+
+TEST_F(AgentTest, AnImageVolumeThatCannotBePulledHoldsItsContainerAlone) {
+  world.images = {"img"};
+  want({pod_with_image("missing-pages")});
+  EXPECT_EQ(world.running("main"), "");
+  EXPECT_NE(world.running("other"), "");
+  const auto waiting = [&] { return *pod("web").status.container_statuses[0].state.waiting; };
+  EXPECT_EQ(waiting().reason, "ErrImagePull");
+  EXPECT_EQ(waiting().message, "missing-pages: not found");
+  loop.advance(clock, 2s);
+  EXPECT_EQ(waiting().reason, "ImagePullBackOff");
+  EXPECT_EQ(waiting().message, "Back-off pulling image \"missing-pages\": ErrImagePull: missing-pages: not found");
+  EXPECT_EQ(count("create_container main"), 0U);
+  std::map<std::string, std::string> subjects;
+  for (const auto& event : agent->events().list("default", "web")) {
+    subjects[event.message] = event.involved_object.field_path;
+  }
+  EXPECT_EQ(subjects.at("Back-off pulling image \"missing-pages\""), "");
+  EXPECT_EQ(subjects.at("Failed to pull image \"missing-pages\": missing-pages: not found"), "");
+  EXPECT_EQ(subjects.at("Error: ErrImagePull"), "spec.containers{main}");
+
+  want({pod_with_image("missing-pages", kube::PullPolicy::never)});
+  loop.advance(clock, 20s);
+  EXPECT_EQ(waiting().reason, "ErrImageNeverPull");
+  EXPECT_EQ(waiting().message, "Container image \"missing-pages\" is not present with pull policy of Never");
+}
+
 TEST_F(AgentTest, HooksRunAtTheirTimes) {
   auto pod_spec = make_pod("web", "u1");
   kube::Lifecycle hooks;

@@ -217,6 +217,10 @@ Task<> CriPodRuntime::clean_up(kube::Pod pod) {
   co_return co_await configs_.clean_up(std::move(pod));
 }
 
+std::set<std::string> CriPodRuntime::own_cpus(const kube::Pod& pod) {
+  return configs_.own_cpus(pod);
+}
+
 Task<std::string> CriPodRuntime::network_trouble() {
   const auto status = co_await service_.status(limits_.ask);
   if (!status && status.error().kind() == Kind::cancelled) {

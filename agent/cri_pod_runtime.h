@@ -36,6 +36,7 @@ class CriPodRuntime : public PodRuntime {
   Task<> prepare(kube::Pod pod) override;
   Task<> release(kube::Pod pod) override;
   Task<> clean_up(kube::Pod pod) override;
+  std::set<std::string> own_cpus(const kube::Pod& pod) override;
   std::vector<PodWarning> warnings(const kube::Pod& pod) override;
   Task<std::string> network_trouble() override;
   Task<std::string> create_sandbox(kube::Pod pod, uint32_t attempt) override;

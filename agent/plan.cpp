@@ -208,15 +208,22 @@ std::string_view to_string(Step::Kind kind) {
   return "";
 }
 
+CpuQuotas quotas_of(const std::string& container, const PodMemory& memory, CpuQuotas quotas) {
+  quotas.enforced = quotas.enforced && !memory.own_cpus.contains(container);
+  return quotas;
+}
+
+/// What it is to have is known once the pod is prepared: it may have CPUs of its own.
 Resize resize_of(const kube::Pod& pod, const ObservedContainer& instance, const PodMemory& memory, CpuQuotas quotas) {
   const kube::Container* container = kube::find_container(pod.spec, instance.name);
   const ContainerMemory* known = memory_of(memory, instance);
   const bool stays = std::ranges::any_of(pod.spec.containers, [&](const auto& c) { return &c == container; }) ||
                      (container != nullptr && container->is_sidecar());
-  if (!stays || instance.state != RunState::running || (known != nullptr && known->condemned)) {
+  if (!memory.prepared || !stays || instance.state != RunState::running || (known != nullptr && known->condemned)) {
     return Resize::none;
   }
-  return resize_of(pod, *container, instance, known != nullptr ? known->given : std::nullopt, quotas);
+  return resize_of(pod, *container, instance, known != nullptr ? known->given : std::nullopt,
+                   quotas_of(instance.name, memory, quotas));
 }
 
 Plan plan(const kube::Pod& pod, const ObservedPod& observed, const PodMemory& memory, WallTime now,

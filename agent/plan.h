@@ -22,6 +22,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,6 +51,7 @@ struct StartTrouble {
   std::string message;
   WallTime retry_at{};
   Duration delay{0};
+  std::string image = {};  ///< That cannot be pulled: the container's own, or one that it mounts.
   bool operator==(const StartTrouble&) const = default;
 };
 
@@ -93,7 +95,9 @@ struct PodMemory {
   std::optional<int64_t> grace;    ///< Overrides the spec's; once given, only ever shorter.
   std::optional<Verdict> verdict;  ///< Evicted, DeadlineExceeded: decided from outside of the containers.
   std::optional<StartTrouble> sandbox_trouble;
-  bool prepared = false;   ///< Volumes and cgroup are in place (of this agent's life).
+  bool prepared = false;  ///< Volumes and cgroup are in place (of this agent's life).
+  /// Once prepared: containers that no quota of CPU time holds, for their CPUs are their own.
+  std::set<std::string> own_cpus = {};
   bool released = false;   ///< They have gone, for nothing will run any more.
   bool free_dead = false;  ///< Room is wanted: once the pod has ended, its dead containers go, too.
   bool cleaned = false;

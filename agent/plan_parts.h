@@ -38,6 +38,9 @@ const ObservedContainer* instance_in_newest(const ObservedPod& observed, std::st
 /// The memory of exactly this instance, or nullptr.
 const ContainerMemory* memory_of(const PodMemory& memory, const ObservedContainer& instance);
 
+/// Those that hold this container.
+CpuQuotas quotas_of(const std::string& container, const PodMemory& memory, CpuQuotas quotas);
+
 /// What this instance needs of the CPU and memory that its spec has now; of one that is to end, nothing.
 Resize resize_of(const kube::Pod& pod, const ObservedContainer& instance, const PodMemory& memory, CpuQuotas quotas);
 

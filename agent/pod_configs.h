@@ -3,6 +3,7 @@
 // it.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,7 @@ class PodConfigs {
   virtual Result<std::vector<std::string>> prepared() = 0;
 
   /// As PodRuntime's.
+  virtual std::set<std::string> own_cpus(const kube::Pod& pod) = 0;
   virtual std::vector<PodWarning> warnings(const kube::Pod& pod) = 0;
   /// The runtime's handler for this pod; empty: the default. Kind::not_found: there is no such RuntimeClass.
   virtual Result<std::string> handler(const kube::Pod& pod) = 0;

@@ -7,7 +7,9 @@
 // crash at any point.
 #pragma once
 
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +36,8 @@ struct ContainerOrder {
   std::string image_ref;  ///< What pull_image or find_image answered.
   uint32_t attempt = 0;
   Duration restart_delay{0};
+  /// Images that are mounted, by the names of their volumes; what pull_image or find_image answered.
+  std::map<std::string, std::string> image_volumes = {};
   std::string target_id = {};        ///< Of the container whose processes an ephemeral one sees; empty: none's.
   ImageUser image_user = {};         ///< Found by the runtime; workers leave it empty.
   bool recursive_read_only = false;  ///< Likewise: the runtime can make a mount read-only with all that is below it.
@@ -73,6 +77,9 @@ class PodRuntime {
   virtual Task<> release(kube::Pod pod) = 0;
   /// Undoes prepare(); what is not there is fine.
   virtual Task<> clean_up(kube::Pod pod) = 0;
+
+  /// Of a prepared pod: the containers that no quota of CPU time holds, for their CPUs are their own.
+  virtual std::set<std::string> own_cpus(const kube::Pod&) { return {}; }
 
   /// Why no sandbox can have a network of its own now: "container runtime network not ready: ..."; empty: it can, or
   /// the runtime does not say.

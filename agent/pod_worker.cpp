@@ -111,8 +111,8 @@ void PodWorker::State::tell_pull_back_off() {
       plan.wake = plan.wake ? std::min(*plan.wake, shown) : shown;
       continue;
     }
-    auto text = fmt::format("Back-off pulling image \"{}\"", container->image);
-    record(name, EventType::normal, "BackOff", text);
+    auto text = fmt::format("Back-off pulling image \"{}\"", known.trouble->image);
+    record(known.trouble->image == container->image ? name : "", EventType::normal, "BackOff", text);
     known.trouble->reason = "ImagePullBackOff";
     known.trouble->message = fmt::format("{}: ErrImagePull: {}", text, known.trouble->message);
   }

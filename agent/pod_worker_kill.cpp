@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ending a pod for the node, and a container: out of the services first, then preStop, SIGTERM, SIGKILL, all within one
 // grace.
-#include <fmt/format.h>
-
 #include "agent/hooks.h"
 #include "agent/pod_worker_state.h"
 #include "common/log.h"

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "agent/config/resources.h"
+#include "agent/plan_parts.h"
 #include "agent/pod_worker_state.h"
 #include "common/duration.h"
 #include "cri/image/reference.h"
@@ -40,8 +41,14 @@ Task<> PodWorker::State::prepare() {
     co_return std::unexpected(std::move(done).error());
   }
   memory.prepared = true;
+  memory.own_cpus = shared.runtime.own_cpus(pod);
   memory.sandbox_trouble.reset();
   co_return Result<>();
+}
+
+/// What the container is to have of CPU and memory.
+ObservedResources PodWorker::State::resources_of(const kube::Container& container) const {
+  return resources_for(pod, container, quotas_of(container.name, memory, shared.times.quotas));
 }
 
 /// A pod without the node's network waits for one of its own, and looks each second.
@@ -88,67 +95,87 @@ Task<> PodWorker::State::create_sandbox(uint32_t attempt) {
   co_return Result<>();
 }
 
-void PodWorker::State::set_trouble(const std::string& name, std::string reason, std::string message, Duration delay) {
+void PodWorker::State::set_trouble(const std::string& name, std::string reason, std::string message, Duration delay,
+                                   std::string image) {
   shared.stats.container_failed(container_type(name), reason);
-  memory.containers[name].trouble = StartTrouble{std::move(reason), std::move(message), now() + delay, delay};
+  memory.containers[name].trouble =
+      StartTrouble{std::move(reason), std::move(message), now() + delay, delay, std::move(image)};
   publish();
 }
 
 /// The image's reference. A failure has been told, and is in the container's trouble.
-Task<std::string> PodWorker::State::provide_image(kube::Container container) {
-  if (auto name = cri::image::parse_reference(container.image); !name) {
-    auto message = fmt::format("Failed to apply default image tag \"{}\": couldn't parse image name \"{}\": {}",
-                               container.image, container.image, name.error().message());
-    record(container.name, EventType::warning, "InspectFailed", message);
-    record(container.name, EventType::warning, "Failed", "Error: InvalidImageName");
-    set_trouble(container.name, "InvalidImageName", std::move(message), shared.times.create_retry);
+Task<std::string> PodWorker::State::provide_image(WantedImage wanted) {
+  const auto& image = wanted.reference;
+  if (auto name = cri::image::parse_reference(image); !name) {
+    auto message = fmt::format("Failed to apply default image tag \"{}\": couldn't parse image name \"{}\": {}", image,
+                               image, name.error().message());
+    record(wanted.subject, EventType::warning, "InspectFailed", message);
+    record(wanted.container, EventType::warning, "Failed", "Error: InvalidImageName");
+    set_trouble(wanted.container, "InvalidImageName", std::move(message), shared.times.create_retry);
     co_return std::unexpected(std::move(name).error());
   }
-  auto policy = container.image_pull_policy.value_or(kube::PullPolicy::if_not_present);
+  auto policy = wanted.policy.value_or(kube::PullPolicy::if_not_present);
   if (policy != kube::PullPolicy::always) {
-    auto present = co_await shared.runtime.find_image(container.image);
+    auto present = co_await shared.runtime.find_image(image);
     if (!present) {
-      set_trouble(container.name, "ImageInspectError", present.error().message(), shared.times.create_retry);
-      record(container.name, EventType::warning, "InspectFailed",
-             fmt::format("Failed to inspect image \"{}\": {}", container.image, present.error().message()));
+      set_trouble(wanted.container, "ImageInspectError", present.error().message(), shared.times.create_retry);
+      record(wanted.subject, EventType::warning, "InspectFailed",
+             fmt::format("Failed to inspect image \"{}\": {}", image, present.error().message()));
       co_return std::unexpected(std::move(present).error());
     }
     if (!present->empty()) {
-      record(container.name, EventType::normal, "Pulled",
-             fmt::format("Container image \"{}\" already present on machine", container.image));
+      record(wanted.subject, EventType::normal, "Pulled",
+             fmt::format("Container image \"{}\" already present on machine", image));
       co_return *std::move(present);
     }
   }
   if (policy == kube::PullPolicy::never) {
-    auto message = fmt::format("Container image \"{}\" is not present with pull policy of Never", container.image);
-    record(container.name, EventType::warning, "ErrImageNeverPull", message);
-    record(container.name, EventType::warning, "Failed", "Error: ErrImageNeverPull");
-    set_trouble(container.name, "ErrImageNeverPull", message, shared.times.create_retry);
+    auto message = fmt::format("Container image \"{}\" is not present with pull policy of Never", image);
+    record(wanted.subject, EventType::warning, "ErrImageNeverPull", message);
+    record(wanted.container, EventType::warning, "Failed", "Error: ErrImageNeverPull");
+    set_trouble(wanted.container, "ErrImageNeverPull", message, shared.times.create_retry);
     co_return fail(Kind::not_found, "{}", message);
   }
-  const auto& last = memory.containers[container.name].trouble;
-  Duration delay = last && (last->reason == "ErrImagePull" || last->reason == "ImagePullBackOff")
-                       ? std::min(2 * last->delay, shared.times.pull_max)
-                       : shared.times.pull_initial;
-  record(container.name, EventType::normal, "Pulling", fmt::format("Pulling image \"{}\"", container.image));
+  const auto& last = memory.containers[wanted.container].trouble;
+  Duration delay =
+      last && last->image == image && (last->reason == "ErrImagePull" || last->reason == "ImagePullBackOff")
+          ? std::min(2 * last->delay, shared.times.pull_max)
+          : shared.times.pull_initial;
+  record(wanted.subject, EventType::normal, "Pulling", fmt::format("Pulling image \"{}\"", image));
   SteadyTime begin = shared.loop.clock().steady();
-  auto pulled = co_await shared.runtime.pull_image(pod, container.image);
+  auto pulled = co_await shared.runtime.pull_image(pod, image);
   if (!pulled) {
     bool bad_name = pulled.error().kind() == Kind::invalid;
     std::string reason = bad_name ? "InvalidImageName" : "ErrImagePull";
-    record(container.name, EventType::warning, "Failed",
-           fmt::format("Failed to pull image \"{}\": {}", container.image, pulled.error().message()));
-    record(container.name, EventType::warning, "Failed", "Error: " + reason);
-    set_trouble(container.name, reason, pulled.error().message(), delay);
+    record(wanted.subject, EventType::warning, "Failed",
+           fmt::format("Failed to pull image \"{}\": {}", image, pulled.error().message()));
+    record(wanted.container, EventType::warning, "Failed", "Error: " + reason);
+    set_trouble(wanted.container, reason, pulled.error().message(), delay, image);
     co_return std::unexpected(std::move(pulled).error());
   }
   const Duration past = shared.loop.clock().steady() - begin;
   const Duration own = past - pulled->waited;
   shared.stats.pulled(pulled->size, own);
-  record(container.name, EventType::normal, "Pulled",
-         fmt::format("Successfully pulled image \"{}\" in {} ({} including waiting). Image size: {} bytes.",
-                     container.image, whole_milliseconds(own), whole_milliseconds(past), pulled->size));
+  record(wanted.subject, EventType::normal, "Pulled",
+         fmt::format("Successfully pulled image \"{}\" in {} ({} including waiting). Image size: {} bytes.", image,
+                     whole_milliseconds(own), whole_milliseconds(past), pulled->size));
   co_return std::move(pulled->ref);
+}
+
+/// Those that the container mounts, by the names of their volumes; in the order of the pod's.
+Task<std::map<std::string, std::string>> PodWorker::State::provide_image_volumes(kube::Container container) {
+  std::map<std::string, std::string> provided;
+  for (const auto& volume : std::vector(pod.spec.volumes)) {
+    const bool mounted = std::ranges::find(container.volume_mounts, volume.name, &kube::VolumeMount::name) !=
+                         container.volume_mounts.end();
+    if (volume.image && mounted) {
+      KEELSON_CO_TRY(provided[volume.name], co_await provide_image({.reference = volume.image->reference,
+                                                                    .policy = volume.image->pull_policy,
+                                                                    .container = container.name,
+                                                                    .subject = {}}));
+    }
+  }
+  co_return provided;
 }
 
 /// The container that an ephemeral one looks at; one that does not run is nobody's id, which is refused by name.
@@ -173,10 +200,17 @@ Task<> PodWorker::State::start_container(Step step) {
     step.attempt = std::max(step.attempt, shared.runtime.logged_attempts(pod, step.name));
   }
   timeline.enter("pull", step.name);
-  auto image = co_await provide_image(container);
+  auto volumes = co_await provide_image_volumes(container);
+  Result<std::string> image;
+  if (volumes) {
+    image = co_await provide_image({.reference = container.image,
+                                    .policy = container.image_pull_policy,
+                                    .container = container.name,
+                                    .subject = container.name});
+  }
   timeline.leave();
-  if (!image) {
-    co_return std::unexpected(std::move(image).error());
+  if (!volumes || !image) {
+    co_return std::unexpected(volumes ? std::move(image).error() : std::move(volumes).error());
   }
   timeline.enter("create", step.name);
   const ObservedSandbox* sandbox = observed.ready_sandbox();
@@ -187,8 +221,10 @@ Task<> PodWorker::State::start_container(Step step) {
                        .image_ref = *image,
                        .attempt = step.attempt,
                        .restart_delay = step.delay,
+                       .image_volumes = *volumes,
                        .target_id = target_of(step.name)};
   auto id = co_await shared.runtime.create_container(std::move(order));
+  shared.stats.image_volumes(volumes->size(), !id && id.error().message().starts_with("ImageVolumeMountFailed"));
   if (!id) {
     timeline.leave();
     bool config = id.error().kind() == Kind::invalid;
@@ -199,8 +235,8 @@ Task<> PodWorker::State::start_container(Step step) {
   }
   record(step.name, EventType::normal, "Created", fmt::format("Created container: {}", step.name));
   bool hook = container.lifecycle && container.lifecycle->post_start;
-  memory.containers[step.name] = ContainerMemory{
-      .id = *id, .post_start_pending = hook, .given = resources_for(pod, container, shared.times.quotas)};
+  memory.containers[step.name] =
+      ContainerMemory{.id = *id, .post_start_pending = hook, .given = resources_of(container)};
   timeline.enter("start", step.name);
   auto started = co_await shared.runtime.start_container(*id);
   timeline.leave();
@@ -222,7 +258,7 @@ Task<> PodWorker::State::resize_container(Step step) {
   if (found == nullptr) {
     co_return Result<>();
   }
-  const ObservedResources wanted = resources_for(pod, *found, shared.times.quotas);
+  const ObservedResources wanted = resources_of(*found);
   const SteadyTime begin = shared.loop.clock().steady();
   auto done = co_await shared.runtime.resize_container(pod, step.name, step.id);
   shared.stats.resized(done.has_value(), shared.loop.clock().steady() - begin);

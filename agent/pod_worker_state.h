@@ -27,6 +27,14 @@ struct PodWorker::State : std::enable_shared_from_this<PodWorker::State> {
     SteadyTime since;
   };
 
+  /// An image that a container cannot do without: its own, or one that it mounts.
+  struct WantedImage {
+    std::string reference;
+    std::optional<kube::PullPolicy> policy;
+    std::string container;  ///< That waits for it.
+    std::string subject;    ///< Of the events: the container, or none, for a volume is the pod's.
+  };
+
   WorkerShared& shared;
   kube::Pod pod;
   ObservedPod observed;
@@ -97,14 +105,17 @@ struct PodWorker::State : std::enable_shared_from_this<PodWorker::State> {
 
   // pod_worker_start.cpp
   Task<> prepare();
+  ObservedResources resources_of(const kube::Container& container) const;
   Task<> await_network();
   Task<> create_sandbox(uint32_t attempt);
   Task<> start_container(Step step);
   std::string target_of(const std::string& name) const;
-  Task<std::string> provide_image(kube::Container container);
+  Task<std::string> provide_image(WantedImage wanted);
+  Task<std::map<std::string, std::string>> provide_image_volumes(kube::Container container);
   Task<> resize_container(Step step);
   Task<> post_start(kube::Container container, std::string id);
-  void set_trouble(const std::string& name, std::string reason, std::string message, Duration delay);
+  void set_trouble(const std::string& name, std::string reason, std::string message, Duration delay,
+                   std::string image = {});
 
   // pod_worker_kill.cpp
   Task<> leave_services(bool for_good);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/pull_gate.h"
 
-#include <algorithm>
-
 namespace keelson::agent {
 
 PullGate::PullGate(Loop& loop, PullLimits limits) : loop_(loop), limits_(limits) {

@@ -112,6 +112,14 @@ Task<std::string> SmallWorld::network_trouble() {
   co_return network_lacks;
 }
 
+std::set<std::string> SmallWorld::own_cpus(const kube::Pod& pod) {
+  return prepared.contains(pod.metadata.uid) ? own : std::set<std::string>();
+}
+
+CpuQuotas SmallWorld::quotas_of(const std::string& container) const {
+  return {.enforced = !own.contains(container)};
+}
+
 std::vector<PodWarning> SmallWorld::warnings(const kube::Pod&) {
   return odd;
 }
@@ -177,6 +185,7 @@ Task<std::string> SmallWorld::create_container(ContainerOrder order) {
       co_return fail(Kind::exists, "container {} attempt {} exists", order.name, order.attempt);
     }
   }
+  image_volumes = order.image_volumes;
   auto id = fmt::format("c{}", ++next_);
   containers[id] = {
       .id = id,
@@ -188,7 +197,7 @@ Task<std::string> SmallWorld::create_container(ContainerOrder order) {
       .image_ref = order.image_ref,
       .spec_hash = spec_hash(*kube::find_container(order.pod.spec, order.name)),
       .restart_delay = order.restart_delay,
-      .resources = resources_for(order.pod, *kube::find_container(order.pod.spec, order.name), CpuQuotas())};
+      .resources = resources_for(order.pod, *kube::find_container(order.pod.spec, order.name), quotas_of(order.name))};
   co_return id;
 }
 
@@ -220,7 +229,7 @@ Task<> SmallWorld::resize_container(kube::Pod pod, std::string name, std::string
   if (it == containers.end() || container == nullptr) {
     co_return fail(Kind::not_found, "container {}", id);
   }
-  it->second.resources = resources_for(pod, *container, CpuQuotas());
+  it->second.resources = resources_for(pod, *container, quotas_of(name));
   co_return Result<>();
 }
 

@@ -4,7 +4,6 @@
 
 #include <functional>
 #include <map>
-#include <random>
 #include <set>
 #include <string>
 #include <vector>
@@ -31,6 +30,7 @@ class SmallWorld : public PodRuntime {
   Duration pull_waits{0};       ///< Before that, for others' pulls.
   std::vector<PodWarning> odd;  ///< Of each pod.
   std::string network_lacks;    ///< What network_trouble() answers.
+  std::set<std::string> own;    ///< Names of containers that have CPUs of their own, once their pod is prepared.
 
   struct Sandbox {
     kube::ObjectMeta pod;
@@ -38,8 +38,9 @@ class SmallWorld : public PodRuntime {
   };
   std::map<std::string, Sandbox> sandboxes;
   std::map<std::string, ObservedContainer> containers;
-  std::set<std::string> prepared;          ///< Uids.
-  std::map<std::string, uint32_t> logged;  ///< Container name: what logged_attempts() answers.
+  std::set<std::string> prepared;                    ///< Uids.
+  std::map<std::string, std::string> image_volumes;  ///< Of the container that was created last.
+  std::map<std::string, uint32_t> logged;            ///< Container name: what logged_attempts() answers.
 
   void exit_container(const std::string& id, int code);
   /// The newest instance that runs, or "".
@@ -53,6 +54,7 @@ class SmallWorld : public PodRuntime {
   Task<> release(kube::Pod pod) override;
   Task<> clean_up(kube::Pod pod) override;
   Task<std::string> network_trouble() override;
+  std::set<std::string> own_cpus(const kube::Pod& pod) override;
   std::vector<PodWarning> warnings(const kube::Pod& pod) override;
   Task<std::string> create_sandbox(kube::Pod pod, uint32_t attempt) override;
   Task<> stop_sandbox(std::string id) override;
@@ -69,6 +71,7 @@ class SmallWorld : public PodRuntime {
 
  private:
   Task<> enter(std::string call, std::string uid = {});
+  CpuQuotas quotas_of(const std::string& container) const;
 
   Loop& loop_;
   int next_ = 0;

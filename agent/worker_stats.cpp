@@ -59,6 +59,12 @@ void WorkerStats::collect(Stats& stats) const {
   failed_.collect(stats, "kubelet_started_containers_errors_total",
                   "[ALPHA] Cumulative number of errors when starting containers");
   pulls_.collect(stats, "kubelet_image_pull_duration_seconds", "[ALPHA] Duration in seconds to pull an image.");
+  stats.counter("kubelet_image_volume_requested_total", "[ALPHA] Number of requested image volumes.",
+                static_cast<double>(volumes_));
+  stats.counter("kubelet_image_volume_mounted_succeed_total", "[ALPHA] Number of successful image volume mounts.",
+                static_cast<double>(mounted_volumes_));
+  stats.counter("kubelet_image_volume_mounted_errors_total", "[ALPHA] Number of failed image volume mounts.",
+                static_cast<double>(failed_volumes_));
   resizes_.collect(stats, "kubelet_pod_resize_duration_milliseconds",
                    "[ALPHA] Duration in milliseconds to actuate a pod resize");
   stats.counter("kubelet_orphaned_runtime_pods_total",

@@ -32,6 +32,11 @@ class WorkerStats {
   }
   /// An image of so many bytes was pulled.
   void pulled(uint64_t size, Duration time);
+  /// A container with so many image volumes was made, or could not be because of them.
+  void image_volumes(size_t count, bool failed) {
+    volumes_ += count;
+    (failed ? failed_volumes_ : mounted_volumes_) += count;
+  }
   /// CPU and memory of a container were changed while it runs, or were not.
   void resized(bool success, Duration time);
   /// The runtime has a pod that nobody wants.
@@ -50,6 +55,9 @@ class WorkerStats {
   CounterVec failed_;
   HistogramVec pulls_{{1, 5, 10, 20, 30, 60, 120, 180, 240, 300, 360, 480, 600, 900, 1200, 1800, 2700, 3600}};
   HistogramVec resizes_{{10, 50, 100, 500, 1000, 2000, 5000, 10000, 20000, 30000, 60000, 120000, 300000, 600000}};
+  uint64_t volumes_ = 0;  // that are images
+  uint64_t mounted_volumes_ = 0;
+  uint64_t failed_volumes_ = 0;
   uint64_t orphans_ = 0;
   CounterVec restarted_;
 };

@@ -9,7 +9,17 @@
 
 #include <memory>
 
+#include "common/pipe.h"
+
 namespace keelson {
+
+Result<Pipe> make_pipe(int flags) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC | flags) < 0) {
+    return fail_errno(errno, "make a pipe");
+  }
+  return Pipe{Fd(ends[0]), Fd(ends[1])};
+}
 
 Result<Fd> open_file(const std::string& path, int flags, mode_t mode) {
   int fd = ::open(path.c_str(), flags | O_CLOEXEC, mode);

@@ -12,23 +12,11 @@
 #include <utility>
 
 #include "common/fd.h"
+#include "common/pipe.h"
 
 namespace keelson {
 
 namespace {
-
-struct Pipe {
-  Fd read;
-  Fd write;
-};
-
-Result<Pipe> make_pipe() {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) < 0) {
-    return fail_errno(errno, "make a pipe");
-  }
-  return Pipe{Fd(ends[0]), Fd(ends[1])};
-}
 
 std::vector<char*> c_strings(const std::vector<std::string>& strings) {
   std::vector<char*> out;

@@ -25,9 +25,6 @@ Result<> validate(const v1::CreateContainerRequest& request, const Sandbox& sand
   if (!request.config().has_metadata() || request.config().metadata().name().empty()) {
     return fail(Kind::invalid, "config.metadata: a container needs a name");
   }
-  if (request.config().cdi_devices_size() > 0) {
-    return fail(Kind::unsupported, "config.CDI_devices");
-  }
   if (!sandbox.ready()) {
     return fail(Kind::conflict, "sandbox {} is not ready", sandbox.id());
   }
@@ -77,6 +74,32 @@ Result<int> target_pid_of(const Parts& parts, const Sandbox& sandbox, const v1::
   return target.container->read([](const auto& record) { return record.pid(); });
 }
 
+/// What comes with the CDI devices that it wants.
+Result<cdi::Edits> cdi_of(const Parts& parts, const v1::ContainerConfig& config) {
+  KEELSON_TRY(const auto devices, cdi::wanted_devices(config));
+  return cdi::find_edits(parts.options.cdi_dirs, devices);
+}
+
+/// Who makes the container, and to which devices it is held.
+Result<> choose_maker(Parts& parts, const Located& located, const ContainerRecord& record, const SpecInput& input,
+                      shim::ContainerSpec& spec) {
+  KEELSON_TRY(
+      const auto* handler,
+      find_handler(parts.options, located.sandbox->read([](const auto& one) { return one.runtime_handler(); })));
+  if (handler != nullptr) {
+    return give_to_handler(parts, *handler, record, input, spec);
+  }
+  if (!input.cdi_edits.hooks.empty()) {
+    const auto& hook = input.cdi_edits.hooks.front();
+    return fail(
+        Kind::unsupported,
+        "CDI device injection failed: {} is to run as a hook ({}), which OCI runtimes do and this one does not: "
+        "give the pod a RuntimeClass of one (--runtime-handler)",
+        hook.path, hook.name);
+  }
+  return parts.cgroups.confine_devices(record.cgroup(), with_usual_devices(device_rules(input, spec)));
+}
+
 Result<> build(Parts& parts, const Located& located, const v1::PodSandboxConfig& sandbox_config) {
   const auto record = located.container->record();
   const auto& config = record.config();
@@ -92,6 +115,7 @@ Result<> build(Parts& parts, const Located& located, const v1::PodSandboxConfig&
   auto layers = image.layers;
   layers.push_back(parts.mount_points_dir());
   KEELSON_TRY(auto users, id_mappings(sandbox_config.linux().security_context().namespace_options()));
+  KEELSON_TRY(auto edits, cdi_of(parts, config).context("CDI device injection failed"));
   const SpecInput input{.config = config,
                         .sandbox = sandbox_config,
                         .image = image.defaults,
@@ -106,18 +130,12 @@ Result<> build(Parts& parts, const Located& located, const v1::PodSandboxConfig&
                         .users = std::move(users),
                         .log_path = log_path,
                         .apparmor = apparmor_is_on(),
-                        .image_volumes = std::move(volumes)};
+                        .image_volumes = std::move(volumes),
+                        .cdi_edits = std::move(edits)};
   KEELSON_TRY(auto spec, build_spec(input));
   spec.log_max_bytes = parts.options.log_max_bytes;
   spec.log_max_files = parts.options.log_max_files;
-  KEELSON_TRY(
-      const auto* handler,
-      find_handler(parts.options, located.sandbox->read([](const auto& one) { return one.runtime_handler(); })));
-  if (handler != nullptr) {
-    KEELSON_DO(give_to_handler(parts, *handler, record, input, spec));
-  } else {
-    KEELSON_DO(parts.cgroups.confine_devices(record.cgroup(), with_usual_devices(device_rules(input, spec))));
-  }
+  KEELSON_DO(choose_maker(parts, located, record, input, spec));
   const auto shim = located.sandbox->shim();
   if (!shim) {
     return fail(Kind::conflict, "sandbox {} has lost its shim", located.sandbox->id());

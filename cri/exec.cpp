@@ -7,6 +7,7 @@
 
 #include <memory>
 
+#include "common/pipe.h"
 #include "cri/service.h"
 #include "cri/status.h"
 
@@ -15,19 +16,6 @@ namespace keelson::cri {
 namespace {
 
 constexpr auto kForever = std::chrono::steady_clock::time_point::max();
-
-struct Pipe {
-  Fd read;
-  Fd write;
-};
-
-Result<Pipe> make_pipe(int flags) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC | flags) != 0) {
-    return fail_errno(errno, "pipe");
-  }
-  return Pipe{Fd(ends[0]), Fd(ends[1])};
-}
 
 StreamSession session_of(Parts& parts, const Located& located, Exec exec) {
   auto shared = std::make_shared<Exec>(std::move(exec));
@@ -61,9 +49,9 @@ Result<StreamSession> open_exec(Parts& parts, const Located& located, const v1::
   if (request.tty()) {
     return open_terminal(parts, located, request);
   }
-  KEELSON_TRY(auto in, make_pipe(0));
-  KEELSON_TRY(auto out, make_pipe(0));
-  KEELSON_TRY(auto err, make_pipe(0));
+  KEELSON_TRY(auto in, make_pipe());
+  KEELSON_TRY(auto out, make_pipe());
+  KEELSON_TRY(auto err, make_pipe());
   KEELSON_TRY(auto exec, start_exec(parts, located, {request.cmd().begin(), request.cmd().end()},
                                     {in.read.get(), out.write.get(), err.write.get()}));
   auto session = session_of(parts, located, std::move(exec));

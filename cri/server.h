@@ -43,7 +43,9 @@ struct RuntimeOptions {
   /// and passed over.
   std::string image_archive_dir;
   std::string registry_config_dir = "/etc/keelson/certs.d";  ///< <registry>/hosts.toml, as containerd's certs.d
-  std::string seccomp_dir = "/var/lib/kubelet/seccomp";      ///< root of Localhost profiles given by relative path
+  /// Where vendors describe CDI devices; what is in a later folder goes before an earlier one's.
+  std::vector<std::string> cdi_dirs = {"/etc/cdi", "/var/run/cdi"};
+  std::string seccomp_dir = "/var/lib/kubelet/seccomp";  ///< root of Localhost profiles given by relative path
 
   /// What pods may ask for beside "" and "keelson"; each name once. A program that is not there fails the pods that ask
   /// for it, and nothing else.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Defaults that depend on other fields, or that an explicit zero or empty value asks for (kubernetes
 // pkg/apis/core/v1/defaults.go).
+#include <algorithm>
+
 #include "kube/objects.h"
 #include "kube/pod.h"
 
@@ -100,9 +102,12 @@ void default_container(Container& container, bool host_network) {
 void default_volume(Volume& volume) {
   const bool any = volume.empty_dir || volume.host_path || volume.config_map || volume.secret || volume.downward_api ||
                    volume.projected || volume.persistent_volume_claim || volume.nfs || volume.csi || volume.ephemeral ||
-                   !volume.unsupported.empty();
+                   volume.image || !volume.unsupported.empty();
   if (!any) {
     volume.empty_dir.emplace();
+  }
+  if (volume.image && !volume.image->pull_policy) {
+    volume.image->pull_policy = pull_policy_of(volume.image->reference);
   }
   if (volume.downward_api) {
     for (DownwardApiFile& file : volume.downward_api->items) {
@@ -187,6 +192,11 @@ std::string full_name(const ObjectMeta& metadata) {
 bool claims_resources(const PodSpec& spec) {
   const auto& json = spec.resource_claims.json;
   return json.find('{') != std::string::npos;  // a list of objects
+}
+
+const ImageVolume* find_image_volume(const PodSpec& spec, std::string_view name) {
+  const auto found = std::ranges::find(spec.volumes, name, &Volume::name);
+  return found != spec.volumes.end() && found->image ? &*found->image : nullptr;
 }
 
 const Container* find_container(const PodSpec& spec, std::string_view name) {

@@ -105,6 +105,11 @@ void fields(auto& v, Of<EphemeralVolume> auto& e) {
   v("volumeClaimTemplate", e.volume_claim_template);
 }
 
+void fields(auto& v, Of<ImageVolume> auto& i) {
+  v("reference", i.reference);
+  v("pullPolicy", i.pull_policy);
+}
+
 void fields(auto& v, Of<Volume> auto& o) {
   v.always("name", o.name);
   v("emptyDir", o.empty_dir);
@@ -117,26 +122,10 @@ void fields(auto& v, Of<Volume> auto& o) {
   v("nfs", o.nfs);
   v("csi", o.csi);
   v("ephemeral", o.ephemeral);
-  v.unsupported({"image",
-                 "iscsi",
-                 "fc",
-                 "flexVolume",
-                 "gitRepo",
-                 "glusterfs",
-                 "rbd",
-                 "cephfs",
-                 "cinder",
-                 "flocker",
-                 "quobyte",
-                 "storageos",
-                 "scaleIO",
-                 "portworxVolume",
-                 "photonPersistentDisk",
-                 "vsphereVolume",
-                 "azureFile",
-                 "azureDisk",
-                 "awsElasticBlockStore",
-                 "gcePersistentDisk"},
+  v("image", o.image);
+  v.unsupported({"iscsi", "fc", "flexVolume", "gitRepo", "glusterfs", "rbd", "cephfs", "cinder", "flocker", "quobyte",
+                 "storageos", "scaleIO", "portworxVolume", "photonPersistentDisk", "vsphereVolume", "azureFile",
+                 "azureDisk", "awsElasticBlockStore", "gcePersistentDisk"},
                 o.unsupported);
 }
 

@@ -57,8 +57,10 @@ TEST(Defaults, PullPolicyByTag) {
   for (const auto& [image, policy] : cases) {
     Pod pod;
     pod.spec.containers.emplace_back().image = image;
+    pod.spec.volumes.emplace_back().image = ImageVolume{.reference = image};
     default_pod(pod);
     EXPECT_EQ(pod.spec.containers[0].image_pull_policy, policy) << image;
+    EXPECT_EQ(pod.spec.volumes[0].image->pull_policy, policy) << image;
   }
 }
 

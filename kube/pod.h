@@ -129,4 +129,8 @@ bool claims_resources(const PodSpec& spec);
 /// pod is unchanged.
 const Container* find_container(const PodSpec& spec, std::string_view name);
 
+/// The image that the volume of this name is; nullptr if there is no such volume, or it is another. Valid as long as
+/// the pod is unchanged.
+const ImageVolume* find_image_volume(const PodSpec& spec, std::string_view name);
+
 }  // namespace keelson::kube

@@ -12,4 +12,8 @@ inline bool is_extended_resource(std::string_view name) {
          !name.starts_with("requests.");
 }
 
+/// Whether somebody may name an extended resource so: beside the above, what the API server takes for one, which must
+/// do for a quota, too ("requests." before it).
+bool is_valid_extended_resource(std::string_view name);
+
 }  // namespace keelson::kube

@@ -186,6 +186,9 @@ void check_volume_source(Checks& checks, const Volume& volume, const Path& path)
   if (first("ephemeral", volume.ephemeral.has_value()) && volume.ephemeral->volume_claim_template.json.empty()) {
     checks.required(path / "ephemeral" / "volumeClaimTemplate");
   }
+  if (first("image", volume.image.has_value()) && volume.image->reference.empty()) {
+    checks.required(path / "image" / "reference");
+  }
   if (first("downwardAPI", volume.downward_api.has_value())) {
     const Path at = path / "downwardAPI";
     checks.mode(at / "defaultMode", volume.downward_api->default_mode);

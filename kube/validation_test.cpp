@@ -184,6 +184,13 @@ INSTANTIATE_TEST_SUITE_P(
              "spec.volumes[0].hostPath.type: Unsupported value: \"Dir\": supported values: \"BlockDevice\", "
              "\"CharDevice\", "
              "\"Directory\", \"DirectoryOrCreate\", \"File\", \"FileOrCreate\", \"Socket\""},
+        Case{"volumeMounts: [{name: v, mountPath: /a, subPath: x}]", "volumes: [{name: v, image: {reference: a}}]", ""},
+        Case{"tty: true", "volumes: [{name: v, image: {}}]", "spec.volumes[0].image.reference: Required value"},
+        Case{"tty: true", "volumes: [{name: v, emptyDir: {}, image: {reference: a}}]",
+             "spec.volumes[0].image: Forbidden: may not specify more than 1 volume type"},
+        Case{"tty: true", "volumes: [{name: v, image: {reference: a, pullPolicy: Often}}]",
+             "spec.volumes[0].image.pullPolicy: Unsupported value: \"Often\": supported values: \"Always\", "
+             "\"IfNotPresent\", \"Never\""},
         Case{"tty: true", "volumes: [{name: v, iscsi: {}}]",
              "spec.volumes[0].iscsi: Forbidden: this node does not support this volume type"},
         Case{"tty: true", "volumes: [{name: v, configMap: {}}]", "spec.volumes[0].configMap.name: Required value"},

@@ -137,6 +137,13 @@ struct EphemeralVolume {
   bool operator==(const EphemeralVolume&) const = default;
 };
 
+/// The files of an image, to be read (KEP-4639).
+struct ImageVolume {
+  std::string reference;
+  std::optional<PullPolicy> pull_policy;  ///< Set after defaulting, as a container's imagePullPolicy.
+  bool operator==(const ImageVolume&) const = default;
+};
+
 /// A named volume with exactly one source in a valid pod; with none given, an emptyDir after defaulting.
 /// `unsupported` names a source that the API has and this node has not ("iscsi"); validation refuses it.
 struct Volume {
@@ -151,6 +158,7 @@ struct Volume {
   std::optional<NfsVolume> nfs;
   std::optional<CsiVolume> csi;
   std::optional<EphemeralVolume> ephemeral;
+  std::optional<ImageVolume> image;
   std::string unsupported;
   bool operator==(const Volume&) const = default;
 };

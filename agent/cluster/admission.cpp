@@ -50,7 +50,7 @@ std::optional<Rejection> check_resources(const kube::Pod& pod, const std::vector
     // An extended resource that the node knows nothing of is the cluster's, and a native one not counted.
     const bool counted = known || resource.starts_with("hugepages-") ||
                          (resource.find('/') != std::string::npos && !kube::is_extended_resource(resource));
-    if (quantity.zero() || !counted) {
+    if (quantity.zero() || !counted || node.allotted.contains(resource)) {
       continue;
     }
     const auto capacity = known ? there->second : kube::Quantity();

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,11 +38,14 @@ struct AdmissionNode {
   /// Of a resource that is missing here, an extended one's included, pods may have what they want; but of huge pages
   /// there are none then.
   kube::ResourceList allocatable;
+  /// Who wants some of these is not judged here, but when he is given them (config/allotments.h).
+  std::set<std::string> allotted = {};
   Pressures pressures = {};      ///< What the node is short of.
   bool shutting_down = false;    ///< Nothing is to begin any more.
   SysctlAllowlist sysctls = {};  ///< That pods may set.
   bool strict_groups = false;    ///< The runtime knows supplementalGroupsPolicy.
   bool apparmor = false;         ///< The kernel has AppArmor.
+  bool static_cpus = false;      ///< cpuManagerPolicy: static; a Guaranteed pod keeps the CPUs that it came with.
 };
 
 /// nullopt: it fits beside `others`, the pods that are on the node and have not ended. Pure.

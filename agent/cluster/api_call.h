@@ -21,6 +21,9 @@ inline ApiCall api_call(kube::Client& client) {
       [&client](kube::Request request, Duration deadline) { return kube::call(client, std::move(request), deadline); };
 }
 
+/// The kubelet's kubeAPIQPS and kubeAPIBurst, eventRecordQPS and eventBurst.
+inline constexpr RateLimit kDefaultRequests = {.per_second = 50, .burst = 100};
+
 /// The same, within `limit`: requests above it wait, before their deadline begins.
 ApiCall limited(Loop& loop, ApiCall call, RateLimit limit);
 

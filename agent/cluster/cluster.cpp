@@ -4,7 +4,6 @@
 
 #include <sys/utsname.h>
 
-#include <map>
 #include <random>
 
 #include "agent/cluster/cluster_stats.h"
@@ -59,7 +58,8 @@ struct Cluster::State {
                 .labels = own_labels(options),
                 .sysctls = options.sysctls,
                 .limits_swap = options.limits_swap,
-                .apparmor = apparmor_is_on()}),
+                .apparmor = apparmor_is_on(),
+                .static_cpus = options.static_cpus}),
         call(limited(c.loop(), api_call(c), options.requests)),
         statuses(c.loop(), call, seeds()),
         tokens(c.loop(), call, seeds(),
@@ -374,6 +374,14 @@ void Cluster::pressed_by(const Pressures& pressures) {
 
 void Cluster::shutting_down(bool now) {
   state_->ledger.shutting_down(now);
+}
+
+void Cluster::allotted_are(std::set<std::string> resources) {
+  state_->ledger.allotted_are(std::move(resources));
+}
+
+void Cluster::pod_refused(const std::string& reason) {
+  state_->counts.rejected(reason);
 }
 
 void Cluster::collect(Stats& stats) const {

@@ -12,22 +12,20 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "agent/agent.h"
+#include "agent/cluster/api_call.h"
 #include "agent/cluster/sysctls.h"
 #include "agent/config/pod_inputs.h"
 #include "agent/node/eviction_signals.h"
 #include "agent/pod_runtime.h"
 #include "common/stats.h"
-#include "common/token_bucket.h"
 #include "kube/client/client.h"
 #include "kube/quantity.h"
 
 namespace keelson::agent {
-
-/// The kubelet's kubeAPIQPS and kubeAPIBurst, eventRecordQPS and eventBurst.
-inline constexpr RateLimit kDefaultRequests = {.per_second = 50, .burst = 100};
 
 struct ClusterOptions {
   std::string node_name;
@@ -36,6 +34,7 @@ struct ClusterOptions {
   kube::StringMap labels = {};            ///< The node's, given by its operator: until the API has a Node.
   SysctlAllowlist sysctls = {};           ///< That pods may set.
   bool limits_swap = false;               ///< Containers may have some swap.
+  bool static_cpus = false;               ///< cpuManagerPolicy: static
   RateLimit requests = kDefaultRequests;  ///< About pods; not of watches.
   RateLimit events = kDefaultRequests;
   uint64_t seed = 0;  ///< Of the waits; 0: a random one.
@@ -63,6 +62,11 @@ class Cluster : public PodInputs {
   void pressed_by(const Pressures& pressures);
   /// The machine is going down, or is not after all.
   void shutting_down(bool now);
+
+  /// Resources of which allotters say who has how many.
+  void allotted_are(std::set<std::string> resources);
+  /// An allotter has refused a pod, for this reason: it is counted with those that are refused here.
+  void pod_refused(const std::string& reason);
 
   /// As cluster_stats.h says.
   void collect(Stats& stats) const;

@@ -202,10 +202,12 @@ AdmissionNode PodLedger::admission_node() const {
                      .labels = options_.labels,
                      .taints = {},
                      .allocatable = options_.allocatable,
+                     .allotted = allotted_,
                      .pressures = pressures_,
                      .shutting_down = shutting_down_,
                      .sysctls = options_.sysctls,
-                     .apparmor = options_.apparmor};
+                     .apparmor = options_.apparmor,
+                     .static_cpus = options_.static_cpus};
   if (node_) {
     node.labels = node_->metadata.labels;
     node.taints = node_->taints;
@@ -311,8 +313,10 @@ void PodLedger::judge_resizes(WallTime now) {
     kube::Pod resized = pod;
     set_resources(resized, resize.wanted);
     const bool swaps = options_.limits_swap && resizes_swap(pod, resized);
-    const auto refusal = swaps ? Rejection{"Infeasible", "In-place resize of containers with swap is not supported."}
-                               : judge_resize(resized, others, node);
+    const auto refusal = swaps
+                             ? ResizeRefusal{"Infeasible", "In-place resize of containers with swap is not supported.",
+                                             "swap_limitation"}
+                             : judge_resize(resized, pod, others, node);
     if (!refusal) {
       if (resize.condition && resize.condition->reason == "Deferred") {
         accepted_late_.add({{"retry_trigger", one_resized  ? "pod_resized"
@@ -328,7 +332,7 @@ void PodLedger::judge_resizes(WallTime now) {
         resize.condition->message != refusal->message) {
       const bool infeasible = refusal->reason == "Infeasible";
       if (infeasible && (!resize.condition || resize.condition->reason != refusal->reason)) {
-        infeasible_resizes_.add({{"reason_detail", swaps ? "swap_limitation" : "insufficient_node_allocatable"}});
+        infeasible_resizes_.add({{"reason_detail", refusal->detail}});
       }
       resize.condition =
           kube::PodCondition{.type = kube::kResizePending,

@@ -34,6 +34,7 @@ struct LedgerOptions {
   SysctlAllowlist sysctls = {};    ///< That pods may set.
   bool limits_swap = false;        ///< Containers may have some swap.
   bool apparmor = false;           ///< The kernel has AppArmor.
+  bool static_cpus = false;        ///< cpuManagerPolicy: static
 };
 
 /// A pod that was refused, to be told of.
@@ -60,6 +61,8 @@ class PodLedger {
   void pressed_by(const Pressures& pressures) { pressures_ = pressures; }
   /// The machine is going down, or is not after all: what comes meanwhile is refused.
   void shutting_down(bool now) { shutting_down_ = now; }
+  /// Resources that allotters give out: what the API's Node has of them, which may be behind, does not count.
+  void allotted_are(std::set<std::string> resources) { allotted_ = std::move(resources); }
   /// Static pods, and objects that they refer to.
   void manifests(kube::DesiredState state, WallTime now);
   /// All pods that the API has for us. `some_left_out`: there are others, which we cannot read.
@@ -126,6 +129,7 @@ class PodLedger {
   std::vector<RejectedPod> rejected_;
   std::vector<PreemptedPod> preempting_;
   std::optional<kube::OwnNode> node_;
+  std::set<std::string> allotted_;
   Pressures pressures_;
   bool shutting_down_ = false;
   bool node_known_ = false;

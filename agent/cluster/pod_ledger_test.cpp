@@ -2,7 +2,6 @@
 // What is wanted, when it is complete, and who is judged.
 #include "agent/cluster/pod_ledger.h"
 
-#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "agent/critical_pod.h"
@@ -134,6 +133,30 @@ TEST_F(PodLedgerTest, ExtendedResourcesAreTheApisNodes) {
   other.metadata.uid = "u3";
   ledger.changed({.changed = {other}, .removed = {}});
   EXPECT_EQ(reason("c"), "");
+}
+
+TEST_F(PodLedgerTest, WhatAllottersGiveIsNotJudgedByTheApisNode) {
+  ledger = PodLedger(options(true));
+  auto node = make_node();
+  node.allocatable["example.com/dongle"] = kube::Quantity::of(0);
+  ledger.node_is(node);
+  const auto wants = [](const std::string& name, const std::string& uid) {
+    auto pod = make_pod(name, uid);
+    pod.spec.containers[0].resources.requests["example.com/dongle"] = kube::Quantity::of(1);
+    return pod;
+  };
+  kube::DesiredState folder;
+  folder.pods["default/static"] = wants("static", "s1");
+  ledger.manifests(folder, kNow);
+  ledger.synced({wants("a", "u1")}, false);
+  EXPECT_EQ(reason("a"), "OutOfexample.com/dongle") << "the plugin has gone, and the node has none of it any more";
+  EXPECT_EQ(reason("static-n1"), "UnexpectedAdmissionError") << "it is critical, and nobody has one to give up";
+  ledger.allotted_are({"example.com/dongle"});
+  folder.pods["default/static"] = wants("static", "s2");
+  ledger.manifests(folder, kNow);
+  ledger.changed({.changed = {wants("b", "u2")}, .removed = {}});
+  EXPECT_EQ(reason("b"), "") << "the Node may be behind the plugin that is back";
+  EXPECT_EQ(reason("static-n1"), "");
 }
 
 TEST_F(PodLedgerTest, TheEndOfAnOlderPodOfThatNameIsNotANewersEnd) {

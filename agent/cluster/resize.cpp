@@ -60,6 +60,17 @@ const char* operation(const kube::ResourceList& before, const kube::ResourceList
   return wanted == none ? "remove" : old == none ? "add" : wanted < old ? "decrease" : "increase";
 }
 
+bool asks_for_other_cpu(const kube::Pod& before, const kube::Pod& now) {
+  const auto old = resources_of(before);
+  for (const auto& [name, resources] : resources_of(now)) {
+    const auto known = old.find(name);
+    if (known != old.end() && operation(known->second.requests, resources.requests, "cpu") != nullptr) {
+      return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 void count_requested(const ContainerResources& before, const ContainerResources& now, CounterVec& counts) {
@@ -124,23 +135,26 @@ bool resizes_swap(const kube::Pod& given, const kube::Pod& wanted) {
   return changes;
 }
 
-std::optional<Rejection> judge_resize(const kube::Pod& pod, const std::vector<const kube::Pod*>& others,
-                                      const AdmissionNode& node) {
+std::optional<ResizeRefusal> judge_resize(const kube::Pod& pod, const kube::Pod& before,
+                                          const std::vector<const kube::Pod*>& others, const AdmissionNode& node) {
+  if (node.static_cpus && kube::qos_class(pod) == kube::QosClass::guaranteed && asks_for_other_cpu(before, pod)) {
+    return ResizeRefusal{"Infeasible",
+                         "Resize is infeasible for Guaranteed Pods alongside CPU Manager policy \"static\"",
+                         "guaranteed_pod_cpu_manager_static_policy"};
+  }
   const auto requests = kube::pod_requests(pod);
   for (const char* resource : kResizable) {
     const auto wanted = requests.find(resource);
     const auto there = node.allocatable.find(resource);
     if (wanted != requests.end() && there != node.allocatable.end() && wanted->second > there->second) {
-      return Rejection{"Infeasible",
-                       fmt::format("Node didn't have enough capacity: {}, requested: {}, capacity: {}", resource,
-                                   amount(resource, wanted->second), amount(resource, there->second))};
+      return ResizeRefusal{"Infeasible",
+                           fmt::format("Node didn't have enough capacity: {}, requested: {}, capacity: {}", resource,
+                                       amount(resource, wanted->second), amount(resource, there->second)),
+                           "insufficient_node_allocatable"};
     }
   }
-  auto refusal = admit(pod, others, node);
-  if (refusal) {
-    refusal->reason = "Deferred";
-  }
-  return refusal;
+  const auto refusal = admit(pod, others, node);
+  return refusal ? std::optional(ResizeRefusal{"Deferred", refusal->message}) : std::nullopt;
 }
 
 }  // namespace keelson::agent

@@ -23,10 +23,17 @@ ContainerResources resources_of(const kube::Pod& pod);
 ContainerResources resources_given(const kube::Pod& pod);
 void set_resources(kube::Pod& pod, const ContainerResources& resources);
 
-/// Whether the pod may be as it is now beside `others`. nullopt: yes; else with reason "Infeasible", if it never can,
-/// or "Deferred", until others leave. Pure.
-std::optional<Rejection> judge_resize(const kube::Pod& pod, const std::vector<const kube::Pod*>& others,
-                                      const AdmissionNode& node);
+/// Why a pod is not resized.
+struct ResizeRefusal {
+  std::string reason;  ///< "Infeasible" or "Deferred"
+  std::string message;
+  std::string detail = {};  ///< Of an infeasible one: `reason_detail` of its metric.
+};
+
+/// Whether the pod, which is `before` still, may be as it is now beside `others`. nullopt: yes; else with reason
+/// "Infeasible", if it never can, or "Deferred", until others leave. Pure.
+std::optional<ResizeRefusal> judge_resize(const kube::Pod& pod, const kube::Pod& before,
+                                          const std::vector<const kube::Pod*>& others, const AdmissionNode& node);
 
 /// Whether swap of a container that keeps running would change: nobody changes that (KEP-1287). Pure.
 bool resizes_swap(const kube::Pod& given, const kube::Pod& wanted);

@@ -142,6 +142,34 @@ TEST_F(ResizeTest, WhatOthersWaitForTakesNothing) {
   EXPECT_EQ(wanted("late").status.reason, "") << "one CPU is free, for the other is deferred";
 }
 
+TEST_F(ResizeTest, AGuaranteedPodKeepsTheCpusThatItCameWith) {
+  PodLedger pinned{
+      {.node_name = "n1", .allocatable = {{"cpu", kube::Quantity::of(4)}}, .labels = {}, .static_cpus = true}};
+  pinned.node_is(kube::OwnNode());
+  auto guaranteed = make_pod("a", 1);
+  auto& resources = guaranteed.spec.containers[0].resources;
+  resources.requests["memory"] = resources.limits["memory"] = kube::Quantity::of(1 << 20);
+  pinned.synced({guaranteed, make_pod("b", 1)}, false);
+  pinned.wanted(kNow);
+  pinned.changed({.changed = {resized(guaranteed, 2), resized(make_pod("b", 1), 2)}, .removed = {}});
+  const auto state = pinned.wanted(kNow);
+  EXPECT_EQ(state.pods.at("default/a").spec.containers[0].resources.requests.at("cpu").whole(), 1);
+  ASSERT_FALSE(state.pods.at("default/a").status.conditions.empty());
+  EXPECT_EQ(state.pods.at("default/a").status.conditions.back().reason, "Infeasible");
+  EXPECT_EQ(state.pods.at("default/a").status.conditions.back().message,
+            "Resize is infeasible for Guaranteed Pods alongside CPU Manager policy \"static\"");
+  EXPECT_EQ(count(pinned.infeasible_resizes(), "reason_detail", "guaranteed_pod_cpu_manager_static_policy"), 1);
+  EXPECT_EQ(state.pods.at("default/b").spec.containers[0].resources.requests.at("cpu").whole(), 2) << "it is Burstable";
+  auto more = guaranteed;
+  more.metadata.generation = 3;
+  more.spec.containers[0].resources.requests["memory"] = more.spec.containers[0].resources.limits["memory"] =
+      kube::Quantity::of(2 << 20);
+  pinned.changed({.changed = {more}, .removed = {}});
+  EXPECT_EQ(pinned.wanted(kNow).pods.at("default/a").spec.containers[0].resources.requests.at("memory").whole(),
+            2 << 20)
+      << "memory alone is as ever";
+}
+
 TEST_F(ResizeTest, WhatTheNodeHasNotIsInfeasible) {
   const auto pod = make_pod("a", 1);
   ledger.synced({pod}, false);

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/cluster/token_manager.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "agent/cluster/token_request.h"
+#include "agent/config/pod_storage.h"
 #include "common/log.h"
 
 namespace keelson::agent {
@@ -61,12 +60,7 @@ Task<TokenMap> TokenManager::get(kube::Pod pod) {
     }
     auto asked = co_await ask(tokens, projection);
     if (!asked) {
-      const Error& error = asked.error();
-      co_return std::unexpected(
-          Error(error.kind(),
-                fmt::format("MountVolume.SetUp failed for volume \"{}\" : failed to fetch token: {}", volume,
-                            error.message()),
-                error.code()));
+      co_return std::unexpected(mount_error(std::move(asked).error().with_context("failed to fetch token"), volume));
     }
   }
   if (tokens->tasks.count() == 0) {

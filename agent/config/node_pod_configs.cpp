@@ -27,6 +27,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
+/// One that the container may have had is taken away.
+constexpr int64_t kNoQuota = -1;
+
 std::string host_text(const std::string& path) {
   return read_file(path).value_or("");
 }
@@ -138,6 +141,9 @@ Result<cri::SandboxConfig> NodePodConfigs::sandbox(const kube::Pod& pod, uint32_
     out.sysctls[sysctl_with_dots(sysctl.name)] = sysctl.value;
   }
   out.resources = sandbox_resources(pod, state_->node_cgroups);
+  if (!state_->own_cpus_of(pod).empty()) {
+    out.resources.cpu_quota = kNoQuota;
+  }
   out.overhead = overhead_resources(pod, state_->node_cgroups);
   for (const auto& container : pod.spec.containers) {
     for (const auto& port : container.ports) {
@@ -157,71 +163,6 @@ Result<std::optional<cri::IdMapping>> NodePodConfigs::State::users_of(const kube
     return fail(Kind::conflict, "the pod has no range of user ids yet");
   }
   return cri::IdMapping{.container = 0, .host = *first, .length = users.length()};
-}
-
-Result<MountedVolume> NodePodConfigs::State::volume_of(const kube::Pod& pod, const std::string& name,
-                                                       const kube::Container& container) const {
-  const auto volume = std::ranges::find(pod.spec.volumes, name, &kube::Volume::name);
-  if (volume == pod.spec.volumes.end()) {
-    return fail(Kind::invalid, "cannot find volume \"{}\" to mount into container \"{}\"", name, container.name);
-  }
-  if (!is_of_storage(*volume)) {
-    return MountedVolume{.path = volumes.path_of(pod, *volume), .read_only = is_of_objects(*volume)};
-  }
-  const auto given = mounted.find(pod.metadata.uid);
-  if (given == mounted.end() || !given->second.contains(name)) {
-    return fail(Kind::conflict, "volume \"{}\" is not mounted yet", name);
-  }
-  return given->second.at(name);
-}
-
-Result<> NodePodConfigs::State::add_mounts(const ContainerOrder& order, const kube::Container& container,
-                                           const Environment& env, cri::ContainerConfig& out) const {
-  std::map<std::string, std::string> variables(env.begin(), env.end());
-  for (size_t i = 0; i < container.volume_mounts.size(); ++i) {
-    const auto& wanted = container.volume_mounts[i];
-    KEELSON_TRY(const auto volume, volume_of(order.pod, wanted.name, container));
-    if (volume.block) {
-      return fail(Kind::invalid, "volume {} has volumeMode Block, but is specified in volumeMounts", wanted.name);
-    }
-    cri::Mount mount{.container_path = wanted.mount_path,
-                     .host_path = volume.path,
-                     .read_only = wanted.read_only || volume.read_only};
-    auto below = wanted.sub_path;
-    if (!wanted.sub_path_expr.empty()) {
-      KEELSON_TRY(below, expand_sub_path(wanted.sub_path_expr, variables));
-    }
-    if (!below.empty()) {
-      KEELSON_TRY(mount.host_path, volumes.sub_path(order.pod, mount.host_path, wanted.name, container.name, i, below));
-    }
-    switch (wanted.mount_propagation.value_or(kube::MountPropagation::none)) {
-      case kube::MountPropagation::none:
-        break;
-      case kube::MountPropagation::host_to_container:
-        mount.propagation = cri::Propagation::host_to_container;
-        break;
-      case kube::MountPropagation::bidirectional:
-        mount.propagation = cri::Propagation::bidirectional;
-        break;
-    }
-    KEELSON_TRY(mount.recursive_read_only, resolve_recursive_read_only(wanted, order.recursive_read_only));
-    out.mounts.push_back(mount);
-  }
-  return {};
-}
-
-Result<> NodePodConfigs::State::add_devices(const kube::Pod& pod, const kube::Container& container,
-                                            cri::ContainerConfig& out) const {
-  for (const auto& wanted : container.volume_devices) {
-    KEELSON_TRY(const auto volume, volume_of(pod, wanted.name, container));
-    if (!volume.block) {
-      return fail(Kind::invalid, "volume {} has volumeMode Filesystem, but is specified in volumeDevices", wanted.name);
-    }
-    out.devices.push_back({.container_path = wanted.device_path,
-                           .host_path = volume.path,
-                           .permissions = volume.read_only ? "r" : "mrw"});
-  }
-  return {};
 }
 
 /// /etc/hosts and the termination message, unless the pod mounts its own.
@@ -258,17 +199,29 @@ Task<> NodePodConfigs::prepare_container(kube::Pod pod, std::string container) {
   co_return Result<>();
 }
 
+std::set<std::string> NodePodConfigs::own_cpus(const kube::Pod& pod) {
+  return state_->own_cpus_of(pod);
+}
+
+std::set<std::string> NodePodConfigs::State::own_cpus_of(const kube::Pod& pod) const {
+  std::set<std::string> names;
+  for (const auto* allotter : allotters) {
+    for (const auto* list : {&pod.spec.init_containers, &pod.spec.containers}) {
+      for (const auto& container : *list) {
+        if (allotter->of(pod, container.name).own_cpus) {
+          names.insert(container.name);
+        }
+      }
+    }
+  }
+  return names;
+}
+
 /// Nothing but the pod's own CPUs holds it, if it has some.
 PodCgroupLimits NodePodConfigs::State::limits_of_pod(const kube::Pod& pod) const {
   auto limits = pod_limits_of(pod, node_cgroups);
-  for (const auto* allotter : allotters) {
-    const auto has_own_cpus = [&](const kube::Container& container) {
-      return allotter->of(pod, container.name).own_cpus;
-    };
-    if (std::ranges::any_of(pod.spec.containers, has_own_cpus) ||
-        std::ranges::any_of(pod.spec.init_containers, has_own_cpus)) {
-      limits.cpu_quota = 0;
-    }
+  if (!own_cpus_of(pod).empty()) {
+    limits.cpu_quota = 0;
   }
   return limits;
 }
@@ -281,7 +234,7 @@ cri::LinuxResources NodePodConfigs::State::resources_of(const kube::Pod& pod, co
       out.cpuset_cpus = given.cpus;
     }
     if (given.own_cpus) {
-      out.cpu_quota = 0;
+      out.cpu_quota = kNoQuota;
     }
   }
   return out;

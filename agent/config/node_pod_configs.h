@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,7 @@ class NodePodConfigs : public PodConfigs {
   Task<> release(kube::Pod pod) override;
   Task<> clean_up(kube::Pod pod) override;
   Result<std::vector<std::string>> prepared() override;
+  std::set<std::string> own_cpus(const kube::Pod& pod) override;
   std::vector<PodWarning> warnings(const kube::Pod& pod) override;
   Result<std::string> handler(const kube::Pod& pod) override;
   Result<cri::SandboxConfig> sandbox(const kube::Pod& pod, uint32_t attempt) override;

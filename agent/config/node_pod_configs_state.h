@@ -4,9 +4,11 @@
 
 #include <fmt/format.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -81,9 +83,13 @@ struct NodePodConfigs::State {
                                   const kube::Container& container) const;
   Task<> mount_storage(kube::Pod pod);
   Task<> allot(kube::Pod pod);
+  std::set<std::string> own_cpus_of(const kube::Pod& pod) const;
   PodCgroupLimits limits_of_pod(const kube::Pod& pod) const;
   cri::LinuxResources resources_of(const kube::Pod& pod, const kube::Container& container) const;
   void add_allotments(const kube::Pod& pod, const kube::Container& container, cri::ContainerConfig& out) const;
+  Result<std::string> sub_path_of(const kube::VolumeMount& wanted, const Environment& env) const;
+  Result<cri::Mount> mount_of(const ContainerOrder& order, const kube::Container& container, size_t number,
+                              const Environment& env) const;
   Result<> add_mounts(const ContainerOrder& order, const kube::Container& container, const Environment& env,
                       cri::ContainerConfig& out) const;
   Result<> add_devices(const kube::Pod& pod, const kube::Container& container, cri::ContainerConfig& out) const;
@@ -91,6 +97,7 @@ struct NodePodConfigs::State {
   void refresh_volumes(const kube::Pod& pod);
   void share_cpu();
   void forget(const std::string& uid);
+  Task<> take_away(std::string uid, std::function<Result<>()> work);
 };
 
 }  // namespace keelson::agent

@@ -212,6 +212,26 @@ TEST_F(NodePodConfigsTest, ASubPathExpressionNeedsItsVariables) {
             "unable to provision SubPath `../b-c`: must not contain '..'");
 }
 
+TEST_F(NodePodConfigsTest, AnImageVolumeIsTheRuntimesToMount) {
+  pod.spec.volumes.emplace_back().name = "pages";
+  pod.spec.volumes.back().image = kube::ImageVolume{.reference = "example.com/pages:1"};
+  pod.spec.containers[0].volume_mounts.push_back({.name = "pages", .mount_path = "/pages", .sub_path = "a/b"});
+  ASSERT_TRUE(run(configs->prepare(pod)));
+  EXPECT_EQ(configs->container(order()).error().kind(), Kind::conflict) << "nobody has pulled it";
+  auto pulled = order();
+  pulled.image_volumes = {{"pages", "sha256:1"}};
+  auto config = configs->container(pulled);
+  ASSERT_TRUE(config) << config.error().message();
+  const auto mount = std::ranges::find(config->mounts, "/pages", &cri::Mount::container_path);
+  ASSERT_NE(mount, config->mounts.end());
+  EXPECT_EQ(mount->image, "sha256:1");
+  EXPECT_EQ(mount->user_specified_image, "example.com/pages:1");
+  EXPECT_EQ(mount->image_sub_path, "a/b");
+  EXPECT_EQ(mount->host_path, "");
+  EXPECT_TRUE(mount->read_only);
+  EXPECT_FALSE(fs::exists(dir + "/state/pods/u1/volume-subpaths/pages"));
+}
+
 TEST_F(NodePodConfigsTest, CgroupsHaveTheirValues) {
   auto& resources = pod.spec.containers[0].resources;
   resources.requests = {{"cpu", kube::Quantity::of_milli(500)}, {"memory", kube::Quantity::of(64 << 20)}};
@@ -348,6 +368,51 @@ TEST_F(NodePodConfigsTest, AResizedPodsCgroupFollowsInTheRightOrder) {
   EXPECT_EQ(limit(), "100663296") << "less once they have less";
   ASSERT_TRUE(run(configs->resize(pod, Resizing::after_containers)));
   EXPECT_EQ(limit(), "33554432");
+}
+
+/// Gives "main" a CPU of its own, and the others the pool.
+class OwnCpus : public Allotter {
+ public:
+  Task<std::optional<AllotmentRefusal>> allot(kube::Pod) override { co_return std::optional<AllotmentRefusal>(); }
+  ContainerAllotment of(const kube::Pod&, const std::string& container) const override {
+    return {.cpus = container == "main" ? "1" : "0,2", .own_cpus = container == "main"};
+  }
+  void release(const std::string& uid) override { released = uid; }
+  std::string released;
+};
+
+TEST_F(NodePodConfigsTest, NoQuotaHoldsWhoHasItsOwnCpusNorItsPod) {
+  for (auto* list : {&pod.spec.containers[0].resources.requests, &pod.spec.containers[0].resources.limits}) {
+    *list = {{"cpu", kube::Quantity::of(1)}, {"memory", kube::Quantity::of(64 << 20)}};
+  }
+  pod.spec.containers.push_back(pod.spec.containers[0]);
+  pod.spec.containers[1].name = "side";
+  const auto quota = [&] {
+    return cgroup_value(root + "/kubepods/podu1", unified() ? "" : "cpu", unified() ? "cpu.max" : "cpu.cfs_quota_us");
+  };
+  ASSERT_TRUE(run(configs->prepare(pod)));
+  EXPECT_EQ(quota(), unified() ? "200000 100000" : "200000");
+  EXPECT_EQ(configs->sandbox(pod, 0)->resources.cpu_quota, 200'000);
+  OwnCpus cpus;
+  start();
+  configs->use_allotters({&cpus}, {});
+  ASSERT_TRUE(run(configs->prepare(pod)));
+  EXPECT_EQ(quota(), unified() ? "max 100000" : "-1") << "one that it had goes";
+  EXPECT_EQ(configs->sandbox(pod, 0)->resources.cpu_quota, -1);
+  EXPECT_EQ(configs->own_cpus(pod), std::set<std::string>{"main"});
+  const auto own = configs->resources(pod, "main").value();
+  EXPECT_EQ(own.cpuset_cpus, "1");
+  EXPECT_EQ(own.cpu_quota, -1);
+  EXPECT_EQ(own.cpu_shares, 1024);
+  const auto pooled = configs->resources(pod, "side").value();
+  EXPECT_EQ(pooled.cpuset_cpus, "0,2");
+  EXPECT_EQ(pooled.cpu_quota, 100'000);
+  EXPECT_EQ(configs->container(order())->resources.cpuset_cpus, "1");
+  ASSERT_TRUE(run(configs->resize(pod, Resizing::after_containers)));
+  EXPECT_EQ(quota(), unified() ? "max 100000" : "-1");
+  ASSERT_TRUE(run(configs->clean_up(pod)));
+  EXPECT_EQ(cpus.released, "u1");
+  start();
 }
 
 /// An API server that is slow: what the environment is made of has not been read yet.

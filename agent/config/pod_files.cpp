@@ -47,10 +47,9 @@ Task<> NodePodConfigs::State::mount_storage(kube::Pod pod) {
     co_return Result<>();
   }
   if (storage == nullptr) {
-    co_return fail(Kind::unsupported,
-                   "MountVolume.SetUp failed for volume \"{}\" : claims, CSI drivers and NFS need a control plane, and "
-                   "this node has none",
-                   wanted->name);
+    co_return std::unexpected(mount_error(
+        Error(Kind::unsupported, "claims, CSI drivers and NFS need a control plane, and this node has none"),
+        wanted->name));
   }
   const auto uid = pod.metadata.uid;
   KEELSON_CO_TRY(auto given, co_await storage->mount(std::move(pod)));
@@ -149,34 +148,30 @@ void NodePodConfigs::State::forget(const std::string& uid) {
   share_cpu();
 }
 
-Task<> NodePodConfigs::release(kube::Pod pod) {
-  auto* s = state_.get();
-  auto uid = pod.metadata.uid;
-  s->forget(uid);
-  auto turn = s->works.of(uid);
+/// Takes away what a pod has: `work` in the pod's turn, once storage has what is its own.
+Task<> NodePodConfigs::State::take_away(std::string uid, std::function<Result<>()> work) {
+  forget(uid);
+  auto turn = works.of(uid);
   const uint64_t cleanings = ++turn->cleanings;
-  if (s->storage != nullptr) {
-    KEELSON_CO_DO(co_await s->storage->unmount(uid));
+  if (storage != nullptr) {
+    KEELSON_CO_DO(co_await storage->unmount(uid));
   }
-  auto work = [s, turn, cleanings, uid]() -> Result<> {
+  auto in_turn = [turn, cleanings, uid, work = std::move(work)]() -> Result<> {
     KEELSON_TRY(auto lock, take_turn(*turn, cleanings, uid));
+    return work();
+  };
+  co_return co_await blocking(pool, in_turn);
+}
+
+Task<> NodePodConfigs::release(kube::Pod pod) {
+  return state_->take_away(pod.metadata.uid, [s = state_.get(), uid = pod.metadata.uid]() -> Result<> {
     KEELSON_DO(s->volumes.remove_volumes(uid));
     return s->cgroups.remove(uid);
-  };
-  co_return co_await blocking(s->pool, work);
+  });
 }
 
 Task<> NodePodConfigs::clean_up(kube::Pod pod) {
-  auto* s = state_.get();
-  auto uid = pod.metadata.uid;
-  s->forget(uid);
-  auto turn = s->works.of(uid);
-  const uint64_t cleanings = ++turn->cleanings;
-  if (s->storage != nullptr) {
-    KEELSON_CO_DO(co_await s->storage->unmount(uid));
-  }
-  auto work = [s, turn, cleanings, uid]() -> Result<> {
-    KEELSON_TRY(auto lock, take_turn(*turn, cleanings, uid));
+  return state_->take_away(pod.metadata.uid, [s = state_.get(), uid = pod.metadata.uid]() -> Result<> {
     KEELSON_DO(s->volumes.remove_all(uid));
     s->users.release(uid);
     KEELSON_DO(s->cgroups.remove(uid));
@@ -188,8 +183,7 @@ Task<> NodePodConfigs::clean_up(kube::Pod pod) {
     }
     s->links.remove_pod(uid);
     return {};
-  };
-  co_return co_await blocking(s->pool, work);
+  });
 }
 
 }  // namespace keelson::agent

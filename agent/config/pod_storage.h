@@ -2,8 +2,11 @@
 // Volumes that outlive pods, or that others make: of claims, of CSI drivers, of NFS servers.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <map>
 #include <string>
+#include <string_view>
 
 #include "common/loop.h"
 #include "kube/pod.h"
@@ -30,6 +33,12 @@ inline std::string claim_of(const kube::Pod& pod, const kube::Volume& volume) {
     return volume.persistent_volume_claim->claim_name;
   }
   return volume.ephemeral ? pod.metadata.name + "-" + volume.name : "";
+}
+
+/// In the words of a FailedMount event: MountVolume.SetUp failed for volume "x" : why.
+inline Error mount_error(const Error& error, std::string_view volume, std::string_view step = "SetUp") {
+  return Error(error.kind(), fmt::format("MountVolume.{} failed for volume \"{}\" : {}", step, volume, error.message()),
+               error.code());
 }
 
 /// All calls on the agent's loop; calls about one pod do not overlap.

@@ -59,15 +59,11 @@ Result<> make_sub_folders(int root, const std::string& sub_path) {
   return {};
 }
 
-/// With the words of a FailedMount event.
 Result<> told(const kube::Volume& volume, Result<> outcome) {
-  if (outcome) {
-    return {};
+  if (!outcome) {
+    return std::unexpected(mount_error(outcome.error(), volume.name));
   }
-  const auto& error = outcome.error();
-  return std::unexpected(
-      Error(error.kind(), fmt::format("MountVolume.SetUp failed for volume \"{}\" : {}", volume.name, error.message()),
-            error.code()));
+  return {};
 }
 
 }  // namespace
@@ -89,8 +85,8 @@ Result<> Volumes::mount_one(const kube::Pod& pod, const kube::Volume& volume, co
   if (volume.host_path) {
     return check_host_path(*volume.host_path);
   }
-  if (is_of_storage(volume)) {
-    return {};  // mounted before this by who knows storage
+  if (is_of_storage(volume) || volume.image) {
+    return {};  // mounted before this by who knows storage, or by the runtime with each container
   }
   if (volume.empty_dir) {
     return make_empty_dir(

@@ -24,6 +24,9 @@ void ImageRecords::observe(const std::vector<cri::Image>& images, const std::vec
   std::set<std::string> used;
   for (const auto& container : containers) {
     used.insert({container.image_id, container.image_ref, container.image});
+    for (const auto& mount : container.mounts) {
+      used.insert(mount.image);
+    }
   }
   std::map<std::string, ImageRecord> records;
   for (const auto& image : images) {
@@ -85,10 +88,31 @@ Task<> ImageCollector::run() {
   }
 }
 
+/// With their mounts, which a list does not tell; they never change.
+Task<std::vector<cri::ContainerStatus>> ImageCollector::containers() {
+  KEELSON_CO_TRY(auto listed, co_await runtime_.list_containers({}, kAsk));
+  std::map<std::string, std::vector<cri::Mount>> mounts;
+  for (auto& container : listed) {
+    auto known = mounts_.find(container.id);
+    if (known != mounts_.end()) {
+      container.mounts = std::move(known->second);
+    } else {
+      auto status = co_await runtime_.container_status(container.id, kAsk);
+      if (!status && status.error().kind() != Kind::not_found) {
+        co_return std::unexpected(std::move(status).error().with_context("get container status"));
+      }
+      container.mounts = status ? std::move(status->mounts) : std::vector<cri::Mount>();
+    }
+    mounts[container.id] = container.mounts;
+  }
+  mounts_ = std::move(mounts);
+  co_return listed;
+}
+
 Task<std::vector<ImageRecord>> ImageCollector::unused() {
   KEELSON_CO_TRY(const auto images, co_await runtime_.list_images(kAsk));
-  KEELSON_CO_TRY(const auto containers, co_await runtime_.list_containers({}, kAsk));
-  records_.observe(images, containers, loop_.clock().steady());
+  KEELSON_CO_TRY(const auto all, co_await containers());
+  records_.observe(images, all, loop_.clock().steady());
   co_return records_.unused();
 }
 

@@ -36,7 +36,8 @@ struct ImageRecord {
 /// What is known of images between looks. No I/O.
 class ImageRecords {
  public:
-  /// All images there are, and all containers, dead ones, too: an image of a container is in use.
+  /// All images there are, and all containers, dead ones, too: an image of a container is in use, and so is one that it
+  /// mounts.
   void observe(const std::vector<cri::Image>& images, const std::vector<cri::ContainerStatus>& containers,
                SteadyTime now);
   /// Whoever may go, the longest unused first.
@@ -65,6 +66,7 @@ class ImageCollector {
 
  private:
   Task<> look();
+  Task<std::vector<cri::ContainerStatus>> containers();
   Task<std::vector<ImageRecord>> unused();
   Task<std::vector<ImageRecord>> remove_old(std::vector<ImageRecord> images);
   /// Answers how many bytes it was.
@@ -76,6 +78,7 @@ class ImageCollector {
   const std::function<void(const NodeEvent&)> record_;
   const SteadyTime began_;
   ImageRecords records_;
+  std::map<std::string, std::vector<cri::Mount>> mounts_;  // by container, of those that were there
   bool failing_ = false;
   std::map<std::string, uint64_t> removed_;  // by reason
   asio::thread_pool disk_{1};

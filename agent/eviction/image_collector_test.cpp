@@ -52,6 +52,14 @@ TEST(ImageRecords, TheLongestUnusedGoesFirst) {
   EXPECT_EQ(records.unused().front().first_seen, kStart + 4min);
 }
 
+TEST(ImageRecords, WhatIsMountedIsInUse) {
+  ImageRecords records;
+  auto container = container_of("a");
+  container.mounts = {{.container_path = "/etc/hosts", .host_path = "/x"}, {.container_path = "/data", .image = "b"}};
+  records.observe({image("a"), image("b"), image("c")}, {container}, kStart);
+  EXPECT_THAT(ids(records.unused()), ElementsAre("c"));
+}
+
 TEST(ImagePolicy, FreesFromTheHighMarkToTheLow) {
   const ImagePolicy policy;
   EXPECT_EQ(bytes_to_free(policy, 1000, 160), 0U) << "84 %";

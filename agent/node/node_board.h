@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "agent/node/eviction_signals.h"
+#include "agent/node/resources.h"
 #include "common/clock.h"
 
 namespace keelson::agent {
@@ -21,6 +22,7 @@ class NodeBoard {
     Pressures pressures;
     bool shutting_down = false;                           ///< The machine, and this node with it.
     std::optional<std::set<std::string>> volumes_in_use;  ///< None: nobody has said.
+    DeviceResources devices;
     bool operator==(const Words&) const = default;
   };
 
@@ -36,6 +38,9 @@ class NodeBoard {
   }
   void tell_volumes(std::set<std::string> in_use) {
     change([&](Words& words) { words.volumes_in_use = std::move(in_use); });
+  }
+  void tell_devices(DeviceResources devices) {
+    change([&](Words& words) { words.devices = std::move(devices); });
   }
   /// The agent has looked at its runtime at this time: it lives. That is no change of a word, and nobody is called.
   void tell_alive(SteadyTime when) {

@@ -300,6 +300,7 @@ void NodeRegistrar::read_board() {
     view_.pressures |= words.pressures;
     view_.shutting_down = words.shutting_down;
     view_.volumes_in_use = words.volumes_in_use;
+    view_.devices = words.devices;
     // While neither has been there for long, nothing is wrong yet.
     const auto seen = options_.board->last_alive();
     const Duration silent = loop_.clock().steady() - seen.value_or(started_);

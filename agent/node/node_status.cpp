@@ -223,8 +223,12 @@ kube::NodeStatus make_node_status(const NodeSettings& settings, const NodeView& 
                                   WallTime now) {
   kube::NodeStatus status;
   status.capacity = node_capacity(view.machine, settings.pods);
+  status.capacity.insert(view.devices.capacity.begin(), view.devices.capacity.end());
   keep_of_others(status.capacity, previous.capacity);
   status.allocatable = node_allocatable(status.capacity, settings.reservation);
+  for (const auto& [name, amount] : view.devices.allocatable) {
+    status.allocatable[name] = amount;
+  }
   status.conditions = conditions({memory_pressure(view.pressures.memory), disk_pressure(view.pressures.disk),
                                   pid_pressure(view.pressures.pid), ready(view, status.capacity)},
                                  previous, now);

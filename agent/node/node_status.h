@@ -54,6 +54,7 @@ struct NodeView {
   Pressures pressures;
   bool shutting_down = false;                           ///< The machine is: the node is not Ready.
   std::optional<std::set<std::string>> volumes_in_use;  ///< None: as the API server has them.
+  DeviceResources devices;
   PlegView pleg;
   RuntimeView runtime;
 };

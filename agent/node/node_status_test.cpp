@@ -208,6 +208,20 @@ TEST(NodeStatus, WhatOthersSetStays) {
   EXPECT_EQ(status.volumes_in_use, previous.volumes_in_use);
 }
 
+TEST(NodeStatus, DevicesAreAsTheirPluginsTell) {
+  kube::NodeStatus previous;
+  previous.capacity = previous.allocatable = {{"vendor.com/gpu", kube::Quantity::of(4)},
+                                              {"vendor.com/old", kube::Quantity::of(7)}};
+  auto seen = view();
+  seen.devices.capacity = {{"vendor.com/gpu", kube::Quantity::of(3)}, {"vendor.com/old", kube::Quantity::of(0)}};
+  seen.devices.allocatable = {{"vendor.com/gpu", kube::Quantity::of(1)}, {"vendor.com/old", kube::Quantity::of(0)}};
+  const auto status = make_node_status(settings(), seen, previous, kNow);
+  EXPECT_EQ(status.capacity.at("vendor.com/gpu"), kube::Quantity::of(3));
+  EXPECT_EQ(status.allocatable.at("vendor.com/gpu"), kube::Quantity::of(1));
+  EXPECT_EQ(status.capacity.at("vendor.com/old"), kube::Quantity::of(0)) << "what has gone is told, not left as it was";
+  EXPECT_EQ(status.allocatable.at("vendor.com/old"), kube::Quantity::of(0));
+}
+
 TEST(NodeStatus, BeforeTheRuntimeAnswersItIsAsItWas) {
   const auto before = make_node_status(settings(), view(), {}, kNow);
   auto seen = view();

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <string_view>
 
 namespace keelson::agent {
@@ -86,28 +85,6 @@ Result<ReservedList> parse_reservation(const std::vector<std::string>& texts) {
     }
   }
   return list;
-}
-
-Result<int64_t> count_cpus(const std::string& ranges) {
-  const auto refuse = [&] { return fail(Kind::invalid, "'{}' is no list of CPUs such as 0-3,6", ranges); };
-  int64_t count = 0;
-  const char* at = ranges.data();
-  const char* const end = at + ranges.size();
-  while (at != end) {
-    unsigned first = 0;
-    auto parsed = std::from_chars(at, end, first);
-    unsigned last = first;
-    if (parsed.ec == std::errc() && parsed.ptr != end && *parsed.ptr == '-') {
-      parsed = std::from_chars(parsed.ptr + 1, end, last);
-    }
-    const bool more = parsed.ptr != end;
-    if (parsed.ec != std::errc() || last < first || (more && (*parsed.ptr != ',' || parsed.ptr + 1 == end))) {
-      return refuse();
-    }
-    count += int64_t{last} - first + 1;
-    at = parsed.ptr + (more ? 1 : 0);
-  }
-  return count;
 }
 
 kube::ResourceList node_capacity(const Machine& machine, const PodLimits& limits) {

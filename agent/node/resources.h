@@ -36,8 +36,12 @@ struct Reservation {
 /// configuration does for machines of all sizes. Kind::invalid names what is wrong.
 Result<ReservedList> parse_reservation(const std::vector<std::string>& texts);
 
-/// "0-3,6": how many CPUs. Kind::invalid.
-Result<int64_t> count_cpus(const std::string& ranges);
+/// What device plugins have told of, by the names of their resources; zero where one has gone.
+struct DeviceResources {
+  kube::ResourceList capacity;
+  kube::ResourceList allocatable;  ///< Of the healthy devices.
+  bool operator==(const DeviceResources&) const = default;
+};
 
 struct PodLimits {
   int64_t max_pods = 110;

@@ -108,11 +108,6 @@ TEST(Reservation, WrongOnesAreNamed) {
   EXPECT_THAT(parse_reservation({"memory=much"}).error().message(), StartsWith("memory: "));
   EXPECT_EQ(parse_reservation({"memory=-1"}).error().message(), "memory: '-1' is negative");
   EXPECT_EQ(parse_reservation({"cpu=1", "cpu=2"}).error().message(), "cpu is given twice");
-  EXPECT_EQ(*count_cpus("0-3,6"), 5);
-  EXPECT_EQ(*count_cpus(""), 0);
-  for (const char* wrong : {"a", "3-1", "1,", "1-", ",1", "1 2"}) {
-    EXPECT_FALSE(count_cpus(wrong)) << wrong;
-  }
 }
 
 TEST(Thresholds, AreReadAsTheKubeletReadsThem) {

@@ -8,17 +8,16 @@
 #include <mutex>
 #include <unordered_set>
 
-#include "agent/cluster/token_bucket.h"
 #include "agent/pod_resources/proto/podresources.grpc.pb.h"
 #include "common/fd.h"
+#include "common/token_bucket.h"
 
 namespace keelson::pod_resources {
 
 namespace {
 
 // The kubelet's: more than 100 a second is no monitor's need.
-constexpr double kPerSecond = 100;
-constexpr double kAtOnce = 10;
+constexpr RateLimit kCalls = {.per_second = 100, .burst = 10};
 constexpr std::chrono::seconds kCallsEnd{2};
 
 using Devices = google::protobuf::RepeatedPtrField<v1::ContainerDevices>;
@@ -106,7 +105,7 @@ struct Server::State {
   Loop& loop;
   const Source& source;
   std::mutex mutex;
-  agent::TokenBucket limit{kPerSecond, kAtOnce};
+  TokenBucket limit{kCalls};
   std::unordered_set<grpc::ServerUnaryReactor*> waiting;
   bool ending = false;
   // The loop's.

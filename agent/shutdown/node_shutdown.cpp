@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/shutdown/node_shutdown.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include <boost/json.hpp>

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// A CSI driver's Node service, and a plugin's registration, as tasks.
+// A CSI driver's Node service, as tasks.
 #pragma once
 
+#include <chrono>
+
 #include "agent/storage/proto/csi.grpc.pb.h"
-#include "agent/storage/proto/registration.grpc.pb.h"
 #include "common/rpc/service_client.h"
 
 namespace keelson::storage {
 
 using CsiClient = rpc::ServiceClient<csi::v1::Node>;
 using CsiCalls = CsiClient::Async;
-using RegistrationClient = rpc::ServiceClient<pluginregistration::Registration>;
-using RegistrationCalls = RegistrationClient::Async;
 
 /// The kubelet's for every call to a driver.
 inline constexpr std::chrono::minutes kCsiDeadline{2};

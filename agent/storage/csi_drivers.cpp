@@ -17,7 +17,7 @@ Result<std::shared_ptr<RegisteredDriver>> CsiDrivers::find(const std::string& na
   return found->second;
 }
 
-Task<> CsiDrivers::plugin_registered(Plugin plugin) {
+Task<> CsiDrivers::plugin_registered(plugins::Plugin plugin) {
   if (std::ranges::none_of(plugin.versions, [](const auto& version) {
         return version == "1" || version.starts_with("1.") || version.starts_with("v1");
       })) {
@@ -49,9 +49,9 @@ Task<> CsiDrivers::plugin_registered(Plugin plugin) {
   co_return Result<>();
 }
 
-void CsiDrivers::plugin_gone(const std::string& name) {
-  drivers_.erase(name);
-  tasks_.spawn("leave CSI driver " + name + " out of the CSINode", node_.remove(name));
+void CsiDrivers::plugin_gone(const plugins::Plugin& plugin) {
+  drivers_.erase(plugin.name);
+  tasks_.spawn("leave CSI driver " + plugin.name + " out of the CSINode", node_.remove(plugin.name));
 }
 
 Task<> CsiDrivers::close() {

@@ -8,9 +8,9 @@
 #include <set>
 #include <string>
 
+#include "agent/plugins/plugin_watcher.h"
 #include "agent/storage/csi_client.h"
 #include "agent/storage/csi_node_object.h"
-#include "agent/storage/plugin_watcher.h"
 #include "common/task_group.h"
 
 namespace keelson::storage {
@@ -26,7 +26,7 @@ struct RegisteredDriver {
 };
 
 /// Belongs to one loop.
-class CsiDrivers : public PluginHandler {
+class CsiDrivers : public plugins::PluginHandler {
  public:
   /// `registered` is called once a driver can be used. `node` outlives it.
   CsiDrivers(Loop& loop, CsiNodeObject& node, std::function<void(const std::string& name)> registered);
@@ -34,8 +34,8 @@ class CsiDrivers : public PluginHandler {
   /// Kind::unavailable: no driver of this name has registered.
   Result<std::shared_ptr<RegisteredDriver>> find(const std::string& name) const;
 
-  Task<> plugin_registered(Plugin plugin) override;
-  void plugin_gone(const std::string& name) override;
+  Task<> plugin_registered(plugins::Plugin plugin) override;
+  void plugin_gone(const plugins::Plugin& plugin) override;
   Task<> close();
 
  private:

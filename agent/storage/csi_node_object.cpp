@@ -25,18 +25,18 @@ Task<> CsiNodeObject::put(kube::CsiNodeDriver driver, kube::StringMap topology) 
   if (!topology.empty()) {
     KEELSON_CO_DO(co_await label(std::move(topology)));
   }
-  auto done = co_await put_once(driver);
-  for (int tries = 1; !done && done.error().code() == 409 && tries < kTries; ++tries) {
-    done = co_await put_once(driver);
-  }
-  co_return done;
+  co_return co_await retried([this, driver] { return put_once(driver); });
 }
 
 Task<> CsiNodeObject::remove(std::string driver) {
   KEELSON_CO_TRY(const auto turn, co_await turns_.take(""));
-  auto done = co_await remove_once(driver);
+  co_return co_await retried([this, driver] { return remove_once(driver); });
+}
+
+Task<> CsiNodeObject::retried(std::function<Task<>()> change) {
+  auto done = co_await change();
   for (int tries = 1; !done && done.error().code() == 409 && tries < kTries; ++tries) {
-    done = co_await remove_once(driver);
+    done = co_await change();
   }
   co_return done;
 }

@@ -2,6 +2,7 @@
 // The CSINode: which drivers a node has, for the scheduler, the attachers and the provisioners (storage.k8s.io/v1).
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "agent/cluster/api_call.h"
@@ -23,6 +24,8 @@ class CsiNodeObject {
   /// Nothing if there is none.
   Task<std::optional<kube::CsiNode>> read();
   Task<> write(kube::CsiNode node, bool is_new);
+  /// Again, a few times, where others have changed the object meanwhile.
+  Task<> retried(std::function<Task<>()> change);
   Task<> put_once(kube::CsiNodeDriver driver);
   Task<> remove_once(std::string driver);
   Task<> label(kube::StringMap labels);

@@ -44,11 +44,6 @@ void fill(google::protobuf::Map<std::string, std::string>& map, const kube::Stri
   }
 }
 
-Error told(Error error, std::string_view step, const std::string& volume) {
-  return Error(error.kind(), fmt::format("MountVolume.{} failed for volume \"{}\" : {}", step, volume, error.message()),
-               error.code());
-}
-
 /// From now on it has to be undone.
 Result<> begin(const std::string& root, const std::string& uid, const CsiRecord& record) {
   KEELSON_DO(make_directories(fmt::format("{}/pods/{}", root, uid), 0750));
@@ -177,7 +172,7 @@ Task<agent::MountedVolume> CsiVolumes::mount(kube::Pod pod, BoundVolume bound) {
   m->bound = std::move(bound);
   const auto& source = m->source();
   const auto failed = [m](Error error, std::string_view step) {
-    return std::unexpected(told(std::move(error), step, m->bound.name));
+    return std::unexpected(agent::mount_error(error, m->bound.name, step));
   };
   auto driver = drivers_.find(source.driver);
   if (!driver) {

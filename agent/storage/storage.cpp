@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "agent/cluster/cluster.h"
 #include "agent/storage/csi_volumes.h"
 #include "agent/storage/simple_volumes.h"
 #include "common/task_group.h"
@@ -13,10 +14,9 @@ struct Storage::State {
   State(kube::Client& client, StorageOptions o)
       : options(std::move(o)),
         loop(client.loop()),
-        call(agent::limited(loop, agent::api_call(client))),
+        call(agent::limited(loop, agent::api_call(client), agent::kDefaultRequests)),
         node(loop, call, options.node_name),
         drivers(loop, node, [this](const std::string& name) { tasks.spawn("staged volumes", csi.tidy(name)); }),
-        plugins(loop, options.root + "/plugins_registry", {{"CSIPlugin", &drivers}}),
         csi(loop, call, drivers, {.root = options.root, .node_name = options.node_name, .in_use = options.in_use}),
         tasks(loop) {
     csi.adopt();
@@ -40,10 +40,7 @@ struct Storage::State {
     auto mounted =
         co_await blocking(pool, [root = options.root, pod, own = *bound] { return mount_simple(root, pod, own); });
     if (!mounted) {
-      Error error = std::move(mounted).error();
-      co_return std::unexpected(Error(
-          error.kind(), fmt::format("MountVolume.SetUp failed for volume \"{}\" : {}", bound->name, error.message()),
-          error.code()));
+      co_return std::unexpected(agent::mount_error(mounted.error(), bound->name));
     }
     co_return mounted;
   }
@@ -53,7 +50,6 @@ struct Storage::State {
   const agent::ApiCall call;
   CsiNodeObject node;
   CsiDrivers drivers;
-  PluginWatcher plugins;
   CsiVolumes csi;
   TaskGroup tasks;
   asio::thread_pool pool{4};  // mounts of NFS servers that do not answer hang here
@@ -63,13 +59,15 @@ Storage::Storage(kube::Client& client, StorageOptions options)
     : state_(std::make_unique<State>(client, std::move(options))) {}
 Storage::~Storage() = default;
 
+plugins::PluginHandler& Storage::drivers() {
+  return state_->drivers;
+}
+
 Task<> Storage::run() {
-  state_->tasks.spawn("volumes that are published again", state_->csi.republish());
-  co_return co_await state_->plugins.run();
+  co_return co_await state_->csi.republish();
 }
 
 Task<> Storage::close() {
-  KEELSON_CO_DO(co_await state_->plugins.close());
   KEELSON_CO_DO(co_await state_->drivers.close());
   co_return co_await state_->tasks.close();
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The volumes of a cluster's node put together: claims, what they are bound to, drivers and their registration.
+// The volumes of a cluster's node put together: claims, what they are bound to, drivers.
 #pragma once
 
 #include <functional>
@@ -8,12 +8,13 @@
 #include <string>
 
 #include "agent/config/pod_storage.h"
+#include "agent/plugins/plugin_watcher.h"
 #include "kube/client/client.h"
 
 namespace keelson::storage {
 
 struct StorageOptions {
-  std::string root;  ///< The agent's: pods/, plugins/ and plugins_registry/ are below it.
+  std::string root;  ///< The agent's: pods/ and plugins/ are below it.
   std::string node_name;
   /// As a Node's status.volumesInUse has it; on the loop.
   std::function<void(std::set<std::string>)> in_use;
@@ -25,9 +26,11 @@ class Storage : public agent::PodStorage {
   Storage(kube::Client& client, StorageOptions options);
   ~Storage() override;
 
-  /// Takes drivers that register; until cancelled.
+  /// Who takes plugins of the type CSIPlugin, for as long as the storage is there.
+  plugins::PluginHandler& drivers();
+  /// Publishes again what wants to be; until cancelled.
   Task<> run();
-  /// Once run(), and every mount() and unmount(), has ended; before it goes.
+  /// Once run(), and every mount() and unmount(), has ended, and no driver registers any more; before it goes.
   Task<> close();
 
   Task<agent::MountedVolumes> mount(kube::Pod pod) override;

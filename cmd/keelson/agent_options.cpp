@@ -83,6 +83,7 @@ agent::ClusterOptions cluster_options(const NodeConfig& config, const LocalNode&
           .labels = node.labels,
           .sysctls = node.pods.sysctls,
           .limits_swap = agent::read_node_cgroups({}, node.pods.memory_rules).limits_swap(),
+          .static_cpus = config.cpu_manager_policy == "static",
           .requests = node.pods.requests,
           .events = node.pods.events};
 }

@@ -26,11 +26,13 @@
 #include "agent/storage/storage.h"
 #include "cmd/keelson/agent_options.h"
 #include "cmd/keelson/allocatable_options.h"
+#include "cmd/keelson/cpu_options.h"
 #include "cmd/keelson/eviction_options.h"
 #include "cmd/keelson/kubelet_api_options.h"
 #include "cmd/keelson/log_options.h"
 #include "cmd/keelson/network_options.h"
 #include "cmd/keelson/node.h"
+#include "cmd/keelson/plugin_role.h"
 #include "cmd/keelson/pod_resource_source.h"
 #include "cmd/keelson/shutdown_options.h"
 #include "common/log.h"
@@ -101,6 +103,7 @@ struct AgentRole::State {
                       : nullptr),
         cluster(client ? std::make_unique<agent::Cluster>(*client, cluster_options(config, node)) : nullptr),
         storage(client ? std::make_unique<storage::Storage>(*client, storage_options(config, board)) : nullptr),
+        plugins(loop, config, board, cluster.get(), storage.get()),
         service(cri::connect_runtime(loop, cri_socket(config), node_stats->runtime_calls(), config.image_socket)),
         configs(loop, pod_config_options(config, node), cluster.get(), storage.get()),
         pulls(loop, node.pods.pulls),
@@ -136,9 +139,11 @@ struct AgentRole::State {
                 agent::limit_pods(loop, configs, limits, [this](const agent::NodeEvent& event) { record(event); }));
     runtime.watch([this](const std::string& uid) { agent.runtime_changed(uid); });
     tasks.spawn("look at the runtime", pleg.run());
+    tasks.spawn("CPU manager", cpu_manager->run());
     tasks.spawn("service manager", keep_alive(&loop, &manager));
     tasks.spawn("admin API", api.run(config.run + "/admin.sock"));
     tasks.spawn("logs", logs->run());
+    plugins.run(tasks);
     if (cluster) {
       tasks.spawn("storage", storage->run());
       tasks.spawn("cluster", cluster->run(
@@ -172,6 +177,9 @@ struct AgentRole::State {
                    std::nullopt);
     agent.events().record({.pod = pod.metadata, .container = {}}, agent::EventType::warning, refusal.reason,
                           refusal.message);
+    if (cluster) {
+      cluster->pod_refused(refusal.reason);
+    }
   }
 
   Task<> end(bool* clean) {
@@ -188,6 +196,7 @@ struct AgentRole::State {
       KEELSON_CO_DO(co_await shutdown->node.close());
     }
     KEELSON_CO_DO(co_await tasks.close());
+    KEELSON_CO_DO(co_await plugins.close());
     if (cluster) {
       KEELSON_CO_DO(co_await storage->close());
       KEELSON_CO_DO(co_await cluster->close());
@@ -201,6 +210,13 @@ struct AgentRole::State {
   Result<> guard_limits() {
     KEELSON_TRY(limits, node_limits(config, local));
     return agent::limit_others(configs, limits);
+  }
+
+  /// Before the thread is there.
+  Result<> share_cpus() {
+    KEELSON_TRY(cpu_manager, make_cpu_manager(loop, *service, config, local));
+    allotters.push_back(cpu_manager.get());
+    return {};
   }
 
   /// Before the thread is there.
@@ -257,6 +273,8 @@ struct AgentRole::State {
   void collect(Stats& stats) const {
     pleg.collect(stats);
     configs.collect(stats);
+    cpu_manager->collect(stats);
+    plugins.collect(stats);
     if (pod_resources) {
       pod_resources->collect(stats);
     }
@@ -319,16 +337,18 @@ struct AgentRole::State {
   std::unique_ptr<kube::Client> client;  // with the next two: nullptr where there is no API server
   std::unique_ptr<agent::Cluster> cluster;
   std::unique_ptr<storage::Storage> storage;
+  PluginRole plugins;
   std::unique_ptr<cri::RuntimeClient> service;
+  std::unique_ptr<cpus::CpuManager> cpu_manager;  // once it has started
   agent::NodePodConfigs configs;
-  std::vector<agent::Allotter*> allotters;
+  std::vector<agent::Allotter*> allotters = {&plugins.devices()};
   agent::PullGate pulls;
   agent::CriPodRuntime runtime;
   agent::Pleg pleg;
   agent::ContainerProber probes;
   agent::Agent agent;
   agent::ApiServer api;
-  const PodResourceSource resource_source{agent};
+  const PodResourceSource resource_source{agent, plugins.devices(), cpu_manager};
   agent::PodRange pod_range;  // of a cluster's
   std::optional<agent::LogRotator> logs;
   std::optional<Eviction> eviction;  // in a cluster
@@ -349,6 +369,7 @@ AgentRole::~AgentRole() = default;
 
 Result<> AgentRole::start(std::optional<ServiceRoutes> routes) {
   State& s = *state_;
+  KEELSON_DO(s.share_cpus());
   s.configs.use_allotters(
       s.allotters, [&s](const kube::Pod& pod, const agent::AllotmentRefusal& refusal) { s.refuse(pod, refusal); });
   KEELSON_DO(s.guard_logs());
@@ -365,7 +386,11 @@ Result<> AgentRole::start(std::optional<ServiceRoutes> routes) {
     });
   }
   s.thread = std::jthread([&s] {
-    s.agent.on_objects([&s](const kube::DesiredState& state) { s.configs.objects_changed(state); });
+    s.agent.on_objects([&s](const kube::DesiredState& state) {
+      s.cpu_manager->objects_changed(state);
+      s.configs.objects_changed(state);
+      s.plugins.wanted(state, s.configs);
+    });
     s.tasks.spawn("agent", s.run());
     s.loop.run();
   });

@@ -11,6 +11,7 @@
 #include <boost/json.hpp>
 #include <yaml-cpp/yaml.h>
 
+#include "cmd/keelson/feature_gates.h"
 #include "cmd/keelson/spelling.h"
 #include "common/duration.h"
 #include "http/bind_address.h"
@@ -359,6 +360,7 @@ Result<> check_config(const NodeConfig& config) {
   }
   KEELSON_DO(check_streaming(config));
   KEELSON_DO(check_network(config));
+  KEELSON_DO(check_gates(config));
   if (config.cgroup_driver != "cgroupfs" && config.cgroup_driver != "systemd") {
     return fail(Kind::invalid, "cgroupDriver: '{}' is not one of cgroupfs, systemd", config.cgroup_driver);
   }

@@ -116,6 +116,10 @@ struct NodeConfig {
   std::vector<std::string> system_reserved;
   std::vector<std::string> kube_reserved;
   std::string reserved_system_cpus;
+  std::string cpu_manager_policy = "none";
+  std::vector<std::string> cpu_manager_policy_options;  ///< NAME=VALUE
+  std::string cpu_manager_reconcile_period = "10s";
+  std::vector<std::string> feature_gates;  ///< NAME=true
   std::vector<std::string> enforce_node_allocatable = {"pods"};
   std::string system_reserved_cgroup;
   std::string kube_reserved_cgroup;

@@ -48,6 +48,15 @@ json::object pairs(const Texts& texts, char sign) {
   return all;
 }
 
+/// "NAME=true"
+json::object gates(const Texts& texts) {
+  json::object all;
+  for (const auto& [name, value] : pairs(texts, '=')) {
+    all[name] = value == "true";
+  }
+  return all;
+}
+
 json::array taints(const Texts& texts) {
   json::array all;
   for (const auto& taint : agent::parse_taints(texts).value_or(std::vector<kube::Taint>())) {
@@ -151,7 +160,7 @@ json::object node(const NodeConfig& config) {
           {"protectKernelDefaults", config.protect_kernel_defaults},
           {"oomScoreAdj", -999},
           {"maxOpenFiles", 1000000},
-          {"featureGates", json::object()},
+          {"featureGates", gates(config.feature_gates)},
           {"logging", json::object{{"format", "text"},
                                    {"flushFrequency", "5s"},
                                    {"verbosity", config.log_level == "debug" ? 4 : 0},
@@ -169,8 +178,8 @@ json::object pods(const NodeConfig& config) {
       {"cgroupsPerQOS", true},
       {"cgroupDriver", config.cgroup_driver},
       {"failCgroupV1", false},
-      {"cpuManagerPolicy", "none"},
-      {"cpuManagerReconcilePeriod", "10s"},
+      {"cpuManagerPolicy", config.cpu_manager_policy},
+      {"cpuManagerReconcilePeriod", duration(config.cpu_manager_reconcile_period)},
       {"memoryManagerPolicy", "None"},
       {"topologyManagerPolicy", "none"},
       {"topologyManagerScope", "container"},
@@ -198,6 +207,9 @@ json::object pods(const NodeConfig& config) {
       {"podLogsDir", config.pod_logs_dir}};
   if (!config.image_socket.empty()) {
     fields["imageServiceEndpoint"] = "unix://" + config.image_socket;
+  }
+  if (!config.cpu_manager_policy_options.empty()) {
+    fields["cpuManagerPolicyOptions"] = pairs(config.cpu_manager_policy_options, '=');
   }
   if (const auto most = number(config.max_parallel_image_pulls); most > 0) {
     fields["maxParallelImagePulls"] = most;

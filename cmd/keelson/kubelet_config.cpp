@@ -34,7 +34,7 @@ using Field = ComponentField<Reading>;
 
 constexpr const char* kLogs = "use logLevel or --log-level";
 constexpr const char* kEvents = "exits and changes come as events";
-constexpr const char* kNoManagers = "CPUs, memory and devices are not pinned";
+constexpr const char* kNoManagers = "memory and devices are not pinned";
 constexpr const char* kIptables = "no iptables rules are made";
 constexpr const char* kDebugFlags = "the level of the log is --log-level's";
 constexpr const char* kContention = "there are no locks to profile";
@@ -78,6 +78,14 @@ void set_taints(Reading& reading, const YAML::Node& value) {
 
 void set_eviction_hard(Reading& reading, const YAML::Node& value) {
   reading.eviction_hard = value.as<std::map<std::string, std::string>>();
+}
+
+/// {Some: true} as "Some=true".
+void set_gates(Reading& reading, const YAML::Node& value) {
+  reading.config.feature_gates.clear();
+  for (const auto& [name, on] : value.as<std::map<std::string, bool>>()) {
+    reading.config.feature_gates.push_back(fmt::format("{}={}", name, on));
+  }
 }
 
 /// [{priority: 1000, shutdownGracePeriodSeconds: 30}] as "1000=30s".
@@ -249,9 +257,9 @@ const Field kFields[] = {
     {"logging.options.text.infoBufferSize", Type::text, nullptr, kLogs},
     {"logging.options.text.splitStream", Type::flag, nullptr, kLogs},
 
-    {"cpuManagerPolicy", Type::text, nullptr, kNoManagers, "none"},
-    {"cpuManagerPolicyOptions", Type::pairs, nullptr, kNoManagers},
-    {"cpuManagerReconcilePeriod", Type::duration, nullptr, kNoManagers, "10s"},
+    {"cpuManagerPolicy", Type::text, &set_text<&NodeConfig::cpu_manager_policy>, ""},
+    {"cpuManagerPolicyOptions", Type::pairs, &set_pairs<&NodeConfig::cpu_manager_policy_options>, ""},
+    {"cpuManagerReconcilePeriod", Type::duration, &set_text<&NodeConfig::cpu_manager_reconcile_period>, ""},
     {"memoryManagerPolicy", Type::text, nullptr, kNoManagers, "None"},
     {"reservedMemory", Type::objects, nullptr, kNoManagers},
     {"topologyManagerPolicy", Type::text, nullptr, kNoManagers, "none"},
@@ -285,7 +293,7 @@ const Field kFields[] = {
     {"showHiddenMetricsForVersion", Type::text, nullptr, "no metrics are hidden"},
     {"oomScoreAdj", Type::number, nullptr, "it is the service manager's", "-999"},
     {"maxOpenFiles", Type::number, nullptr, "it is the service manager's", "1000000"},
-    {"featureGates", Type::flags, nullptr, "there are none here"},
+    {"featureGates", Type::flags, &set_gates, ""},
     {"runOnce", Type::flag, nullptr, "the daemon goes on"},
 };
 

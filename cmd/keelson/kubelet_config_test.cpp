@@ -116,6 +116,18 @@ TEST(KubeletConfig, WhatMeansSomethingIsApplied) {
   EXPECT_EQ(config.node_status_report_frequency, "20s") << "the kubelet's default beside the other";
 }
 
+TEST(KubeletConfig, WhoRunsOnWhichCpusIsAsTheFileSays) {
+  const auto config =
+      parsed(std::string(kHead) +
+             "cpuManagerPolicy: static\ncpuManagerPolicyOptions: {full-pcpus-only: \"true\", align-by-socket: \"1\"}\n"
+             "cpuManagerReconcilePeriod: 5s\nfeatureGates: {CPUManagerPolicyAlphaOptions: true, Other: false}\n");
+  EXPECT_THAT(config.notes, IsEmpty());
+  EXPECT_EQ(config.cpu_manager_policy + " " + config.cpu_manager_reconcile_period, "static 5s");
+  EXPECT_THAT(config.cpu_manager_policy_options, ElementsAre("align-by-socket=1", "full-pcpus-only=true"));
+  EXPECT_THAT(config.feature_gates, ElementsAre("CPUManagerPolicyAlphaOptions=true", "Other=false"));
+  EXPECT_EQ(parsed(kKubeadm).cpu_manager_reconcile_period, "10s") << "0s is the default";
+}
+
 TEST(KubeletConfig, EvictionThresholdsReplaceTheDefaultsOrNot) {
   EXPECT_THAT(parsed(std::string(kHead) + "evictionHard: {memory.available: 1Gi}\n").eviction_hard,
               ElementsAre("memory.available<1Gi"));
@@ -204,12 +216,12 @@ TEST(KubeletConfig, PullsAreSideBySideUnlessTheFileSaysOtherwise) {
 }
 
 TEST(KubeletConfig, WhatDoesNotApplyIsTold) {
-  EXPECT_THAT(parsed(std::string(kHead) + "cpuManagerPolicy: static\nfailSwapOn: false\noomScoreAdj: -999\n"
-                                          "featureGates: {Some: true}\nmaxOpenFiles: 100\n"
+  EXPECT_THAT(parsed(std::string(kHead) + "memoryManagerPolicy: Static\nfailSwapOn: false\noomScoreAdj: -999\n"
+                                          "maxOpenFiles: 100\n"
                                           "enableControllerAttachDetach: true\n")
                   .notes,
-              ElementsAre("f.yaml: cpuManagerPolicy: static is not applied: CPUs, memory and devices are not pinned",
-                          HasSubstr("featureGates: ... is not applied"), HasSubstr("maxOpenFiles: 100")));
+              ElementsAre("f.yaml: memoryManagerPolicy: Static is not applied: memory and devices are not pinned",
+                          HasSubstr("maxOpenFiles: 100")));
 }
 
 TEST(KubeletConfig, UnknownFieldsAreToldAndTheRestCounts) {
@@ -228,7 +240,7 @@ TEST(KubeletConfig, DropInFilesChangeWhatStandsBefore) {
       {"a", head + "maxPods: 7\nclusterDNS: [192.0.2.1, 192.0.2.2]\nevictionHard: {memory.available: 1Gi}\n"
                    "authentication: {webhook: {enabled: false, cacheTTL: 1m0s}}\n"},
       {"b", head + "maxPods: 8\nclusterDNS: [192.0.2.3]\nevictionHard: {nodefs.available: 5%}\n"
-                   "authentication: {webhook: {enabled: true}}\ncpuManagerPolicy: static\n"},
+                   "authentication: {webhook: {enabled: true}}\nmemoryManagerPolicy: Static\n"},
       {"c", head + "maxPods: 9\n"}};
   const auto config = parse_kubelet_config(files, {});
   ASSERT_TRUE(config) << config.error().message();
@@ -237,7 +249,7 @@ TEST(KubeletConfig, DropInFilesChangeWhatStandsBefore) {
   EXPECT_THAT(config->eviction_hard, ElementsAre("memory.available<1Gi", "nodefs.available<5%"));
   EXPECT_TRUE(config->token_webhook);
   EXPECT_EQ(config->token_webhook_cache_ttl, "1m0s");
-  EXPECT_THAT(config->notes, ElementsAre(HasSubstr("b: cpuManagerPolicy: static is not applied")));
+  EXPECT_THAT(config->notes, ElementsAre(HasSubstr("b: memoryManagerPolicy: Static is not applied")));
   EXPECT_EQ(parse_kubelet_config(std::vector<ConfigText>{files[0], {"d", "maxPods: 1\n"}}, {}).error().message(),
             "d:1: expected apiVersion: kubelet.config.k8s.io/v1beta1 and kind: KubeletConfiguration");
 }

@@ -44,8 +44,6 @@ constexpr FieldFlag kFields[] = {
     {"--cgroups-per-qos", "cgroupsPerQOS"},
     {"--kubelet-cgroups", "kubeletCgroups"},
     {"--system-cgroups", "systemCgroups"},
-    {"--cpu-manager-policy", "cpuManagerPolicy"},
-    {"--cpu-manager-reconcile-period", "cpuManagerReconcilePeriod"},
     {"--memory-manager-policy", "memoryManagerPolicy"},
     {"--topology-manager-policy", "topologyManagerPolicy"},
     {"--topology-manager-scope", "topologyManagerScope"},
@@ -68,7 +66,6 @@ struct Passed {
 constexpr Passed kPassed[] = {
     {"--pod-infra-container-image", "it tells the kubelet which image not to collect; the runtime has its own way"},
     {"--runtime-cgroups", "the runtime stays where its service manager has put it"},
-    {"--feature-gates", "there are none here"},
     {"--vmodule", "use --log-level"},
 };
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cmd/keelson/membership.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "agent/node/machine.h"
@@ -11,6 +9,7 @@
 #include "cmd/keelson/network_options.h"
 #include "cmd/keelson/node.h"
 #include "cmd/keelson/setting_values.h"
+#include "common/cpu_set.h"
 #include "common/host_addresses.h"
 #include "common/log.h"
 #include "kube/client/known_servers.h"
@@ -72,7 +71,8 @@ Result<agent::Reservation> reservation(const NodeConfig& config) {
   agent::Reservation reserved;
   KEELSON_TRY(reserved.system, agent::parse_reservation(config.system_reserved).context("systemReserved"));
   KEELSON_TRY(reserved.kube, agent::parse_reservation(config.kube_reserved).context("kubeReserved"));
-  KEELSON_TRY(reserved.reserved_cpus, agent::count_cpus(config.reserved_system_cpus).context("reservedSystemCPUs"));
+  KEELSON_TRY(const auto cpus, CpuSet::parse(config.reserved_system_cpus).context("reservedSystemCPUs"));
+  reserved.reserved_cpus = cpus.size();
   KEELSON_TRY(reserved.eviction_hard, agent::parse_thresholds(config.eviction_hard).context("evictionHard"));
   return reserved;
 }

@@ -7,6 +7,7 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include "cmd/keelson/feature_gates.h"
 #include "cmd/keelson/kubelet_config.h"
 #include "cmd/keelson/proxy_config.h"
 #include "common/fd.h"
@@ -100,6 +101,7 @@ Result<NodeConfig> NodeFlags::load(const Session& session) const {
                            " is not applied: this daemon is the runtime (roles)");
     config.cri_socket.clear();
   }
+  note_gates(config);
   KEELSON_DO(check_config(config));
   return std::move(config);
 }

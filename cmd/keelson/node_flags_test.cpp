@@ -46,12 +46,13 @@ class NodeFlagsTest : public ::testing::Test {
 
 TEST_F(NodeFlagsTest, AKubeadmNodesCommandLineIsTaken) {
   const auto configuration = kubelet_file("config.yaml", "maxPods: 7\nstaticPodPath: /etc/kubernetes/manifests\n");
-  const auto config = load({"--bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf",
-                            "--kubeconfig=/etc/kubernetes/kubelet.conf", "--config=" + configuration,
-                            "--container-runtime-endpoint=unix:///run/containerd/containerd.sock", "--roles=agent",
-                            "--pod-infra-container-image=registry.k8s.io/pause:3.10", "--node-ip=192.0.2.7",
-                            "--hostname-override= Node-7", "--root-dir=/var/lib/kubelet", "--v=4",
-                            "--feature-gates=A=true,B=false", "--cpu-manager-policy=static", "--cgroups-per-qos=true"});
+  const auto config = load(
+      {"--bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf", "--kubeconfig=/etc/kubernetes/kubelet.conf",
+       "--config=" + configuration, "--container-runtime-endpoint=unix:///run/containerd/containerd.sock",
+       "--roles=agent", "--pod-infra-container-image=registry.k8s.io/pause:3.10", "--node-ip=192.0.2.7",
+       "--hostname-override= Node-7", "--root-dir=/var/lib/kubelet", "--v=4", "--feature-gates=A=true,B=false",
+       "--cpu-manager-policy=static", "--cpu-manager-policy-options=full-pcpus-only=true,strict-cpu-reservation=true",
+       "--cpu-manager-reconcile-period=5s", "--reserved-cpus=0", "--cgroups-per-qos=true"});
   ASSERT_TRUE(config) << config.error().message();
   EXPECT_EQ(config->max_pods, "7");
   EXPECT_EQ(config->manifest_dir, "/etc/kubernetes/manifests");
@@ -60,9 +61,12 @@ TEST_F(NodeFlagsTest, AKubeadmNodesCommandLineIsTaken) {
   EXPECT_EQ(config->root, "/var/lib/kubelet");
   EXPECT_EQ(config->log_level, "debug");
   EXPECT_THAT(config->node_ip, ElementsAre("192.0.2.7"));
-  EXPECT_THAT(config->notes, ElementsAre(HasSubstr("--cpu-manager-policy: cpuManagerPolicy: static is not applied"),
-                                         HasSubstr("--pod-infra-container-image=registry.k8s.io/pause:3.10 is not"),
-                                         HasSubstr("--feature-gates=A=true,B=false is not applied")));
+  EXPECT_EQ(config->cpu_manager_policy + " " + config->cpu_manager_reconcile_period, "static 5s");
+  EXPECT_EQ(config->reserved_system_cpus, "0");
+  EXPECT_THAT(config->cpu_manager_policy_options, ElementsAre("full-pcpus-only=true", "strict-cpu-reservation=true"));
+  EXPECT_THAT(config->notes, ElementsAre(HasSubstr("--pod-infra-container-image=registry.k8s.io/pause:3.10 is not"),
+                                         "featureGates: A=true is not applied: there is no such gate here",
+                                         "featureGates: B=false is not applied: there is no such gate here"));
 }
 
 TEST_F(NodeFlagsTest, FlagsStandAboveDropInsAndThoseAboveTheFile) {
@@ -83,6 +87,15 @@ TEST_F(NodeFlagsTest, AKubeletsFlagStandsAboveOurFile) {
   ASSERT_TRUE(config) << config.error().message();
   EXPECT_EQ(config->log_level + " " + config->max_pods, "debug 9");
   EXPECT_FALSE(config->as_kubelet);
+}
+
+TEST_F(NodeFlagsTest, GatesAreOnOrOff) {
+  const auto config = load({"--feature-gates=CPUManagerPolicyAlphaOptions=true"});
+  ASSERT_TRUE(config) << config.error().message();
+  EXPECT_THAT(config->feature_gates, ElementsAre("CPUManagerPolicyAlphaOptions=true"));
+  EXPECT_EQ(config->notes.size(), 0U);
+  EXPECT_EQ(load({"--feature-gates=CPUManagerPolicyAlphaOptions=perhaps"}).error().message(),
+            "featureGates: 'CPUManagerPolicyAlphaOptions=perhaps' is neither NAME=true nor NAME=false");
 }
 
 TEST_F(NodeFlagsTest, OneFileOfAKindIsTaken) {

@@ -7,6 +7,18 @@ namespace keelson::cli {
 namespace {
 
 const Setting kSettings[] = {
+    {"cpuManagerPolicy", "--cpu-manager-policy", &NodeConfig::cpu_manager_policy,
+     "Role agent: static: containers of Guaranteed pods that ask for whole CPUs have these for themselves; none: all "
+     "share"},
+    {"cpuManagerPolicyOptions", "--cpu-manager-policy-options", &NodeConfig::cpu_manager_policy_options,
+     "Role agent: which CPUs static takes, NAME=true (repeatable): full-pcpus-only, strict-cpu-reservation, "
+     "distribute-cpus-across-numa, prefer-align-cpus-by-uncorecache; with the gate CPUManagerPolicyAlphaOptions "
+     "distribute-cpus-across-cores, align-by-socket"},
+    {"cpuManagerReconcilePeriod", "--cpu-manager-reconcile-period", &NodeConfig::cpu_manager_reconcile_period,
+     "Role agent: how often containers that do not run on their CPUs are sent there"},
+    {"featureGates", "--feature-gates", &NodeConfig::feature_gates,
+     "Role agent: gates of the kubelet's, NAME=true; those known here are CPUManagerPolicyAlphaOptions and "
+     "CPUManagerPolicyBetaOptions"},
     {"enforceNodeAllocatable", "--enforce-node-allocatable", &NodeConfig::enforce_node_allocatable,
      "Role agent: whose cgroups are held to what they may use: pods (the node without what is reserved), and "
      "system-reserved, kube-reserved (what is reserved for them; with -compressible behind, their CPU alone), or none; "

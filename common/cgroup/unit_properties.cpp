@@ -7,6 +7,7 @@
 #include <map>
 
 #include "common/cgroup/hierarchy.h"
+#include "common/cpu_set.h"
 
 namespace keelson::cgroup {
 
@@ -14,7 +15,6 @@ namespace {
 
 constexpr uint64_t kSecond = 1'000'000;  // microseconds
 constexpr uint64_t kPercent = kSecond / 100;
-constexpr unsigned kMostBits = 1 << 13;
 
 using Properties = std::vector<UnitProperty>;
 
@@ -123,21 +123,10 @@ std::string device_name(const std::string& type, const std::string& number) {
 }  // namespace
 
 Result<std::vector<uint8_t>> bits_of(const std::string& list) {
-  std::vector<uint8_t> bits;
-  for (const auto& range : words(list, ',')) {
-    unsigned first = 0;
-    unsigned last = 0;
-    const auto dash = range.find('-');
-    const bool fine = read_number(std::string_view(range).substr(0, dash), first) &&
-                      (dash == std::string::npos || read_number(std::string_view(range).substr(dash + 1), last));
-    last = dash == std::string::npos ? first : last;
-    if (!fine || last < first || last >= kMostBits) {
-      return fail(Kind::invalid, "\"{}\" is no list such as 0-3,5", list);
-    }
-    bits.resize(std::max<size_t>(bits.size(), last / 8 + 1));
-    for (auto bit = first; bit <= last; ++bit) {
-      bits[bit / 8] |= static_cast<uint8_t>(1u << (bit % 8));
-    }
+  KEELSON_TRY(const auto numbers, CpuSet::parse(list));
+  std::vector<uint8_t> bits(numbers.empty() ? 0 : static_cast<size_t>(numbers.numbers().back()) / 8 + 1);
+  for (const int bit : numbers) {
+    bits[static_cast<size_t>(bit) / 8] |= static_cast<uint8_t>(1u << (bit % 8));
   }
   return bits;
 }

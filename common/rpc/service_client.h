@@ -30,8 +30,12 @@ class ServiceClient {
   Task<Response> ask(void (Async::*method)(grpc::ClientContext*, const Request*, Response*,
                                            std::function<void(grpc::Status)>),
                      Request request, Duration deadline) {
-    return call(&loop_.io(), calls_, static_cast<Async*>(stub_->async()), method, std::move(request), deadline);
+    return call(&loop_.io(), calls_, async(), method, std::move(request), deadline);
   }
+
+  /// For what is no plain question: a stream is opened with async(), and its context told to calls().
+  Async* async() { return static_cast<Async*>(stub_->async()); }
+  const std::shared_ptr<OpenCalls>& calls() { return calls_; }
 
  private:
   Loop& loop_;

@@ -99,6 +99,11 @@ void fill(v1::Mount* out, const Mount& in) {
     fill(out->add_uidmappings(), *in.users);
     fill(out->add_gidmappings(), *in.users);
   }
+  if (!in.image.empty()) {
+    out->mutable_image()->set_image(in.image);
+    out->mutable_image()->set_user_specified_image(in.user_specified_image);
+    out->set_image_sub_path(in.image_sub_path);
+  }
 }
 
 PodIdentity read_identity(const v1::PodSandboxMetadata& in) {
@@ -237,6 +242,8 @@ LinuxResources read_resources(const v1::LinuxContainerResources& in) {
   out.cpu_period = in.cpu_period();
   out.cpu_quota = in.cpu_quota();
   out.cpu_shares = in.cpu_shares();
+  out.cpuset_cpus = in.cpuset_cpus();
+  out.cpuset_mems = in.cpuset_mems();
   out.memory_limit_bytes = in.memory_limit_in_bytes();
   out.memory_swap_limit_bytes = in.memory_swap_limit_in_bytes();
   out.oom_score_adj = in.oom_score_adj();
@@ -273,6 +280,9 @@ ContainerStatus from_proto(const v1::ContainerStatus& in) {
     read.host_path = mount.host_path();
     read.read_only = mount.readonly();
     read.recursive_read_only = mount.recursive_read_only();
+    read.image = mount.image().image();
+    read.user_specified_image = mount.image().user_specified_image();
+    read.image_sub_path = mount.image_sub_path();
   }
   if (in.resources().has_linux()) {
     out.resources = read_resources(in.resources().linux());

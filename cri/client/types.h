@@ -106,12 +106,15 @@ struct SandboxConfig {
 
 struct Mount {
   std::string container_path;
-  std::string host_path;
+  std::string host_path;  ///< empty for an image
   bool read_only = false;
   bool selinux_relabel = false;
   Propagation propagation = Propagation::none;
   bool recursive_read_only = false;
-  std::optional<IdMapping> users;  ///< the pod's: its owners on the node are those inside
+  std::optional<IdMapping> users;    ///< the pod's: its owners on the node are those inside
+  std::string image;                 ///< its files are mounted: the reference that the runtime knows it by
+  std::string user_specified_image;  ///< as the pod names it
+  std::string image_sub_path;        ///< a folder of the image, instead of all of it
 };
 
 struct Device {

@@ -12,6 +12,7 @@
 #include <array>
 #include <optional>
 
+#include "common/pipe.h"
 #include "cri/runtime/spec.h"
 
 namespace keelson::cri {
@@ -23,19 +24,6 @@ using Clock = std::chrono::steady_clock;
 constexpr size_t kMostOutput = 16 << 20;
 constexpr std::chrono::seconds kDrainTime{1};  // for output after the exit, when a grandchild keeps a pipe open
 constexpr std::chrono::seconds kExitTime{30};  // from the kernel's word to the shim's
-
-struct Pipe {
-  Fd read;
-  Fd write;
-};
-
-Result<Pipe> make_pipe() {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) {
-    return fail_errno(errno, "pipe");
-  }
-  return Pipe{Fd(ends[0]), Fd(ends[1])};
-}
 
 Result<shim::ProcessSpec> process_of(const Located& located, std::vector<std::string> args, bool tty) {
   if (args.empty()) {

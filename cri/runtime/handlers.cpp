@@ -102,6 +102,37 @@ std::string annotations_document(const SpecInput& input) {
                                       {"io.kubernetes.cri.image-name", input.config.image().image()}});
 }
 
+json::array strings(const std::vector<std::string>& list) {
+  json::array out;
+  for (const auto& item : list) {
+    out.emplace_back(item);
+  }
+  return out;
+}
+
+/// As OCI's runtime-spec has them: lists by name.
+std::string hooks_document(const std::vector<cdi::Hook>& hooks) {
+  json::object out;
+  for (const auto& hook : hooks) {
+    json::object one{{"path", hook.path}};
+    if (!hook.args.empty()) {
+      one["args"] = strings(hook.args);
+    }
+    if (!hook.env.empty()) {
+      one["env"] = strings(hook.env);
+    }
+    if (hook.timeout) {
+      one["timeout"] = *hook.timeout;
+    }
+    auto& list = out[hook.name];
+    if (!list.is_array()) {
+      list.emplace_array();
+    }
+    list.get_array().push_back(std::move(one));
+  }
+  return out.empty() ? "" : json::serialize(out);
+}
+
 Result<std::string> seccomp_document(const SpecInput& input, const shim::ProcessSpec& process) {
   if (process.seccomp.empty()) {
     return std::string();
@@ -200,6 +231,7 @@ Result<> give_to_handler(const Parts& parts, const RuntimeHandler& handler, cons
   oci.cgroups_path = record.cgroup();
   oci.resources = resources_document(record.resources(), device_rules(input, spec));
   oci.annotations = annotations_document(input);
+  oci.hooks = hooks_document(input.cdi_edits.hooks);
   KEELSON_TRY(oci.seccomp, seccomp_document(input, spec.process));
   spec.process.seccomp.clear();
   return {};

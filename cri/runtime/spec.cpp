@@ -12,16 +12,6 @@ namespace {
 
 constexpr std::string_view kPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-void set_env(std::vector<std::string>& env, std::string entry) {
-  const auto name = entry.substr(0, entry.find('=') + 1);
-  const auto found = std::ranges::find_if(env, [&](const auto& old) { return old.starts_with(name); });
-  if (found != env.end()) {
-    *found = std::move(entry);
-  } else {
-    env.push_back(std::move(entry));
-  }
-}
-
 shim::NamespaceMode mode_of(v1::NamespaceMode mode) {
   switch (mode) {
     case v1::POD:
@@ -43,6 +33,16 @@ shim::NamespaceMode pid_of(const SpecInput& input) {
 }
 
 }  // namespace
+
+void set_env(std::vector<std::string>& env, std::string entry) {
+  const auto name = entry.substr(0, entry.find('=') + 1);
+  const auto found = std::ranges::find_if(env, [&](const auto& old) { return old.starts_with(name); });
+  if (found != env.end()) {
+    *found = std::move(entry);
+  } else {
+    env.push_back(std::move(entry));
+  }
+}
 
 Result<std::vector<std::string>> process_args(const v1::ContainerConfig& config, const ImageDefaults& image) {
   std::vector<std::string> args(config.command().begin(), config.command().end());
@@ -127,6 +127,7 @@ Result<shim::ContainerSpec> build_spec(const SpecInput& input) {
   KEELSON_DO(add_security(input, spec));
   KEELSON_DO(add_mounts(input, spec));
   KEELSON_DO(add_devices(input, spec));
+  KEELSON_DO(add_cdi(input, spec));
   return spec;
 }
 

@@ -10,6 +10,7 @@
 #include "common/result.h"
 #include "cri/proto/record.pb.h"
 #include "cri/runtime/capabilities.h"
+#include "cri/runtime/cdi.h"
 #include "cri/runtime/id_mappings.h"
 #include "cri/shim/protocol.h"
 
@@ -48,6 +49,7 @@ struct SpecInput {
   std::string log_path;
   bool apparmor = false;                       ///< the kernel has it
   std::map<int, ImageVolume> image_volumes{};  ///< by number in config.mounts
+  cdi::Edits cdi_edits{};                      ///< what comes with CDI devices, hooks aside
 };
 
 /// The whole container. Errors (invalid) name the CRI field: "linux.security_context.capabilities: unknown capability
@@ -61,6 +63,8 @@ Result<std::vector<std::string>> process_args(const ::runtime::v1::ContainerConf
 /// place.
 std::vector<std::string> process_env(const ::runtime::v1::ContainerConfig& config, const ImageDefaults& image,
                                      const std::string& hostname);
+/// Sets "NAME=value", in the place of an earlier value.
+void set_env(std::vector<std::string>& env, std::string entry);
 /// "user[:group]" from run_as_user/username/group, else the image's. A group alone is Kind::invalid.
 Result<std::string> process_user(const ::runtime::v1::LinuxContainerSecurityContext& security,
                                  const ImageDefaults& image);
@@ -72,8 +76,13 @@ shim::ProcessSpec exec_process(const shim::ProcessSpec& container, std::vector<s
 Result<> add_security(const SpecInput& input, shim::ContainerSpec& spec);
 Result<> add_mounts(const SpecInput& input, shim::ContainerSpec& spec);
 Result<> add_devices(const SpecInput& input, shim::ContainerSpec& spec);
+/// Variables, groups and device nodes of CDI; its mounts are add_mounts()'.
+Result<> add_cdi(const SpecInput& input, shim::ContainerSpec& spec);
+/// One of CDI's mounts. Errors name its path in the container.
+Result<shim::Mount> cdi_mount(const cdi::Mount& wanted);
 
-/// What the device cgroup is to allow: "c 10:200 rw", one a device of `spec`; "a" for a privileged container.
+/// What the device cgroup is to allow: "c 10:200 rw", one a device of `spec`, with the permissions that were asked for
+/// it; "a" for a privileged container.
 std::vector<std::string> device_rules(const SpecInput& input, const shim::ContainerSpec& spec);
 
 /// The JSON of a Localhost seccomp profile; `root` is where relative paths begin. Kind::invalid if it cannot be read.

@@ -55,6 +55,22 @@ void put_tree(const std::filesystem::path& host, const std::filesystem::path& co
   }
 }
 
+// As asked for it; what every container has may be made, too.
+std::string rights_to(const SpecInput& input, const shim::Device& device) {
+  for (const auto& node : input.cdi_edits.nodes) {
+    if (node.path == device.path) {
+      return node.permissions;
+    }
+  }
+  for (const auto& wanted : input.config.devices()) {
+    const auto& target = wanted.container_path().empty() ? wanted.host_path() : wanted.container_path();
+    if ((device.path == target || device.path.starts_with(target + "/")) && !wanted.permissions().empty()) {
+      return wanted.permissions();
+    }
+  }
+  return device.type == S_IFCHR && device.major == 1 ? "rwm" : "rw";
+}
+
 }  // namespace
 
 Result<> add_devices(const SpecInput& input, shim::ContainerSpec& spec) {
@@ -89,8 +105,8 @@ std::vector<std::string> device_rules(const SpecInput& input, const shim::Contai
     return {"a"};
   }
   for (const auto& device : spec.devices) {
-    const auto rights = device.type == S_IFCHR && device.major == 1 ? "rwm" : "rw";
-    rules.push_back(fmt::format("{} {}:{} {}", device.type == S_IFBLK ? 'b' : 'c', device.major, device.minor, rights));
+    rules.push_back(fmt::format("{} {}:{} {}", device.type == S_IFBLK ? 'b' : 'c', device.major, device.minor,
+                                rights_to(input, device)));
   }
   return rules;
 }

@@ -168,6 +168,11 @@ Result<> add_mounts(const SpecInput& input, shim::ContainerSpec& spec) {
                                 .context("mounts[{}]", i));
     wanted.push_back(std::move(mount));
   }
+  for (const auto& of_device : input.cdi_edits.mounts) {
+    KEELSON_TRY(auto mount, cdi_mount(of_device));
+    std::erase_if(wanted, [&](const auto& other) { return other.target == mount.target; });
+    wanted.push_back(std::move(mount));
+  }
   // A mount below another's target comes after it, whatever order the client gave; what the client mounts over a system
   // mount wins.
   std::ranges::stable_sort(wanted, {}, [](const auto& mount) { return std::ranges::count(mount.target, '/'); });

@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 #include <linux/sched.h>
 #include <sched.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include <csignal>
@@ -58,13 +57,7 @@ Result<Child> clone_child(uint64_t flags, const ContainerSpec& spec, const std::
 [[noreturn]] void run_container(const ContainerSpec& spec, const ChildStdio& stdio, const Fd& channel) {
   reset_signals();
   auto prepare = [&]() -> Result<NodeProc> {
-    KEELSON_DO(join_cgroups(spec.cgroup_procs));
-    if (spec.cgroup_namespace && ::unshare(CLONE_NEWCGROUP) < 0) {
-      return fail_errno(errno, "make a cgroup namespace");
-    }
-    KEELSON_DO(set_oom_score(spec.oom_score_adj));
-    ::umask(0022);
-    KEELSON_TRY(auto proc, NodeProc::open());
+    KEELSON_TRY(auto proc, begin_container(spec));
     KEELSON_DO(enter_rootfs(spec, UserNamespace(), false));
     KEELSON_DO(set_rlimits(spec.process.rlimits));
     return proc;

@@ -13,6 +13,7 @@
 
 #include <cstring>
 
+#include "common/pipe.h"
 #include "cri/shim/frames.h"
 
 extern char** environ;
@@ -34,19 +35,6 @@ Result<Fd> open_read_only(const std::string& binary) {
     return fail_errno(errno, "make the mount of {} read-only", binary);
   }
   return tree;
-}
-
-struct Pipe {
-  Fd read;
-  Fd write;
-};
-
-Result<Pipe> make_pipe() {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) < 0) {
-    return fail_errno(errno, "make a pipe");
-  }
-  return Pipe{Fd(ends[0]), Fd(ends[1])};
 }
 
 Error error_of(const Reply& reply) {

@@ -5,6 +5,7 @@
 #include <csignal>
 
 #include "common/clock.h"
+#include "common/pipe.h"
 #include "cri/shim/container_table.h"
 #include "cri/shim/oci/calls.h"
 
@@ -45,12 +46,9 @@ Result<ChildStdio> ContainerTable::make_streams(Container& container) {
   KEELSON_TRY(stdio.out, container.output.add_pipe(Stream::out));
   KEELSON_TRY(stdio.error, container.output.add_pipe(Stream::error));
   if (container.spec.stdin_open) {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) < 0) {
-      return fail_errno(errno, "make a pipe");
-    }
-    stdio.in = Fd(ends[0]);
-    container.input = Fd(ends[1]);
+    KEELSON_TRY(auto ends, make_pipe());
+    stdio.in = std::move(ends.read);
+    container.input = std::move(ends.write);
   }
   give_to_root(stdio);
   return stdio;

@@ -3,6 +3,7 @@
 #include "cri/shim/new_process.h"
 
 #include <fmt/format.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -175,6 +176,16 @@ Result<> join_cgroups(const std::vector<std::string>& procs) {
     KEELSON_DO(write_value(file, "0").context("join the cgroup"));
   }
   return {};
+}
+
+Result<NodeProc> begin_container(const ContainerSpec& spec) {
+  KEELSON_DO(join_cgroups(spec.cgroup_procs));
+  if (spec.cgroup_namespace && ::unshare(CLONE_NEWCGROUP) < 0) {
+    return fail_errno(errno, "make a cgroup namespace");
+  }
+  KEELSON_DO(set_oom_score(spec.oom_score_adj));
+  ::umask(0022);
+  return NodeProc::open();
 }
 
 void close_all_but(std::vector<int> kept) {

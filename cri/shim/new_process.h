@@ -15,6 +15,10 @@ void reset_signals();
 /// Into the cgroups of v1; into that of v2 a process is born (see child.cpp).
 Result<> join_cgroups(const std::vector<std::string>& procs);
 
+/// A container's first process, while it has the node's root: its cgroups, and a namespace of them if it is to have
+/// one, its OOM score and umask. Answers the node's /proc.
+Result<NodeProc> begin_container(const ContainerSpec& spec);
+
 /// Closes everything from 3 on but these.
 void close_all_but(std::vector<int> kept);
 

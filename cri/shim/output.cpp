@@ -7,6 +7,7 @@
 #include <array>
 
 #include "common/clock.h"
+#include "common/pipe.h"
 
 namespace keelson::cri::shim {
 
@@ -22,14 +23,12 @@ int64_t now_ns() {
 }  // namespace
 
 Result<Fd> Output::add_pipe(Stream stream) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) < 0) {
-    return fail_errno(errno, "make a pipe");
-  }
-  ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
-  from_[static_cast<size_t>(stream)] = Fd(ends[0]);
-  watches_[static_cast<size_t>(stream)] = poller_.watch(ends[0], Source::output, static_cast<uint32_t>(ends[0]));
-  return Fd(ends[1]);
+  KEELSON_TRY(auto ends, make_pipe());
+  const int from = ends.read.get();
+  ::fcntl(from, F_SETFL, O_NONBLOCK);
+  from_[static_cast<size_t>(stream)] = std::move(ends.read);
+  watches_[static_cast<size_t>(stream)] = poller_.watch(from, Source::output, static_cast<uint32_t>(from));
+  return std::move(ends.write);
 }
 
 void Output::use_terminal(Fd master) {

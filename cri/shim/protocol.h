@@ -169,10 +169,11 @@ struct OciRuntime {
   std::string seccomp;               ///< JSON of linux.seccomp, instead of ProcessSpec::seccomp; empty: unconfined
   std::string resources;             ///< JSON of linux.resources
   std::string annotations;           ///< JSON of annotations
+  std::string hooks;                 ///< JSON of hooks; empty: none
   template <class V>
   void visit(V& v) {
     v(1, command), v(2, state_dir), v(3, bundle_dir), v(4, deadline_ms), v(5, cgroups_path), v(6, seccomp),
-        v(7, resources), v(8, annotations);
+        v(7, resources), v(8, annotations), v(9, hooks);
   }
 };
 

@@ -113,13 +113,7 @@ struct Built {
 
 Result<Built> build(const ContainerBirth& birth) {
   const auto& spec = birth.spec;
-  KEELSON_DO(join_cgroups(spec.cgroup_procs));
-  if (spec.cgroup_namespace && ::unshare(CLONE_NEWCGROUP) < 0) {
-    return fail_errno(errno, "make a cgroup namespace");
-  }
-  KEELSON_DO(set_oom_score(spec.oom_score_adj));
-  ::umask(0022);
-  KEELSON_TRY(auto proc, NodeProc::open());
+  KEELSON_TRY(auto proc, begin_container(spec));
   KEELSON_TRY(auto line, make_channel());
   if (birth.users) {
     KEELSON_DO(make_files_as(birth.users.node_uid(0), birth.users.node_gid(0)));

@@ -53,6 +53,21 @@ TEST(ForwardPairs, EitherOrderAndNeverTwice) {
   EXPECT_FALSE(pairs.expire("a"));
 }
 
+/// Says "x", and waits for the end of its connection.
+class LingeringServer {
+ public:
+  std::string port() const { return server_.port(); }
+  bool has_ended() { return ended_.get_future().wait_for(10s) == std::future_status::ready; }
+
+ private:
+  std::promise<void> ended_;
+  TestServer server_{"127.0.0.1", [this](tcp::socket& socket) {
+                       boost::asio::write(socket, boost::asio::buffer("x", 1));
+                       read_all(socket);
+                       ended_.set_value();
+                     }};
+};
+
 class PortForward : public testing::Test {
  protected:
   void start(StreamingTimes times = {}) { server_ = *StreamingServer::start({.times = times}); }
@@ -153,18 +168,13 @@ TEST_F(PortForward, ForwardsAreApart) {
 }
 
 TEST_F(PortForward, ResetClosesTheConnection) {
-  std::promise<void> ended;
-  TestServer server("127.0.0.1", [&](tcp::socket& socket) {
-    boost::asio::write(socket, boost::asio::buffer("x", 1));
-    read_all(socket);
-    ended.set_value();
-  });
+  LingeringServer server;
   SpdyClient client(offer(), kProtocol);
   const auto pair = connect(client, server.port(), "0");
   ASSERT_TRUE(client.read_until([&] { return !client.seen(pair.data).data.empty(); }));
   client.reset(pair.data);
   EXPECT_EQ(client.read_stream(pair.error), "");
-  EXPECT_EQ(ended.get_future().wait_for(10s), std::future_status::ready);
+  EXPECT_TRUE(server.has_ended());
 }
 
 TEST_F(PortForward, ResetWhileConnectingIsNoFailure) {
@@ -184,31 +194,21 @@ TEST_F(PortForward, ResetWhileConnectingIsNoFailure) {
 }
 
 TEST_F(PortForward, LostClientClosesAllConnections) {
-  std::promise<void> ended;
-  TestServer server("127.0.0.1", [&](tcp::socket& socket) {
-    boost::asio::write(socket, boost::asio::buffer("x", 1));
-    read_all(socket);
-    ended.set_value();
-  });
+  LingeringServer server;
   SpdyClient client(offer(), kProtocol);
   const auto pair = connect(client, server.port(), "0");
   ASSERT_TRUE(client.read_until([&] { return !client.seen(pair.data).data.empty(); }));
   client.vanish();
-  EXPECT_EQ(ended.get_future().wait_for(10s), std::future_status::ready);
+  EXPECT_TRUE(server.has_ended());
 }
 
 TEST_F(PortForward, ServersStopClosesAllConnections) {
-  std::promise<void> ended;
-  TestServer server("127.0.0.1", [&](tcp::socket& socket) {
-    boost::asio::write(socket, boost::asio::buffer("x", 1));
-    read_all(socket);
-    ended.set_value();
-  });
+  LingeringServer server;
   SpdyClient client(offer(), kProtocol);
   const auto pair = connect(client, server.port(), "0");
   ASSERT_TRUE(client.read_until([&] { return !client.seen(pair.data).data.empty(); }));
   server_.reset();
-  EXPECT_EQ(ended.get_future().wait_for(10s), std::future_status::ready);
+  EXPECT_TRUE(server.has_ended());
   client.read_to_end();
 }
 

@@ -2,8 +2,6 @@
 // {"version":1,"servers":["10.0.0.1:6443"]}
 #include "kube/client/known_servers.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include <boost/json.hpp>

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <fstream>
 #include <set>
 #include <sstream>
 
@@ -59,22 +58,8 @@ struct Mirror {
 
 class ApiClientTest : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() {
-    if (::geteuid() != 0 || kubernetes_program().empty()) {
-      return;
-    }
-    enter_node_network("10.250.0.1");
-    std::string pattern = "/tmp/keelson-control-plane-XXXXXX";
-    home_ = ::mkdtemp(pattern.data());
-    control_plane_ = std::make_unique<ControlPlane>(home_, kNode);
-    control_plane_->start();
-  }
-  static void TearDownTestSuite() {
-    control_plane_.reset();
-    if (!home_.empty()) {
-      fs::remove_all(home_);
-    }
-  }
+  static void SetUpTestSuite() { control_plane_ = start_control_plane(kNode, "10.250.0.1"); }
+  static void TearDownTestSuite() { control_plane_.reset(); }
   void SetUp() override {
     if (kubernetes_program().empty()) {
       GTEST_SKIP() << "SKIP: needs the stock Kubernetes programs: ./dev peers";
@@ -157,8 +142,7 @@ class ApiClientTest : public ::testing::Test {
     return count;
   }
 
-  static inline std::string home_;
-  static inline std::unique_ptr<ControlPlane> control_plane_;
+  static inline OwnControlPlane control_plane_;
   Loop loop_{real_clock(), "test"};
   TaskGroup tasks_{loop_};
   std::optional<kube::Client> client_;

@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <fstream>
 #include <regex>
-#include <thread>
 
 #include "tests/support/cluster_images.h"
 #include "tests/support/control_plane.h"
@@ -24,22 +23,8 @@ constexpr const char* kAddress = "10.250.0.1";
 
 class KubeletTest : public NodeTest {
  protected:
-  static void SetUpTestSuite() {
-    if (::geteuid() != 0 || kubernetes_program().empty()) {
-      return;
-    }
-    enter_node_network(kAddress);
-    std::string pattern = "/tmp/keelson-control-plane-XXXXXX";
-    control_plane_home_ = ::mkdtemp(pattern.data());
-    control_plane_ = std::make_unique<ControlPlane>(control_plane_home_, kNode);
-    control_plane_->start();
-  }
-  static void TearDownTestSuite() {
-    control_plane_.reset();
-    if (!control_plane_home_.empty()) {
-      fs::remove_all(control_plane_home_);
-    }
-  }
+  static void SetUpTestSuite() { control_plane_ = start_control_plane(kNode, kAddress); }
+  static void TearDownTestSuite() { control_plane_.reset(); }
 
   void SetUp() override {
     if (kubernetes_program().empty()) {
@@ -134,13 +119,9 @@ spec:
     }
   }
 
-  static std::string control_plane_home_;
-  static std::unique_ptr<ControlPlane> control_plane_;
+  static inline OwnControlPlane control_plane_;
   Background kubelet_;
 };
-
-std::string KubeletTest::control_plane_home_;
-std::unique_ptr<ControlPlane> KubeletTest::control_plane_;
 
 TEST_F(KubeletTest, RunsProbesAndRestartsAPod) {
   create("probed", R"(

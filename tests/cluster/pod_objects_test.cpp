@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // What pods are given of the API: ConfigMaps and Secrets, tokens, their own fields.
-#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "tests/support/pods_fixture.h"

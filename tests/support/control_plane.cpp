@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
@@ -152,6 +154,7 @@ void ControlPlane::start_api_server() {
                                       "--authorization-mode=Node,RBAC",
                                       "--enable-admission-plugins=NodeRestriction",
                                       "--secure-port=6443",
+                                      "--feature-gates=ImageVolume=true",
                                       "--kubelet-preferred-address-types=InternalIP"};
   if (parts_ == Parts::api) {
     command.insert(command.end(), {"--bind-address=127.0.0.1", "--endpoint-reconciler-type=none",
@@ -200,6 +203,23 @@ Output ControlPlane::kubectl(const std::vector<std::string>& arguments, const st
   auto command = kubectl_command(arguments);
   command.insert(command.begin(), {"timeout", "30"});
   return run(command, input);
+}
+
+void ControlPlaneWithFiles::operator()(ControlPlane* plane) const {
+  const std::string home = plane->home_;
+  delete plane;
+  fs::remove_all(home);
+}
+
+OwnControlPlane start_control_plane(const std::string& node, const std::string& address, ControlPlane::Parts parts) {
+  if (::geteuid() != 0 || kubernetes_program().empty()) {
+    return nullptr;
+  }
+  enter_node_network(address);
+  std::string home = "/tmp/keelson-control-plane-XXXXXX";
+  OwnControlPlane plane(new ControlPlane(::mkdtemp(home.data()), node, parts));
+  plane->start();
+  return plane;
 }
 
 }  // namespace keelson::testing

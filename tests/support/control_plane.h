@@ -3,6 +3,7 @@
 // cluster, where a test wants it.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -74,6 +75,7 @@ class ControlPlane {
   void wait_for(const std::vector<std::string>& arguments, const std::string& answer, Background& program,
                 const std::string& log);
 
+  friend struct ControlPlaneWithFiles;
   std::string home_;
   std::string node_;
   Parts parts_;
@@ -86,5 +88,16 @@ class ControlPlane {
   Background controllers_;
   Background scheduler_;
 };
+
+/// Ends it and removes its folder.
+struct ControlPlaneWithFiles {
+  void operator()(ControlPlane* plane) const;
+};
+using OwnControlPlane = std::unique_ptr<ControlPlane, ControlPlaneWithFiles>;
+
+/// For a suite of tests: one that runs, in a folder of its own, after enter_node_network(). Null: it cannot run here,
+/// for want of root or of the stock programs.
+OwnControlPlane start_control_plane(const std::string& node, const std::string& address,
+                                    ControlPlane::Parts parts = ControlPlane::Parts::api);
 
 }  // namespace keelson::testing

@@ -16,8 +16,8 @@
 #include <string>
 #include <vector>
 
+#include "agent/plugins/proto/registration.grpc.pb.h"
 #include "agent/storage/proto/csi.grpc.pb.h"
-#include "agent/storage/proto/registration.grpc.pb.h"
 
 namespace {
 

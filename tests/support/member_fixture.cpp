@@ -15,22 +15,11 @@ namespace keelson::testing {
 namespace fs = std::filesystem;
 
 void MemberTest::start_cluster(ControlPlane::Parts parts) {
-  if (::geteuid() != 0 || kubernetes_program().empty()) {
-    return;
-  }
-  enter_node_network(kAddress);
-  std::string pattern = "/tmp/keelson-control-plane-XXXXXX";
-  control_plane_home_ = ::mkdtemp(pattern.data());
-  control_plane_ = std::make_unique<ControlPlane>(control_plane_home_, kNode, parts);
-  control_plane_->start();
+  control_plane_ = start_control_plane(kNode, kAddress, parts);
 }
 
 void MemberTest::TearDownTestSuite() {
   control_plane_.reset();
-  if (!control_plane_home_.empty()) {
-    fs::remove_all(control_plane_home_);
-  }
-  control_plane_home_.clear();
 }
 
 void MemberTest::SetUp() {

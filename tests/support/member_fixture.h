@@ -3,7 +3,6 @@
 #pragma once
 
 #include <chrono>
-#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -42,8 +41,7 @@ class MemberTest : public NodeTest {
   static void black_hole(const std::set<std::string>& ports);
   static void see_again();
 
-  static inline std::string control_plane_home_;
-  static inline std::unique_ptr<ControlPlane> control_plane_;
+  static inline OwnControlPlane control_plane_;
 };
 
 }  // namespace keelson::testing

@@ -4,11 +4,8 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include <filesystem>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -24,23 +21,12 @@ class PodsTest : public NodeTest {
   static constexpr const char* kNode = "pods-node";
 
   static void SetUpTestSuite() {
-    if (::geteuid() != 0 || kubernetes_program().empty()) {
-      return;
-    }
-    enter_node_network("10.250.0.1");
-    std::string pattern = "/tmp/keelson-control-plane-XXXXXX";
-    control_plane_home_ = ::mkdtemp(pattern.data());
-    control_plane_ = std::make_unique<ControlPlane>(control_plane_home_, kNode);
-    control_plane_->start();
-    control_plane_->kubectl({"create", "-f", "-"},
-                            fmt::format("apiVersion: v1\nkind: Node\nmetadata: {{name: {}}}\n", kNode));
-  }
-  static void TearDownTestSuite() {
-    control_plane_.reset();
-    if (!control_plane_home_.empty()) {
-      std::filesystem::remove_all(control_plane_home_);
+    control_plane_ = start_control_plane(kNode, "10.250.0.1");
+    if (control_plane_) {
+      kubectl({"create", "-f", "-"}, fmt::format("apiVersion: v1\nkind: Node\nmetadata: {{name: {}}}\n", kNode));
     }
   }
+  static void TearDownTestSuite() { control_plane_.reset(); }
 
   void SetUp() override {
     if (kubernetes_program().empty()) {
@@ -115,8 +101,7 @@ spec:
     return keelson(arguments).out;
   }
 
-  inline static std::string control_plane_home_;
-  inline static std::unique_ptr<ControlPlane> control_plane_;
+  inline static OwnControlPlane control_plane_;
 };
 
 }  // namespace keelson::testing

@@ -221,6 +221,9 @@ std::string config_document(const ContainerSpec& spec, const User& user, const s
   if (!spec.oci.annotations.empty()) {
     out.put("annotations", spec.oci.annotations);
   }
+  if (!spec.oci.hooks.empty()) {
+    out.put("hooks", spec.oci.hooks);
+  }
   return out.put("linux", linux_of(spec, namespaces)).text();
 }
 

@@ -9,6 +9,8 @@
 #include <array>
 #include <cstring>
 
+#include "cri/shim/descriptors.h"
+
 namespace keelson::cri::shim::oci {
 
 Result<ConsoleSocket> ConsoleSocket::open(const std::string& folder, const std::string& name) {
@@ -41,23 +43,14 @@ ConsoleSocket::~ConsoleSocket() {
 Result<Fd> ConsoleSocket::take() {
   const Fd peer(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   std::array<char, 256> name;
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-  iovec data{name.data(), name.size()};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  if (!peer || ::recvmsg(peer.get(), &message, MSG_CMSG_CLOEXEC) < 0) {
+  std::vector<Fd> sent;
+  if (!peer || receive_with(peer.get(), name, sent) < 0) {
     return fail(Kind::internal, "the runtime has sent no terminal");
   }
-  const auto* header = CMSG_FIRSTHDR(&message);
-  if (header == nullptr || header->cmsg_type != SCM_RIGHTS) {
+  if (sent.empty()) {
     return fail(Kind::internal, "the runtime has sent something else than a terminal");
   }
-  int fd = -1;
-  std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
-  return Fd(fd);
+  return std::move(sent.front());
 }
 
 }  // namespace keelson::cri::shim::oci

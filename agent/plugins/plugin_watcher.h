@@ -11,10 +11,10 @@
 #include "common/loop.h"
 #include "common/task_group.h"
 
-namespace keelson::storage {
+namespace keelson::plugins {
 
 struct Plugin {
-  std::string type;  ///< "CSIPlugin" ...
+  std::string type;  ///< "CSIPlugin", "DevicePlugin"
   std::string name;
   std::string endpoint;  ///< The socket that it works on.
   std::vector<std::string> versions;
@@ -26,8 +26,8 @@ class PluginHandler {
   virtual ~PluginHandler() = default;
   /// An error is told to the plugin, and the plugin asked again a while later.
   virtual Task<> plugin_registered(Plugin plugin) = 0;
-  /// Its socket has gone.
-  virtual void plugin_gone(const std::string& name) = 0;
+  /// The socket that it registered by has gone.
+  virtual void plugin_gone(const Plugin& plugin) = 0;
 };
 
 /// Belongs to one loop. A socket that is replaced is another plugin: the one before has gone.
@@ -58,4 +58,4 @@ class PluginWatcher {
   TaskGroup tasks_;
 };
 
-}  // namespace keelson::storage
+}  // namespace keelson::plugins

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/storage/plugin_watcher.h"
+#include "agent/plugins/plugin_watcher.h"
 
 #include <sys/inotify.h>
 #include <sys/stat.h>
@@ -9,15 +9,19 @@
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 
-#include "agent/storage/csi_client.h"
+#include "agent/plugins/proto/registration.grpc.pb.h"
 #include "common/fd.h"
 #include "common/log.h"
+#include "common/rpc/service_client.h"
 
-namespace keelson::storage {
+namespace keelson::plugins {
 
 namespace fs = std::filesystem;
 
 namespace {
+
+using RegistrationClient = rpc::ServiceClient<pluginregistration::Registration>;
+using RegistrationCalls = RegistrationClient::Async;
 
 constexpr std::chrono::seconds kFirstRetry{1};
 constexpr std::chrono::seconds kLastRetry{60};
@@ -84,7 +88,7 @@ void PluginWatcher::gone(const Socket& socket) {
   const auto handler = handlers_.find(socket.plugin.type);
   if (!socket.plugin.name.empty() && handler != handlers_.end()) {
     log::info("{} {} has gone", socket.plugin.type, socket.plugin.name);
-    handler->second->plugin_gone(socket.plugin.name);
+    handler->second->plugin_gone(socket.plugin);
   }
 }
 
@@ -129,7 +133,7 @@ Task<> PluginWatcher::register_plugin(std::string path, ino_t inode) {
     const bool succeeded =
         std::ranges::any_of(sockets_, [&](const auto& entry) { return entry.second.plugin.name == plugin.name; });
     if (taken && !succeeded) {
-      handler->second->plugin_gone(plugin.name);
+      handler->second->plugin_gone(plugin);
     }
     co_return Result<>();
   }
@@ -145,4 +149,4 @@ Task<> PluginWatcher::register_plugin(std::string path, ino_t inode) {
   co_return taken ? Result<>() : std::unexpected(std::move(taken).error());
 }
 
-}  // namespace keelson::storage
+}  // namespace keelson::plugins
