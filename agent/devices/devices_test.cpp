@@ -150,6 +150,7 @@ class DevicesTest : public ::testing::Test {
     devices_.emplace(loop_, DevicesOptions{.root = root_, .boot_id = boot});
     tasks_.emplace(loop_);
     tasks_->spawn("devices", devices_->run());
+    loop_.run_until_idle();
     EXPECT_TRUE(fs::is_socket(folder() + "/kubelet.sock"));
   }
   void end() {
