@@ -15,6 +15,8 @@
 #include <future>
 #include <mutex>
 
+#include <boost/asio/co_spawn.hpp>
+
 #include "agent/devices/proto/device_plugin.grpc.pb.h"
 #include "common/fd.h"
 #include "common/log.h"
@@ -125,12 +127,6 @@ kube::Pod pod_of(const std::string& uid, int64_t devices) {
   return pod;
 }
 
-template <class T>
-Task<> keep(asio::awaitable<Result<T>> task, std::shared_ptr<std::optional<Result<T>>> into) {
-  *into = co_await std::move(task);
-  co_return Result<>();
-}
-
 class DevicesTest : public ::testing::Test {
  protected:
   DevicesTest() {
@@ -174,9 +170,9 @@ class DevicesTest : public ::testing::Test {
   }
   template <class T>
   Result<T> wait(asio::awaitable<Result<T>> task) {
-    TaskGroup group(loop_);
     auto into = std::make_shared<std::optional<Result<T>>>();
-    group.spawn("a test's", keep(std::move(task), into));
+    asio::co_spawn(loop_.io(), std::move(task),
+                   [into](std::exception_ptr, Result<T> got) { into->emplace(std::move(got)); });
     until([&] { return into->has_value(); });
     return into->has_value() ? std::move(**into) : Result<T>(fail(Kind::timeout, "no answer"));
   }
