@@ -2,6 +2,8 @@
 // The agent under random changes and faults, by seeds.
 #include <fmt/format.h>
 
+#include <random>
+
 #include "agent/agent_fixture.h"
 
 namespace keelson::agent::testing {

@@ -45,9 +45,10 @@ class CpuManagerTest : public MemberPodsTest {
   std::string state() const { return read_file(state_file()).value_or(""); }
 
   /// What the kernel says of the container's process.
-  std::string allowed(const std::string& pod) {
+  std::string allowed(const std::string& pod) { return allowed_to(process_of(pod, "main")); }
+  static std::string allowed_to(const std::string& process) {
     constexpr std::string_view kKey = "Cpus_allowed_list:\t";
-    const auto text = read_file("/proc/" + process_of(pod, "main") + "/status").value_or("");
+    const auto text = read_file("/proc/" + process + "/status").value_or("");
     const size_t at = text.find(kKey);
     return at == text.npos ? "" : text.substr(at + kKey.size(), text.find('\n', at) - at - kKey.size());
   }
@@ -124,8 +125,9 @@ TEST_F(CpuManagerTest, WhatIsGivenOutlivesTheAgentAndItsFile) {
   const auto id = field("own", "containerStatuses[0].containerID");
   const auto written = state();
   EXPECT_THAT(written, HasSubstr("entries"));
+  const auto process = process_of("own", "main");
   kill_node();
-  EXPECT_EQ(allowed("own"), last_.to_string()) << "nobody is needed for it";
+  EXPECT_EQ(allowed_to(process), last_.to_string()) << "nobody is needed for it";
   start_agent();
   create_pod("late", kRuns);
   expect_ready("late");
