@@ -153,13 +153,13 @@ maxPods: 42
 systemReserved: {memory: 16Mi}
 evictionHard: {memory.available: 1Mi}
 registerWithTaints: [{key: fresh, effect: NoSchedule}]
-cpuManagerPolicy: static
+topologyManagerPolicy: best-effort
 )";
   join({"--kubelet-config", home() + "/kubelet.yaml"});
   wait_node_ready();
   EXPECT_EQ(node("{.status.capacity.pods}"), "42");
   EXPECT_THAT(node("{.spec.taints}"), HasSubstr("fresh"));
-  EXPECT_THAT(log(), HasSubstr("cpuManagerPolicy: static is not applied: CPUs, memory and devices are not pinned"));
+  EXPECT_THAT(log(), HasSubstr("topologyManagerPolicy: best-effort is not applied: memory and devices are not pinned"));
 }
 
 }  // namespace
