@@ -67,7 +67,8 @@ TEST_F(NetworkLookTest, IsAskedAgainSoonerWhenItIsNotReady) {
   loop_.advance(clock_, 500ms);
   world_.network_lacks.clear();
   ask();
-  loop_.run_until_idle();
+  loop_.advance(clock_, 1ms);
+  EXPECT_EQ(world_.asked, 3);
   EXPECT_EQ(answers_.back(), "''");
 }
 
