@@ -314,8 +314,8 @@ void PodLedger::judge_resizes(WallTime now) {
     set_resources(resized, resize.wanted);
     const bool swaps = options_.limits_swap && resizes_swap(pod, resized);
     const auto refusal =
-        swaps ? std::optional(ResizeRefusal{
-                    "Infeasible", "In-place resize of containers with swap is not supported.", "swap_limitation"})
+        swaps ? std::optional(ResizeRefusal{"Infeasible", "In-place resize of containers with swap is not supported.",
+                                            "swap_limitation"})
               : judge_resize(resized, pod, others, node);
     if (!refusal) {
       if (resize.condition && resize.condition->reason == "Deferred") {

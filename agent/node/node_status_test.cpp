@@ -210,8 +210,8 @@ TEST(NodeStatus, WhatOthersSetStays) {
 
 TEST(NodeStatus, DevicesAreAsTheirPluginsTell) {
   kube::NodeStatus previous;
-  previous.capacity = previous.allocatable = {{"vendor.com/gpu", kube::Quantity::of(4)},
-                                              {"vendor.com/old", kube::Quantity::of(7)}};
+  previous.capacity =
+      previous.allocatable = {{"vendor.com/gpu", kube::Quantity::of(4)}, {"vendor.com/old", kube::Quantity::of(7)}};
   auto seen = view();
   seen.devices.capacity = {{"vendor.com/gpu", kube::Quantity::of(3)}, {"vendor.com/old", kube::Quantity::of(0)}};
   seen.devices.allocatable = {{"vendor.com/gpu", kube::Quantity::of(1)}, {"vendor.com/old", kube::Quantity::of(0)}};

@@ -165,10 +165,9 @@ void sign_up(const Options& options, Plugin& plugin) {
 /// Which file is there: one that is made anew may have the old one's inode.
 std::string identity_of(const std::string& path) {
   struct stat info{};
-  return ::stat(path.c_str(), &info) == 0
-             ? std::to_string(info.st_ino) + " " + std::to_string(info.st_ctim.tv_sec) + " " +
-                   std::to_string(info.st_ctim.tv_nsec)
-             : "";
+  return ::stat(path.c_str(), &info) == 0 ? std::to_string(info.st_ino) + " " + std::to_string(info.st_ctim.tv_sec) +
+                                                " " + std::to_string(info.st_ctim.tv_nsec)
+                                          : "";
 }
 
 bool is_to_end(const sigset_t& ends) {
