@@ -154,4 +154,8 @@ awk -F'\t' -v only="$only" -v focus="$focus" '
     printf "ours: %d passed, %d failed, %d skipped\n", good, bad, skipped
     if (only == "") printf "containerd: %d passed, %d failed, %d skipped; passing there and not here: %d\n", their_good, their_bad, their_skipped, worse
     exit only == "ours" ? bad > 0 || good == 0 : only == "" ? worse > 0 || their_good == 0 : 0
-  }' "$home/ours.specs" "$home/theirs.specs"
+  }' "$home/ours.specs" "$home/theirs.specs" || {
+  echo "what failed on ours, in critest's words:"
+  grep -A12 '\[FAILED\]' "$home/ours.out" | head -n 60
+  exit 1
+}
