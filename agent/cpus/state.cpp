@@ -7,6 +7,7 @@
 
 #include "common/atomic_file.h"
 #include "common/fd.h"
+#include "common/fnv.h"
 
 namespace keelson::cpus {
 
@@ -37,11 +38,7 @@ uint32_t checksum_of(const Written& written) {
       "(*state.CPUManagerCheckpoint){{PolicyName:(string){} DefaultCPUSet:(string){} "
       "Entries:(map[string]map[string]string)map[{}] Checksum:(checksum.Checksum)0}}",
       written.policy, written.shared, entries);
-  uint32_t hash = 2166136261U;
-  for (const char letter : text) {
-    hash = (hash ^ static_cast<unsigned char>(letter)) * 16777619U;
-  }
-  return hash;
+  return fnv1a_32(text);
 }
 
 Written written_of(const CpuState& state) {

@@ -5,7 +5,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <openssl/evp.h>
 
 #include <algorithm>
 #include <charconv>
@@ -13,6 +12,9 @@
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+
+#include "common/base64.h"
+#include "common/fnv.h"
 
 namespace keelson::devices {
 
@@ -87,35 +89,7 @@ uint32_t checksum(const Data& data) {
       "(checkpoint.checkpointData){{PodDeviceEntries:([]checkpoint.PodDevicesEntry){} "
       "RegisteredDevices:(map[string][]string){}}}",
       entries, spew(data.registered));
-  uint32_t hash = 2166136261U;
-  for (const char c : text) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
-  }
-  return hash;
-}
-
-// ---- Bytes
-
-std::string to_base64(const std::string& bytes) {
-  std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');
-  const int size =
-      ::EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                        reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
-  text.resize(static_cast<size_t>(size));
-  return text;
-}
-
-std::optional<std::string> from_base64(std::string_view text) {
-  std::string bytes(text.size() / 4 * 3 + 3, '\0');
-  const int size =
-      ::EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
-                        reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
-  if (text.size() % 4 != 0 || size < 0) {
-    return std::nullopt;
-  }
-  const size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
-  bytes.resize(static_cast<size_t>(size) - padding);
-  return bytes;
+  return fnv1a_32(text);
 }
 
 // ---- Reading. What is of the wrong type is an exception of Boost.JSON's, caught in decode().
@@ -160,10 +134,7 @@ Result<Entry> entry_of(const json::value& value) {
     }
   }
   if (const auto& response = member(value, "AllocResp"); !response.is_null()) {
-    entry.response = from_base64(text_of(response));
-    if (!entry.response) {
-      return fail(Kind::invalid, "AllocResp is not base64");
-    }
+    KEELSON_TRY(entry.response, from_base64(text_of(response)).context("AllocResp"));
   }
   return entry;
 }
@@ -260,7 +231,7 @@ json::object json_of(const Entry& entry) {
           {"ContainerName", entry.container},
           {"ResourceName", entry.resource},
           {"DeviceIDs", std::move(devices)},
-          {"AllocResp", to_base64(*entry.response)}};
+          {"AllocResp", base64_of(*entry.response)}};
 }
 
 }  // namespace

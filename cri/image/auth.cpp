@@ -7,7 +7,7 @@
 
 #include <boost/json/parse.hpp>
 
-#include "cri/base64.h"
+#include "common/base64.h"
 
 namespace keelson::cri::image {
 

@@ -5,7 +5,7 @@
 #include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 
-#include "cri/base64.h"
+#include "common/base64.h"
 #include "cri/streaming/forward_socket.h"
 
 namespace keelson::cri {

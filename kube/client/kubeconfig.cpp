@@ -4,7 +4,6 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
-#include <openssl/evp.h>
 
 #include <algorithm>
 #include <charconv>
@@ -13,6 +12,7 @@
 #include <boost/json.hpp>
 #include <boost/url.hpp>
 
+#include "common/base64.h"
 #include "common/fd.h"
 #include "kube/config.h"
 
@@ -93,15 +93,6 @@ Result<> read_cluster(const ConfigCluster& cluster, const std::string& folder, C
   return {};
 }
 
-std::string to_base64(const std::string& bytes) {
-  std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');
-  const int size =
-      ::EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                        reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
-  text.resize(static_cast<size_t>(size));
-  return text;
-}
-
 /// KUBERNETES_EXEC_INFO (client.authentication.k8s.io ExecCredential.spec).
 std::string exec_info(const ConfigExec& exec, const ConfigCluster& cluster, const ClusterAccess& access) {
   boost::json::object spec{{"interactive", false}};
@@ -114,7 +105,7 @@ std::string exec_info(const ConfigExec& exec, const ConfigCluster& cluster, cons
       about["insecure-skip-tls-verify"] = true;
     }
     if (!access.ca_pem.empty()) {
-      about["certificate-authority-data"] = to_base64(access.ca_pem);
+      about["certificate-authority-data"] = base64_of(access.ca_pem);
     }
     spec["cluster"] = std::move(about);
   }

@@ -7,10 +7,10 @@
 
 #include "common/result.h"
 
-namespace keelson::cri {
+namespace keelson {
 
 std::string base64_of(std::string_view bytes);
 /// Kind::invalid, without the text: it may be a secret.
 Result<std::string> from_base64(std::string_view text);
 
-}  // namespace keelson::cri
+}  // namespace keelson

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // base64.h by OpenSSL.
-#include "cri/base64.h"
+#include "common/base64.h"
 
 #include <openssl/evp.h>
 
 #include <algorithm>
 
-namespace keelson::cri {
+namespace keelson {
 
 std::string base64_of(std::string_view bytes) {
   std::string out(4 * ((bytes.size() + 2) / 3) + 1, '\0');
@@ -29,4 +29,4 @@ Result<std::string> from_base64(std::string_view text) {
   return out;
 }
 
-}  // namespace keelson::cri
+}  // namespace keelson
