@@ -50,9 +50,7 @@ class ConfigurationTest : public MemberPodsTest {
 
 TEST_F(ConfigurationTest, AllPodsTogetherAreHeldToWhatIsNotReserved) {
   join_with("systemReserved: {memory: 64Mi, cpu: 500m}\nkubeReserved: {pid: '100'}\n");
-  wait_until("the event", [] { return events_of(kNode).find("NodeAllocatableEnforced") != std::string::npos; });
-  EXPECT_THAT(events_of(kNode),
-              HasSubstr("Normal NodeAllocatableEnforced Updated Node Allocatable limit across pods\n"));
+  ASSERT_TRUE(has_event(kNode, "Normal NodeAllocatableEnforced Updated Node Allocatable limit across pods\n"));
   EXPECT_EQ(memory_of_all(), std::to_string(memory_of_machine() - (64 << 20)));
   EXPECT_NE(cgroup_value("/kubepods", "pids", "pids.max"), "max");
   if (!unified()) {

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Volumes that are images, as a real API server stores them and kubectl shows them.
-#include <gmock/gmock.h>
+#include <fmt/format.h>
 
 #include "tests/support/member_pods.h"
 
 namespace keelson::testing {
 namespace {
-
-using ::testing::HasSubstr;
 
 class ImageVolumesOfTheApi : public MemberPodsTest {};
 
@@ -21,7 +19,7 @@ TEST_F(ImageVolumesOfTheApi, APodReadsOneAndWaitsForAnother) {
   expect_ready("reader");
   EXPECT_EQ(kubectl({"get", "pod", "reader", "-o", "jsonpath={.spec.volumes[0].image.pullPolicy}"}).out, "IfNotPresent")
       << "the API server has the feature";
-  EXPECT_THAT(events_of("reader"), HasSubstr("Normal Pulled Successfully pulled image \"pages.example/site/pages:1\""));
+  EXPECT_TRUE(has_event("reader", "Normal Pulled Successfully pulled image \"pages.example/site/pages:1\""));
 
   create_pod("waiting", kRuns, "    volumeMounts: [{name: pages, mountPath: /pages}]\n",
              "  volumes: [{name: pages, image: {reference: \"pages.example/site/pages:2\", pullPolicy: Never}}]\n");

@@ -104,15 +104,10 @@ spec:
 )",
                                                                   kNode));
   ASSERT_EQ(created.code, 0) << created.error;
-  const auto events = [] {
-    return kubectl({"get", "events", "--field-selector", "involvedObject.name=waits", "-o",
-                    "jsonpath={range .items[*]}{.type} {.reason} {.message}\n{end}"})
-        .out;
-  };
-  wait_until("the pod says what it waits for", [&] { return !events().empty(); });
-  EXPECT_THAT(events(), StartsWith("Warning NetworkNotReady network is not ready: container runtime network not ready: "
-                                   "NetworkReady=false reason:NetworkPluginNotReady message:"));
-  EXPECT_THAT(events(), Not(HasSubstr("FailedCreatePodSandBox")));
+  ASSERT_TRUE(control_plane_->has_event("waits",
+                                        "Warning NetworkNotReady network is not ready: container runtime network not "
+                                        "ready: NetworkReady=false reason:NetworkPluginNotReady message:"));
+  EXPECT_THAT(control_plane_->events_of("waits"), Not(HasSubstr("FailedCreatePodSandBox")));
   fs::rename(home() + "/aside", list);
   wait_node_ready(3s);
   wait_until("the pod has its network",

@@ -16,11 +16,8 @@ TEST_F(PodsTest, ObjectsAreWaitedForAndTheirUpdatesReachTheVolume) {
     volumeMounts: [{name: settings, mountPath: /settings}]
 )",
              "  volumes: [{name: settings, configMap: {name: settings}}]\n");
-  wait_until("its want is told", [] {
-    return kubectl({"get", "events"})
-               .out.find("MountVolume.SetUp failed for volume \"settings\" : configmap \"settings\" not found") !=
-           std::string::npos;
-  });
+  ASSERT_TRUE(control_plane_->has_event(
+      "reads", "MountVolume.SetUp failed for volume \"settings\" : configmap \"settings\" not found"));
   expect_soon("reads", ".status.containerStatuses[0].state.waiting.reason", "ContainerCreating");
   create("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {color: blue}\n");
   expect_soon("reads", ".status.containerStatuses[0].state.waiting.reason", "CreateContainerConfigError");

@@ -10,7 +10,6 @@
 namespace keelson::testing {
 namespace {
 
-using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 using PodRangeTest = MemberPodsTest;
@@ -24,9 +23,8 @@ TEST_F(PodRangeTest, NoPodStartsBeforeItIsKnownAndAllAreInIt) {
   create_pod("early", kRuns);
   create_pod("host", kRuns, "", "  hostNetwork: true\n");
   expect_ready("host");
-  wait_until("the pod says what it waits for", [] { return !events_of("early").empty(); });
-  EXPECT_THAT(events_of("early"), HasSubstr("NetworkNotReady network is not ready: "));
-  EXPECT_THAT(events_of("early"), HasSubstr("waits for the range of pods' addresses"));
+  ASSERT_TRUE(has_event("early", "NetworkNotReady network is not ready: "));
+  EXPECT_TRUE(has_event("early", "waits for the range of pods' addresses"));
   EXPECT_EQ(MemberTest::ready(), "False");
   ASSERT_EQ(
       kubectl({"patch", "node", kNode, "-p", R"({"spec":{"podCIDR":"10.99.7.0/24","podCIDRs":["10.99.7.0/24"]}})"})

@@ -68,11 +68,9 @@ TEST_F(ResizeTest, MoreAndLessWhileItRuns) {
               R"({"limits":{"cpu":"400m","memory":"96Mi"},"requests":{"cpu":"150m","memory":"48Mi"}})");
   EXPECT_EQ(field("web", kContainer + ".allocatedResources"), R"({"cpu":"150m","memory":"48Mi"})");
   EXPECT_EQ(memory_limits("web"), (std::pair<uint64_t, uint64_t>(96, 96)));
-  wait_until("it is told", [] {
-    return events_of("web").find(R"(Normal ResizeCompleted Pod resize completed: {"containers":[{"name":"main",)"
-                                 R"("resources":{"limits":{"cpu":"400m","memory":"96Mi"},)"
-                                 R"("requests":{"cpu":"150m","memory":"48Mi"}}}]})") != std::string::npos;
-  });
+  EXPECT_TRUE(has_event("web", R"(Normal ResizeCompleted Pod resize completed: {"containers":[{"name":"main",)"
+                               R"("resources":{"limits":{"cpu":"400m","memory":"96Mi"},)"
+                               R"("requests":{"cpu":"150m","memory":"48Mi"}}}]})"));
   kill_node();
   join({"--client-ca-file", control_plane_->authority_file(), "--max-pods", "10"});
   resize("web", R"({"limits":{"cpu":"200m","memory":"48Mi"}})");

@@ -98,8 +98,7 @@ TEST_F(ShutdownTest, PodsEndByTheirPriorityBeforeTheMachineAndNoneBegins) {
     EXPECT_EQ(field(pod, "conditions[?(@.type==\"DisruptionTarget\")].reason"), "TerminationByKubelet");
   }
   EXPECT_LT(ended_at("plain"), ended_at("critical"));
-  EXPECT_THAT(kubectl({"get", "events", "-A", "--field-selector", "involvedObject.name=" + std::string(kNode)}).out,
-              HasSubstr("Shutdown manager detected shutdown event"));
+  EXPECT_TRUE(control_plane_->has_event(kNode, "Shutdown manager detected shutdown event"));
   const auto metrics = kubectl({"get", "--raw", fmt::format("/api/v1/nodes/{}/proxy/metrics", kNode)}).out;
   EXPECT_THAT(metrics, HasSubstr("kubelet_graceful_shutdown_start_time_seconds 1"));
   EXPECT_THAT(metrics, HasSubstr("kubelet_graceful_shutdown_end_time_seconds 1"));

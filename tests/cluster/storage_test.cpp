@@ -155,9 +155,8 @@ metadata: {name: late}
 spec: {accessModes: [ReadWriteOnce], storageClassName: "", volumeName: late-volume, resources: {requests: {storage: 1Gi}}}
 )");
   create_user("patient", "late", kRuns);
-  wait_until("it is told", [] { return events_of("patient").find("PVC is not bound") != std::string::npos; });
-  EXPECT_THAT(events_of("patient"), HasSubstr("Warning FailedMount Unable to attach or mount volumes: unmounted "
-                                              "volumes=[data]"));
+  ASSERT_TRUE(has_event("patient", "PVC is not bound"));
+  EXPECT_TRUE(has_event("patient", "Warning FailedMount Unable to attach or mount volumes: unmounted volumes=[data]"));
   EXPECT_EQ(field("patient", "phase"), "Pending");
   create(fmt::format(R"(apiVersion: v1
 kind: PersistentVolume
@@ -284,9 +283,9 @@ TEST_F(StorageTest, WhatADriverRefusesIsToldAndTriedAgain) {
   std::ofstream(folder() + "/refuse-NodeStageVolume") << "the disk is on fire";
   create_claim("data", csi_source("vol-3"));
   create_user("unlucky", "data", kRuns);
-  wait_until("it is told", [] { return events_of("unlucky").find("on fire") != std::string::npos; });
-  EXPECT_THAT(events_of("unlucky"), HasSubstr("Warning FailedMount MountVolume.MountDevice failed for volume "
-                                              "\"data-volume\" : the disk is on fire"));
+  EXPECT_TRUE(has_event("unlucky",
+                        "Warning FailedMount MountVolume.MountDevice failed for volume \"data-volume\" : the disk is "
+                        "on fire"));
   fs::remove(folder() + "/refuse-NodeStageVolume");
   expect_ready("unlucky");
 }
@@ -346,7 +345,7 @@ TEST_F(StorageTest, ABlockVolumeIsADevice) {
   expect_ready("writer");
   EXPECT_EQ(read_text(image).substr(0, 3), "raw");
   create_user("misled", "raw", kRuns);
-  wait_until("it is told", [] { return events_of("misled").find("volumeMode Block") != std::string::npos; });
+  EXPECT_TRUE(has_event("misled", "volumeMode Block"));
   remove_pod("writer");
   remove_pod("misled");
   run({"losetup", "-d", loop.out});

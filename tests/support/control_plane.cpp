@@ -205,6 +205,25 @@ Output ControlPlane::kubectl(const std::vector<std::string>& arguments, const st
   return run(command, input);
 }
 
+std::string ControlPlane::events_of(const std::string& object) {
+  return kubectl({"get", "events", "-A", "--field-selector", "involvedObject.name=" + object, "-o",
+                  "jsonpath={range .items[*]}{.type} {.reason} {.message}\n{end}"})
+      .out;
+}
+
+::testing::AssertionResult ControlPlane::has_event(const std::string& object, const std::string& part) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(15);
+  std::string events;
+  do {
+    events = events_of(object);
+    if (events.find(part) != std::string::npos) {
+      return ::testing::AssertionSuccess();
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  } while (std::chrono::steady_clock::now() < end);
+  return ::testing::AssertionFailure() << "no \"" << part << "\" among the events of " << object << ":\n" << events;
+}
+
 void ControlPlaneWithFiles::operator()(ControlPlane* plane) const {
   const std::string home = plane->home_;
   delete plane;

@@ -3,6 +3,8 @@
 // cluster, where a test wants it.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <memory>
 #include <string>
 #include <vector>
@@ -51,6 +53,11 @@ class ControlPlane {
 
   /// As admin. A call that hangs fails (124) after 30 s.
   Output kubectl(const std::vector<std::string>& arguments, const std::string& input = "");
+  /// Whether an Event about the object has `part` in its "Warning Evicted The node was low on ...", now or within 15 s:
+  /// events come after what they tell of.
+  ::testing::AssertionResult has_event(const std::string& object, const std::string& part);
+  /// All such lines of now.
+  std::string events_of(const std::string& object);
   /// `kubectl` as a command that a test starts itself.
   std::vector<std::string> kubectl_command(const std::vector<std::string>& arguments) const;
   std::string admin_kubeconfig() const { return home_ + "/admin.conf"; }

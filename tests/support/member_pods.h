@@ -65,11 +65,8 @@ spec:
     }
   }
   void expect_ready(const std::string& pod) { expect_soon(pod, "conditions[?(@.type==\"Ready\")].status", "True"); }
-  /// "Warning Evicted The node was low on ...", a line each.
-  static std::string events_of(const std::string& name) {
-    return kubectl({"get", "events", "--field-selector", "involvedObject.name=" + name, "-o",
-                    "jsonpath={range .items[*]}{.type} {.reason} {.message}\n{end}"})
-        .out;
+  static ::testing::AssertionResult has_event(const std::string& object, const std::string& part) {
+    return control_plane_->has_event(object, part);
   }
 };
 
