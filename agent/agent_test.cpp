@@ -284,6 +284,32 @@ TEST_F(AgentTest, ARestartMakesNobodyUnready) {
   EXPECT_TRUE(std::filesystem::is_empty(probe_folder)) << "nothing is left of a pod that has gone";
 }
 
+TEST_F(AgentTest, AnInstanceOfAnotherAgentsIsAsReadyAsItsStatusSays) {
+  auto pod_spec = make_pod("web", "u1");
+  pod_spec.spec.containers[0].readiness_probe.emplace();
+  pod_spec.spec.containers[0].startup_probe.emplace();
+  want({pod_spec});
+  const auto id = world.running("main");
+  for (auto kind : {ProbeKind::startup, ProbeKind::readiness}) {
+    probes.watched[id]({.kind = kind, .name = "main", .id = id, .decided = true, .success = true});
+  }
+  loop.run_until_idle();
+  pod_spec.status = pod("web").status;
+  ASSERT_TRUE(is_ready(pod_spec.status));
+  const auto taken_over = [&] {
+    end_agent();
+    std::filesystem::remove_all(probe_folder);  // a kubelet keeps none
+    probes = Probes();
+    start_agent();
+    want({pod_spec});
+    return probes.known[id];
+  };
+  EXPECT_EQ(taken_over(), (ProbeState{.started = true, .ready = true}));
+  EXPECT_TRUE(is_ready(pod("web").status));
+  pod_spec.status.container_statuses[0].container_id = "containerd://other";
+  EXPECT_EQ(taken_over(), ProbeState()) << "another instance was ready";
+}
+
 TEST_F(AgentTest, APodWaitsForTheNetworkUnlessItUsesTheNodes) {
   world.network_lacks =
       "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:none";
@@ -319,6 +345,17 @@ TEST_F(AgentTest, AMissingImageBacksOff) {
   EXPECT_EQ(pod("web").status.container_statuses[0].state.waiting->reason, "ImagePullBackOff");
   loop.advance(clock, 1s);
   EXPECT_EQ(count("pull_image"), 3U);
+}
+
+TEST_F(AgentTest, ACorrectedImageIsPulledAtOnce) {
+  auto pod_spec = make_pod("web", "u1");
+  pod_spec.spec.containers[0].image = "missing";
+  want({pod_spec});
+  loop.advance(clock, 30s);
+  ASSERT_EQ(count("pull_image"), 3U) << "the next is due in 40 s";
+  pod_spec.spec.containers[0].image = "img";
+  want({pod_spec});
+  EXPECT_NE(world.running("main"), "");
 }
 
 /// A pod whose container "main" mounts the image as volume "data".

@@ -25,6 +25,8 @@ constexpr const char* kPodUid = "io.kubernetes.pod.uid";
 constexpr const char* kContainerName = "io.kubernetes.container.name";
 constexpr const char* kHash = "io.kubernetes.container.hash";
 constexpr const char* kRestartCount = "io.kubernetes.container.restartCount";
+constexpr const char* kPodGrace = "io.kubernetes.pod.terminationGracePeriod";
+constexpr const char* kMessagePath = "io.kubernetes.container.terminationMessagePath";
 constexpr const char* kMessagePolicy = "io.kubernetes.container.terminationMessagePolicy";
 constexpr const char* kRestartDelay = "node.keelson.dev/restart-delay-ms";
 constexpr size_t kMessageLimit = 4096;
@@ -71,6 +73,16 @@ ObservedResources resources_of(const cri::ContainerStatus& status) {
 
 cri::StringMap pod_labels(const kube::ObjectMeta& pod) {
   return {{kPodName, pod.name}, {kPodNamespace, pod.ns}, {kPodUid, pod.uid}};
+}
+
+/// Where a kubelet has put the message of a container that it has made: a file of the pod's folder that is mounted.
+std::string message_of_kubelet(const cri::ContainerStatus& status) {
+  const auto path = value_at(status.annotations, kMessagePath);
+  const auto folder = fmt::format("/pods/{}/containers/{}/", value_at(status.labels, kPodUid), status.name);
+  const auto mount = std::ranges::find_if(status.mounts, [&](const cri::Mount& candidate) {
+    return candidate.container_path == path && candidate.host_path.find(folder) != std::string::npos;
+  });
+  return path.empty() || mount == status.mounts.end() ? "" : mount->host_path;
 }
 
 /// What is already gone is as gone as asked for.
@@ -123,6 +135,9 @@ std::string CriPodRuntime::termination_message(const cri::ContainerStatus& statu
   pod.ns = value_at(status.labels, kPodNamespace);
   pod.uid = value_at(status.labels, kPodUid);
   auto path = configs_.termination_log(pod, status.name, status.attempt);
+  if (path.empty()) {
+    path = message_of_kubelet(status);
+  }
   std::string message;
   if (auto text = path.empty() ? Result<std::string>("") : read_head(path, kMessageLimit)) {
     message = *std::move(text);
@@ -315,8 +330,10 @@ Task<std::string> CriPodRuntime::create_container(ContainerOrder order) {
   if (container != nullptr) {
     config.user_specified_image = container->image;
     config.annotations[kHash] = spec_hash(*container);
+    config.annotations[kMessagePath] = container->termination_message_path;
     config.annotations[kMessagePolicy] = kube::to_string(container->termination_message_policy);
   }
+  config.annotations[kPodGrace] = fmt::format("{}", order.pod.spec.termination_grace_period_seconds);
   config.annotations[kRestartCount] = fmt::format("{}", order.attempt);
   config.annotations[kRestartDelay] = fmt::format("{}", order.restart_delay / std::chrono::milliseconds(1));
   // It may be made anew to be resized.

@@ -4,7 +4,11 @@
 
 #include <fmt/format.h>
 
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
 #include "agent/plan_parts.h"
+#include "common/fnv.h"
 
 namespace keelson::agent {
 
@@ -237,17 +241,14 @@ Plan plan(const kube::Pod& pod, const ObservedPod& observed, const PodMemory& me
   return std::move(p.plan);
 }
 
+/// The kubelet's own (kuberuntime HashContainer, from 1.31 on): FNV-1a over what Go's spew says of the JSON's bytes.
 std::string spec_hash(const kube::Container& container) {
-  uint64_t hash = 14695981039346656037ULL;  // FNV-1a, 64 bits
-  auto add = [&](std::string_view text) {
-    for (unsigned char c : text) {
-      hash = (hash ^ c) * 1099511628211ULL;
-    }
-    hash *= 1099511628211ULL;
-  };
-  add(container.name);
-  add(container.image);
-  return fmt::format("{:016x}", hash);
+  const auto text = boost::json::serialize(boost::json::object{{"image", container.image}, {"name", container.name}});
+  std::vector<unsigned> bytes;
+  for (const unsigned char byte : text) {
+    bytes.push_back(byte);
+  }
+  return fmt::format("{:x}", fnv1a_32(fmt::format("([]uint8)[{}]", fmt::join(bytes, " "))));
 }
 
 Duration restart_wait(const ObservedContainer& ended, const LifecycleTimes& times) {

@@ -156,7 +156,8 @@ std::optional<Verdict> verdict(const kube::Pod& pod, const ObservedPod& observed
 /// Whether all that must end before the containers has ended: init containers done, sidecars started.
 bool is_initialized(const kube::Pod& pod, const ObservedPod& observed, const PodMemory& memory);
 
-/// Changes with the container's name and image alone (so an edit of its env or command never restarts it).
+/// Changes with the container's name and image alone (so an edit of its env or command never restarts it). The
+/// kubelet's since 1.31, so that containers of a kubelet go on under this agent, and ours under a kubelet.
 std::string spec_hash(const kube::Container& container);
 
 /// How long after the end of `ended` the next instance may start; zero at once.

@@ -197,6 +197,18 @@ TEST(Plan, AnImageChangeRestartsEvenWithNeverAndAnEnvEditDoesNot) {
   EXPECT_EQ(w.status().phase, PodPhase::running);
 }
 
+TEST(Plan, AContainersHashIsTheKubelets) {
+  kube::Container known;
+  known.name = "test_container";
+  known.image = "foo/image:v1";
+  EXPECT_EQ(spec_hash(known), "8e45cbd0") << "pkg/kubelet/container/container_hash_test.go of Kubernetes 1.31 to 1.34";
+  kube::Container edited = known;
+  edited.command = {"/bin/testcmd"};
+  EXPECT_EQ(spec_hash(edited), spec_hash(known));
+  edited.image = "foo/image:v2";
+  EXPECT_NE(spec_hash(edited), spec_hash(known));
+}
+
 TEST(Plan, AnImageChangeOfARunningInitContainerWaitsForItsEnd) {
   World w(pod_of({"side", "i1"}, {"a"}), {instance("side", RunState::running), instance("i1", RunState::running)});
   w.pod.spec.init_containers[1].image = "other";

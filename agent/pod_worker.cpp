@@ -310,7 +310,8 @@ void PodWorker::update(kube::Pod pod, bool objects) {
       used_volumes(pod.spec) != used_volumes(old.spec)) {
     state_->memory.prepared = false;  // one that nobody had before
   }
-  old = std::move(pod);
+  std::swap(old, pod);
+  state_->forget_trouble_with_old_images(pod.spec);
   changed = (objects && state_->retry_inputs()) || changed;
   if (ended) {
     fail_pod(*std::move(ended));

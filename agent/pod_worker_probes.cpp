@@ -24,6 +24,17 @@ std::string_view probe_word(ProbeKind kind) {
   return "";
 }
 
+/// As the status has it: of an instance that a kubelet has run and probed until now, that is all there is.
+ProbeState state_said_of(const kube::PodStatus& status, const ObservedContainer& instance) {
+  for (const auto* list : {&status.init_container_statuses, &status.container_statuses}) {
+    const auto said = std::ranges::find(*list, instance.name, &kube::ContainerStatus::name);
+    if (said != list->end() && said->state.running && said->container_id.ends_with("://" + instance.id)) {
+      return {.started = said->started.value_or(false), .ready = said->ready};
+    }
+  }
+  return {};
+}
+
 std::string capitalised(std::string_view word) {
   std::string text(word);
   text[0] = static_cast<char>(text[0] - 'a' + 'A');
@@ -72,7 +83,7 @@ void PodWorker::State::learn_instance(const kube::Container& container, const Ob
   ContainerMemory& known = memory.containers[container.name];
   if (known.id != instance.id) {
     shared.probed.forget(known.id);
-    auto state = shared.probed.find(instance.id);
+    const auto state = shared.probed.find(instance.id).value_or(state_said_of(pod.status, instance));
     known = ContainerMemory{.id = instance.id, .started = state.started, .ready = state.ready};
   }
   known.trouble.reset();

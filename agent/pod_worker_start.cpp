@@ -103,6 +103,17 @@ void PodWorker::State::set_trouble(const std::string& name, std::string reason, 
   publish();
 }
 
+/// A container that gets another image does not wait for what its last one failed at.
+void PodWorker::State::forget_trouble_with_old_images(const kube::PodSpec& before) {
+  for (auto& [name, known] : memory.containers) {
+    const kube::Container* was = kube::find_container(before, name);
+    const kube::Container* is = kube::find_container(pod.spec, name);
+    if (was != nullptr && is != nullptr && was->image != is->image) {
+      known.trouble.reset();
+    }
+  }
+}
+
 /// The image's reference. A failure has been told, and is in the container's trouble.
 Task<std::string> PodWorker::State::provide_image(WantedImage wanted) {
   const auto& image = wanted.reference;

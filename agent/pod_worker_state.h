@@ -110,6 +110,7 @@ struct PodWorker::State : std::enable_shared_from_this<PodWorker::State> {
   Task<> create_sandbox(uint32_t attempt);
   Task<> start_container(Step step);
   std::string target_of(const std::string& name) const;
+  void forget_trouble_with_old_images(const kube::PodSpec& before);
   Task<std::string> provide_image(WantedImage wanted);
   Task<std::map<std::string, std::string>> provide_image_volumes(kube::Container container);
   Task<> resize_container(Step step);

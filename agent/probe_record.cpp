@@ -26,9 +26,9 @@ ProbeRecord::ProbeRecord(std::string folder) : folder_(std::move(folder)) {
   }
 }
 
-ProbeState ProbeRecord::find(const std::string& id) const {
+std::optional<ProbeState> ProbeRecord::find(const std::string& id) const {
   auto found = states_.find(id);
-  return found == states_.end() ? ProbeState{} : found->second;
+  return found == states_.end() ? std::nullopt : std::optional(found->second);
 }
 
 Result<> ProbeRecord::keep(const std::string& id, ProbeState state) {

@@ -105,7 +105,7 @@ Result<> write_atomic_folder(const std::string& folder, const VolumeFiles& files
   }
   for (const auto& entry : fs::directory_iterator(folder, ignored)) {
     auto name = entry.path().filename().string();
-    bool old_version = name.starts_with("..version_") && entry.path() != version;
+    bool old_version = name.starts_with("..") && name != kData && entry.path() != version;  // a kubelet's, too
     bool old_name = !name.starts_with("..") && !names.contains(name);
     if (old_version || old_name) {
       KEELSON_DO(remove_tree(entry.path()));

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "common/atomic_file.h"
 #include "common/fd.h"
 
 namespace keelson::agent {
@@ -26,6 +27,16 @@ class AtomicFolderTest : public ::testing::Test {
   }
   const std::string dir = make_dir();
 };
+
+TEST_F(AtomicFolderTest, AVersionOfAKubeletGoesWithItsNextChange) {
+  fs::create_directory(dir + "/..2026_01_02_03_04_05.678901234");
+  ASSERT_TRUE(write_file_atomic(dir + "/..2026_01_02_03_04_05.678901234/password", "old", 0600));
+  fs::create_symlink("..2026_01_02_03_04_05.678901234", dir + "/..data");
+  fs::create_symlink("..data/password", dir + "/password");
+  ASSERT_TRUE(write_atomic_folder(dir, {{"password", {.data = "new"}}}, -1));
+  EXPECT_EQ(read_file(dir + "/password").value(), "new");
+  EXPECT_EQ(std::distance(fs::directory_iterator(dir), fs::directory_iterator()), 3) << "..data, its target, password";
+}
 
 TEST_F(AtomicFolderTest, AReaderSeesOneVersion) {
   auto version = [](int i) {
