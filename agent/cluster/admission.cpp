@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "agent/config/security.h"
 #include "agent/critical_pod.h"
 #include "kube/pod_qos.h"
 #include "kube/resource_names.h"
@@ -64,15 +65,13 @@ std::optional<Rejection> check_resources(const kube::Pod& pod, const std::vector
 
 /// Of a pod, or one of its containers, that is to be confined (kubelet pkg/security/apparmor).
 bool wants_apparmor(const kube::Pod& pod) {
-  const auto confines = [](const std::optional<kube::SecurityProfile>& profile) {
+  const auto confined = [&](const kube::Container& container) {
+    const auto profile = apparmor_profile(pod, container);
     return profile && profile->type != kube::ProfileType::unconfined;
   };
-  const auto of_container = [&](const kube::Container& container) {
-    return container.security_context && confines(container.security_context->app_armor_profile);
-  };
-  return confines(pod.spec.security_context.app_armor_profile) ||
-         std::ranges::any_of(pod.spec.containers, of_container) ||
-         std::ranges::any_of(pod.spec.init_containers, of_container);
+  const auto& of_pod = pod.spec.security_context.app_armor_profile;
+  return (of_pod && of_pod->type != kube::ProfileType::unconfined) ||
+         std::ranges::any_of(pod.spec.containers, confined) || std::ranges::any_of(pod.spec.init_containers, confined);
 }
 
 struct HostPort {

@@ -191,6 +191,10 @@ TEST(AdmissionTest, AppArmorIsEnforcedOrRefused) {
   wants.spec.containers[0].security_context.emplace().app_armor_profile = {.type = kube::ProfileType::localhost,
                                                                            .localhost_profile = "mine"};
   EXPECT_EQ(refusal(wants, {}, at), text);
+  wants.spec.containers[0].security_context.reset();
+  const auto name = wants.spec.containers[0].name;
+  wants.metadata.annotations["container.apparmor.security.beta.kubernetes.io/" + name] = "runtime/default";
+  EXPECT_EQ(refusal(wants, {}, at), text);
 }
 
 TEST(AdmissionTest, DynamicResourcesAreNotPassedOver) {

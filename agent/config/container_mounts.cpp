@@ -4,6 +4,7 @@
 
 #include "agent/config/handler_features.h"
 #include "agent/config/node_pod_configs_state.h"
+#include "agent/config/volume_mounts.h"
 
 namespace keelson::agent {
 
@@ -14,7 +15,8 @@ Result<MountedVolume> NodePodConfigs::State::volume_of(const kube::Pod& pod, con
     return fail(Kind::invalid, "cannot find volume \"{}\" to mount into container \"{}\"", name, container.name);
   }
   if (!is_of_storage(*volume)) {
-    return MountedVolume{.path = volumes.path_of(pod, *volume), .read_only = is_of_objects(*volume)};
+    return MountedVolume{
+        .path = volumes.path_of(pod, *volume), .read_only = is_of_objects(*volume), .of_pods = !volume->host_path};
   }
   const auto given = mounted.find(pod.metadata.uid);
   if (given == mounted.end() || !given->second.contains(name)) {
@@ -54,6 +56,9 @@ Result<cri::Mount> NodePodConfigs::State::mount_of(const ContainerOrder& order, 
   }
   mount.host_path = volume.path;
   mount.read_only = mount.read_only || volume.read_only;
+  if (options.selinux && volume.of_pods) {
+    KEELSON_TRY(mount.selinux_relabel, keeps_labels(volume.path));
+  }
   if (!below.empty()) {
     KEELSON_TRY(mount.host_path,
                 volumes.sub_path(order.pod, mount.host_path, wanted.name, container.name, number, below));

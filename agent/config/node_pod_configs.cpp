@@ -177,7 +177,8 @@ Result<> NodePodConfigs::State::add_files(const ContainerOrder& order, const kub
     auto text =
         make_hosts(order.pod, order.pod_ips, options.dns, order.pod.spec.host_network ? host_text("/etc/hosts") : "");
     KEELSON_DO(write_file_atomic(hosts_file(uid), text, 0644));
-    out.mounts.push_back({.container_path = "/etc/hosts", .host_path = hosts_file(uid)});
+    out.mounts.push_back(
+        {.container_path = "/etc/hosts", .host_path = hosts_file(uid), .selinux_relabel = options.selinux});
   }
   if (!container.termination_message_path.empty() && !mounts(container.termination_message_path)) {
     auto file = message_file(uid, container.name, order.attempt);
@@ -187,7 +188,8 @@ Result<> NodePodConfigs::State::add_files(const ContainerOrder& order, const kub
     if (::fchmod(fd.get(), 0666) < 0) {
       return fail_errno(errno, "set the mode of {}", file);
     }
-    out.mounts.push_back({.container_path = container.termination_message_path, .host_path = file});
+    out.mounts.push_back(
+        {.container_path = container.termination_message_path, .host_path = file, .selinux_relabel = options.selinux});
   }
   return {};
 }
@@ -285,7 +287,8 @@ Result<cri::ContainerConfig> NodePodConfigs::container(const ContainerOrder& ord
   out.stdin_once = container->stdin_once;
   out.tty = container->tty;
   out.resources = s.resources_of(pod, *container);
-  KEELSON_TRY(out.security, container_security(pod, *container, order.image_user, s.options.seccomp_default));
+  const SeccompRules seccomp{.by_default = s.options.seccomp_default, .folders = s.seccomp_folders};
+  KEELSON_TRY(out.security, container_security(pod, *container, order.image_user, seccomp));
   if (!order.target_id.empty()) {
     out.security.namespaces.pid = cri::Namespace::target;
     out.security.namespaces.target_id = order.target_id;

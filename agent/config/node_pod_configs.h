@@ -35,6 +35,7 @@ struct PodConfigOptions {
   CpuQuotas quotas;
   MemoryRules memory_rules;
   bool seccomp_default = false;  ///< RuntimeDefault for what says nothing, instead of Unconfined
+  bool selinux = false;          ///< the kernel has it: the runtime is to label what is the pods' own
   ClusterDns dns;
   NodeFacts node;
 };

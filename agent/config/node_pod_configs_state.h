@@ -49,6 +49,8 @@ struct NodePodConfigs::State {
   Loop& loop;
   const PodConfigOptions options;
   std::shared_ptr<const NodeFacts> node;  // as it is now
+  // Operators of profiles put theirs where the kubelet has them, whatever our root is.
+  const std::vector<std::string> seccomp_folders = {options.root + "/seccomp", "/var/lib/kubelet/seccomp"};
   const NodeCgroups node_cgroups = read_node_cgroups(options.quotas, options.memory_rules);
   PodInputs* const inputs;
   PodStorage* const storage;

@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <sstream>
 
+#include "agent/config/volume_mounts.h"
 #include "common/atomic_file.h"
 #include "common/cgroup/tree.h"
 #include "common/fd.h"
@@ -173,6 +174,44 @@ TEST_F(NodePodConfigsTest, ObjectVolumesAreReadOnly) {
   EXPECT_TRUE(made.mounts[0].read_only);
   EXPECT_TRUE(made.mounts[1].read_only);
   EXPECT_FALSE(made.mounts[2].read_only);
+}
+
+TEST_F(NodePodConfigsTest, WithSeLinuxTheRuntimeLabelsWhatIsThePods) {
+  options.selinux = true;
+  start();
+  pod.spec.volumes.emplace_back().name = "host";
+  pod.spec.volumes.back().host_path = kube::HostPathVolume{.path = dir};
+  pod.spec.containers[0].volume_mounts.push_back({.name = "host", .mount_path = "/host"});
+  ASSERT_TRUE(run(configs->prepare(pod)));
+  const auto made = configs->container(order()).value();
+  std::map<std::string, bool> labelled;
+  for (const auto& mount : made.mounts) {
+    labelled[mount.container_path] = mount.selinux_relabel;
+  }
+  const bool on_disk = keeps_labels(options.root).value();
+  const bool in_memory = keeps_labels(options.root + "/pods/u1/volumes/kubernetes.io~secret/secret").value();
+  EXPECT_EQ(labelled, (std::map<std::string, bool>{{"/config", on_disk},
+                                                   {"/secret", in_memory},
+                                                   {"/scratch", on_disk},
+                                                   {"/host", false},
+                                                   {"/etc/hosts", true},
+                                                   {"/dev/termination-log", true}}));
+  options.selinux = false;
+  start();
+  ASSERT_TRUE(run(configs->prepare(pod)));
+  EXPECT_TRUE(std::ranges::none_of(configs->container(order()).value().mounts, &cri::Mount::selinux_relabel));
+}
+
+TEST(KeepsLabels, AsTheMountSaysThatIsSeenThere) {
+  const std::string table =
+      "22 1 8:1 / / rw,relatime shared:1 - xfs /dev/sda1 rw,seclabel,attr2\n"
+      "30 22 0:27 / /mnt rw - nfs4 server:/x rw,vers=4.2\n"
+      "31 30 8:16 / /mnt/disk rw - ext4 /dev/sdb rw,seclabel\n"
+      "32 31 0:30 / /mnt/disk rw - nfs4 server:/y rw,noseclabel\n";
+  EXPECT_TRUE(keeps_labels(table, "/var/lib"));
+  EXPECT_TRUE(keeps_labels(table, "/mntx"));
+  EXPECT_FALSE(keeps_labels(table, "/mnt/a"));
+  EXPECT_FALSE(keeps_labels(table, "/mnt/disk/a")) << "the upper of two";
 }
 
 TEST_F(NodePodConfigsTest, AUserNamespaceIsTheSameEverywhere) {

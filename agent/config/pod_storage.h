@@ -18,6 +18,7 @@ struct MountedVolume {
   std::string path;  ///< A directory, or a file of it; of a block volume the device.
   bool read_only = false;
   bool block = false;
+  bool of_pods = false;  ///< The runtime may label its files as the pod's (SELinux); nobody else is to read them.
 };
 /// By the pod's name of the volume.
 using MountedVolumes = std::map<std::string, MountedVolume>;

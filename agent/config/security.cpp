@@ -18,6 +18,8 @@ const std::vector<std::string> kMasked = {"/proc/asound",     "/proc/acpi",     
                                           "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
                                           "/proc/scsi",       "/sys/firmware",     "/sys/devices/virtual/powercap"};
 constexpr const char* kProcessors = "/sys/devices/system/cpu";
+constexpr const char* kAppArmorOf = "container.apparmor.security.beta.kubernetes.io/";
+constexpr std::string_view kAppArmorProfile = "localhost/";
 const std::vector<std::string> kReadOnly = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
 
 const std::vector<std::string>& masked() {
@@ -36,6 +38,39 @@ cri::SecurityProfile profile_of(const kube::SecurityProfile& profile) {
       return {cri::ProfileKind::unconfined, ""};
   }
   return {};
+}
+
+/// CRI wants the whole path of a profile's file.
+cri::SecurityProfile seccomp_of(const kube::SecurityProfile& profile, const SeccompRules& rules) {
+  auto out = profile_of(profile);
+  if (out.kind != cri::ProfileKind::localhost) {
+    return out;
+  }
+  const auto name = out.path;
+  out.path = rules.folders.front() + "/" + name;
+  for (const auto& folder : rules.folders) {
+    std::error_code error;
+    if (fs::exists(folder + "/" + name, error)) {
+      out.path = folder + "/" + name;
+      break;
+    }
+  }
+  return out;
+}
+
+/// What is none of these says nothing, as for the kubelet.
+std::optional<kube::SecurityProfile> apparmor_of_annotation(const std::string& text) {
+  if (text == "runtime/default") {
+    return kube::SecurityProfile{.type = kube::ProfileType::runtime_default};
+  }
+  if (text == "unconfined") {
+    return kube::SecurityProfile{.type = kube::ProfileType::unconfined};
+  }
+  if (text.starts_with(kAppArmorProfile)) {
+    return kube::SecurityProfile{.type = kube::ProfileType::localhost,
+                                 .localhost_profile = text.substr(kAppArmorProfile.size())};
+  }
+  return std::nullopt;
 }
 
 cri::NamespaceOptions namespaces_of(const kube::PodSpec& spec) {
@@ -108,6 +143,15 @@ std::vector<std::string> masked_paths(const std::string& processors) {
   return paths;
 }
 
+std::optional<kube::SecurityProfile> apparmor_profile(const kube::Pod& pod, const kube::Container& container) {
+  if (container.security_context && container.security_context->app_armor_profile) {
+    return container.security_context->app_armor_profile;
+  }
+  const auto annotation = pod.metadata.annotations.find(kAppArmorOf + container.name);
+  auto said = annotation != pod.metadata.annotations.end() ? apparmor_of_annotation(annotation->second) : std::nullopt;
+  return said ? said : pod.spec.security_context.app_armor_profile;
+}
+
 cri::SandboxSecurity sandbox_security(const kube::Pod& pod) {
   const auto& context = pod.spec.security_context;
   cri::SandboxSecurity out;
@@ -125,7 +169,7 @@ cri::SandboxSecurity sandbox_security(const kube::Pod& pod) {
 }
 
 Result<cri::ContainerSecurity> container_security(const kube::Pod& pod, const kube::Container& container,
-                                                  const ImageUser& image_user, bool seccomp_default) {
+                                                  const ImageUser& image_user, const SeccompRules& seccomp) {
   const auto& of_pod = pod.spec.security_context;
   auto own = container.security_context.value_or(kube::SecurityContext{});
   cri::ContainerSecurity out;
@@ -156,11 +200,11 @@ Result<cri::ContainerSecurity> container_security(const kube::Pod& pod, const ku
     out.masked_paths = masked();
     out.read_only_paths = kReadOnly;
   }
-  auto seccomp = own.seccomp_profile ? own.seccomp_profile : of_pod.seccomp_profile;
+  const auto& profile = own.seccomp_profile ? own.seccomp_profile : of_pod.seccomp_profile;
   constexpr auto kWithout = cri::ProfileKind::unconfined;
-  out.seccomp = seccomp ? profile_of(*seccomp)
-                        : cri::SecurityProfile{seccomp_default ? cri::ProfileKind::runtime_default : kWithout, ""};
-  if (auto apparmor = own.app_armor_profile ? own.app_armor_profile : of_pod.app_armor_profile) {
+  out.seccomp = profile ? seccomp_of(*profile, seccomp)
+                        : cri::SecurityProfile{seccomp.by_default ? cri::ProfileKind::runtime_default : kWithout, ""};
+  if (const auto apparmor = apparmor_profile(pod, container)) {
     out.apparmor = profile_of(*apparmor);
   }
   if (auto selinux = own.se_linux_options ? own.se_linux_options : of_pod.se_linux_options) {

@@ -7,6 +7,8 @@
 
 #include <filesystem>
 
+#include "common/atomic_file.h"
+
 namespace keelson::agent {
 namespace {
 
@@ -83,10 +85,50 @@ TEST(Security, WithoutAProfileTheNodesDefaultCounts) {
   auto pod = web();
   auto container = container_as(std::nullopt, std::nullopt, std::nullopt);
   EXPECT_EQ(container_security(pod, container, {}).value().seccomp->kind, cri::ProfileKind::unconfined);
-  EXPECT_EQ(container_security(pod, container, {}, true).value().seccomp->kind, cri::ProfileKind::runtime_default);
+  EXPECT_EQ(container_security(pod, container, {}, {.by_default = true}).value().seccomp->kind,
+            cri::ProfileKind::runtime_default);
   pod.spec.security_context.seccomp_profile = kube::SecurityProfile{.type = kube::ProfileType::unconfined};
-  EXPECT_EQ(container_security(pod, container, {}, true).value().seccomp->kind, cri::ProfileKind::unconfined)
+  EXPECT_EQ(container_security(pod, container, {}, {.by_default = true}).value().seccomp->kind,
+            cri::ProfileKind::unconfined)
       << "the pod says so";
+}
+
+TEST(Security, AProfileOfTheNodeIsGivenByItsWholePath) {
+  std::string pattern = ::testing::TempDir() + "keelson-profiles-XXXXXX";
+  const std::string dir = ::mkdtemp(pattern.data());
+  fs::create_directories(dir + "/kubelets/profiles");
+  ASSERT_TRUE(write_file_atomic(dir + "/kubelets/profiles/audit.json", "{}"));
+  const SeccompRules rules{.folders = {dir + "/own", dir + "/kubelets"}};
+  auto container = container_as(std::nullopt, std::nullopt, std::nullopt);
+  const auto path = [&](const std::string& name) {
+    container.security_context->seccomp_profile = {.type = kube::ProfileType::localhost, .localhost_profile = name};
+    const auto made = container_security(web(), container, {}, rules).value().seccomp.value();
+    return made.kind == cri::ProfileKind::localhost ? made.path : "no path";
+  };
+  EXPECT_EQ(path("profiles/audit.json"), dir + "/kubelets/profiles/audit.json");
+  EXPECT_EQ(path("profiles/none.json"), dir + "/own/profiles/none.json");
+  fs::create_directories(dir + "/own/profiles");
+  ASSERT_TRUE(write_file_atomic(dir + "/own/profiles/audit.json", "{}"));
+  EXPECT_EQ(path("profiles/audit.json"), dir + "/own/profiles/audit.json");
+  fs::remove_all(dir);
+}
+
+TEST(Security, AnAnnotationNamesAnAppArmorProfileBeforeThePodDoes) {
+  auto pod = web();
+  auto container = container_as(std::nullopt, std::nullopt, std::nullopt);
+  pod.spec.security_context.app_armor_profile = {.type = kube::ProfileType::unconfined};
+  auto& said = pod.metadata.annotations["container.apparmor.security.beta.kubernetes.io/main"];
+  const auto made = [&] { return container_security(pod, container, {}).value().apparmor.value(); };
+  said = "localhost/mine";
+  EXPECT_EQ(made().kind, cri::ProfileKind::localhost);
+  EXPECT_EQ(made().path, "mine");
+  said = "runtime/default";
+  EXPECT_EQ(made().kind, cri::ProfileKind::runtime_default);
+  said = "what is that";
+  EXPECT_EQ(made().kind, cri::ProfileKind::unconfined) << "the pod's";
+  said = "runtime/default";
+  container.security_context->app_armor_profile = {.type = kube::ProfileType::unconfined};
+  EXPECT_EQ(made().kind, cri::ProfileKind::unconfined) << "the field wins";
 }
 
 TEST(Security, NoPrivilegesAreGainedWhateverCapabilitiesAreGiven) {

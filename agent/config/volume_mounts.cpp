@@ -6,6 +6,7 @@
 #include <sys/mount.h>
 
 #include <algorithm>
+#include <sstream>
 
 #include "common/fd.h"
 
@@ -46,6 +47,30 @@ Result<std::vector<std::string>> mounts_below(const std::string& folder) {
   }
   std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.size() > b.size(); });
   return found;
+}
+
+/// The one that is mounted deepest above the path, and of those at one place the last, is what is seen there.
+Result<bool> keeps_labels(const std::string& path) {
+  KEELSON_TRY(const auto table, read_file("/proc/self/mountinfo"));
+  return keeps_labels(table, path);
+}
+
+bool keeps_labels(const std::string& table, const std::string& path) {
+  std::istringstream lines(table);
+  size_t deepest = 0;
+  bool keeps = false;
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream fields(line);
+    std::string skipped, point, options;
+    fields >> skipped >> skipped >> skipped >> skipped >> point;
+    const bool above = point == "/" || path == point || path.starts_with(point + "/");
+    if (above && point.size() >= deepest) {
+      deepest = point.size();
+      options = line.substr(line.rfind(' ') + 1);  // the super block's are the last
+      keeps = ("," + options + ",").find(",seclabel,") != std::string::npos;
+    }
+  }
+  return keeps;
 }
 
 Result<bool> is_mount_point(const std::string& path) {

@@ -25,4 +25,9 @@ Result<bool> mount_memory(const std::string& folder, int64_t size);
 /// The same with huge pages of `page_size` bytes. The machine may have none of that size.
 Result<bool> mount_huge_pages(const std::string& folder, int64_t page_size);
 
+/// Whether the file system that `path` is on keeps SELinux labels (its mount has the option seclabel).
+Result<bool> keeps_labels(const std::string& path);
+/// The same by a table of mounts (proc_pid_mountinfo(5)).
+bool keeps_labels(const std::string& table, const std::string& path);
+
 }  // namespace keelson::agent

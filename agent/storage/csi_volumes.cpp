@@ -230,7 +230,8 @@ Task<agent::MountedVolume> CsiVolumes::mount(kube::Pod pod, BoundVolume bound) {
   }
   co_return agent::MountedVolume{.path = folder + "/mount",
                                  .read_only = m->bound.read_only,
-                                 .block = m->bound.volume.volume_mode == kube::VolumeMode::block};
+                                 .block = m->bound.volume.volume_mode == kube::VolumeMode::block,
+                                 .of_pods = !m->bound.read_only};
 }
 
 Task<> CsiVolumes::stage(SharedMounting m) {

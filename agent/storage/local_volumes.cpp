@@ -128,7 +128,7 @@ Result<agent::MountedVolume> LocalVolumes::mount(const kube::Pod& pod, const Bou
 Result<agent::MountedVolume> LocalVolumes::mount_file_system(const kube::Pod& pod, const BoundVolume& bound,
                                                              bool disk) {
   const auto target = volumes_dir(root_, pod.metadata.uid, kPlugin, bound.name);
-  const agent::MountedVolume mounted{.path = target, .read_only = bound.read_only};
+  const agent::MountedVolume mounted{.path = target, .read_only = bound.read_only, .of_pods = !bound.read_only};
   const auto failed = [&](const Error& error, const char* step) { return told(error, step, bound.name); };
   auto there = agent::is_mount_point(target);
   if (!there || *there) {

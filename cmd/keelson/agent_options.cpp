@@ -7,6 +7,7 @@
 #include "agent/config/credential_config.h"
 #include "cmd/keelson/network_options.h"
 #include "cmd/keelson/node.h"
+#include "common/selinux.h"
 
 namespace keelson::cli {
 
@@ -41,6 +42,7 @@ agent::PodConfigOptions pod_config_options(const NodeConfig& config, const Local
   options.quotas = node.pods.times.quotas;
   options.memory_rules = node.pods.memory_rules;
   options.seccomp_default = config.seccomp_default;
+  options.selinux = selinux_is_on();
   options.node.name = node_name(config);
   options.node.ips = node.addresses;
   const auto amount = [&node](const char* name) {
