@@ -37,11 +37,9 @@ Agent::~Agent() = default;
 Task<> Agent::run() {
   State& s = *state_;
   const InRun in_run(s.in_run);
-  std::optional<kube::FolderSource> source;
-  if (!s.options.manifest_dir.empty()) {
-    source.emplace(s.loop, s.options.manifest_dir, [&s](kube::DesiredState state) { s.desired(std::move(state)); });
-    s.tasks.spawn("manifests", source->run());
-  }
+  kube::ManifestSource source(s.loop, s.options.manifest_dir, s.options.manifest_url,
+                              [&s](kube::DesiredState state) { s.desired(std::move(state)); });
+  s.tasks.spawn("manifests", source.run());
   s.tasks.spawn("orphans", s.seek_orphans());
   while (!s.ended) {
     if (auto waited = co_await s.wait_changed(); !waited) {

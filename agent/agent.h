@@ -19,13 +19,15 @@
 #include "agent/timeline.h"
 #include "common/loop.h"
 #include "common/stats.h"
-#include "kube/folder/manifest_folder.h"
+#include "kube/folder/manifest_source.h"
 #include "kube/pod.h"
 
 namespace keelson::agent {
 
 struct AgentOptions {
-  std::string manifest_dir;  ///< A folder or one file; empty: no source (desired() is called by the owner).
+  /// A folder or one file, and a URL; neither: no source (desired() is called by the owner).
+  std::string manifest_dir;
+  kube::ManifestUrl manifest_url = {};
   std::string node_name;
   /// Where the decisions of probes outlive us, /run/keelson/probes; empty: they do not. See probe_record.h.
   std::string probe_folder;

@@ -193,7 +193,7 @@ std::optional<Rejection> admit(const kube::Pod& pod, const std::vector<const kub
     return fails("NodePorts", "node(s) didn't have free ports for the requested pod ports");
   }
   for (const auto& taint : node.taints) {
-    if (taint.effect == "NoExecute" && !tolerates(pod, taint)) {
+    if (taint.effect == "NoExecute" && !is_static(pod) && !tolerates(pod, taint)) {
       return fails("TaintToleration", "node(s) had taints that the pod didn't tolerate");
     }
   }

@@ -18,7 +18,7 @@
 #include "common/log.h"
 #include "common/task_group.h"
 #include "kube/client/watch.h"
-#include "kube/folder/manifest_folder.h"
+#include "kube/folder/manifest_source.h"
 
 namespace keelson::agent {
 
@@ -53,7 +53,7 @@ struct Cluster::State {
         options(std::move(o)),
         seeds(options.seed != 0 ? options.seed : random_seed()),
         ledger({.node_name = options.node_name,
-                .has_manifests = !options.manifest_dir.empty(),
+                .has_manifests = !options.manifest_dir.empty() || !options.manifest_url.url.empty(),
                 .allocatable = options.allocatable,
                 .labels = own_labels(options),
                 .sysctls = options.sysctls,
@@ -284,7 +284,7 @@ struct Cluster::State {
   ReferredObjects referred;
   kube::Watch<kube::Pod> pods;
   kube::Watch<kube::OwnNode> node;
-  std::optional<kube::FolderSource> folder;
+  std::optional<kube::ManifestSource> statics;
   asio::steady_timer inputs_changed;            // cancelled after each state that the agent is given
   std::optional<std::pair<Kind, int>> trouble;  // of the watches of pods and of the node
   ClusterStats counts{[this](const kube::Pod& pod) { return pulling(pod); }};
@@ -321,13 +321,11 @@ Task<> Cluster::run(Agent& agent, PodRuntime& runtime, TokensRenewed renewed, No
     s.events.send(event);  // what has happened before we were there
   }
   agent.events().on_event([&s](const kube::Event& event) { s.events.send(event); });
-  if (!s.options.manifest_dir.empty()) {
-    s.folder.emplace(loop, s.options.manifest_dir, [&s](kube::DesiredState state) {
-      s.ledger.manifests(std::move(state), s.client.loop().clock().wall());
-      s.dirty();
-    });
-    s.tasks.spawn("manifests", s.folder->run());
-  }
+  s.statics.emplace(loop, s.options.manifest_dir, s.options.manifest_url, [&s](kube::DesiredState state) {
+    s.ledger.manifests(std::move(state), s.client.loop().clock().wall());
+    s.dirty();
+  });
+  s.tasks.spawn("manifests", s.statics->run());
   s.tasks.spawn("watch of pods", s.pods.run());
   s.tasks.spawn("watch of the node", s.node.run());
   while (true) {

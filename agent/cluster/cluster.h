@@ -29,7 +29,8 @@ namespace keelson::agent {
 
 struct ClusterOptions {
   std::string node_name;
-  std::string manifest_dir;               ///< Of static pods; empty: there are none.
+  std::string manifest_dir;               ///< Of static pods; empty: there is none.
+  kube::ManifestUrl manifest_url = {};    ///< Of others.
   kube::ResourceList allocatable;         ///< What pods may take of the node: "cpu", "memory", "pods" ...
   kube::StringMap labels = {};            ///< The node's, given by its operator: until the API has a Node.
   SysctlAllowlist sysctls = {};           ///< That pods may set.

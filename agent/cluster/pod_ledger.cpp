@@ -52,11 +52,14 @@ void PodLedger::manifests(kube::DesiredState state, WallTime now) {
   for (auto& [key, pod] : state.pods) {
     pod.metadata.name += "-" + options_.node_name;
     pod.spec.node_name = options_.node_name;
-    // As the kubelet: a static pod stays whatever the node's taints are.
-    pod.spec.tolerations.push_back(
-        {.key = "", .op = "Exists", .value = "", .effect = "NoExecute", .toleration_seconds = std::nullopt});
+    const bool of_url = state.of_url.contains(key);
+    if (!of_url) {
+      // As the kubelet: a static pod of a file stays whatever the node's taints are.
+      pod.spec.tolerations.push_back(
+          {.key = "", .op = "Exists", .value = "", .effect = "NoExecute", .toleration_seconds = std::nullopt});
+    }
     auto& annotations = pod.metadata.annotations;
-    annotations[kConfigSource] = "file";
+    annotations[kConfigSource] = of_url ? "http" : "file";
     annotations["kubernetes.io/config.hash"] = pod.metadata.uid;
     auto name = kube::full_name(pod.metadata);
     auto known = statics_.find(name);
@@ -72,8 +75,8 @@ void PodLedger::manifests(kube::DesiredState state, WallTime now) {
     }
   }
   state.pods.clear();
+  folder_read_ = folder_read_ || state.complete;
   folder_ = std::move(state);
-  folder_read_ = true;
 }
 
 /// The pod has what it was given; what the API wants instead is to be judged.

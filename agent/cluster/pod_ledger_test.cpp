@@ -83,6 +83,28 @@ TEST_F(PodLedgerTest, StaticPodsStandUnderTheNodesName) {
   EXPECT_EQ(wanted().pods.at("default/etcd-n1").metadata, pod.metadata) << "seen when it was seen first";
 }
 
+TEST_F(PodLedgerTest, StaticPodsOfAUrlAreNotOfAFile) {
+  ledger = PodLedger(options(true));
+  kube::DesiredState manifests;
+  manifests.pods["default/etcd"] = make_pod("etcd", "s1");
+  manifests.complete = false;
+  ledger.manifests(manifests, kNow);
+  ledger.synced({}, false);
+  ledger.node_is(make_node());
+  EXPECT_THAT(wanted().pods, ElementsAre(Key("default/etcd-n1"))) << "it waits for no URL";
+  EXPECT_FALSE(wanted().complete) << "what the URL wants may run from before";
+  manifests.pods["default/proxy"] = make_pod("proxy", "s2");
+  manifests.of_url = {"default/proxy"};
+  manifests.complete = true;
+  ledger.manifests(manifests, kNow);
+  EXPECT_TRUE(wanted().complete);
+  const auto pods = wanted().pods;
+  EXPECT_EQ(pods.at("default/etcd-n1").metadata.annotations.at("kubernetes.io/config.source"), "file");
+  EXPECT_EQ(pods.at("default/etcd-n1").spec.tolerations.size(), 1U);
+  EXPECT_EQ(pods.at("default/proxy-n1").metadata.annotations.at("kubernetes.io/config.source"), "http");
+  EXPECT_THAT(pods.at("default/proxy-n1").spec.tolerations, IsEmpty());
+}
+
 TEST_F(PodLedgerTest, StaticPodsAreJudgedToo) {
   ledger = PodLedger(options(true));
   const auto with_port = [](kube::Pod pod) {

@@ -70,7 +70,10 @@ agent::UsageOptions usage_options(const NodeConfig& config) {
 
 agent::AgentOptions agent_options(const NodeConfig& config, const LocalNode& node, bool in_cluster) {
   agent::AgentOptions options;
-  options.manifest_dir = in_cluster ? "" : config.manifest_dir;
+  if (!in_cluster) {
+    options.manifest_dir = config.manifest_dir;
+    options.manifest_url = node.pods.manifests;
+  }
   options.node_name = node_name(config);
   options.node.ips = node.addresses;
   options.times = node.pods.times;
@@ -81,6 +84,7 @@ agent::AgentOptions agent_options(const NodeConfig& config, const LocalNode& nod
 agent::ClusterOptions cluster_options(const NodeConfig& config, const LocalNode& node) {
   return {.node_name = node_name(config),
           .manifest_dir = config.manifest_dir,
+          .manifest_url = node.pods.manifests,
           .allocatable = node.allocatable,
           .labels = node.labels,
           .sysctls = node.pods.sysctls,

@@ -28,6 +28,10 @@ const Setting kSettings[] = {
     {"root", "--root", &NodeConfig::root, "State that survives a reboot"},
     {"manifestDir", "--manifests", &NodeConfig::manifest_dir,
      "Folder of Pods, ConfigMaps, Secrets, Services and EndpointSlices, YAML or JSON; watched"},
+    {"staticPodURL", "--manifest-url", &NodeConfig::manifest_url,
+     "Role agent: a URL of Pods, asked for again and again, beside the folder"},
+    {"httpCheckFrequency", "--http-check-frequency", &NodeConfig::manifest_check_frequency,
+     "Role agent: how often it is asked for"},
     {"kubeconfig", "--kubeconfig", &NodeConfig::kubeconfig,
      "Join this cluster: the agent runs the pods that its API binds to this node, those of the folder being static "
      "pods; the network takes Services, EndpointSlices and Nodes from it instead of the folder (\"in-cluster\": by the "

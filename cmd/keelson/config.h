@@ -27,12 +27,14 @@ struct NodeConfig {
   std::string root = "/var/lib/keelson";
   std::string run = "/run/keelson";
   std::string manifest_dir;
-  std::string kubeconfig;          ///< "in-cluster": that of a pod
-  std::string network_kubeconfig;  ///< empty: kubeconfig
-  std::string node_name;           ///< empty: the host name
-  std::string image_socket;        ///< of the CRI image service; empty: the runtime's
-  std::string cri_socket;          ///< empty: <run>/cri.sock; with role runtime served there, otherwise only spoken to
-  std::string shim;                ///< empty: keelson-shim beside the keelson binary
+  std::string manifest_url;
+  std::string manifest_check_frequency = "20s";  ///< Of manifest_url.
+  std::string kubeconfig;                        ///< "in-cluster": that of a pod
+  std::string network_kubeconfig;                ///< empty: kubeconfig
+  std::string node_name;                         ///< empty: the host name
+  std::string image_socket;                      ///< of the CRI image service; empty: the runtime's
+  std::string cri_socket;  ///< empty: <run>/cri.sock; with role runtime served there, otherwise only spoken to
+  std::string shim;        ///< empty: keelson-shim beside the keelson binary
   std::string cni_conf_dir = "/etc/cni/net.d";
   std::vector<std::string> cni_bin_dirs;      ///< empty: /opt/cni/bin, /usr/lib/cni
   std::vector<std::string> runtime_handlers;  ///< NAME=COMMAND of OCI runtimes, for RuntimeClasses
@@ -165,7 +167,8 @@ struct NodeConfig {
   std::string bootstrap_kubeconfig;
   bool rotate_certificates = false;
   bool server_tls_bootstrap = false;
-  bool as_kubelet = false;  ///< Not a setting: a KubeletConfiguration was read.
+  bool as_kubelet = false;                        ///< Not a setting: a KubeletConfiguration was read.
+  std::vector<std::string> manifest_url_headers;  ///< Not a setting, for it may be secret: "Name: value".
   /// Not a setting: what the log tells of these when the daemon starts, such as fields of other programs' files that
   /// mean nothing here.
   std::vector<std::string> notes;

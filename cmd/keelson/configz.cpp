@@ -57,6 +57,15 @@ json::object gates(const Texts& texts) {
   return all;
 }
 
+/// "Name: value", whose value is nobody's business (the kubelet's word for it).
+json::object masked(const Texts& headers) {
+  json::object all;
+  for (const auto& header : headers) {
+    all[header.substr(0, header.find(':'))] = json::array{"<masked>"};
+  }
+  return all;
+}
+
 json::array taints(const Texts& texts) {
   json::array all;
   for (const auto& taint : agent::parse_taints(texts).value_or(std::vector<kube::Taint>())) {
@@ -85,9 +94,11 @@ json::object serving(const NodeConfig& config) {
   return {
       {"enableServer", kubelet_port(config) != 0},
       {"staticPodPath", config.manifest_dir},
+      {"staticPodURL", config.manifest_url},
+      {"staticPodURLHeader", masked(config.manifest_url_headers)},
       {"syncFrequency", "1m0s"},
       {"fileCheckFrequency", "20s"},
-      {"httpCheckFrequency", "20s"},
+      {"httpCheckFrequency", duration(config.manifest_check_frequency)},
       {"address", config.kubelet_address},
       {"port", kubelet_port(config)},
       {"readOnlyPort", 0},

@@ -38,8 +38,7 @@ constexpr const char* kNoManagers = "memory and devices are not pinned";
 constexpr const char* kIptables = "no iptables rules are made";
 constexpr const char* kDebugFlags = "the level of the log is --log-level's";
 constexpr const char* kContention = "there are no locks to profile";
-constexpr const char* kByFolder = "manifests are read from a folder (staticPodPath), by inotify";
-constexpr const char* kDefaultHttp = "20s";
+constexpr const char* kByInotify = "a changed file is seen by inotify; besides, all are read each 20s";
 
 template <std::string NodeConfig::* field>
 void set_text(Reading& reading, const YAML::Node& value) {
@@ -73,6 +72,17 @@ void set_taints(Reading& reading, const YAML::Node& value) {
     const auto text = member(taint, "value");
     reading.config.register_with_taints.push_back(
         fmt::format("{}{}{}:{}", key, text.empty() ? "" : "=", text, member(taint, "effect")));
+  }
+}
+
+/// {Accept: [text/yaml, text/plain]} as two lines.
+void set_url_headers(Reading& reading, const YAML::Node& value) {
+  auto& headers = reading.config.manifest_url_headers;
+  headers.clear();
+  for (const auto& header : value.IsMap() ? value : YAML::Node(YAML::NodeType::Map)) {
+    for (const auto& text : header.second) {
+      headers.push_back(fmt::format("{}: {}", header.first.Scalar(), text.IsScalar() ? text.Scalar() : ""));
+    }
   }
 }
 
@@ -172,10 +182,10 @@ const Field kFields[] = {
     {"authorization.webhook.cacheUnauthorizedTTL", Type::duration, &set_text<&NodeConfig::unauthorized_cache_ttl>, ""},
 
     {"staticPodPath", Type::text, &set_text<&NodeConfig::manifest_dir>, ""},
-    {"staticPodURL", Type::text, nullptr, kByFolder},
-    {"staticPodURLHeader", Type::objects, nullptr, kByFolder},
-    {"fileCheckFrequency", Type::duration, nullptr, kByFolder, kDefaultHttp},
-    {"httpCheckFrequency", Type::duration, nullptr, kByFolder, kDefaultHttp},
+    {"staticPodURL", Type::text, &set_text<&NodeConfig::manifest_url>, ""},
+    {"staticPodURLHeader", Type::objects, &set_url_headers, ""},
+    {"fileCheckFrequency", Type::duration, nullptr, kByInotify, "20s"},
+    {"httpCheckFrequency", Type::duration, &set_text<&NodeConfig::manifest_check_frequency>, ""},
 
     {"syncFrequency", Type::duration, nullptr, kEvents, "1m0s"},
     {"configMapAndSecretChangeDetectionStrategy", Type::text, nullptr, "they are watched", "Watch"},

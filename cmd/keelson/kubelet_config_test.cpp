@@ -279,5 +279,19 @@ TEST(KubeletConfig, WrongFieldsAreNamedWithTheirLines) {
             "f.yaml:1: expected apiVersion: kubelet.config.k8s.io/v1beta1 and kind: KubeletConfiguration");
 }
 
+TEST(KubeletConfig, PodsMayBeOfAUrl) {
+  const auto config = parse_kubelet_config(
+      "kind: KubeletConfiguration\napiVersion: kubelet.config.k8s.io/v1beta1\n"
+      "staticPodURL: https://example.test/pods.yaml\nhttpCheckFrequency: 1m\n"
+      "staticPodURLHeader: {Accept: [text/yaml, text/plain], Authorization: [Bearer x]}\n",
+      "f.yaml", NodeConfig());
+  ASSERT_TRUE(config);
+  EXPECT_THAT(config->notes, IsEmpty());
+  EXPECT_EQ(config->manifest_url, "https://example.test/pods.yaml");
+  EXPECT_EQ(config->manifest_check_frequency, "1m");
+  EXPECT_THAT(config->manifest_url_headers,
+              ElementsAre("Accept: text/yaml", "Accept: text/plain", "Authorization: Bearer x"));
+}
+
 }  // namespace
 }  // namespace keelson::cli

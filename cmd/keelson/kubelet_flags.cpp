@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cctype>
 #include <iterator>
+#include <sstream>
 #include <string_view>
 
 #include <yaml-cpp/yaml.h>
@@ -38,8 +39,7 @@ constexpr FieldFlag kFields[] = {
     {"--kube-api-content-type", "contentType"},
     {"--sync-frequency", "syncFrequency"},
     {"--file-check-frequency", "fileCheckFrequency"},
-    {"--http-check-frequency", "httpCheckFrequency"},
-    {"--manifest-url", "staticPodURL"},
+    {"--manifest-url-header", "staticPodURLHeader"},
     {"--volume-stats-agg-period", "volumeStatsAggPeriod"},
     {"--cgroups-per-qos", "cgroupsPerQOS"},
     {"--kubelet-cgroups", "kubeletCgroups"},
@@ -77,13 +77,26 @@ std::string host_name(std::string name) {
   return name;
 }
 
+/// "Accept:text/yaml,Accept:text/plain" as {Accept: [text/yaml, text/plain]}.
+YAML::Node headers_of(const std::string& text) {
+  YAML::Node headers(YAML::NodeType::Map);
+  std::istringstream given(text);
+  for (std::string header; std::getline(given, header, ',');) {
+    const size_t colon = std::min(header.find(':'), header.size());
+    headers[header.substr(0, colon)].push_back(header.substr(std::min(colon + 1, header.size())));
+  }
+  return headers;
+}
+
 /// "logging.format" is `format` of `logging`.
 std::string field_text(std::string_view field, const std::string& value) {
   YAML::Node root;
   root["apiVersion"] = "kubelet.config.k8s.io/v1beta1";
   root["kind"] = "KubeletConfiguration";
   const size_t dot = field.find('.');
-  if (dot == std::string_view::npos) {
+  if (field == "staticPodURLHeader") {
+    root[std::string(field)] = headers_of(value);
+  } else if (dot == std::string_view::npos) {
     root[std::string(field)] = value;
   } else {
     root[std::string(field.substr(0, dot))][std::string(field.substr(dot + 1))] = value;

@@ -234,8 +234,9 @@ Result<int> run_node(const NodeConfig& given) {
                                  std::function<void()> done) { network->pod_ends(pod, for_good, std::move(done)); }};
     }
     KEELSON_DO(agent->start(std::move(routes)));
-    log::info("agent runs the pods of {}{}", config.manifest_dir.empty() ? "no folder" : config.manifest_dir,
-              config.kubeconfig.empty() ? "" : " and of the API server");
+    log::info("agent runs the pods of {}{}{}", config.manifest_dir.empty() ? "no folder" : config.manifest_dir,
+              config.manifest_url.empty() ? "" : ", of staticPodURL",
+              config.kubeconfig.empty() ? "" : ", and of the API server");
   }
   std::unique_ptr<agent::Heartbeat> heartbeat;
   if (membership.heartbeat) {

@@ -55,10 +55,21 @@ Result<agent::PullLimits> pull_limits(const NodeConfig& config) {
   return pulls;
 }
 
+/// Messages do not show it: it may have a password in it.
+Result<kube::ManifestUrl> manifest_url(const NodeConfig& config) {
+  const auto& url = config.manifest_url;
+  if (!url.empty() && !url.starts_with("http://") && !url.starts_with("https://")) {
+    return fail(Kind::invalid, "staticPodURL: expected a URL that begins with http:// or https://");
+  }
+  KEELSON_TRY(const auto period, parse_period("httpCheckFrequency", config.manifest_check_frequency));
+  return kube::ManifestUrl{.url = url, .headers = config.manifest_url_headers, .period = period};
+}
+
 }  // namespace
 
 Result<PodOptions> pod_options(const NodeConfig& config) {
   PodOptions options;
+  KEELSON_TRY(options.manifests, manifest_url(config));
   KEELSON_TRY(options.times, lifecycle_times(config));
   KEELSON_TRY(options.pulls, pull_limits(config));
   KEELSON_TRY(options.calls.act, parse_period("runtimeRequestTimeout", config.runtime_request_timeout));

@@ -24,6 +24,7 @@ struct PodOptions {
   agent::MemoryRules memory_rules;
   int64_t pids_limit = 0;  ///< 0: none
   uint32_t ids = 65536;    ///< Of a user namespace.
+  kube::ManifestUrl manifests = {};
 };
 /// Kind::invalid names the key.
 Result<PodOptions> pod_options(const NodeConfig& config);

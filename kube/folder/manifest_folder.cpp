@@ -209,6 +209,19 @@ std::optional<ManifestFolder::File> ManifestFolder::read(const std::string& path
   return file;
 }
 
+DesiredState ManifestFolder::take(std::string_view text, const std::string& name) {
+  File& file = files_[name];
+  file.documents = decode_documents(text, name);
+  file.good = merge(file.documents, file.good);
+  DesiredState state;
+  std::map<std::string, std::string> owners;
+  add_problems(state, file.documents);
+  for (const auto& document : file.good) {
+    Collect{state, owners}.add(document);
+  }
+  return state;
+}
+
 Result<DesiredState> ManifestFolder::scan() {
   KEELSON_TRY(auto paths, list_files(path_));
   std::map<std::string, File> files;

@@ -10,7 +10,9 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/loop.h"
@@ -44,6 +46,7 @@ struct DesiredState {
   std::vector<SourceProblem> problems;
   /// False: a source has not told all it has yet, so that what is missing is not known to be unwanted.
   bool complete = true;
+  std::set<std::string> of_url = {};  ///< Keys of pods that a URL has told, not a file.
 };
 
 /// Reads a folder (or one file) and keeps what each file last held. No watching, no loop: for tests and for
@@ -55,6 +58,9 @@ class ManifestFolder {
   /// The state now. An unreadable folder (Kind of its errno) changes nothing. Of two objects of one kind and name the
   /// first in file order counts, and the other is a problem that names both files. Blocks on the disk.
   Result<DesiredState> scan();
+  /// The same of one text that is in no file, under a name for problems; what of it is bad stays at its last version,
+  /// too. Either this or scan().
+  DesiredState take(std::string_view text, const std::string& name);
 
  private:
   struct File;
