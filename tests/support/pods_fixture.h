@@ -43,7 +43,7 @@ class PodsTest : public NodeTest {
       for (const auto& file : std::filesystem::directory_iterator(home() + "/manifests")) {
         std::filesystem::remove(file.path());
       }
-      const auto gone = kubectl({"delete", "pods", "--all", "--wait", "--timeout=25s"});
+      const auto gone = kubectl({"delete", "pods", "--all", "--wait", "--timeout=60s"});
       EXPECT_EQ(gone.code, 0) << gone.error << log();
     }
     NodeTest::TearDown();
@@ -65,13 +65,13 @@ class PodsTest : public NodeTest {
     return field(pod, ".status.conditions[?(@.type==\"" + type + "\")].status");
   }
   void expect_soon(const std::string& pod, const std::string& path, const std::string& wanted,
-                   std::chrono::seconds limit = std::chrono::seconds(30)) {
+                   std::chrono::seconds limit = std::chrono::seconds(60)) {
     wait_until(fmt::format("{}: {} is {}", pod, path, wanted), [&] { return field(pod, path) == wanted; }, limit);
     if (HasFatalFailure()) {
       FAIL() << kubectl({"get", "pod", pod, "-o", "yaml"}).out << kubectl({"get", "events"}).out;
     }
   }
-  void expect_ready(const std::string& pod, std::chrono::seconds limit = std::chrono::seconds(30)) {
+  void expect_ready(const std::string& pod, std::chrono::seconds limit = std::chrono::seconds(60)) {
     expect_soon(pod, ".status.conditions[?(@.type==\"Ready\")].status", "True", limit);
   }
   static void create(const std::string& yaml) {
