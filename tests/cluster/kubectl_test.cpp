@@ -51,12 +51,12 @@ TEST_F(KubectlTest, LogsExecCopyForwardAttachDebugDescribe) {
 
   kubectl_ok({"run", "web", "--image=keelson.example/server:1", "--restart=Never", "--command", "--", "/server",
               "--fail-after", "0"});
-  expect_soon("web runs", {"get", "pod", "web", "-o", "jsonpath={.status.phase}"}, "Running");
+  // With nobody to take the first connection, port-forward would end.
+  expect_soon("web listens", {"logs", "web"}, "listening on port 8080\n");
   {
     auto forward = kubectl_in_background({"port-forward", "pod/web", "18080:8080"}, "kubectl-forward");
     ASSERT_NO_FATAL_FAILURE(wait_for_line("kubectl-forward", "Forwarding from 127.0.0.1:18080"));
-    wait_until("the server answers",
-               [] { return run({"curl", "-sS", "-m", "10", "http://127.0.0.1:18080/hostname"}).out == "web"; });
+    EXPECT_EQ(run({"curl", "-sS", "-m", "30", "http://127.0.0.1:18080/hostname"}).out, "web");
   }
   {
     auto attach = kubectl_in_background({"attach", "box"}, "kubectl-attach");

@@ -111,7 +111,6 @@ subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: {0}}}]
       return kubectl({"auth", "can-i", "get", "nodes", "--subresource=" + subresource, "--as=" + user}).out == "yes\n";
     });
   }
-  std::string whole_log() const { return read_text(home() + "/node.log"); }
 
   std::string body_;
   std::string bodies_;
@@ -161,7 +160,7 @@ TEST_F(KubeletApiTest, KubectlGetsIn) {
   Background forward(control_plane_->kubectl_command({"port-forward", "pod/web", "18080:8080"}),
                      home() + "/forward.log");
   wait_until("the page comes through port-forward",
-             [] { return run({"curl", "-s", "-m", "5", "http://127.0.0.1:18080/"}).out == "page\n"; });
+             [] { return run({"curl", "-s", "-m", "30", "http://127.0.0.1:18080/"}).out == "page\n"; });
   wait_until("attach shows what is printed",
              [this] { return read_text(home() + "/attach.log").find("tick") != std::string::npos; });
   EXPECT_TRUE(attached.alive());

@@ -162,7 +162,7 @@ TEST_F(KubeletTest, KubectlGetsIn) {
   auto attached = kubectl_in_background({"attach", "open"}, "attach.log");
   auto forward = kubectl_in_background({"port-forward", "pod/open", "18080:8080"}, "forward.log");
   wait_until("the page comes through port-forward",
-             [] { return run({"curl", "-s", "-m", "5", "http://127.0.0.1:18080/"}).out == "page\n"; });
+             [] { return run({"curl", "-s", "-m", "30", "http://127.0.0.1:18080/"}).out == "page\n"; });
   EXPECT_TRUE(attached.alive()) << run({"cat", home() + "/attach.log"}).out;
 }
 

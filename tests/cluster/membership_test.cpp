@@ -160,7 +160,8 @@ topologyManagerPolicy: best-effort
   wait_node_ready();
   EXPECT_EQ(node("{.status.capacity.pods}"), "42");
   EXPECT_THAT(node("{.spec.taints}"), HasSubstr("fresh"));
-  EXPECT_THAT(log(), HasSubstr("topologyManagerPolicy: best-effort is not applied: memory and devices are not pinned"));
+  EXPECT_THAT(whole_log(),
+              HasSubstr("topologyManagerPolicy: best-effort is not applied: memory and devices are not pinned"));
 }
 
 }  // namespace

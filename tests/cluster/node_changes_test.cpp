@@ -58,7 +58,7 @@ TEST_F(NodeChangesTest, ANewAddressReachesTheNodeAndItsPods) {
         "2s"});
   wait_node_ready();
   EXPECT_EQ(node("{.status.addresses}"), "") << "none, rather than one that is not the node's";
-  EXPECT_THAT(log(), HasSubstr("node IP: \"10.250.9.9\" not found in the host's network interfaces"));
+  EXPECT_THAT(whole_log(), HasSubstr("node IP: \"10.250.9.9\" not found in the host's network interfaces"));
   ASSERT_EQ(run({"ip", "address", "add", std::string(kLate) + "/32", "dev", "lo"}).code, 0);
   const std::string internal = "{.status.addresses[?(@.type==\"InternalIP\")].address}";
   wait_until("the Node has its address", [&] { return node(internal) == kLate; });

@@ -29,7 +29,7 @@ TEST_F(PodsTest, ObjectsAreWaitedForAndTheirUpdatesReachTheVolume) {
   ASSERT_EQ(kubectl({"patch", "configmap", "settings", "-p", R"({"data":{"color":"red"}})"}).code, 0);
   wait_until("the update is there", [this] { return in_pod("reads", {"cat", "/settings/color"}) == "red"; }, 10s);
   EXPECT_EQ(restarts("reads"), 0);
-  EXPECT_EQ(log().find("canary"), std::string::npos);
+  EXPECT_EQ(whole_log().find("canary"), std::string::npos);
   kubectl({"delete", "configmap/settings", "secret/late"});
 }
 
@@ -61,7 +61,7 @@ TEST_F(PodsTest, TheTokenOfItsServiceAccount) {
           .out;
   EXPECT_THAT(review, HasSubstr("system:serviceaccount:default:app"));
   EXPECT_THAT(review, HasSubstr(field("user", ".metadata.uid"))) << "bound to the pod";
-  EXPECT_EQ(log().find(token), std::string::npos);
+  EXPECT_EQ(whole_log().find(token), std::string::npos);
   kubectl({"delete", "configmap/kube-root-ca.crt"});
 }
 

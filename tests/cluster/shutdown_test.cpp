@@ -115,7 +115,7 @@ TEST_F(ShutdownTest, WithoutLogindTheNodeSaysSoOnceAndCarriesOn) {
   create_pod("plain");
   expect_soon("plain", "phase", "Running");
   constexpr std::string_view kLine = "pods are not ended before the machine goes down: the system bus: ";
-  const auto log = read_text(home() + "/node.log");
+  const auto log = whole_log();
   const size_t first = log.find(kLine);
   ASSERT_NE(first, std::string::npos);
   EXPECT_EQ(log.find(kLine, first + 1), std::string::npos);

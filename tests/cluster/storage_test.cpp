@@ -276,7 +276,7 @@ TEST_F(StorageTest, ADriverMakesAVolumeForAPodAlone) {
   EXPECT_THAT(calls(), HasSubstr("mode=SINGLE_NODE_WRITER readonly csi.storage.k8s.io/ephemeral=true"));
   EXPECT_THAT(calls(), HasSubstr(" size=big word=open-sesame"));
   EXPECT_EQ(count("NodeStageVolume"), 0);
-  EXPECT_THAT(log(), Not(HasSubstr("open-sesame")));
+  EXPECT_THAT(whole_log(), Not(HasSubstr("open-sesame")));
   remove_pod("inline");
   expect_nothing_left();
   kubectl({"delete", "secret", "key"});
@@ -323,7 +323,7 @@ TEST_F(StorageTest, APodStaysUntilItsDriverHasTakenTheVolumeBack) {
   kubectl({"delete", "pod", "holder", "--grace-period=1", "--wait=false"});
   wait_until("its container has ended", [this] { return process_of("holder", "main").empty(); });
   wait_until("the driver is missed", [this] {
-    return log().find("driver name disk.example.com not found in the list of registered CSI drivers") !=
+    return whole_log().find("driver name disk.example.com not found in the list of registered CSI drivers") !=
            std::string::npos;
   });
   EXPECT_THAT(read_text("/proc/self/mountinfo"), HasSubstr("kubernetes.io~csi/data-volume"));

@@ -124,7 +124,7 @@ TEST_F(LifecycleTest, BadInputLeavesRunningPodsAlone) {
         "    livenessProbe: {httpGet: {port: 70000}}\n");
   apply("broken.yaml", "a: [");
   wait_until("the error names file and field", [&] {
-    auto text = log();
+    auto text = whole_log();
     return text.find("bad.yaml") != std::string::npos &&
            text.find("spec.containers[0].livenessProbe.httpGet.port") != std::string::npos &&
            text.find("broken.yaml") != std::string::npos;

@@ -227,8 +227,12 @@ std::string NodeTest::cgroup_root() const {
   return "/" + fs::path(home_).filename().string();
 }
 
+std::string NodeTest::whole_log() const {
+  return read_text(home_ + "/node.log");
+}
+
 std::string NodeTest::log() const {
-  auto text = read_text(home_ + "/node.log");
+  auto text = whole_log();
   return text.size() > 8000 ? "..." + text.substr(text.size() - 8000) : text;
 }
 

@@ -75,6 +75,8 @@ class NodeTest : public ::testing::Test {
   pid_t node_pid() const { return node_.pid(); }
   const std::string& home() const { return home_; }
   std::string cgroup_root() const;
+  /// What the node has logged; and its last lines, to be told with a failure.
+  std::string whole_log() const;
   std::string log() const;
 
  private:
