@@ -100,6 +100,7 @@ class Socket {
   int send_to(const std::string& text, const std::string& address, uint16_t port);
   /// Nothing after `patience` ms or on an error, which errno tells.
   std::optional<std::string> receive(std::string* from = nullptr, int patience = kPatience);
+  /// Nothing comes within kSilence.
   bool is_silent() { return !receive(nullptr, kSilence); }
   std::string peer() const;
   int fd() const { return fd_.get(); }
