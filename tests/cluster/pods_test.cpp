@@ -68,17 +68,7 @@ TEST_F(PodsTest, ARestartOfTheAgentChangesNoStatus) {
   expect_ready("plain");
   expect_ready("probed");
   expect_soon("job", ".status.phase", "Succeeded");
-  std::string last;
-  int same = 0;
-  wait_until(
-      "their statuses rest",
-      [&] {
-        const auto now = kubectl({"get", "pods", "-o", "jsonpath={.items[*].metadata.resourceVersion}"}).out;
-        same = now == std::exchange(last, now) ? same + 1 : 0;
-        return same == 10;
-      },
-      180s);
-  const auto versions = kubectl({"get", "pods", "-o", "jsonpath={.items[*].metadata.resourceVersion}"}).out;
+  const auto versions = versions_at_rest();
   const auto pid = process_of("plain", "main");
   for (int i = 0; i < 3; ++i) {
     restart();
@@ -101,6 +91,7 @@ TEST_F(PodsTest, WhileTheApiIsAwayAllGoesOn) {
   create_pod("ends", "while ! [ -e /tmp/go ]; do sleep 0.1; done; exit 3", "", "  restartPolicy: Never\n");
   expect_ready("steady");
   expect_ready("ends");
+  versions_at_rest();
   const auto version = field("steady", ".metadata.resourceVersion");
   const auto pid = process_of("steady", "main");
   control_plane_->kill_api_server();
@@ -121,6 +112,7 @@ TEST_F(PodsTest, WhileTheApiIsAwayAllGoesOn) {
 TEST_F(PodsTest, AnAgentThatFindsTheApiAwayLeavesPodsAlone) {
   create_pod("steady", "while true; do sleep 1; done");
   expect_ready("steady");
+  versions_at_rest();
   const auto version = field("steady", ".metadata.resourceVersion");
   const auto pid = std::stoi(process_of("steady", "main"));
   control_plane_->kill_api_server();

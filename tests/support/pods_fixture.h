@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/support/cluster_images.h"
@@ -73,6 +74,20 @@ class PodsTest : public NodeTest {
   }
   void expect_ready(const std::string& pod, std::chrono::seconds limit = std::chrono::seconds(60)) {
     expect_soon(pod, ".status.conditions[?(@.type==\"Ready\")].status", "True", limit);
+  }
+  /// Of all pods, once no status has changed for ten looks: there may be more to tell than that a pod is Ready.
+  std::string versions_at_rest() {
+    std::string last;
+    int same = 0;
+    wait_until(
+        "the statuses rest",
+        [&] {
+          const auto now = kubectl({"get", "pods", "-o", "jsonpath={.items[*].metadata.resourceVersion}"}).out;
+          same = now == std::exchange(last, now) ? same + 1 : 0;
+          return same == 10;
+        },
+        std::chrono::seconds(180));
+    return last;
   }
   static void create(const std::string& yaml) {
     const auto created = kubectl({"create", "-f", "-"}, yaml);
