@@ -164,11 +164,11 @@ class TakeOverTest : public ::testing::TestWithParam<ProxyMode> {
                        turn % 3 == 0   ? 80
                        : turn % 3 == 1 ? 30443
                                        : 30080,
-                       3000) != 0) {
+                       10'000) != 0) {
       return std::nullopt;
     }
     pollfd waiting[] = {{servers_[0].fd(), POLLIN, 0}, {servers_[1].fd(), POLLIN, 0}};
-    if (::poll(waiting, 2, 3000) <= 0) {
+    if (::poll(waiting, 2, 10'000) <= 0) {
       return std::nullopt;
     }
     auto server = servers_[waiting[0].revents & POLLIN ? 0 : 1].accept();
@@ -258,6 +258,7 @@ TEST_P(TakeOverTest, TheSameObjectsComeToTheSameAndADifferenceIsFound) {
   EXPECT_EQ(same.code, 0) << same.out << same.error;
   EXPECT_THAT(same.out, HasSubstr("kube-proxy's rules do the same"));
 
+  proxy_.stop();  // each half a minute it would write the rule anew
   net_->in("node", GetParam() == ProxyMode::iptables
                        ? "iptables -t nat -D KUBE-SERVICES $(iptables -t nat -L KUBE-SERVICES -n --line-numbers | awk "
                          "'/10.96.0.13/ {print $1; exit}')"
