@@ -47,6 +47,7 @@ struct PodWorker::State : std::enable_shared_from_this<PodWorker::State> {
   std::optional<SteadyTime> overdue;  // when the node's own end of the pod has taken too long
   std::set<std::string> backing_off;  // instances whose back-off was told
   bool has_left = false;              // services send the pod nothing more, as far as we can have it so
+  bool starts_users = false;          // a sandbox with a user namespace was tried, and no container since
   bool dirty = false;                 // look again without waiting
   bool interrupted = false;           // drop what is being carried out
   std::optional<Pass> asked;          // what the next look is for
