@@ -193,6 +193,7 @@ Task<> PodWorker::State::carry_out(Plan what) {
     (step.kind == Step::Kind::kill_container ? kills : rest).push_back(std::move(step));
   }
   Result<> outcome;
+  bool tried_container = false;
   if (!kills.empty()) {
     if (what.stage == Plan::Stage::ending) {
       outcome = co_await end_containers(std::move(kills));
@@ -203,6 +204,7 @@ Task<> PodWorker::State::carry_out(Plan what) {
   }
   for (auto& step : rest) {
     const Step::Kind kind = step.kind;
+    tried_container = tried_container || kind == Step::Kind::start_container;
     const bool alone = kind == Step::Kind::start_container || kind == Step::Kind::resize_container;
     auto done = co_await carry_out_step(std::move(step));
     if (!done) {
@@ -213,6 +215,12 @@ Task<> PodWorker::State::carry_out(Plan what) {
       if (!alone) {
         break;
       }
+    }
+  }
+  if (starts_users && (!outcome || tried_container)) {
+    starts_users = false;
+    if (!outcome) {
+      shared.stats.own_users_failed();
     }
   }
   co_return outcome;

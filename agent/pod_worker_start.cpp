@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "agent/config/resources.h"
+#include "agent/config/volumes.h"
 #include "agent/plan_parts.h"
 #include "agent/pod_worker_state.h"
 
@@ -18,6 +19,7 @@ constexpr auto kPostStartLimit = std::chrono::minutes(10);
 }  // namespace
 
 Task<> PodWorker::State::prepare() {
+  const auto volumes = used_volumes(pod.spec);
   timeline.enter("mounts");
   auto done = co_await shared.runtime.prepare(pod);
   timeline.leave();
@@ -33,7 +35,7 @@ Task<> PodWorker::State::prepare() {
     memory.sandbox_trouble = StartTrouble{"FailedMount", done.error().message(), now() + delay, delay};
     co_return std::unexpected(std::move(done).error());
   }
-  memory.prepared = true;
+  memory.prepared = used_volumes(pod.spec) == volumes;  // an ephemeral container may have come meanwhile
   memory.own_cpus = shared.runtime.own_cpus(pod);
   memory.sandbox_trouble.reset();
   co_return Result<>();
@@ -69,6 +71,10 @@ Task<> PodWorker::State::create_sandbox(uint32_t attempt) {
     record({}, EventType::warning, warning.reason, std::move(warning.message));
   }
   shared.stats.sandbox_tried();
+  starts_users = !pod.spec.host_users.value_or(true);
+  if (starts_users) {
+    shared.stats.own_users_tried();
+  }
   timeline.enter("sandbox");
   auto id = co_await shared.runtime.create_sandbox(pod, attempt);
   timeline.leave();

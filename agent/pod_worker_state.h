@@ -49,9 +49,10 @@ struct PodWorker::State : std::enable_shared_from_this<PodWorker::State> {
   asio::steady_timer one_stopped;     // cancelled when one is added
   std::optional<SteadyTime> overdue;  // when the node's own end of the pod has taken too long
   std::set<std::string> backing_off;  // instances whose back-off was told
-  std::map<std::string, std::pair<StartTrouble, Error>>
-      failed_volumes;         // images that this plan's steps lack, by volume
+  // images that this plan's steps lack, by volume
+  std::map<std::string, std::pair<StartTrouble, Error>> failed_volumes;
   bool has_left = false;      // services send the pod nothing more, as far as we can have it so
+  bool starts_users = false;  // a sandbox with a user namespace was tried, and no container since
   bool dirty = false;         // look again without waiting
   bool interrupted = false;   // drop what is being carried out
   std::optional<Pass> asked;  // what the next look is for

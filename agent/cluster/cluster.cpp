@@ -395,6 +395,7 @@ void Cluster::pod_refused(const std::string& reason) {
 
 void Cluster::collect(Stats& stats) const {
   state_->counts.collect(state_->ledger, stats);
+  state_->statuses.collect(stats);
 }
 
 void Cluster::forget(const std::string& uid) {
