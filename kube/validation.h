@@ -29,6 +29,8 @@ FieldErrors validate_pod(const Pod& pod);
 FieldErrors validate_config_map(const ConfigMap& config_map);
 /// The same; never names a value.
 FieldErrors validate_secret(const Secret& secret);
+/// Names, no namespace, no negative overhead.
+FieldErrors validate_runtime_class(const RuntimeClass& runtime_class);
 /// The fields that routing reads: ports, addresses, ranges, affinity.
 FieldErrors validate_service(const Service& service);
 FieldErrors validate_endpoint_slice(const EndpointSlice& slice);

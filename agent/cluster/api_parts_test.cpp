@@ -112,11 +112,16 @@ TEST_F(MirrorPodsTest, OneStandsForEachStaticPod) {
 TEST_F(MirrorPodsTest, ItComesBackWhenItIsDeleted) {
   want({{"default/etcd-n1", static_pod("a")}});
   auto doomed = api.pods.at("default/etcd-n1");
+  const auto uid = doomed.metadata.uid;
   doomed.metadata.deletion_timestamp = WallTime(1s);
   api.put(doomed);
   loop.advance(clock, 1s);
+  EXPECT_EQ(mirror_of(), "none") << "for as long as who has deleted it may look for it";
+  loop.advance(clock, 2s);
   EXPECT_EQ(mirror_of(), "a");
   EXPECT_FALSE(api.pods.at("default/etcd-n1").metadata.deletion_timestamp);
+  EXPECT_NE(api.pods.at("default/etcd-n1").metadata.uid, uid);
+  EXPECT_EQ(api.count("DELETE"), 1U);
   api.remove("default/etcd-n1");
   loop.advance(clock, 1s);
   EXPECT_EQ(mirror_of(), "a");

@@ -98,7 +98,7 @@ Result<std::vector<std::string>> NodePodConfigs::prepared() {
   return state_->volumes.list();
 }
 
-/// Of a manifest there is nobody to ask: there the name is the handler's.
+/// Of a manifest that the folder, or the API, has no class for, the name is the handler's.
 Result<std::string> NodePodConfigs::handler(const kube::Pod& pod) {
   const auto& name = pod.spec.runtime_class_name;
   if (!name || name->empty()) {

@@ -463,7 +463,7 @@ TEST_F(NodePodConfigsTest, NoContainerHasAnEnvironmentOfWhatIsNotKnownYet) {
 TEST_F(NodePodConfigsTest, ARuntimeClassNamesAHandler) {
   EXPECT_EQ(configs->handler(pod).value(), "");
   pod.spec.runtime_class_name = "sandboxed";
-  EXPECT_EQ(configs->handler(pod).value(), "sandboxed") << "nobody to ask";
+  EXPECT_EQ(configs->handler(pod).value(), "sandboxed") << "there is no such class";
   objects.runtime_classes["sandboxed"].handler = "runsc";
   configs->objects_changed(objects);
   EXPECT_EQ(configs->handler(pod).value(), "runsc");

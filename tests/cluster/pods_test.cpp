@@ -151,8 +151,9 @@ spec:
   EXPECT_EQ(field(name, ".metadata.ownerReferences[0].kind"), "Node");
   const auto uid = field(name, ".metadata.uid");
   const auto pid = process_of(name, "main");
-  // The next one is there at once: kubectl would not always see that this one has gone.
-  EXPECT_EQ(kubectl({"delete", "pod", name, "--wait=false"}).code, 0);
+  // kubectl waits until this one has gone, and sees that it has: the next is not there at once.
+  const auto deleted = kubectl({"delete", "pod", name, "--timeout=25s"});
+  EXPECT_EQ(deleted.code, 0) << deleted.error;
   wait_until("another mirror", [&] {
     const auto now = field(name, ".metadata.uid");
     return !now.empty() && now != uid;
