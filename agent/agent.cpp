@@ -37,8 +37,10 @@ Agent::~Agent() = default;
 Task<> Agent::run() {
   State& s = *state_;
   const InRun in_run(s.in_run);
-  kube::ManifestSource source(s.loop, s.options.manifest_dir, s.options.manifest_url,
-                              [&s](kube::DesiredState state) { s.desired(std::move(state)); });
+  kube::ManifestSource source(s.loop, s.options.manifest_dir, s.options.manifest_url, [&s](kube::DesiredState state) {
+    kube::add_overheads(state);
+    s.desired(std::move(state));
+  });
   s.tasks.spawn("manifests", source.run());
   s.tasks.spawn("orphans", s.seek_orphans());
   while (!s.ended) {

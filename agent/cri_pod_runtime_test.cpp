@@ -1,134 +1,101 @@
 // SPDX-License-Identifier: Apache-2.0
-// Containers that a kubelet has made, and what a kubelet has to find of ours.
+// What is asked of a runtime for images.
 #include "agent/cri_pod_runtime.h"
 
+#include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
+#include "agent/fake_pod_configs.h"
 #include "agent/fake_runtime_client.h"
-#include "common/atomic_file.h"
-#include "common/fd.h"
 #include "common/task_group.h"
 
 namespace keelson::agent {
 namespace {
 
-/// Of a node that gives pods nothing.
-class NoConfigs : public PodConfigs {
+using ::testing::ElementsAre;
+
+constexpr std::chrono::seconds kTakes{10};
+
+/// A registry behind a runtime: who has the password "right" gets the image, after a while.
+class PullingClient : public FakeRuntimeClient {
  public:
-  void objects_changed(const kube::DesiredState&) override {}
-  Task<> prepare(kube::Pod) override { co_return Result<>(); }
-  Task<> resize(kube::Pod, Resizing) override { co_return Result<>(); }
-  Task<> release(kube::Pod) override { co_return Result<>(); }
-  Task<> clean_up(kube::Pod) override { co_return Result<>(); }
-  Result<std::vector<std::string>> prepared() override { return std::vector<std::string>(); }
-  std::set<std::string> own_cpus(const kube::Pod&) override { return {}; }
-  std::vector<PodWarning> warnings(const kube::Pod&) override { return {}; }
-  Result<std::string> handler(const kube::Pod&) override { return ""; }
-  Result<cri::SandboxConfig> sandbox(const kube::Pod&, uint32_t) override { return cri::SandboxConfig(); }
-  Task<> prepare_container(kube::Pod, std::string) override { co_return Result<>(); }
-  Result<cri::ContainerConfig> container(const ContainerOrder&) override { return cri::ContainerConfig(); }
-  Result<cri::LinuxResources> resources(const kube::Pod&, const std::string&) override { return cri::LinuxResources(); }
-  void container_created(const ContainerOrder&, const std::string&) override {}
-  void container_removed(const std::string&) override {}
-  std::string termination_log(const kube::ObjectMeta&, const std::string&, uint32_t) override { return ""; }
-  Task<std::vector<cri::AuthConfig>> credentials(kube::Pod, std::string) override {
-    co_return std::vector<cri::AuthConfig>();
+  explicit PullingClient(Loop& loop) : loop_(loop) {}
+  Task<std::string> pull_image(std::string image, cri::AuthConfig auth, cri::SandboxConfig, Duration) override {
+    pulls.push_back(fmt::format("{} as {}", image, auth.username));
+    KEELSON_CO_DO(co_await loop_.sleep(kTakes));
+    if (auth.password != "right") {
+      co_return fail(Kind::permission, "{} may not", auth.username);
+    }
+    co_return "sha256:" + image;
   }
+  Task<cri::Image> image_status(std::string, Duration) override {
+    cri::Image image;
+    image.size = 77;
+    co_return image;
+  }
+  std::vector<std::string> pulls;
+
+ private:
+  Loop& loop_;
 };
 
-/// Has one container, and keeps the config of the next.
-class OneContainer : public FakeRuntimeClient {
- public:
-  Task<std::vector<cri::SandboxStatus>> list_pod_sandboxes(cri::ListFilter, Duration) override {
-    co_return std::vector<cri::SandboxStatus>();
-  }
-  Task<std::vector<cri::ContainerStatus>> list_containers(cri::ListFilter, Duration) override {
-    co_return std::vector{has};
-  }
-  Task<cri::ContainerStatus> container_status(std::string, Duration) override { co_return has; }
-  Task<cri::Image> image_status(std::string, Duration) override { co_return cri::Image(); }
-  Task<std::string> create_container(std::string, cri::ContainerConfig config, cri::SandboxConfig, Duration) override {
-    asked = std::move(config);
-    co_return "c1";
-  }
-
-  cri::ContainerStatus has;
-  cri::ContainerConfig asked;
-};
-
-class CriPodRuntimeTest : public ::testing::Test {
+class ImagePullTest : public ::testing::Test {
  protected:
-  CriPodRuntimeTest() {
-    std::string pattern = ::testing::TempDir() + "keelson-cri-pod-XXXXXX";
-    folder = ::mkdtemp(pattern.data());
+  ImagePullTest() {
+    configs_.logins["shop"] = {{.username = "shop", .password = "right"}};
+    configs_.logins["bank"] = {{.username = "bank", .password = "right"}};
   }
-  ~CriPodRuntimeTest() override { std::filesystem::remove_all(folder); }
-
-  /// What a task that waits for nobody answers.
-  template <class T>
-  T answer(Task<T> task) {
-    std::optional<T> got;
-    TaskGroup group(loop);
-    group.spawn("ask", keep(std::move(task), &got));
-    loop.run_until_idle();
-    return std::move(got).value();
-  }
-  template <class T>
-  static Task<> keep(Task<T> task, std::optional<T>* got) {
-    KEELSON_CO_TRY(*got, co_await std::move(task));
+  Task<> pull(kube::Pod pod, std::string image) {
+    auto pulled = co_await runtime_.pull_image(std::move(pod), std::move(image));
+    answers_.push_back(pulled ? fmt::format("{} {}", pulled->ref, pulled->size) : pulled.error().message());
     co_return Result<>();
   }
+  void start(const std::string& ns, const std::string& image, const std::string& runtime_class = "") {
+    kube::Pod pod;
+    pod.metadata.ns = ns;
+    pod.spec.runtime_class_name = runtime_class;
+    tasks_.spawn("pull", pull(pod, image));
+    loop_.run_until_idle();
+  }
 
-  std::string folder;
-  FakeClock clock;
-  Loop loop{clock, "test"};
-  OneContainer client;
-  NoConfigs configs;
-  CriPodRuntime runtime{client, configs};
+  FakeClock clock_;
+  Loop loop_{clock_, "test"};
+  PullingClient client_{loop_};
+  FakePodConfigs configs_;
+  PullGate gate_{loop_, {}};
+  CriPodRuntime runtime_{client_, configs_, {}, &gate_};
+  std::vector<std::string> answers_;
+  TaskGroup tasks_{loop_};
 };
 
-TEST_F(CriPodRuntimeTest, TheLastWordsOfAKubeletsContainerAreFound) {
-  const auto file = folder + "/pods/u1/containers/main/0badcafe";
-  ASSERT_TRUE(make_directories(folder + "/pods/u1/containers/main"));
-  ASSERT_TRUE(write_file_atomic(file, "no disk"));
-  client.has = {.id = "c1", .name = "main", .state = cri::ContainerState::exited, .exit_code = 1};
-  client.has.labels = {{"io.kubernetes.pod.uid", "u1"}, {"io.kubernetes.container.name", "main"}};
-  client.has.annotations = {{"io.kubernetes.container.terminationMessagePath", "/dev/termination-log"},
-                            {"io.kubernetes.container.hash", "8e45cbd0"}};
-  client.has.mounts = {{.container_path = "/dev/termination-log", .host_path = file}};
-  const auto seen = answer(runtime.observe("u1"));
-  ASSERT_EQ(seen.containers.size(), 1U);
-  EXPECT_EQ(seen.containers[0].message, "no disk");
-  EXPECT_EQ(seen.containers[0].spec_hash, "8e45cbd0");
+TEST_F(ImagePullTest, TheSameImageWithTheSameCredentialsIsPulledOnceAtATime) {
+  start("shop", "pages");
+  start("shop", "pages");
+  loop_.advance(clock_, kTakes);
+  EXPECT_THAT(client_.pulls, ElementsAre("pages as shop"));
+  EXPECT_THAT(answers_, ElementsAre("sha256:pages 77", "sha256:pages 77"));
+  start("shop", "pages");
+  EXPECT_EQ(client_.pulls.size(), 2U) << "asked for later, it may be another";
+  loop_.advance(clock_, kTakes);
 }
 
-TEST_F(CriPodRuntimeTest, AFileOfTheNodeIsNobodysLastWords) {
-  const auto file = folder + "/secret";
-  ASSERT_TRUE(write_file_atomic(file, "of the node"));
-  client.has = {.id = "c1", .name = "main", .state = cri::ContainerState::exited, .exit_code = 1};
-  client.has.labels = {{"io.kubernetes.pod.uid", "u1"}, {"io.kubernetes.container.name", "main"}};
-  client.has.annotations = {{"io.kubernetes.container.terminationMessagePath", "/dev/termination-log"}};
-  client.has.mounts = {{.container_path = "/dev/termination-log", .host_path = file}};
-  EXPECT_EQ(answer(runtime.observe("u1")).containers.at(0).message, "");
+TEST_F(ImagePullTest, OtherCredentialsImagesAndHandlersAreOtherPulls) {
+  start("shop", "pages");
+  start("bank", "pages");
+  start("shop", "more-pages");
+  start("shop", "pages", "sandboxed");
+  EXPECT_THAT(client_.pulls, ElementsAre("pages as shop", "pages as bank", "more-pages as shop", "pages as shop"));
+  loop_.advance(clock_, kTakes);
+  EXPECT_EQ(answers_.size(), 4U);
 }
 
-TEST_F(CriPodRuntimeTest, AKubeletFindsWhatItAsksAContainerFor) {
-  ContainerOrder order;
-  order.pod.metadata = {.name = "web", .ns = "default", .uid = "u1"};
-  order.pod.spec.termination_grace_period_seconds = 7;
-  order.pod.spec.containers.emplace_back().name = "test_container";
-  order.pod.spec.containers[0].image = "foo/image:v1";
-  order.name = "test_container";
-  order.attempt = 3;
-  EXPECT_EQ(answer(runtime.create_container(order)), "c1");
-  auto found = client.asked.annotations;
-  EXPECT_EQ(found["io.kubernetes.container.hash"], "8e45cbd0");
-  EXPECT_EQ(found["io.kubernetes.container.restartCount"], "3");
-  EXPECT_EQ(found["io.kubernetes.container.terminationMessagePath"], "/dev/termination-log");
-  EXPECT_EQ(found["io.kubernetes.container.terminationMessagePolicy"], "File");
-  EXPECT_EQ(found["io.kubernetes.pod.terminationGracePeriod"], "7");
+TEST_F(ImagePullTest, CredentialsAreTriedInTheirOrder) {
+  configs_.logins["shop"].insert(configs_.logins["shop"].begin(), {.username = "old", .password = "wrong"});
+  start("shop", "pages");
+  loop_.advance(clock_, 2 * kTakes);
+  EXPECT_THAT(client_.pulls, ElementsAre("pages as old", "pages as shop"));
+  EXPECT_THAT(answers_, ElementsAre("sha256:pages 77"));
 }
 
 }  // namespace

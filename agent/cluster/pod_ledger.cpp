@@ -382,14 +382,6 @@ kube::DesiredState PodLedger::wanted(WallTime now) {
   return state;
 }
 
-std::vector<RejectedPod> PodLedger::take_rejected() {
-  return std::exchange(rejected_, {});
-}
-
-std::vector<PreemptedPod> PodLedger::take_preempted() {
-  return std::exchange(preempting_, {});
-}
-
 References PodLedger::references() const {
   References found;
   for (const kube::Pod* pod : active_pods()) {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which pods this node is to have: those that the API binds to it, and static ones of the manifest folder. No I/O.
+// Which pods this node is to have: those that the API binds to it, and static ones of manifests (a folder, a URL). No
+// I/O.
 //
 //   API pods --------> admission --+
 //   mirror pods (aside)            +--> wanted(): one DesiredState
 //   manifests: static pods --> admission
 //
-// A state is complete once the API, the Node and the folder have each been read; until then nothing that is missing
+// A state is complete once the API, the Node and all manifests have been read; until then nothing that is missing
 // counts as unwanted. A pod is judged once: not if the runtime had something of it when we began, nor if the API says
 // that a node has accepted it; a static one before the API is heard. Of CPU and memory a pod has what it was admitted
 // with, until a change of that has been judged in its turn.
@@ -15,6 +16,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/cluster/admission.h"
@@ -28,7 +30,7 @@ namespace keelson::agent {
 
 struct LedgerOptions {
   std::string node_name;
-  bool has_manifests = false;      ///< manifests() will be called.
+  bool has_manifests = false;      ///< manifests() will be called, at last with a complete state.
   kube::ResourceList allocatable;  ///< "cpu", "memory", "pods" ...; what the API's Node says of these counts before it.
   kube::StringMap labels;          ///< Of the node, for as long as the API has no Node.
   SysctlAllowlist sysctls = {};    ///< That pods may set.
@@ -76,9 +78,9 @@ class PodLedger {
   /// judged in the order in which they were made.
   kube::DesiredState wanted(WallTime now);
   /// Pods refused by wanted() since the last call.
-  std::vector<RejectedPod> take_rejected();
+  std::vector<RejectedPod> take_rejected() { return std::exchange(rejected_, {}); }
   /// Pods that are to end for a critical one, found by wanted() since the last call. It waits until they have.
-  std::vector<PreemptedPod> take_preempted();
+  std::vector<PreemptedPod> take_preempted() { return std::exchange(preempting_, {}); }
   /// Changes of resources that wait or cannot be, by the pod's uid.
   const std::map<std::string, PendingResize>& resizes() const { return resizes_; }
   /// {resource,requirement,operation}: what the API wanted otherwise, container by container.
