@@ -5,6 +5,7 @@
 
 #include "kube/objects.h"
 #include "kube/pod.h"
+#include "kube/pod_qos.h"
 
 namespace keelson::kube {
 
@@ -64,6 +65,21 @@ void default_resources(ResourceRequirements& resources) {
   round_up(resources.requests);
   // insert leaves a request that is there alone.
   resources.requests.insert(resources.limits.begin(), resources.limits.end());
+}
+
+/// Of what the pod is limited in as a whole it requests what its containers request together, or the limit.
+void default_pod_resources(Pod& pod) {
+  if (!pod.spec.resources) {
+    return;
+  }
+  auto& whole = *pod.spec.resources;
+  const auto of_containers = container_requests(pod);
+  for (const char* name : {"cpu", "memory"}) {
+    if (const auto asked = of_containers.find(name); asked != of_containers.end() && !whole.limits.empty()) {
+      whole.requests.insert(*asked);
+    }
+  }
+  default_resources(whole);
 }
 
 void default_field_ref(std::optional<FieldRef>& ref) {
@@ -146,9 +162,7 @@ void default_pod(Pod& pod) {
   for (Container& container : spec.containers) {
     default_container(container, spec.host_network);
   }
-  if (spec.resources) {
-    default_resources(*spec.resources);
-  }
+  default_pod_resources(pod);
   round_up(spec.overhead);
   if (spec.scheduler_name.empty()) {
     spec.scheduler_name = PodSpec().scheduler_name;

@@ -46,6 +46,18 @@ TEST(Defaults, WhatTheApiServerFillsIn) {
   EXPECT_EQ(again, pod);
 }
 
+TEST(Defaults, APodRequestsWhatItsContainersRequestTogetherBeforeItsLimit) {
+  const Pod pod = pod_with(R"(resources: {limits: {cpu: 4, memory: 4Gi}},
+    containers: [{name: a, image: b, resources: {requests: {cpu: 1}}},
+                 {name: c, image: b, resources: {limits: {cpu: 2}}}])");
+  EXPECT_EQ(pod.spec.resources->requests.at("cpu"), Quantity::of(3));
+  EXPECT_EQ(pod.spec.resources->requests.at("memory"), pod.spec.resources->limits.at("memory"));
+  EXPECT_EQ(qos_class(pod), QosClass::burstable);
+  const Pod without = pod_with(R"(resources: {requests: {memory: 1Gi}},
+    containers: [{name: a, image: b, resources: {requests: {cpu: 1}}}])");
+  EXPECT_FALSE(without.spec.resources->requests.contains("cpu")) << "nothing is limited for the pod as a whole";
+}
+
 TEST(Defaults, PullPolicyByTag) {
   const std::vector<std::pair<std::string, PullPolicy>> cases = {{"nginx", PullPolicy::always},
                                                                  {"nginx:latest", PullPolicy::always},
