@@ -110,6 +110,8 @@ spec:
     ASSERT_EQ(created.code, 0) << created.error;
   }
 
+  static inline OwnControlPlane control_plane_;
+
  private:
   void for_each_hierarchy(const std::function<void(const std::string&)>& action) {
     for (const auto& hierarchy : fs::directory_iterator("/sys/fs/cgroup")) {
@@ -119,7 +121,6 @@ spec:
     }
   }
 
-  static inline OwnControlPlane control_plane_;
   Background kubelet_;
 };
 
