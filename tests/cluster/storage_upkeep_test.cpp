@@ -38,7 +38,7 @@ TEST_F(StorageTest, AVolumeGrowsBeforeAPodHasItAndWhileItRuns) {
       "it has grown under its pod", [] { return claim_status("data", "capacity.storage") == "3Gi"; },
       std::chrono::seconds(100));
   EXPECT_EQ(count("NodeExpandVolume vol-6 bytes=3221225472 published staged"), 1) << calls();
-  EXPECT_THAT(log(), Not(HasSubstr("swordfish")));
+  EXPECT_THAT(whole_log(), Not(HasSubstr("swordfish")));
   remove_pod("grower");
   kubectl({"delete", "secret", "grow"});
   expect_nothing_left();

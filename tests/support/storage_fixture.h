@@ -31,9 +31,9 @@ class StorageTest : public MemberPodsTest {
   }
   void TearDown() override {
     if (!IsSkipped()) {
-      kubectl({"delete", "pods", "--all", "--grace-period=1", "--timeout=25s"});
+      kubectl({"delete", "pods", "--all", "--grace-period=1", "--timeout=60s"});
       driver_.kill();
-      kubectl({"delete", "pvc,pv,csidrivers", "--all", "--timeout=20s"});
+      kubectl({"delete", "pvc,pv,csidrivers", "--all", "--timeout=60s"});
       kubectl({"delete", "csinode", kNode, "--ignore-not-found"});
     }
     MemberPodsTest::TearDown();
@@ -137,11 +137,16 @@ spec:
     return kubectl({"get", "--raw", fmt::format("/api/v1/nodes/{}/proxy{}", kNode, path)}).out;
   }
   void expect_gone(const std::string& pod) {
-    wait_until(pod + " has gone", [&] { return kubectl({"get", "pod", pod}).code != 0; }, std::chrono::seconds(40));
+    wait_until(pod + " has gone", [&] { return kubectl({"get", "pod", pod}).code != 0; });
   }
   void remove_pod(const std::string& pod) {
     kubectl({"delete", "pod", pod, "--grace-period=1", "--wait=false"});
     expect_gone(pod);
+  }
+  /// A pod is Ready a moment before its process has written what it writes.
+  void expect_file(const std::string& file, const std::string& begin) {
+    wait_until(file + " is written",
+               [&] { return std::filesystem::exists(file) && read_text(file).starts_with(begin); });
   }
   /// Neither a record nor a mount of any volume of the driver is left.
   void expect_nothing_left() {
