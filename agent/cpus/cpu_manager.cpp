@@ -90,6 +90,9 @@ void CpuManager::adopt(Result<std::optional<CpuState>> found) {
     for (const auto& wrong : policy_->mend(state_)) {
       log::warning("{}: {}; what fits stays, the rest is given anew", file_, wrong);
     }
+    for (const auto& [pod, containers] : state_.own) {
+      unclaimed_.insert(pod);
+    }
   }
 }
 
@@ -134,6 +137,7 @@ Task<std::optional<agent::AllotmentRefusal>> CpuManager::allot(kube::Pod pod) {
   if (!policy_) {
     co_return refusal;
   }
+  unclaimed_.erase(pod.metadata.uid);
   KEELSON_CO_DO(co_await remember_running());
   CpuState changed = state_;
   refusal = policy_->allocate(changed, pod);
@@ -158,6 +162,7 @@ agent::ContainerAllotment CpuManager::of(const kube::Pod& pod, const std::string
 }
 
 void CpuManager::release(const std::string& uid) {
+  unclaimed_.erase(uid);
   if (!policy_ || !state_.own.contains(uid)) {
     return;
   }

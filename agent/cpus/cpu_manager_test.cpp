@@ -267,6 +267,7 @@ TEST_F(CpuManagerTest, PodsThatNobodyKnowsLeaveNothing) {
   want({pod_of("own", "1"), pod_of("left", "1")});
   ASSERT_EQ(allot(wanted_[0]), "1");
   ASSERT_EQ(allot(wanted_[1]), "2");
+  restart();
   runs("left");
   want({}, false);
   reconcile();
@@ -275,6 +276,16 @@ TEST_F(CpuManagerTest, PodsThatNobodyKnowsLeaveNothing) {
   reconcile();
   EXPECT_EQ(manager_->cpus_of("own", "main"), CpuSet());
   EXPECT_EQ(manager_->cpus_of("left", "main"), CpuSet({2})) << "it runs";
+}
+
+TEST_F(CpuManagerTest, APodThatEndsKeepsItsCpusUntilItHasEnded) {
+  want({pod_of("own", "1")});
+  ASSERT_EQ(allot(wanted_[0]), "1");
+  want({});
+  reconcile();  // of a list that is older than its container
+  EXPECT_EQ(manager_->cpus_of("own", "main"), CpuSet({1}));
+  manager_->release("own");
+  EXPECT_EQ(manager_->cpus_of("own", "main"), CpuSet());
 }
 
 TEST_F(CpuManagerTest, WhoIsToHaveItsOwnIsNotSentToThePoolBefore) {
