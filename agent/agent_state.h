@@ -61,6 +61,7 @@ struct Agent::State {
   TaskGroup workers;
   asio::steady_timer changed;              // cancelled when a worker ends, and by stop()
   std::map<std::string, AgentEntry> pods;  // by "namespace/name"; an orphan's key may have its uid behind
+  std::map<std::string, SteadyTime> seen;  // when a pod was first wanted, by uid; of those that are
   std::set<std::string> told;              // problems of the source already told
   std::optional<kube::DesiredState> wanted;
   bool adopting = false;
@@ -84,6 +85,9 @@ struct Agent::State {
       pod.metadata.creation_timestamp = loop.clock().wall();
     }
     const auto grace = grace_of_deletion(pod);
+    if (const auto since = seen.find(pod.metadata.uid); !orphan && since != seen.end()) {
+      shared.stats.worker_started(loop.clock().steady() - since->second);
+    }
     auto worker = std::make_unique<PodWorker>(shared, std::move(pod), orphan);
     PodWorker* running = worker.get();
     if (grace) {
@@ -162,6 +166,15 @@ struct Agent::State {
     told = std::move(now);
   }
 
+  void remember_seen(const std::map<std::string, kube::Pod>& pods_now) {
+    std::map<std::string, SteadyTime> now;
+    for (const auto& [key, pod] : pods_now) {
+      const auto before = seen.find(pod.metadata.uid);
+      now.emplace(pod.metadata.uid, before != seen.end() ? before->second : loop.clock().steady());
+    }
+    seen = std::move(now);
+  }
+
   void desired(kube::DesiredState state) {
     if (stopping) {
       return;
@@ -169,6 +182,7 @@ struct Agent::State {
     for (auto& [key, pod] : state.pods) {
       pod.spec.node_name = options.node_name;
     }
+    remember_seen(state.pods);
     tell_problems(state.problems);
     objects_listener(state);
     const bool objects = !wanted || wanted->config_maps != state.config_maps || wanted->secrets != state.secrets ||

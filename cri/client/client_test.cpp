@@ -46,6 +46,7 @@ class FaultyRuntime : public v1::RuntimeService::Service {
     writer->SendInitialMetadata();
     v1::ContainerEventResponse event;
     event.set_container_id("c" + std::to_string(++streams));
+    event.set_created_at(std::chrono::nanoseconds(real_clock().wall().time_since_epoch()).count());
     writer->Write(event);
     if (streams == 1) {
       return {grpc::StatusCode::RESOURCE_EXHAUSTED, "reader is behind"};
@@ -265,7 +266,8 @@ TEST_F(ClientTest, ImagesMayBeAnothersService) {
 TEST_F(ClientTest, EventsComeAgainAfterTheStreamAndTheRuntimeEnded) {
   serve();
   Loop loop(real_clock(), "client-test");
-  auto client = connect_runtime(loop, socket_);
+  auto calls = std::make_shared<CallStats>();
+  auto client = connect_runtime(loop, socket_, calls);
   auto work = asio::make_work_guard(loop.io());
   std::vector<std::string> seen;
   int resyncs = 0;
@@ -283,6 +285,12 @@ TEST_F(ClientTest, EventsComeAgainAfterTheStreamAndTheRuntimeEnded) {
   run_until(3);
   EXPECT_EQ(seen.back(), "c3");
   EXPECT_EQ(resyncs, 3) << "one for each stream, for events may have been lost in between";
+  Stats told;
+  calls->collect(told);
+  const auto row = [&told](const char* name) { return told.families().at(name).samples.at(0); };
+  EXPECT_EQ(row("kubelet_evented_pleg_connection_success_count").value, 3);
+  EXPECT_GE(row("kubelet_evented_pleg_connection_error_count").value, 2) << "both ends";
+  EXPECT_EQ(row("kubelet_evented_pleg_connection_latency_seconds").histogram.at(0).count(), 3U);
 }
 
 TEST_F(ClientTest, ARuntimeWithoutEventsIsListed) {
