@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "common/log.h"
 #include "kube/meta.h"
 
@@ -61,7 +63,9 @@ Result<std::unique_ptr<CpuManager>> CpuManager::make(Loop& loop, cri::RuntimeCli
 
 Result<> CpuManager::start(StaticOptions options) {
   if (options_.policy == kStatic) {
-    const auto count = static_cast<int>((options_.reserved_milli + kMilli - 1) / kMilli);
+    // No machine has so many, whatever the settings say.
+    const auto milli = std::min(options_.reserved_milli, kMilli * CpuSet::kMost);
+    const auto count = static_cast<int>((milli + kMilli - 1) / kMilli);
     KEELSON_TRY(policy_,
                 StaticPolicy::make(machine_, options, options_.reserved, count).context("cpuManagerPolicy: static"));
     log::info("CPU manager: CPUs {} are for the system, {} can be given", policy_->reserved().to_string(),

@@ -8,6 +8,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <limits>
 
 #include "agent/cpus/test_machines.h"
 #include "agent/cpus/test_pods.h"
@@ -156,6 +157,9 @@ TEST_F(CpuManagerTest, SettingsAreRefusedInTheKubeletsWords) {
   EXPECT_EQ(refused({.policy = "static", .policy_options = {{"x", "true"}}, .reserved_milli = 1}),
             "cpuManagerPolicyOptions: new static policy error: unknown CPU Manager Policy option: \"x\"");
   EXPECT_EQ(refused({.policy = "static", .reserved_milli = 1001}), "accepted") << "two, then";
+  EXPECT_EQ(refused({.policy = "static", .reserved_milli = std::numeric_limits<int64_t>::max()}),
+            "cpuManagerPolicy: static: [cpumanager] unable to reserve the required amount of CPUs (size of  did not "
+            "equal 8192)");
 }
 
 TEST_F(CpuManagerTest, WhoHasItsOwnHasNoQuotaAndTheOthersShare) {
