@@ -9,9 +9,24 @@
 #include "agent/storage/local_volumes.h"
 #include "agent/storage/simple_volumes.h"
 #include "common/log.h"
+#include "common/process.h"
 #include "common/task_group.h"
 
 namespace keelson::storage {
+
+namespace {
+
+/// As a metric says it.
+std::string plugin_of(const BoundVolume& bound) {
+  if (bound.volume.csi) {
+    return "kubernetes.io/csi:" + bound.volume.csi->driver;
+  }
+  return bound.volume.local ? "kubernetes.io/local-volume"
+         : bound.volume.nfs ? "kubernetes.io/nfs"
+                            : "kubernetes.io/host-path";
+}
+
+}  // namespace
 
 struct Storage::State {
   State(kube::Client& client, StorageOptions o)
@@ -20,8 +35,12 @@ struct Storage::State {
         call(agent::limited(loop, agent::api_call(client), agent::kDefaultRequests)),
         node(loop, call, options.node_name),
         drivers(loop, node, [this](const std::string& name) { tasks.spawn("staged volumes", csi.tidy(name)); }),
-        csi(loop, call, drivers, {.root = options.root, .node_name = options.node_name, .in_use = options.in_use}),
-        local(options.root),
+        csi(loop, call, drivers,
+            {.root = options.root,
+             .node_name = options.node_name,
+             .in_use = options.in_use,
+             .volume_stats = options.volume_stats}),
+        local(options.root, run_command, options.volume_stats),
         tasks(loop) {
     csi.adopt();
   }
@@ -40,11 +59,25 @@ struct Storage::State {
                             volume.name, error.message()),
                 error.code()));
     }
-    if (bound->volume.csi) {
-      co_return co_await csi.mount(std::move(pod), *std::move(bound));
+    const auto plugin = plugin_of(*bound);
+    const bool block = bound->volume.volume_mode == kube::VolumeMode::block;
+    options.volume_stats->wanted(pod.metadata.uid, volume.name, plugin);
+    const SteadyTime began = loop.clock().steady();
+    auto mounted = co_await mount_bound(pod, *std::move(bound), cleanings);
+    options.volume_stats->done(plugin, block ? "map_volume" : "volume_mount", loop.clock().steady() - began,
+                               mounted ? nullptr : &mounted.error());
+    if (mounted) {
+      options.volume_stats->mounted(pod.metadata.uid, volume.name);
+    }
+    co_return mounted;
+  }
+
+  Task<agent::MountedVolume> mount_bound(kube::Pod pod, BoundVolume bound, uint64_t cleanings) {
+    if (bound.volume.csi) {
+      co_return co_await csi.mount(std::move(pod), std::move(bound));
     }
     auto work = [this, turn = works.of(pod.metadata.uid), cleanings, pod,
-                 own = *bound]() -> Result<agent::MountedVolume> {
+                 own = std::move(bound)]() -> Result<agent::MountedVolume> {
       KEELSON_TRY(const auto lock, agent::take_turn(*turn, cleanings, pod.metadata.uid));
       if (own.volume.local) {
         return local.mount(pod, own);

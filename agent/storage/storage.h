@@ -8,6 +8,7 @@
 #include <string>
 
 #include "agent/config/pod_storage.h"
+#include "agent/config/volume_stats.h"
 #include "agent/plugins/plugin_watcher.h"
 #include "kube/client/client.h"
 
@@ -18,6 +19,8 @@ struct StorageOptions {
   std::string node_name;
   /// As a Node's status.volumesInUse has it; on the loop.
   std::function<void(std::set<std::string>)> in_use;
+  /// Told of each volume, its mount and unmount.
+  std::shared_ptr<agent::VolumeStats> volume_stats = std::make_shared<agent::VolumeStats>();
 };
 
 /// Belongs to the agent's loop; `client`, which is the agent's, outlives it.
