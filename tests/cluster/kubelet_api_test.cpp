@@ -186,7 +186,7 @@ TEST_F(KubeletApiTest, WhatOperatorsWatchIsTold) {
   }
   const auto cadvisor = raw("/metrics/cadvisor");
   EXPECT_THAT(cadvisor, ::testing::ContainsRegex("\ncontainer_file_descriptors\\{container=\"main\"[^}]*\\} [1-9]"));
-  EXPECT_THAT(cadvisor, ::testing::ContainsRegex("\nmachine_cpu_sockets [1-9]"));
+  EXPECT_THAT(cadvisor, ::testing::ContainsRegex("\nmachine_cpu_sockets\\{boot_id=\"[^\"]+\",[^}]*\\} [1-9]"));
 }
 
 TEST_F(KubeletApiTest, TheApiServerProxiesTheRest) {
