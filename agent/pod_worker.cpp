@@ -186,6 +186,7 @@ Task<> PodWorker::State::carry_out_step(Step step) {
 /// Kills at the same time, then the rest in order, up to the first that fails; containers do not wait for one another's
 /// failures.
 Task<> PodWorker::State::carry_out(Plan what) {
+  failed_volumes.clear();
   std::vector<Step> kills;
   std::vector<Step> rest;
   for (auto& step : what.steps) {

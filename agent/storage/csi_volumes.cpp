@@ -290,8 +290,9 @@ Task<> CsiVolumes::publish(SharedMounting m) {
 Task<kube::StringMap> CsiVolumes::tokens(SharedMounting m) {
   boost::json::object given;
   for (const auto& wanted : m->rules.token_requests) {
-    auto request = agent::token_request(m->pod.metadata, agent::service_account_of(m->pod), wanted.audience,
-                                        wanted.expiration_seconds.value_or(kTokenLife));
+    auto request = agent::token_request(
+        m->pod.metadata, agent::service_account_of(m->pod),
+        {.audience = wanted.audience, .expiration_seconds = wanted.expiration_seconds.value_or(kTokenLife)});
     KEELSON_CO_TRY(const auto body, co_await agent::call_of_pod(loop_, call_, std::move(request)));
     KEELSON_CO_TRY(const auto token, agent::read_token(body));
     given[wanted.audience] = {{"token", token.text}, {"expirationTimestamp", format_rfc3339(token.expires)}};

@@ -161,13 +161,30 @@ TEST_F(ClientTest, ClientsMayGoUnderOpenCalls) {
   EXPECT_EQ(outcome->error().kind(), Kind::cancelled);
 }
 
+TEST_F(ClientTest, WhoIsCancelledIsToldSo) {
+  serve();
+  Loop loop(real_clock(), "client-test");
+  auto client = connect_runtime(loop, socket_);
+  TaskGroup group(loop);
+  std::optional<Result<RuntimeStatus>> outcome;
+  group.spawn("hanging call", keep(&loop, client->status(kLong), &outcome));
+  loop.run_until_idle();
+  group.cancel();
+  loop.io().restart();
+  loop.run();
+  ASSERT_TRUE(outcome && !*outcome);
+  EXPECT_EQ(outcome->error().kind(), Kind::cancelled);
+  EXPECT_EQ(outcome->error().code(), 0);
+}
+
 TEST_F(ClientTest, StatusCodesBecomeKinds) {
   serve();
   Loop loop(real_clock(), "client-test");
   auto client = connect_runtime(loop, socket_);
   const std::pair<int, Kind> expected[] = {{3, Kind::invalid},    {5, Kind::not_found},    {6, Kind::exists},
                                            {7, Kind::permission}, {8, Kind::exhausted},    {9, Kind::conflict},
-                                           {2, Kind::internal},   {12, Kind::unsupported}, {14, Kind::unavailable}};
+                                           {2, Kind::internal},   {12, Kind::unsupported}, {14, Kind::unavailable},
+                                           {1, Kind::unavailable}};  // a runtime that has given up, not we
   for (auto [code, kind] : expected) {
     auto started = run(loop, client->start_container(std::to_string(code), kLong));
     ASSERT_FALSE(started);

@@ -33,9 +33,9 @@ class StorageTest : public MemberPodsTest {
   }
   void TearDown() override {
     if (!IsSkipped()) {
-      kubectl({"delete", "pods", "--all", "--grace-period=1", "--timeout=25s"});
+      kubectl({"delete", "pods", "--all", "--grace-period=1", "--timeout=60s"});
       driver_.kill();
-      kubectl({"delete", "pvc,pv,csidrivers", "--all", "--timeout=20s"});
+      kubectl({"delete", "pvc,pv,csidrivers", "--all", "--timeout=60s"});
       kubectl({"delete", "csinode", kNode, "--ignore-not-found"});
     }
     MemberPodsTest::TearDown();
@@ -112,11 +112,15 @@ spec:
     return fmt::format("csi: {{driver: {}, volumeHandle: {}{}}}", kDriver, handle, more);
   }
   void expect_gone(const std::string& pod) {
-    wait_until(pod + " has gone", [&] { return kubectl({"get", "pod", pod}).code != 0; }, std::chrono::seconds(40));
+    wait_until(pod + " has gone", [&] { return kubectl({"get", "pod", pod}).code != 0; });
   }
   void remove_pod(const std::string& pod) {
     kubectl({"delete", "pod", pod, "--grace-period=1", "--wait=false"});
     expect_gone(pod);
+  }
+  /// A pod is Ready a moment before its process has written what it writes.
+  void expect_file(const std::string& file, const std::string& begin) {
+    wait_until(file + " is written", [&] { return fs::exists(file) && read_text(file).starts_with(begin); });
   }
   /// Neither a record nor a mount of any volume of the driver is left.
   void expect_nothing_left() {
@@ -140,7 +144,7 @@ TEST_F(StorageTest, AClaimOfALocalFolderOutlivesItsPods) {
   create_user("writer", "data", fmt::format("echo kept > /data/file; {}", kRuns),
               "  securityContext: {fsGroup: 4321}\n");
   expect_ready("writer");
-  EXPECT_EQ(read_text(place + "/file"), "kept\n");
+  expect_file(place + "/file", "kept\n");
   EXPECT_EQ(run({"stat", "-c", "%g", place}).out, "4321\n");
   remove_pod("writer");
   EXPECT_THAT(read_text("/proc/self/mountinfo"), Not(HasSubstr("local-volume")));
@@ -188,7 +192,7 @@ spec:
                              "  volumes: [{name: scratch, ephemeral: {volumeClaimTemplate: {spec: {accessModes: "
                              "[ReadWriteOnce], storageClassName: \"\", resources: {requests: {storage: 1Gi}}}}}}]\n");
   expect_ready("worker");
-  EXPECT_TRUE(fs::exists(home() + "/disk/here"));
+  expect_file(home() + "/disk/here", "");
 }
 
 TEST_F(StorageTest, ADriverThatRegistersIsToldToTheCluster) {
@@ -215,6 +219,7 @@ TEST_F(StorageTest, AVolumeIsStagedOncePublishedForEachPodAndGivenBack) {
   create_claim("data", csi_source("vol-1", ", fsType: ext4, volumeAttributes: {tier: fast}"));
   create_user("first", "data", fmt::format("echo one > /data/file; {}", kRuns), "  securityContext: {fsGroup: 77}\n");
   expect_ready("first");
+  expect_file(folder() + "/volumes/vol-1/file", "one\n");
   create_user("second", "data", fmt::format("grep -q one /data/file && {}", kRuns));
   expect_ready("second");
   EXPECT_EQ(count("NodeStageVolume vol-1"), 1) << calls();
@@ -271,7 +276,7 @@ TEST_F(StorageTest, ADriverMakesAVolumeForAPodAlone) {
   EXPECT_THAT(calls(), HasSubstr("mode=SINGLE_NODE_WRITER readonly csi.storage.k8s.io/ephemeral=true"));
   EXPECT_THAT(calls(), HasSubstr(" size=big word=open-sesame"));
   EXPECT_EQ(count("NodeStageVolume"), 0);
-  EXPECT_THAT(log(), Not(HasSubstr("open-sesame")));
+  EXPECT_THAT(whole_log(), Not(HasSubstr("open-sesame")));
   remove_pod("inline");
   expect_nothing_left();
   kubectl({"delete", "secret", "key"});
@@ -318,7 +323,7 @@ TEST_F(StorageTest, APodStaysUntilItsDriverHasTakenTheVolumeBack) {
   kubectl({"delete", "pod", "holder", "--grace-period=1", "--wait=false"});
   wait_until("its container has ended", [this] { return process_of("holder", "main").empty(); });
   wait_until("the driver is missed", [this] {
-    return log().find("driver name disk.example.com not found in the list of registered CSI drivers") !=
+    return whole_log().find("driver name disk.example.com not found in the list of registered CSI drivers") !=
            std::string::npos;
   });
   EXPECT_THAT(read_text("/proc/self/mountinfo"), HasSubstr("kubernetes.io~csi/data-volume"));
@@ -343,7 +348,7 @@ TEST_F(StorageTest, ABlockVolumeIsADevice) {
                              "    volumeDevices: [{name: data, devicePath: /dev/data}]\n",
                              "  volumes: [{name: data, persistentVolumeClaim: {claimName: raw}}]\n");
   expect_ready("writer");
-  EXPECT_EQ(read_text(image).substr(0, 3), "raw");
+  expect_file(image, "raw");
   create_user("misled", "raw", kRuns);
   EXPECT_TRUE(has_event("misled", "volumeMode Block"));
   remove_pod("writer");

@@ -156,7 +156,7 @@ void sign_up(const Options& options, Plugin& plugin) {
   request.set_resource_name(options.resource);
   grpc::ClientContext context;
   context.set_wait_for_ready(true);
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
   v1beta1::Empty answer;
   const auto status = v1beta1::Registration::NewStub(channel)->Register(&context, request, &answer);
   plugin.note("registered " + (status.ok() ? "yes" : status.error_message()));
