@@ -5,6 +5,7 @@
 #include <set>
 
 #include "agent/config/credential_config.h"
+#include "cmd/keelson/feature_gates.h"
 #include "cmd/keelson/network_options.h"
 #include "cmd/keelson/node.h"
 
@@ -56,10 +57,13 @@ agent::PodConfigOptions pod_config_options(const NodeConfig& config, const Local
 }
 
 storage::StorageOptions storage_options(const NodeConfig& config, agent::NodeBoard& board,
+                                        decltype(storage::StorageOptions::record) record,
                                         std::shared_ptr<agent::VolumeStats> stats) {
   return {.root = config.root,
           .node_name = node_name(config),
+          .volume_health = gate(config, kVolumeHealth, false),
           .in_use = [&board](std::set<std::string> volumes) { board.tell_volumes(std::move(volumes)); },
+          .record = std::move(record),
           .volume_stats = std::move(stats)};
 }
 
