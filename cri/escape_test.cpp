@@ -126,6 +126,24 @@ TEST_F(EscapeTest, TheWorkingDirectoryIsInsideTheContainer) {
   EXPECT_TRUE(remove_sandbox(pod).ok());
 }
 
+// Who sees the node's processes must not begin in their root, which the process that becomes the container could enter.
+TEST_F(EscapeTest, TheWorkingDirectoryIsNotAnotherProcesssRoot) {
+  const auto pod = sandbox("cwd-root", v1::NODE);
+  int number = 0;
+  for (const auto& place : std::vector<std::string>{"root", "cwd", "root/tmp", "root" + dir_ + "/made"}) {
+    auto config = container_config(fmt::format("c{}", ++number), {"cat", dir_.substr(1) + "/canary"});
+    config.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(v1::NODE);
+    config.set_working_dir(fmt::format("/proc/{}/{}", ::getpid(), place));
+    std::string id;
+    ASSERT_TRUE(create(pod, config, &id).ok());
+    const auto started = start_container(id);
+    EXPECT_FALSE(started.ok()) << config.working_dir();
+    EXPECT_THAT(started.error_message(), HasSubstr(config.working_dir())) << "refused for another reason";
+  }
+  EXPECT_FALSE(fs::exists(dir_ + "/made"));
+  EXPECT_TRUE(remove_sandbox(pod).ok());
+}
+
 // A folder of a volume that turns into a link to elsewhere while it is a mount's target.
 TEST_F(EscapeTest, MountTargetsThatChangeUnderTheMount) {
   fs::create_directories(dir_ + "/volume/target");
