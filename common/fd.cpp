@@ -126,6 +126,14 @@ Result<> make_directories(const std::string& path, mode_t mode) {
   return fail_errno(error, "make directory {}", path);
 }
 
+Result<> make_private_directory(const std::string& path) {
+  KEELSON_DO(make_directories(path, 0700));
+  if (::chmod(path.c_str(), 0700) < 0) {
+    return fail_errno(errno, "set the mode of {}", path);
+  }
+  return {};
+}
+
 namespace {
 
 using Directory = std::unique_ptr<DIR, decltype([](DIR* dir) { ::closedir(dir); })>;
