@@ -218,12 +218,15 @@ struct Agent::State {
       KEELSON_CO_DO(co_await loop.sleep(std::chrono::seconds(1)));
       found = co_await runtime.list_pods();
     }
+    size_t orphans = 0;
     for (const auto& meta : *found) {
       const bool replaced = !meta.name.empty() && wanted->pods.contains(kube::full_name(meta));
       if (!is_known(meta.uid) && (wanted->complete || replaced) && !stopping) {
         remove_orphan(meta);
+        ++orphans;
       }
     }
+    shared.stats.orphans_sought(orphans, 0);
     orphans_sought = wanted->complete;
     adopting = false;
     adopted = true;
@@ -245,11 +248,18 @@ struct Agent::State {
         before.insert(entry.worker->pod().metadata.uid);
       }
       auto found = co_await runtime.list_pods();
-      for (const auto& meta : found.value_or(std::vector<kube::ObjectMeta>())) {
+      if (!found) {
+        continue;
+      }
+      const size_t left = orphans_now();
+      size_t orphans = left;
+      for (const auto& meta : *found) {
         if (!before.contains(meta.uid) && !is_known(meta.uid) && wanted->complete && !stopping) {
           remove_orphan(meta);
+          ++orphans;
         }
       }
+      shared.stats.orphans_sought(orphans, left);
     }
     co_return Result<>();
   }
@@ -258,6 +268,11 @@ struct Agent::State {
   bool is_known(const std::string& uid) const {
     return std::ranges::any_of(wanted->pods, [&](const auto& entry) { return entry.second.metadata.uid == uid; }) ||
            std::ranges::any_of(pods, [&](const auto& entry) { return entry.second.worker->pod().metadata.uid == uid; });
+  }
+
+  size_t orphans_now() const {
+    return static_cast<size_t>(
+        std::ranges::count_if(pods, [](const auto& entry) { return entry.second.worker->is_orphan(); }));
   }
 
   void remove_orphan(const kube::ObjectMeta& meta) {

@@ -237,5 +237,27 @@ TEST_F(AgentStatsTest, ImagesAreOfTheKubeletsSizes) {
   EXPECT_EQ(counts, (std::map<std::string, uint64_t>{{"N/A", 1}, {"0-10MB", 2}, {"10MB-100MB", 1}, {"GT100GB", 1}}));
 }
 
+/// As the kubelet does of folders of pods that have gone.
+TEST_F(AgentStatsTest, OrphansAreToldByTheLastLookAndThoseThatStayAsErrors) {
+  const auto told = [this] {
+    return std::pair(value("kubelet_orphan_pod_cleaned_volumes"), value("kubelet_orphan_pod_cleaned_volumes_errors"));
+  };
+  want({});
+  EXPECT_EQ(told(), std::pair(0.0, 0.0));
+  world.prepared = {"u1", "u2"};
+  world.before_call = [this](std::string_view call) {
+    return call == "clean_up" && world.prepared.size() == 1 ? Result<>(fail(Kind::internal, "busy")) : Result<>();
+  };
+  loop.advance(clock, 31s);
+  EXPECT_EQ(told(), std::pair(2.0, 0.0));
+  EXPECT_EQ(world.prepared.size(), 1U);
+  loop.advance(clock, 30s);
+  EXPECT_EQ(told(), std::pair(1.0, 1.0)) << "it is still there";
+  world.before_call = [](std::string_view) { return Result<>(); };
+  loop.advance(clock, 400s);
+  EXPECT_TRUE(world.prepared.empty());
+  EXPECT_EQ(told(), std::pair(0.0, 0.0));
+}
+
 }  // namespace
 }  // namespace keelson::agent::testing

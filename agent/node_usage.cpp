@@ -9,6 +9,7 @@
 #include "agent/config/resources.h"
 #include "agent/config/volumes.h"
 #include "agent/eviction/ranking.h"
+#include "agent/node/machine.h"
 #include "common/cgroup/counters.h"
 #include "common/fd.h"
 #include "common/log.h"
@@ -23,6 +24,13 @@ using metrics::Depth;
 constexpr auto kAskLimit = std::chrono::seconds(10);
 constexpr auto kDisksAge = std::chrono::seconds(30);
 constexpr auto kDisksLimit = std::chrono::seconds(2);  // an answer without them is better than a scrape that times out
+
+metrics::MachineIds machine_ids() {
+  auto machine = read_identity("");
+  return {.machine = std::move(machine.machine_id),
+          .system = std::move(machine.system_uuid),
+          .boot = std::move(machine.boot_id)};
+}
 
 std::vector<KnownPod> pods_of(const Agent& agent, const UsageOptions& options) {
   std::vector<KnownPod> list;
@@ -64,18 +72,27 @@ std::vector<metrics::VolumePlace> volumes_of(const kube::Pod& pod, const Volumes
   return places;
 }
 
-/// The volumes of claims, as far as their file systems have told.
+/// The volumes of claims, and those of which drivers tell, as far as drivers and file systems have told.
 std::vector<metrics::VolumeUse> claims_of(const KnownPod& known, const ClaimUsage& usage) {
   std::vector<metrics::VolumeUse> uses;
   for (const auto& volume : known.pod.spec.volumes) {
     const auto mounted = known.mounted.find(volume.name);
-    const auto told = mounted != known.mounted.end() ? usage.find(mounted->second.path) : std::nullopt;
-    const auto claim = claim_of(known.pod, volume);
-    if (told && !claim.empty()) {
-      uses.push_back({.place = {.name = volume.name, .path = mounted->second.path, .claim = claim},
-                      .at = told->at,
-                      .disk = told->disk,
-                      .apart = true});
+    if (mounted == known.mounted.end()) {
+      continue;
+    }
+    const auto& there = mounted->second;
+    metrics::VolumeUse use{.place = {.name = volume.name, .path = there.path, .claim = claim_of(known.pod, volume)},
+                           .disk = {},
+                           .apart = true};
+    if (there.use) {
+      use.at = there.use->at;
+      use.disk = there.use->disk;
+      use.abnormal = there.use->abnormal;
+      uses.push_back(std::move(use));
+    } else if (const auto seen = usage.find(there.path); seen && !there.told && !use.place.claim.empty()) {
+      use.at = seen->at;
+      use.disk = seen->disk;
+      uses.push_back(std::move(use));
     }
   }
   return uses;
@@ -149,6 +166,7 @@ struct NodeUsage::State {
 
   metrics::NodePlaces node_places() const {
     metrics::NodePlaces node{.name = options.node_name,
+                             .ids = ids,
                              .root = options.root,
                              .pod_cgroups = {},
                              .system = {{"kubelet", ::getpid()}},
@@ -190,7 +208,8 @@ struct NodeUsage::State {
     for (const auto& known : pods) {
       for (const auto& volume : known.pod.spec.volumes) {
         const auto mounted = known.mounted.find(volume.name);
-        if (mounted != known.mounted.end() && !mounted->second.block && !claim_of(known.pod, volume).empty()) {
+        if (mounted != known.mounted.end() && !mounted->second.block && !mounted->second.told &&
+            !claim_of(known.pod, volume).empty()) {
           paths.push_back(mounted->second.path);
         }
       }
@@ -221,6 +240,7 @@ struct NodeUsage::State {
   std::map<std::string, cri::FileUse> layers;
   std::optional<metrics::DiskUse> images;
   std::string images_path;
+  const metrics::MachineIds ids = machine_ids();
   asio::thread_pool kernel{1};
 };
 

@@ -92,6 +92,12 @@ void WorkerStats::collect(Stats& stats) const {
                 "to the pod worker. This typically indicates the kubelet was restarted while a pod was force deleted "
                 "in the API or in the local configuration, which is unusual.",
                 static_cast<double>(orphans_));
+  stats.gauge("kubelet_orphan_pod_cleaned_volumes",
+              "[ALPHA] The total number of orphaned Pods whose volumes were cleaned in the last periodic sweep.",
+              static_cast<double>(sought_));
+  stats.gauge("kubelet_orphan_pod_cleaned_volumes_errors",
+              "[ALPHA] The number of orphaned Pods whose volumes failed to be cleaned in the last periodic sweep.",
+              static_cast<double>(left_));
   restarted_.collect(stats, "kubelet_restarted_pods_total",
                      "[ALPHA] Number of pods that have been restarted because they were deleted and recreated with the "
                      "same UID while the kubelet was watching them (common for static pods, extremely uncommon for "

@@ -50,6 +50,12 @@ class WorkerStats {
   void pause_cut_short() { ++cut_pauses_; }
   /// The runtime has a pod that nobody wants.
   void orphan_found() { ++orphans_; }
+  /// A look for pods that nobody wants has found so many, with those that an earlier one had found: these could not be
+  /// removed meanwhile.
+  void orphans_sought(size_t found, size_t left) {
+    sought_ = found;
+    left_ = left;
+  }
   /// A pod came back under the uid that it had before it was removed.
   void restarted(bool is_static) { restarted_.add({{"static", is_static ? "true" : ""}}); }
 
@@ -73,6 +79,8 @@ class WorkerStats {
   uint64_t hook_fallbacks_ = 0;
   uint64_t cut_pauses_ = 0;
   uint64_t orphans_ = 0;
+  size_t sought_ = 0;  // orphans, by the last look
+  size_t left_ = 0;    // of which an earlier look had known
   CounterVec restarted_;
 };
 

@@ -24,6 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kPlugin = "local-volume";
+constexpr const char* kPluginName = "kubernetes.io/local-volume";
 constexpr std::chrono::seconds kTurn{10};
 
 /// Names in it; a folder that is not there has none.
@@ -187,13 +188,38 @@ Result<agent::MountedVolume> LocalVolumes::map_device(const kube::Pod& pod, cons
   return agent::MountedVolume{.path = link, .read_only = bound.read_only, .block = true};
 }
 
+Result<> LocalVolumes::grow(const std::string& uid, const BoundVolume& bound) {
+  const auto& source = bound.volume.local->path;
+  struct stat info{};
+  if (bound.volume.volume_mode == kube::VolumeMode::block) {
+    return {};
+  }
+  if (::stat(source.c_str(), &info) < 0) {
+    return fail_errno(errno, "path \"{}\"", source);
+  }
+  if (S_ISDIR(info.st_mode)) {
+    return {};
+  }
+  if (!S_ISBLK(info.st_mode)) {
+    return fail(Kind::invalid, "only directory and block device are supported");
+  }
+  KEELSON_TRY(const auto turn, take_turn(bound.name));
+  const auto target = volumes_dir(root_, uid, kPlugin, bound.name);
+  KEELSON_TRY(const bool there, agent::is_mount_point(target));
+  if (!there) {
+    return fail(Kind::conflict, "{} is not mounted any more", target);
+  }
+  return grow_file_system(source, target, run_);
+}
+
 // ---- And back
 
 Result<> LocalVolumes::unmount(const std::string& uid) {
   KEELSON_TRY(const auto mounted, names_in(volumes_dir(root_, uid, kPlugin)));
   for (const auto& volume : mounted) {
     auto turn = take_turn(volume);
-    auto done = turn ? unmount_one(uid, volume) : std::unexpected(turn.error());
+    const auto work = [&] { return turn ? unmount_one(uid, volume) : std::unexpected(turn.error()); };
+    auto done = stats_->timed(kPluginName, "volume_unmount", work);
     if (!done) {
       return told(done.error(), "UnmountVolume.TearDown", volume);
     }
@@ -202,7 +228,8 @@ Result<> LocalVolumes::unmount(const std::string& uid) {
               names_in(fmt::format("{}/pods/{}/volumeDevices/kubernetes.io~{}", root_, uid, kPlugin)));
   for (const auto& volume : mapped) {
     auto turn = take_turn(volume);
-    auto done = turn ? unmap_device(uid, volume) : std::unexpected(turn.error());
+    const auto work = [&] { return turn ? unmap_device(uid, volume) : std::unexpected(turn.error()); };
+    auto done = stats_->timed(kPluginName, "unmap_volume", work);
     if (!done) {
       return told(done.error(), "UnmapVolume.UnmapBlockVolume", volume);
     }

@@ -15,6 +15,7 @@
 #include <string>
 
 #include "agent/config/pod_storage.h"
+#include "agent/config/volume_stats.h"
 #include "agent/storage/claims.h"
 #include "agent/storage/format.h"
 
@@ -23,11 +24,15 @@ namespace keelson::storage {
 /// Thread-safe; calls block on disks. Pods that share a volume take turns.
 class LocalVolumes {
  public:
-  /// `root` is the agent's state folder. `run`: who runs mkfs, fsck and mount.
-  explicit LocalVolumes(std::string root, Runner run = run_command) : root_(std::move(root)), run_(std::move(run)) {}
+  /// `root` is the agent's state folder. `run`: who runs mkfs, fsck and mount. `stats` is told of each unmount.
+  explicit LocalVolumes(std::string root, Runner run = run_command,
+                        std::shared_ptr<agent::VolumeStats> stats = std::make_shared<agent::VolumeStats>())
+      : root_(std::move(root)), run_(std::move(run)), stats_(std::move(stats)) {}
 
   /// Idempotent. The error is the text of a FailedMount event.
   Result<agent::MountedVolume> mount(const kube::Pod& pod, const BoundVolume& bound);
+  /// Of a mounted volume: its file system grows with its disk. Folders, and devices as they are, have nothing to grow.
+  Result<> grow(const std::string& uid, const BoundVolume& bound);
   /// All of this pod; a disk that no other pod has is unmounted, too. Idempotent.
   Result<> unmount(const std::string& uid);
   /// Disks that are mounted, and devices that are held, for no pod: somebody was killed.
@@ -48,6 +53,7 @@ class LocalVolumes {
 
   const std::string root_;
   const Runner run_;
+  const std::shared_ptr<agent::VolumeStats> stats_;
   std::mutex mutex_;
   std::map<std::string, std::unique_ptr<std::timed_mutex>> turns_;  // by volume; as many as there ever were
 };

@@ -165,5 +165,28 @@ TEST_F(LocalVolumesTest, WhatCannotBeMountedIsToldInTheKubeletsWords) {
   ASSERT_TRUE(volumes.unmount("u1"));
 }
 
+/// Kernels let only who has CAP_SYS_RESOURCE do this; so it is a program that is told what to do, and does not.
+TEST_F(LocalVolumesTest, ADisksFileSystemGrowsAndAFolderHasNothingToGrow) {
+  std::vector<std::string> grown;
+  LocalVolumes volumes(dir_ + "/root", [&](const Command& command) -> Result<CommandOutput> {
+    if (command.args.front() != "/usr/sbin/resize2fs") {
+      return run_command(command);
+    }
+    grown.push_back(command.args.back());
+    return CommandOutput{};
+  });
+  EXPECT_EQ(volumes.grow("u1", bound_).error().kind(), Kind::conflict) << "it is not mounted";
+  ASSERT_TRUE(volumes.mount(pod("u1"), bound_));
+  const auto done = volumes.grow("u1", bound_);
+  EXPECT_TRUE(done) << done.error().message();
+  EXPECT_THAT(grown, ::testing::ElementsAre(device_));
+  ASSERT_TRUE(volumes.unmount("u1"));
+  bound_.volume.local->path = dir_;
+  EXPECT_TRUE(volumes.grow("u1", bound_));
+  bound_.volume.volume_mode = kube::VolumeMode::block;
+  EXPECT_TRUE(volumes.grow("u1", bound_));
+  EXPECT_EQ(grown.size(), 1U);
+}
+
 }  // namespace
 }  // namespace keelson::storage

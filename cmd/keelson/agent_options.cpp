@@ -5,6 +5,7 @@
 #include <set>
 
 #include "agent/config/credential_config.h"
+#include "cmd/keelson/feature_gates.h"
 #include "cmd/keelson/network_options.h"
 #include "cmd/keelson/node.h"
 #include "common/selinux.h"
@@ -24,8 +25,10 @@ std::vector<std::string> loopbacks(const std::vector<std::string>& addresses) {
 
 }  // namespace
 
-agent::PodConfigOptions pod_config_options(const NodeConfig& config, const LocalNode& node) {
+agent::PodConfigOptions pod_config_options(const NodeConfig& config, const LocalNode& node,
+                                           std::shared_ptr<agent::VolumeStats> stats) {
   agent::PodConfigOptions options;
+  options.volume_stats = std::move(stats);
   options.root = config.root;
   const char* home = ::getenv("HOME");
   options.login_files = agent::login_files(config.root, home != nullptr ? home : "/root");
@@ -55,10 +58,15 @@ agent::PodConfigOptions pod_config_options(const NodeConfig& config, const Local
   return options;
 }
 
-storage::StorageOptions storage_options(const NodeConfig& config, agent::NodeBoard& board) {
-  return {.root = config.root, .node_name = node_name(config), .in_use = [&board](std::set<std::string> volumes) {
-            board.tell_volumes(std::move(volumes));
-          }};
+storage::StorageOptions storage_options(const NodeConfig& config, agent::NodeBoard& board,
+                                        decltype(storage::StorageOptions::record) record,
+                                        std::shared_ptr<agent::VolumeStats> stats) {
+  return {.root = config.root,
+          .node_name = node_name(config),
+          .volume_health = gate(config, kVolumeHealth, false),
+          .in_use = [&board](std::set<std::string> volumes) { board.tell_volumes(std::move(volumes)); },
+          .record = std::move(record),
+          .volume_stats = std::move(stats)};
 }
 
 agent::UsageOptions usage_options(const NodeConfig& config) {

@@ -118,7 +118,7 @@ spec: {{token: "{}", audiences: [{}]}}
 )",
                                           token, kAudience));
   EXPECT_EQ(review.out, "system:serviceaccount:default:puller [\"reader\"]") << review.error;
-  EXPECT_THAT(log(), Not(HasSubstr(token)));
+  EXPECT_THAT(whole_log(), Not(HasSubstr(token)));
 
   const auto metrics = kubectl({"get", "--raw", fmt::format("/api/v1/nodes/{}/proxy/metrics", kNode)}).out;
   EXPECT_THAT(metrics,

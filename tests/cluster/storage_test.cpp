@@ -6,9 +6,8 @@
 
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 
-#include "tests/support/member_pods.h"
+#include "tests/support/storage_fixture.h"
 
 namespace keelson::testing {
 namespace {
@@ -16,126 +15,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 namespace fs = std::filesystem;
-
-constexpr const char* kDriver = "disk.example.com";
-
-/// With the controllers that bind claims and make attachments; nobody attaches but the tests.
-class StorageTest : public MemberPodsTest {
- protected:
-  static void SetUpTestSuite() { start_cluster(ControlPlane::Parts::all); }
-
-  void SetUp() override {
-    MemberPodsTest::SetUp();
-    if (!IsSkipped()) {
-      join({"--client-ca-file", control_plane_->authority_file()});
-      wait_node_ready();
-    }
-  }
-  void TearDown() override {
-    if (!IsSkipped()) {
-      kubectl({"delete", "pods", "--all", "--grace-period=1", "--timeout=60s"});
-      driver_.kill();
-      kubectl({"delete", "pvc,pv,csidrivers", "--all", "--timeout=60s"});
-      kubectl({"delete", "csinode", kNode, "--ignore-not-found"});
-    }
-    MemberPodsTest::TearDown();
-  }
-
-  std::string root() const { return home() + "/root"; }
-  std::string folder() const { return home() + "/driver"; }
-
-  static void create(const std::string& yaml) {
-    const auto created = kubectl({"create", "-f", "-"}, yaml);
-    ASSERT_EQ(created.code, 0) << created.error << yaml;
-  }
-  /// A claim, and the volume that it is bound to; `source` is the volume's, in YAML's short form.
-  static void create_claim(const std::string& name, const std::string& source, const std::string& more = "") {
-    create(fmt::format(R"(apiVersion: v1
-kind: PersistentVolume
-metadata: {{name: {0}-volume}}
-spec:
-  capacity: {{storage: 1Gi}}
-  accessModes: [ReadWriteOnce]
-  persistentVolumeReclaimPolicy: Retain
-  claimRef: {{namespace: default, name: {0}}}
-  nodeAffinity: {{required: {{nodeSelectorTerms: [{{matchExpressions: [{{key: kubernetes.io/hostname, operator: In, values: [{3}]}}]}}]}}}}
-{2}  {1}
----
-apiVersion: v1
-kind: PersistentVolumeClaim
-metadata: {{name: {0}}}
-spec:
-  accessModes: [ReadWriteOnce]
-  storageClassName: ""
-{2}  volumeName: {0}-volume
-  resources: {{requests: {{storage: 1Gi}}}}
-)",
-                       name, source, more, kNode));
-  }
-  /// A pod that has the claim at /data, or as the device /dev/data.
-  static void create_user(const std::string& pod, const std::string& claim, const std::string& command,
-                          const std::string& spec = "") {
-    MemberPodsTest::create_pod(
-        pod, command, "    volumeMounts: [{name: data, mountPath: /data}]\n",
-        fmt::format("  volumes: [{{name: data, persistentVolumeClaim: {{claimName: {}}}}}]\n{}", claim, spec));
-  }
-  void start_driver(const std::vector<std::string>& flags = {"--capability", "STAGE_UNSTAGE_VOLUME"}) {
-    std::vector<std::string> command = {fs::path(::getenv("KEELSON_BIN")).parent_path() / "test/csi-driver",
-                                        "--name",
-                                        kDriver,
-                                        "--folder",
-                                        folder(),
-                                        "--registry",
-                                        root() + "/plugins_registry"};
-    command.insert(command.end(), flags.begin(), flags.end());
-    driver_ = Background(command, home() + "/driver.log");
-    wait_until("the driver is registered", [this] { return calls().find("registered yes") != std::string::npos; });
-  }
-  void stop_driver() {
-    driver_.stop();
-    fs::remove(folder() + "/calls");
-  }
-  static void create_driver_object(const std::string& spec) {
-    create(fmt::format("apiVersion: storage.k8s.io/v1\nkind: CSIDriver\nmetadata: {{name: {}}}\nspec: {}\n", kDriver,
-                       spec));
-  }
-  std::string calls() const { return read_text(folder() + "/calls"); }
-  size_t count(const std::string& call) const {
-    const auto text = calls();
-    size_t found = 0;
-    for (size_t at = text.find(call); at != std::string::npos; at = text.find(call, at + 1)) {
-      ++found;
-    }
-    return found;
-  }
-  static std::string csi_source(const std::string& handle, const std::string& more = "") {
-    return fmt::format("csi: {{driver: {}, volumeHandle: {}{}}}", kDriver, handle, more);
-  }
-  void expect_gone(const std::string& pod) {
-    wait_until(pod + " has gone", [&] { return kubectl({"get", "pod", pod}).code != 0; });
-  }
-  void remove_pod(const std::string& pod) {
-    kubectl({"delete", "pod", pod, "--grace-period=1", "--wait=false"});
-    expect_gone(pod);
-  }
-  /// A pod is Ready a moment before its process has written what it writes.
-  void expect_file(const std::string& file, const std::string& begin) {
-    wait_until(file + " is written", [&] { return fs::exists(file) && read_text(file).starts_with(begin); });
-  }
-  /// Neither a record nor a mount of any volume of the driver is left.
-  void expect_nothing_left() {
-    std::istringstream mounts(read_text("/proc/self/mountinfo"));
-    for (std::string line; std::getline(mounts, line);) {
-      const bool of_driver =
-          line.find("kubernetes.io~csi") != std::string::npos || line.find("kubernetes.io/csi") != std::string::npos;
-      EXPECT_FALSE(of_driver && line.find(root()) != std::string::npos) << line;
-    }
-    const auto devices = root() + "/plugins/kubernetes.io/csi/" + kDriver;
-    EXPECT_TRUE(!fs::exists(devices) || fs::is_empty(devices));
-  }
-
-  Background driver_;
-};
 
 TEST_F(StorageTest, AClaimOfALocalFolderOutlivesItsPods) {
   const auto place = home() + "/disk";
@@ -293,6 +172,15 @@ TEST_F(StorageTest, WhatADriverRefusesIsToldAndTriedAgain) {
                         "on fire"));
   fs::remove(folder() + "/refuse-NodeStageVolume");
   expect_ready("unlucky");
+  const auto told = kubectl({"get", "--raw", fmt::format("/api/v1/nodes/{}/proxy/metrics", kNode)}).out;
+  for (const char* row : {"storage_operation_duration_seconds_count{migrated=\"false\",operation_name=\"volume_mount\","
+                          "status=\"fail-unknown\",volume_plugin=\"kubernetes.io/csi:disk.example.com\"} ",
+                          "storage_operation_duration_seconds_count{migrated=\"false\",operation_name=\"volume_mount\","
+                          "status=\"success\",volume_plugin=\"kubernetes.io/csi:disk.example.com\"} 1\n",
+                          "volume_manager_total_volumes{plugin_name=\"kubernetes.io/csi:disk.example.com\",state="
+                          "\"actual_state_of_world\"} 1\n"}) {
+    EXPECT_THAT(told, HasSubstr(row));
+  }
 }
 
 TEST_F(StorageTest, AVolumeThatIsNotUnstagedIsTriedAgain) {
