@@ -3,6 +3,7 @@
 #include "common/fd.h"
 
 #include <dirent.h>
+#include <fmt/format.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -125,45 +126,101 @@ Result<> make_directories(const std::string& path, mode_t mode) {
   return fail_errno(error, "make directory {}", path);
 }
 
+Result<> make_private_directory(const std::string& path) {
+  KEELSON_DO(make_directories(path, 0700));
+  if (::chmod(path.c_str(), 0700) < 0) {
+    return fail_errno(errno, "set the mode of {}", path);
+  }
+  return {};
+}
+
 namespace {
 
 using Directory = std::unique_ptr<DIR, decltype([](DIR* dir) { ::closedir(dir); })>;
 
-Result<> remove_contents(Fd fd, dev_t device, const std::string& path) {
-  Directory dir(::fdopendir(fd.get()));
-  if (!dir) {
-    return fail_errno(errno, "list {}", path);
+/// Folders inside each other that are gone into. Whoever fills a tree may nest them deeper than there is stack, or than
+/// descriptors may be open.
+constexpr int kDeepest = 64;
+
+/// A tree on its way out.
+class Removal {
+ public:
+  Removal(int top, dev_t device) : top_(top), device_(device) {}
+
+  /// All that is in the tree.
+  Result<> run(const std::string& path) {
+    do {
+      lifted_ = false;
+      Fd listing(::openat(top_, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      if (!listing) {
+        return fail_errno(errno, "open {}", path);
+      }
+      KEELSON_DO(remove_contents(std::move(listing), path, 0));
+    } while (lifted_);
+    return {};
   }
-  int dir_fd = fd.release();
-  while (dirent* entry = ::readdir(dir.get())) {
-    std::string name = entry->d_name;
-    if (name == "." || name == "..") {
-      continue;
+
+ private:
+  Result<> remove_contents(Fd fd, const std::string& path, int depth) {
+    Directory dir(::fdopendir(fd.get()));
+    if (!dir) {
+      return fail_errno(errno, "list {}", path);
     }
-    if (::unlinkat(dir_fd, entry->d_name, 0) == 0 || errno == ENOENT) {
-      continue;
+    int dir_fd = fd.release();
+    while (dirent* entry = ::readdir(dir.get())) {
+      std::string name = entry->d_name;
+      if (name == "." || name == "..") {
+        continue;
+      }
+      if (::unlinkat(dir_fd, entry->d_name, 0) == 0 || errno == ENOENT) {
+        continue;
+      }
+      if (errno != EISDIR && errno != EPERM) {
+        return fail_errno(errno, "remove {}/{}", path, name);
+      }
+      KEELSON_DO(remove_folder(dir_fd, name, path + "/" + name, depth));
     }
-    if (errno != EISDIR && errno != EPERM) {
-      return fail_errno(errno, "remove {}/{}", path, name);
-    }
-    Fd child(::openat(dir_fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!child) {
-      return fail_errno(errno, "open {}/{}", path, name);
+    return {};
+  }
+
+  Result<> remove_folder(int parent, const std::string& name, const std::string& path, int depth) {
+    Fd folder(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!folder) {
+      return fail_errno(errno, "open {}", path);
     }
     struct stat info{};
-    if (::fstat(child.get(), &info) < 0) {
-      return fail_errno(errno, "stat {}/{}", path, name);
+    if (::fstat(folder.get(), &info) < 0) {
+      return fail_errno(errno, "stat {}", path);
     }
-    if (info.st_dev != device) {
-      return fail(Kind::conflict, "{}/{} is on another file system; unmount it first", path, name);
+    if (info.st_dev != device_) {
+      return fail(Kind::conflict, "{} is on another file system; unmount it first", path);
     }
-    KEELSON_DO(remove_contents(std::move(child), device, path + "/" + name));
-    if (::unlinkat(dir_fd, entry->d_name, AT_REMOVEDIR) < 0 && errno != ENOENT) {
-      return fail_errno(errno, "remove {}/{}", path, name);
+    if (depth == kDeepest) {
+      return lift(parent, name, path);
     }
+    KEELSON_DO(remove_contents(std::move(folder), path, depth + 1));
+    if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) < 0 && errno != ENOENT) {
+      return fail_errno(errno, "remove {}", path);
+    }
+    return {};
   }
-  return {};
-}
+
+  /// Moves a folder up to the top, where it is taken from once more.
+  Result<> lift(int parent, const std::string& name, const std::string& path) {
+    lifted_ = true;
+    while (::renameat(parent, name.c_str(), top_, fmt::format(".lifted-{}", number_++).c_str()) < 0) {
+      if (errno != EEXIST && errno != ENOTEMPTY && errno != ENOTDIR) {
+        return fail_errno(errno, "move {} up", path);
+      }
+    }
+    return {};
+  }
+
+  const int top_;
+  const dev_t device_;
+  bool lifted_ = false;
+  uint64_t number_ = 0;
+};
 
 }  // namespace
 
@@ -174,12 +231,12 @@ Result<> remove_tree(const std::string& path) {
   if (errno != EISDIR && errno != EPERM) {
     return fail_errno(errno, "remove {}", path);
   }
-  KEELSON_TRY(auto fd, open_file(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  KEELSON_TRY(const auto top, open_file(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
   struct stat info{};
-  if (::fstat(fd.get(), &info) < 0) {
+  if (::fstat(top.get(), &info) < 0) {
     return fail_errno(errno, "stat {}", path);
   }
-  KEELSON_DO(remove_contents(std::move(fd), info.st_dev, path));
+  KEELSON_DO(Removal(top.get(), info.st_dev).run(path));
   if (::rmdir(path.c_str()) < 0 && errno != ENOENT) {
     return fail_errno(errno, "remove {}", path);
   }

@@ -67,7 +67,11 @@ Result<> write_value(const std::string& path, std::string_view value);
 /// mkdir -p. An existing directory is success and keeps its mode.
 Result<> make_directories(const std::string& path, mode_t mode = 0755);
 
-/// rm -rf that never crosses into another mount and never follows a symlink. Absent is success.
+/// The same with mode 0700, which an existing directory gets, too: nobody but its owner goes below it.
+Result<> make_private_directory(const std::string& path);
+
+/// rm -rf that never crosses into another mount and never follows a symlink, however deep folders are nested. Absent is
+/// success.
 Result<> remove_tree(const std::string& path);
 
 }  // namespace keelson

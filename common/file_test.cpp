@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
+#include <pthread.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -8,6 +10,7 @@
 
 #include "common/atomic_file.h"
 #include "common/fd.h"
+#include "common/tree_use.h"
 
 namespace keelson {
 namespace {
@@ -83,6 +86,56 @@ TEST_F(FileTest, RemoveTreeDoesNotFollowLinks) {
   EXPECT_FALSE(std::filesystem::exists(dir_ + "/tree"));
   EXPECT_EQ(*read_file(dir_ + "/kept"), "x");
   EXPECT_TRUE(remove_tree(dir_ + "/tree"));
+}
+
+// Deeper than the stack and the descriptors that the tests leave would go.
+class DeepTreeTest : public FileTest {
+ protected:
+  static constexpr int kDeep = 5'000;
+
+  DeepTreeTest() {
+    EXPECT_TRUE(make_directories(dir_ + "/tree/beside/it"));
+    EXPECT_TRUE(write_file_atomic(dir_ + "/tree/.lifted-0", "a name that is taken"));
+    auto here = open_file(dir_ + "/tree", O_RDONLY | O_DIRECTORY);
+    for (int i = 0; i < kDeep && here; ++i) {
+      EXPECT_EQ(::mkdirat(here->get(), "d", 0755), 0);
+      here = Fd(::openat(here->get(), "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    }
+    EXPECT_TRUE(here && *here);
+  }
+  ~DeepTreeTest() override { EXPECT_TRUE(remove_tree(dir_)); }  // the base's way is recursive
+};
+
+TEST_F(DeepTreeTest, IsRemovedWithFewDescriptors) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit few{.rlim_cur = 256, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  const auto removed = remove_tree(dir_ + "/tree");
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_TRUE(removed) << removed.error().message().substr(0, 200);
+  EXPECT_FALSE(std::filesystem::exists(dir_ + "/tree"));
+}
+
+TEST_F(DeepTreeTest, IsMeasuredAsFarAsItIsHarmless) {
+  struct Measured {
+    std::string path;
+    TreeUse use;
+  } measured{.path = dir_ + "/tree", .use = {}};
+  pthread_attr_t small;
+  ::pthread_attr_init(&small);
+  ASSERT_EQ(::pthread_attr_setstacksize(&small, 1 << 20), 0);
+  pthread_t thread{};
+  const auto measure = [](void* given) -> void* {
+    auto& in = *static_cast<Measured*>(given);
+    in.use = use_of_tree(in.path);
+    return nullptr;
+  };
+  ASSERT_EQ(::pthread_create(&thread, &small, measure, &measured), 0);
+  ::pthread_join(thread, nullptr);
+  ::pthread_attr_destroy(&small);
+  EXPECT_EQ(measured.use.inodes, 1U + 3U + 1024U);  // itself, what is beside, and the folders at 1024 levels
+  EXPECT_EQ(use_of_tree(dir_ + "/none").inodes, 0U);
 }
 
 TEST_F(FileTest, OpenInRootStaysInside) {

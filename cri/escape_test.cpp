@@ -5,7 +5,9 @@
 // a false /dev/null over masked paths and the node's host name (ShimTest), ".." and links in layers
 // (cri/image/unpack_test.cpp), ".." in subPath (agent/config/volumes_test.cpp).
 #include <gmock/gmock.h>
+#include <grp.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 
 #include <atomic>
 #include <thread>
@@ -128,6 +130,24 @@ TEST_F(EscapeTest, TheWorkingDirectoryIsInsideTheContainer) {
     }
   }
   EXPECT_EQ(tried, 21);
+  EXPECT_TRUE(remove_sandbox(pod).ok());
+}
+
+// Who sees the node's processes must not begin in their root, which the process that becomes the container could enter.
+TEST_F(EscapeTest, TheWorkingDirectoryIsNotAnotherProcesssRoot) {
+  const auto pod = sandbox("cwd-root", v1::NODE);
+  int number = 0;
+  for (const auto& place : std::vector<std::string>{"root", "cwd", "root/tmp", "root" + dir_ + "/made"}) {
+    auto config = container_config(fmt::format("c{}", ++number), {"cat", dir_.substr(1) + "/canary"});
+    config.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(v1::NODE);
+    config.set_working_dir(fmt::format("/proc/{}/{}", ::getpid(), place));
+    std::string id;
+    ASSERT_TRUE(create(pod, config, &id).ok());
+    const auto started = start_container(id);
+    EXPECT_FALSE(started.ok()) << config.working_dir();
+    EXPECT_THAT(started.error_message(), HasSubstr(config.working_dir())) << "refused for another reason";
+  }
+  EXPECT_FALSE(fs::exists(dir_ + "/made"));
   EXPECT_TRUE(remove_sandbox(pod).ok());
 }
 
@@ -305,6 +325,35 @@ TEST_F(EscapeTest, TheDefaultProfileForbidsWhatContainersDoNotNeed) {
   const auto tried = out(run_container(pod, attacker()), {"escape", "calls"});
   EXPECT_EQ(std::ranges::count(tried, '\n'), 13) << tried;
   EXPECT_THAT(tried, testing::MatchesRegex("([a-z_]+ (EPERM|ENOSYS)\n)+"));
+  EXPECT_TRUE(remove_sandbox(pod).ok());
+}
+
+/// How a look at `path` ends for a user of the node: 0 or the errno.
+int looked_at_by_nobody(const std::string& path) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const bool nobody =
+        ::setgroups(0, nullptr) == 0 && ::setresgid(65534, 65534, 65534) == 0 && ::setresuid(65534, 65534, 65534) == 0;
+    ::_exit(!nobody ? 255 : ::access(path.c_str(), F_OK) == 0 ? 0 : errno);
+  }
+  int status = 0;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  return WEXITSTATUS(status);
+}
+
+// CVE-2021-41103: a container's root writes a program that runs as root, and a user of the node runs it.
+TEST_F(EscapeTest, AUserOfTheNodeReachesNothingThatAContainerWrites) {
+  ASSERT_EQ(::chmod(dir_.c_str(), 0711), 0);  // the test's own folder hides nothing
+  const auto pod = sandbox("users");
+  const auto id = run_container(pod, attacker());
+  ASSERT_EQ(code(id, {"touch", "/program", "/dev/shm/secret"}), 0);
+  const auto written = options_.state_dir + "/containers/" + id + "/upper/program";
+  const auto shared = options_.run_dir + "/sandboxes/" + pod + "/shm/secret";
+  EXPECT_TRUE(fs::exists(written));
+  EXPECT_TRUE(fs::exists(shared));
+  EXPECT_EQ(looked_at_by_nobody(written), EACCES);
+  EXPECT_EQ(looked_at_by_nobody(shared), EACCES);
+  EXPECT_EQ(looked_at_by_nobody(dir_ + "/canary"), 0) << "nothing of the test would be seen";
   EXPECT_TRUE(remove_sandbox(pod).ok());
 }
 

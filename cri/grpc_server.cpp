@@ -60,6 +60,10 @@ StreamingOptions streaming_options(const RuntimeOptions& options) {
 Result<std::unique_ptr<Parts>> make_parts(RuntimeOptions options, ImageSource& images) {
   KEELSON_DO(make_directories(options.state_dir, 0711));
   KEELSON_DO(make_directories(options.run_dir, 0711));
+  // What a container's root has written (programs that run as their owner, say) is not for users of the node
+  // (CVE-2021-41103), nor is a pod's shared memory.
+  KEELSON_DO(make_private_directory(options.state_dir + "/containers"));
+  KEELSON_DO(make_private_directory(options.run_dir + "/sandboxes"));
   KEELSON_TRY(auto records, Records::open(options.state_dir));
   KEELSON_TRY(auto cgroups,
               cgroup::Tree::open(options.systemd_cgroups ? cgroup::Driver::systemd : cgroup::Driver::cgroupfs));

@@ -30,7 +30,8 @@ struct RuntimeHandler {
 /// names "" and "keelson" are ours.
 Result<RuntimeHandler> parse_runtime_handler(const std::string& text);
 
-/// Where things are and how big they may get. Every path is absolute. Folders are made on start (0711 state and run).
+/// Where things are and how big they may get. Every path is absolute. Folders are made on start (0711 state and run;
+/// root alone enters those of images, containers and sandboxes).
 struct RuntimeOptions {
   std::string state_dir = "/var/lib/keelson/runtime";  ///< survives a reboot: metadata, images, writable layers
   std::string run_dir = "/run/keelson/runtime";        ///< gone after a reboot: shim sockets, pinned netns

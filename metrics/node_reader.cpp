@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <fmt/format.h>
-#include <ftw.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/sysinfo.h>
@@ -16,6 +15,7 @@
 #include <tuple>
 
 #include "common/fd.h"
+#include "common/tree_use.h"
 #include "metrics/machine_files.h"
 
 namespace keelson::metrics {
@@ -48,21 +48,6 @@ DiskUse use_of_folder(const std::string& path) {
       ++use.inodes_used;
     }
   }
-  return use;
-}
-
-/// What all files below a folder take, without other file systems.
-DiskUse use_of_tree(const std::string& path) {
-  static thread_local DiskUse use;
-  use = {};
-  ::nftw(
-      path.c_str(),
-      [](const char*, const struct stat* file, int, struct FTW*) {
-        use.used += static_cast<uint64_t>(file->st_blocks) * 512;
-        ++use.inodes_used;
-        return 0;
-      },
-      16, FTW_PHYS | FTW_MOUNT);
   return use;
 }
 
@@ -148,7 +133,9 @@ VolumeUse NodeReader::read_volume(const PodPlace& pod, const VolumePlace& place)
   const auto now = clock_.steady();
   if (walked.at == SteadyTime() || now - walked.at >= (place.limited && walked.took < kQuick ? Duration(0) : kWalk)) {
     walked.at = now;
-    walked.disk = use_of_tree(place.path);
+    const auto found = use_of_tree(place.path);
+    walked.disk.used = found.bytes;
+    walked.disk.inodes_used = found.inodes;
     walked.took = clock_.steady() - now;
   }
   use.disk.used = walked.disk.used;
@@ -198,6 +185,7 @@ NodeUse NodeReader::read(const NodePlaces& places, Depth depth) {
   ++turn_;
   NodeUse node;
   node.name = places.name;
+  node.ids = places.ids;
   node.cgroup = "/";
   read_group(node);
   read_machine(node);

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -85,6 +86,14 @@ TEST_F(PullTest, IndexLayersAndNames) {
   ASSERT_TRUE(again) << again.error().message();
   EXPECT_EQ(again->id, image->id);
   EXPECT_EQ(asked("/blobs/"), 4U);  // the config alone
+}
+
+// CVE-2021-41103. A store that an earlier version made is closed, too.
+TEST_F(PullTest, RootAloneEntersTheStore) {
+  ASSERT_EQ(::chmod((dir_ + "/store").c_str(), 0711), 0);
+  store_.reset();
+  ASSERT_TRUE(ImageStore::open({.root = dir_ + "/store", .limits = {}}));
+  EXPECT_EQ(fs::status(dir_ + "/store").permissions(), fs::perms::owner_all);
 }
 
 TEST_F(PullTest, AllThatSomebodyHoldsStays) {

@@ -112,9 +112,10 @@ std::string ImageStore::layer_path(const std::string& diff_id) const {
 Result<std::unique_ptr<ImageStore>> ImageStore::open(Options options) {
   std::unique_ptr<ImageStore> store(new ImageStore(std::move(options)));
   const auto& root = store->options_.root;
-  KEELSON_DO(make_directories(root, 0711));
-  // Overlayfs' lower folders must be reachable by users of a container's user namespace; only root can list them.
-  KEELSON_DO(make_directories(root + "/layers", 0711));
+  // Of foreign layers a user of the node must reach neither programs that run as root nor device nodes
+  // (CVE-2021-41103). Containers do, through overlayfs, which looks with the rights of who mounted it.
+  KEELSON_DO(make_private_directory(root));
+  KEELSON_DO(make_directories(root + "/layers", 0700));
   KEELSON_DO(remove_tree(root + "/tmp"));
   KEELSON_DO(make_directories(root + "/tmp", 0700));
   remove_unfinished(root);

@@ -3,9 +3,9 @@
 //
 // Every entry is made below one folder's descriptor: ".." in a path is refused, links are never followed out of the
 // folder (openat2 RESOLVE_IN_ROOT), a hard link's target is looked up the same way. Whiteouts (".wh.name",
-// ".wh..wh..opq") become overlayfs' own. Device nodes are made as they are: they sit in a folder only root can enter,
-// and containers get no device by them. Of extended attributes only user.* and security.capability are taken, so that a
-// layer cannot speak overlayfs' private language.
+// ".wh..wh..opq") become overlayfs' own. Device nodes are made as they are: they sit in a folder only root can enter
+// (ImageStore), and containers get no device by them. Of extended attributes only user.* and security.capability are
+// taken, so that a layer cannot speak overlayfs' private language.
 #pragma once
 
 #include <cstdint>

@@ -2,12 +2,10 @@
 // stats.h.
 #include "cri/runtime/stats.h"
 
-#include <ftw.h>
-#include <sys/stat.h>
-
 #include <sstream>
 
 #include "common/fd.h"
+#include "common/tree_use.h"
 #include "cri/runtime/status_view.h"
 #include "cri/shim/client.h"
 
@@ -16,25 +14,6 @@ namespace keelson::cri {
 namespace v1 = ::runtime::v1;
 
 namespace {
-
-struct TreeUse {
-  uint64_t bytes = 0;
-  uint64_t inodes = 0;
-};
-
-TreeUse use_of_tree(const std::string& path) {
-  static thread_local TreeUse use;
-  use = {};
-  ::nftw(
-      path.c_str(),
-      [](const char*, const struct stat* info, int, struct FTW*) {
-        use.bytes += static_cast<uint64_t>(info->st_blocks) * 512;
-        ++use.inodes;
-        return 0;
-      },
-      16, FTW_PHYS | FTW_MOUNT);
-  return use;
-}
 
 void fill(const cgroup::Usage& usage, int64_t now, v1::CpuUsage& cpu, v1::MemoryUsage& memory) {
   cpu.set_timestamp(now);

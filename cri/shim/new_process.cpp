@@ -15,6 +15,7 @@
 
 #include "cri/shim/child_channel.h"
 #include "cri/shim/devices.h"
+#include "cri/shim/mounts.h"
 #include "cri/shim/privileges.h"
 #include "cri/shim/user_lookup.h"
 
@@ -68,17 +69,15 @@ Result<Fd> use_terminal(const User& user) {
   return master;
 }
 
+/// Made if it is not there. No link of procfs is followed on the way: we may still do what the container may not, and
+/// /proc/PID/root and /proc/PID/fd lead to where the other process is.
 Result<> enter_folder(const std::string& path) {
-  if (::chdir(path.c_str()) == 0) {
-    return {};
+  KEELSON_TRY(const auto root, open_file("/", O_PATH | O_DIRECTORY));
+  KEELSON_TRY(const auto folder, open_target(root.get(), path, true).context("enter the working directory {}", path));
+  if (::fchdir(folder.get()) < 0) {
+    return fail_errno(errno, "enter the working directory {}", path);
   }
-  if (errno == ENOENT) {
-    KEELSON_DO(make_directories(path));
-    if (::chdir(path.c_str()) == 0) {
-      return {};
-    }
-  }
-  return fail_errno(errno, "enter the working directory {}", path);
+  return {};
 }
 
 std::vector<char*> c_strings(std::vector<std::string>& strings) {
