@@ -39,7 +39,10 @@ Task<> Agent::run() {
   const InRun in_run(s.in_run);
   std::optional<kube::FolderSource> source;
   if (!s.options.manifest_dir.empty()) {
-    source.emplace(s.loop, s.options.manifest_dir, [&s](kube::DesiredState state) { s.desired(std::move(state)); });
+    source.emplace(s.loop, s.options.manifest_dir, [&s](kube::DesiredState state) {
+      kube::add_overheads(state);
+      s.desired(std::move(state));
+    });
     s.tasks.spawn("manifests", source->run());
   }
   s.tasks.spawn("orphans", s.seek_orphans());

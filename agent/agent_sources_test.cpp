@@ -185,6 +185,69 @@ TEST_F(AgentTest, AFailedMountIsTriedAtOnceWhenObjectsCome) {
   EXPECT_TRUE(is_ready(pod("web").status));
 }
 
+/// The pod with one more container to look into it, that may mount a volume.
+kube::Pod with_ephemeral(kube::Pod pod, const std::string& name, const std::string& volume = "") {
+  kube::Container container = make_pod("", "", {name}).spec.containers[0];
+  if (!volume.empty()) {
+    container.volume_mounts.push_back({.name = volume, .mount_path = "/look"});
+  }
+  pod.spec.ephemeral_containers.push_back({.container = std::move(container), .target_container_name = {}});
+  return pod;
+}
+
+kube::Pod with_empty_dirs(kube::Pod pod, std::vector<std::string> names) {
+  for (auto& name : names) {
+    kube::Volume volume;
+    volume.name = std::move(name);
+    volume.empty_dir.emplace();
+    pod.spec.volumes.push_back(std::move(volume));
+  }
+  return pod;
+}
+
+TEST_F(AgentTest, AVolumeThatAnEphemeralContainerIsTheFirstToMountIsMadeBeforeIt) {
+  auto web = with_empty_dirs(make_pod("web", "u1"), {"data", "spare"});
+  web.spec.containers[0].volume_mounts.push_back({.name = "data", .mount_path = "/data"});
+  want({web});
+  web = with_ephemeral(with_ephemeral(web, "look"), "read", "data");
+  want({web});
+  EXPECT_EQ(count("prepare"), 1U) << "nothing that was not there";
+  EXPECT_NE(world.running("look"), "");
+  EXPECT_NE(world.running("read"), "");
+
+  world.before_call = [](std::string_view call) {
+    return call == "prepare" ? Result<>(fail(Kind::not_found, "no disk")) : Result<>();
+  };
+  web = with_ephemeral(web, "write", "spare");
+  want({web});
+  EXPECT_EQ(count("prepare"), 2U);
+  EXPECT_EQ(reasons("web").back(), "FailedMount");
+  EXPECT_EQ(count("create_container write"), 0U);
+  world.before_call = [](std::string_view) { return Result<>(); };
+  loop.advance(clock, 60s);
+  EXPECT_EQ(count("prepare"), 3U);
+  EXPECT_NE(world.running("write"), "");
+  EXPECT_EQ(count("stop_container"), 0U);
+  EXPECT_EQ(count("create_sandbox"), 1U);
+}
+
+TEST_F(AgentTest, AnEphemeralContainerThatComesWhileVolumesAreMadeHasItsOwn) {
+  const auto web = with_empty_dirs(make_pod("web", "u1"), {"spare"});
+  kube::DesiredState later;
+  later.pods.emplace("default/web", with_ephemeral(web, "look", "spare"));
+  world.before_call = [&](std::string_view call) {
+    if (call == "prepare" && count("prepare") == 1) {
+      agent->desired(later);
+    }
+    return Result<>();
+  };
+  want({web});
+  EXPECT_EQ(count("prepare"), 2U);
+  EXPECT_NE(world.running("look"), "");
+  const auto last = std::find(world.calls.rbegin(), world.calls.rend(), "prepare").base();
+  EXPECT_NE(std::find(last, world.calls.end(), "create_container look"), world.calls.end());
+}
+
 TEST_F(AgentTest, StopWithRemovalTakesEverything) {
   want({make_pod("web", "u1"), make_pod("db", "u2")});
   world.stop_takes = 3s;

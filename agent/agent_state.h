@@ -61,6 +61,7 @@ struct Agent::State {
   TaskGroup workers;
   asio::steady_timer changed;              // cancelled when a worker ends, and by stop()
   std::map<std::string, AgentEntry> pods;  // by "namespace/name"; an orphan's key may have its uid behind
+  std::map<std::string, SteadyTime> seen;  // when a pod was first wanted, by uid; of those that are
   std::set<std::string> told;              // problems of the source already told
   std::optional<kube::DesiredState> wanted;
   bool adopting = false;
@@ -84,6 +85,9 @@ struct Agent::State {
       pod.metadata.creation_timestamp = loop.clock().wall();
     }
     const auto grace = grace_of_deletion(pod);
+    if (const auto since = seen.find(pod.metadata.uid); !orphan && since != seen.end()) {
+      shared.stats.worker_started(loop.clock().steady() - since->second);
+    }
     auto worker = std::make_unique<PodWorker>(shared, std::move(pod), orphan);
     PodWorker* running = worker.get();
     if (grace) {
@@ -162,6 +166,15 @@ struct Agent::State {
     told = std::move(now);
   }
 
+  void remember_seen(const std::map<std::string, kube::Pod>& pods_now) {
+    std::map<std::string, SteadyTime> now;
+    for (const auto& [key, pod] : pods_now) {
+      const auto before = seen.find(pod.metadata.uid);
+      now.emplace(pod.metadata.uid, before != seen.end() ? before->second : loop.clock().steady());
+    }
+    seen = std::move(now);
+  }
+
   void desired(kube::DesiredState state) {
     if (stopping) {
       return;
@@ -169,6 +182,7 @@ struct Agent::State {
     for (auto& [key, pod] : state.pods) {
       pod.spec.node_name = options.node_name;
     }
+    remember_seen(state.pods);
     tell_problems(state.problems);
     objects_listener(state);
     const bool objects = !wanted || wanted->config_maps != state.config_maps || wanted->secrets != state.secrets ||
@@ -204,12 +218,15 @@ struct Agent::State {
       KEELSON_CO_DO(co_await loop.sleep(std::chrono::seconds(1)));
       found = co_await runtime.list_pods();
     }
+    size_t orphans = 0;
     for (const auto& meta : *found) {
       const bool replaced = !meta.name.empty() && wanted->pods.contains(kube::full_name(meta));
       if (!is_known(meta.uid) && (wanted->complete || replaced) && !stopping) {
         remove_orphan(meta);
+        ++orphans;
       }
     }
+    shared.stats.orphans_sought(orphans, 0);
     orphans_sought = wanted->complete;
     adopting = false;
     adopted = true;
@@ -231,11 +248,18 @@ struct Agent::State {
         before.insert(entry.worker->pod().metadata.uid);
       }
       auto found = co_await runtime.list_pods();
-      for (const auto& meta : found.value_or(std::vector<kube::ObjectMeta>())) {
+      if (!found) {
+        continue;
+      }
+      const size_t left = orphans_now();
+      size_t orphans = left;
+      for (const auto& meta : *found) {
         if (!before.contains(meta.uid) && !is_known(meta.uid) && wanted->complete && !stopping) {
           remove_orphan(meta);
+          ++orphans;
         }
       }
+      shared.stats.orphans_sought(orphans, left);
     }
     co_return Result<>();
   }
@@ -244,6 +268,11 @@ struct Agent::State {
   bool is_known(const std::string& uid) const {
     return std::ranges::any_of(wanted->pods, [&](const auto& entry) { return entry.second.metadata.uid == uid; }) ||
            std::ranges::any_of(pods, [&](const auto& entry) { return entry.second.worker->pod().metadata.uid == uid; });
+  }
+
+  size_t orphans_now() const {
+    return static_cast<size_t>(
+        std::ranges::count_if(pods, [](const auto& entry) { return entry.second.worker->is_orphan(); }));
   }
 
   void remove_orphan(const kube::ObjectMeta& meta) {

@@ -65,11 +65,16 @@ void Agent::collect(Stats& stats) const {
   stats.gauge("kubelet_pod_in_progress_resizes", "[ALPHA] Number of in-progress resizes for pods.", resizing);
   std::map<std::string, double> desired = {{"", 0}, {"true", 0}};
   auto active = desired;
+  size_t ephemeral = 0;
   for (const auto& [key, pod] : wanted) {
+    ephemeral += pod.spec.ephemeral_containers.size();
     ++desired[static_label(pod)];
     const PodWorker* worker = s.find(pod.metadata.ns, pod.metadata.name);
     active[static_label(pod)] += worker == nullptr || !worker->has_ended() ? 1 : 0;
   }
+  stats.gauge("kubelet_managed_ephemeral_containers",
+              "[ALPHA] Current number of ephemeral containers in pods managed by this kubelet.",
+              static_cast<double>(ephemeral));
   for (const auto& [label, count] : desired) {
     stats.gauge("kubelet_desired_pods",
                 "[ALPHA] The number of pods the kubelet is being instructed to run. static is true if the pod is not "

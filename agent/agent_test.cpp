@@ -379,6 +379,45 @@ TEST_F(AgentTest, AnImageVolumeThatCannotBePulledHoldsItsContainerAlone) {
   EXPECT_EQ(waiting().message, "Container image \"missing-pages\" is not present with pull policy of Never");
 }
 
+TEST_F(AgentTest, AnImageVolumeIsFoundOnceForAllContainersOfThePod) {
+  world.images = {"img"};
+  auto wanted = pod_with_image("pages", kube::PullPolicy::always);
+  wanted.spec.containers[1].volume_mounts = wanted.spec.containers[0].volume_mounts;
+  want({wanted});
+  EXPECT_NE(world.running("main"), "");
+  EXPECT_NE(world.running("other"), "");
+  EXPECT_EQ(count("pull_image"), 1U);
+  world.exit_container(world.running("main"), 1);
+  loop.advance(clock, 20s);
+  EXPECT_NE(world.running("main"), "");
+  EXPECT_EQ(world.image_volumes, (std::map<std::string, std::string>{{"data", "sha256:pages"}}));
+  EXPECT_EQ(count("pull_image"), 1U) << "the pod is the same";
+  world.images.erase("pages");
+  world.exit_container(world.running("main"), 1);
+  loop.advance(clock, 40s);
+  EXPECT_NE(world.running("main"), "");
+  EXPECT_EQ(count("pull_image"), 2U) << "somebody has removed it";
+  world.lose_sandbox(world.sandboxes.begin()->first);
+  loop.advance(clock, 60s);
+  EXPECT_NE(world.running("main"), "");
+  EXPECT_EQ(count("pull_image"), 3U) << "another sandbox is another start";
+}
+
+TEST_F(AgentTest, AnImageVolumeThatCannotBePulledIsAskedForOnceForAllContainers) {
+  world.images = {"img"};
+  auto wanted = pod_with_image("missing-pages");
+  wanted.spec.containers[1].volume_mounts = wanted.spec.containers[0].volume_mounts;
+  want({wanted});
+  EXPECT_EQ(count("pull_image"), 1U);
+  for (const auto& status : pod("web").status.container_statuses) {
+    ASSERT_TRUE(status.state.waiting) << status.name;
+    EXPECT_EQ(status.state.waiting->reason + ": " + status.state.waiting->message,
+              "ErrImagePull: missing-pages: not found");
+  }
+  loop.advance(clock, 11s);
+  EXPECT_EQ(count("pull_image"), 2U) << "both are tried again, together";
+}
+
 TEST_F(AgentTest, HooksRunAtTheirTimes) {
   auto pod_spec = make_pod("web", "u1");
   kube::Lifecycle hooks;

@@ -79,6 +79,13 @@ void collect_claims(const std::vector<metrics::PodUse>& uses, Stats& stats) {
       tell("kubelet_volume_stats_inodes", "[ALPHA] Maximum number of inodes in the volume", disk.inodes);
       tell("kubelet_volume_stats_inodes_free", "[ALPHA] Number of free inodes in the volume", disk.inodes_free);
       tell("kubelet_volume_stats_inodes_used", "[ALPHA] Number of used inodes in the volume", disk.inodes_used);
+      if (volume.abnormal) {
+        tell(
+            "kubelet_volume_stats_health_status_abnormal",
+            "[ALPHA] Abnormal volume health status. The count is either 1 or 0. 1 indicates the volume is unhealthy, 0 "
+            "indicates volume is healthy",
+            *volume.abnormal ? 1 : 0);
+      }
     }
   }
 }

@@ -14,6 +14,7 @@
 #include "agent/runtime_conditions.h"
 #include "common/fd.h"
 #include "common/log.h"
+#include "common/sha256.h"
 
 namespace keelson::agent {
 
@@ -71,6 +72,21 @@ ObservedResources resources_of(const cri::ContainerStatus& status) {
 
 cri::StringMap pod_labels(const kube::ObjectMeta& pod) {
   return {{kPodName, pod.name}, {kPodNamespace, pod.ns}, {kPodUid, pod.uid}};
+}
+
+/// A hash, for credentials are in it.
+std::string pull_key(const std::string& image, const std::string& handler,
+                     const std::vector<cri::AuthConfig>& credentials) {
+  std::vector<std::string> parts{image, handler};
+  for (const auto& auth : credentials) {
+    parts.insert(parts.end(), {auth.username, auth.password, auth.auth, auth.server_address, auth.identity_token,
+                               auth.registry_token});
+  }
+  std::string all;
+  for (const auto& part : parts) {
+    all += fmt::format("{}:{}", part.size(), part);
+  }
+  return sha256_hex(all);
 }
 
 /// What is already gone is as gone as asked for.
@@ -266,17 +282,23 @@ Task<std::string> CriPodRuntime::find_image(std::string image) {
   co_return status.id;
 }
 
+/// Who asks for the same image with the same credentials, for the same kind of sandbox, gets the same.
 Task<PulledImage> CriPodRuntime::pull_image(kube::Pod pod, std::string image) {
-  std::optional<PullGate::Place> place;
-  if (pulls_ != nullptr) {
-    KEELSON_CO_TRY(auto got, co_await pulls_->enter());
-    place.emplace(std::move(got));
-  }
   KEELSON_CO_TRY(auto sandbox, sandbox_config(pod, 0));
   KEELSON_CO_TRY(auto credentials, co_await configs_.credentials(pod, image));
   if (credentials.empty()) {
     credentials.emplace_back();
   }
+  if (pulls_ == nullptr) {
+    co_return co_await pull_with(std::move(image), std::move(credentials), std::move(sandbox));
+  }
+  auto key = pull_key(image, configs_.handler(pod).value_or(""), credentials);
+  co_return co_await pulls_->pull(
+      std::move(key), [&] { return pull_with(std::move(image), std::move(credentials), std::move(sandbox)); });
+}
+
+Task<PulledImage> CriPodRuntime::pull_with(std::string image, std::vector<cri::AuthConfig> credentials,
+                                           cri::SandboxConfig sandbox) {
   Result<std::string> pulled;
   for (auto& auth : credentials) {
     pulled = co_await service_.pull_image(image, std::move(auth), sandbox, limits_.pull);
@@ -287,7 +309,7 @@ Task<PulledImage> CriPodRuntime::pull_image(kube::Pod pod, std::string image) {
   if (!pulled) {
     co_return std::unexpected(std::move(pulled).error());
   }
-  PulledImage image_here{.ref = *std::move(pulled), .waited = place ? place->waited() : Duration(0)};
+  PulledImage image_here{.ref = *std::move(pulled)};
   if (const auto status = co_await service_.image_status(image_here.ref, limits_.ask)) {
     image_here.size = status->size;
   }

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "agent/pod_configs.h"
 #include "agent/pod_runtime.h"
@@ -25,7 +26,7 @@ struct CallLimits {
 /// Belongs to the agent's loop. The service and the configs outlive it.
 class CriPodRuntime : public PodRuntime {
  public:
-  /// `pulls` may be nullptr: nobody waits for another's pull. It outlives this, too.
+  /// `pulls` may be nullptr: nobody waits for another's pull, or shares it. It outlives this, too.
   CriPodRuntime(cri::RuntimeClient& service, PodConfigs& configs, CallLimits limits = {}, PullGate* pulls = nullptr);
 
   /// Calls `changed` with the uid of each pod that has news, and with "" when events may have been missed. Once.
@@ -53,6 +54,7 @@ class CriPodRuntime : public PodRuntime {
   Task<ExecOutcome> exec(std::string id, std::vector<std::string> command, Duration limit) override;
 
  private:
+  Task<PulledImage> pull_with(std::string image, std::vector<cri::AuthConfig> credentials, cri::SandboxConfig sandbox);
   Result<cri::SandboxConfig> sandbox_config(const kube::Pod& pod, uint32_t attempt);
   Task<ObservedContainer> observe_container(cri::ContainerStatus listed);
   std::string termination_message(const cri::ContainerStatus& status);

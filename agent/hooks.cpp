@@ -40,6 +40,15 @@ Task<> http_hook(Loop& loop, HookCall call) {
   co_return Result<>();
 }
 
+Task<> pause_hook(Loop& loop, HookCall call) {
+  const Duration pause = std::chrono::seconds(call.handler.sleep->seconds);
+  auto slept = co_await loop.sleep(std::min(pause, call.limit));
+  if ((!slept || pause > call.limit) && call.cut_short) {
+    call.cut_short();
+  }
+  co_return slept;
+}
+
 Task<> exec_hook(PodRuntime& runtime, HookCall call) {
   KEELSON_CO_TRY(auto outcome, co_await runtime.exec(call.id, call.handler.exec->command, call.limit));
   if (outcome.exit_code != 0) {
@@ -60,8 +69,7 @@ Task<> run_hook(Loop& loop, PodRuntime& runtime, HookCall call) {
     co_return co_await with_deadline<void>(loop, limit, http_hook(loop, std::move(call)));
   }
   if (call.handler.sleep) {
-    Duration pause = std::chrono::seconds(call.handler.sleep->seconds);
-    co_return co_await loop.sleep(std::min(pause, limit));
+    co_return co_await pause_hook(loop, std::move(call));
   }
   co_return Result<>();
 }

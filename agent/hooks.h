@@ -20,6 +20,8 @@ struct HookCall {
   Duration limit{0};
   /// Told the text of the event when HTTPS was answered by HTTP, and HTTP then worked. May be empty.
   std::function<void(std::string)> fell_back = {};
+  /// Told when a pause ended before its time: by the limit, or because the hook was taken back. May be empty.
+  std::function<void()> cut_short = {};
 };
 
 /// Runs it to its end; the error says what went wrong (Kind::timeout after the limit). Any answer to an HTTP hook is

@@ -64,18 +64,27 @@ std::vector<metrics::VolumePlace> volumes_of(const kube::Pod& pod, const Volumes
   return places;
 }
 
-/// The volumes of claims, as far as their file systems have told.
+/// The volumes of claims, and those of which drivers tell, as far as drivers and file systems have told.
 std::vector<metrics::VolumeUse> claims_of(const KnownPod& known, const ClaimUsage& usage) {
   std::vector<metrics::VolumeUse> uses;
   for (const auto& volume : known.pod.spec.volumes) {
     const auto mounted = known.mounted.find(volume.name);
-    const auto told = mounted != known.mounted.end() ? usage.find(mounted->second.path) : std::nullopt;
-    const auto claim = claim_of(known.pod, volume);
-    if (told && !claim.empty()) {
-      uses.push_back({.place = {.name = volume.name, .path = mounted->second.path, .claim = claim},
-                      .at = told->at,
-                      .disk = told->disk,
-                      .apart = true});
+    if (mounted == known.mounted.end()) {
+      continue;
+    }
+    const auto& there = mounted->second;
+    metrics::VolumeUse use{.place = {.name = volume.name, .path = there.path, .claim = claim_of(known.pod, volume)},
+                           .disk = {},
+                           .apart = true};
+    if (there.use) {
+      use.at = there.use->at;
+      use.disk = there.use->disk;
+      use.abnormal = there.use->abnormal;
+      uses.push_back(std::move(use));
+    } else if (const auto seen = usage.find(there.path); seen && !there.told && !use.place.claim.empty()) {
+      use.at = seen->at;
+      use.disk = seen->disk;
+      uses.push_back(std::move(use));
     }
   }
   return uses;
@@ -190,7 +199,8 @@ struct NodeUsage::State {
     for (const auto& known : pods) {
       for (const auto& volume : known.pod.spec.volumes) {
         const auto mounted = known.mounted.find(volume.name);
-        if (mounted != known.mounted.end() && !mounted->second.block && !claim_of(known.pod, volume).empty()) {
+        if (mounted != known.mounted.end() && !mounted->second.block && !mounted->second.told &&
+            !claim_of(known.pod, volume).empty()) {
           paths.push_back(mounted->second.path);
         }
       }

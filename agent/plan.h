@@ -76,6 +76,13 @@ struct ContainerMemory {
   std::string resize_error;                ///< Why it could not be given others.
 };
 
+/// What the images of volumes are, by the names of these: found once for all containers of a sandbox, so that a tag
+/// that moves is another image for a new pod alone (KEP-4639).
+struct ImageVolumeRefs {
+  std::string sandbox;
+  std::map<std::string, std::string> refs = {};
+};
+
 /// A final phase, once decided.
 struct Verdict {
   kube::PodPhase phase = kube::PodPhase::failed;
@@ -98,6 +105,7 @@ struct PodMemory {
   bool prepared = false;  ///< Volumes and cgroup are in place (of this agent's life).
   /// Once prepared: containers that no quota of CPU time holds, for their CPUs are their own.
   std::set<std::string> own_cpus = {};
+  ImageVolumeRefs image_volumes = {};
   bool released = false;   ///< They have gone, for nothing will run any more.
   bool free_dead = false;  ///< Room is wanted: once the pod has ended, its dead containers go, too.
   bool cleaned = false;

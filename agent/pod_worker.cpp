@@ -186,12 +186,14 @@ Task<> PodWorker::State::carry_out_step(Step step) {
 /// Kills at the same time, then the rest in order, up to the first that fails; containers do not wait for one another's
 /// failures.
 Task<> PodWorker::State::carry_out(Plan what) {
+  failed_volumes.clear();
   std::vector<Step> kills;
   std::vector<Step> rest;
   for (auto& step : what.steps) {
     (step.kind == Step::Kind::kill_container ? kills : rest).push_back(std::move(step));
   }
   Result<> outcome;
+  bool tried_container = false;
   if (!kills.empty()) {
     if (what.stage == Plan::Stage::ending) {
       outcome = co_await end_containers(std::move(kills));
@@ -202,6 +204,7 @@ Task<> PodWorker::State::carry_out(Plan what) {
   }
   for (auto& step : rest) {
     const Step::Kind kind = step.kind;
+    tried_container = tried_container || kind == Step::Kind::start_container;
     const bool alone = kind == Step::Kind::start_container || kind == Step::Kind::resize_container;
     auto done = co_await carry_out_step(std::move(step));
     if (!done) {
@@ -212,6 +215,12 @@ Task<> PodWorker::State::carry_out(Plan what) {
       if (!alone) {
         break;
       }
+    }
+  }
+  if (starts_users && (!outcome || tried_container)) {
+    starts_users = false;
+    if (!outcome) {
+      shared.stats.own_users_failed();
     }
   }
   co_return outcome;

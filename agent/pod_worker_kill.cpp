@@ -43,11 +43,14 @@ Task<> PodWorker::State::call_hook(kube::LifecycleHandler handler, kube::Contain
                 .id = std::move(id),
                 .pod_ip = sandbox == nullptr || sandbox->ips.empty() ? "" : sandbox->ips.front(),
                 .limit = limit,
-                .fell_back = [weak = weak_from_this()](std::string text) {
-                  if (auto self = weak.lock()) {
-                    self->record({}, EventType::warning, "LifecycleHTTPFallback", std::move(text));
-                  }
-                }};
+                .fell_back =
+                    [weak = weak_from_this(), &stats = shared.stats](std::string text) {
+                      stats.hook_fell_back();
+                      if (auto self = weak.lock()) {
+                        self->record({}, EventType::warning, "LifecycleHTTPFallback", std::move(text));
+                      }
+                    },
+                .cut_short = [&stats = shared.stats] { stats.pause_cut_short(); }};
   return run_hook(shared.loop, shared.runtime, std::move(call));
 }
 

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Starting a pod: volumes, sandbox; a container: image, create, start, postStart; and changing its resources while it
-// runs.
+// Starting a pod: volumes, sandbox; a container: create, start, postStart; and changing its resources while it runs.
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "agent/config/resources.h"
+#include "agent/config/volumes.h"
 #include "agent/plan_parts.h"
 #include "agent/pod_worker_state.h"
-#include "common/duration.h"
-#include "cri/image/reference.h"
 
 namespace keelson::agent {
 
@@ -18,13 +16,10 @@ namespace {
 // The kubelet gives postStart no limit; a hook that hangs would hold this pod's worker for ever.
 constexpr auto kPostStartLimit = std::chrono::minutes(10);
 
-std::string whole_milliseconds(Duration time) {
-  return duration_text(std::chrono::floor<std::chrono::milliseconds>(time));
-}
-
 }  // namespace
 
 Task<> PodWorker::State::prepare() {
+  const auto volumes = used_volumes(pod.spec);
   timeline.enter("mounts");
   auto done = co_await shared.runtime.prepare(pod);
   timeline.leave();
@@ -40,7 +35,7 @@ Task<> PodWorker::State::prepare() {
     memory.sandbox_trouble = StartTrouble{"FailedMount", done.error().message(), now() + delay, delay};
     co_return std::unexpected(std::move(done).error());
   }
-  memory.prepared = true;
+  memory.prepared = used_volumes(pod.spec) == volumes;  // an ephemeral container may have come meanwhile
   memory.own_cpus = shared.runtime.own_cpus(pod);
   memory.sandbox_trouble.reset();
   co_return Result<>();
@@ -76,6 +71,10 @@ Task<> PodWorker::State::create_sandbox(uint32_t attempt) {
     record({}, EventType::warning, warning.reason, std::move(warning.message));
   }
   shared.stats.sandbox_tried();
+  starts_users = !pod.spec.host_users.value_or(true);
+  if (starts_users) {
+    shared.stats.own_users_tried();
+  }
   timeline.enter("sandbox");
   auto id = co_await shared.runtime.create_sandbox(pod, attempt);
   timeline.leave();
@@ -103,81 +102,6 @@ void PodWorker::State::set_trouble(const std::string& name, std::string reason, 
   publish();
 }
 
-/// The image's reference. A failure has been told, and is in the container's trouble.
-Task<std::string> PodWorker::State::provide_image(WantedImage wanted) {
-  const auto& image = wanted.reference;
-  if (auto name = cri::image::parse_reference(image); !name) {
-    auto message = fmt::format("Failed to apply default image tag \"{}\": couldn't parse image name \"{}\": {}", image,
-                               image, name.error().message());
-    record(wanted.subject, EventType::warning, "InspectFailed", message);
-    record(wanted.container, EventType::warning, "Failed", "Error: InvalidImageName");
-    set_trouble(wanted.container, "InvalidImageName", std::move(message), shared.times.create_retry);
-    co_return std::unexpected(std::move(name).error());
-  }
-  auto policy = wanted.policy.value_or(kube::PullPolicy::if_not_present);
-  if (policy != kube::PullPolicy::always) {
-    auto present = co_await shared.runtime.find_image(image);
-    if (!present) {
-      set_trouble(wanted.container, "ImageInspectError", present.error().message(), shared.times.create_retry);
-      record(wanted.subject, EventType::warning, "InspectFailed",
-             fmt::format("Failed to inspect image \"{}\": {}", image, present.error().message()));
-      co_return std::unexpected(std::move(present).error());
-    }
-    if (!present->empty()) {
-      record(wanted.subject, EventType::normal, "Pulled",
-             fmt::format("Container image \"{}\" already present on machine", image));
-      co_return *std::move(present);
-    }
-  }
-  if (policy == kube::PullPolicy::never) {
-    auto message = fmt::format("Container image \"{}\" is not present with pull policy of Never", image);
-    record(wanted.subject, EventType::warning, "ErrImageNeverPull", message);
-    record(wanted.container, EventType::warning, "Failed", "Error: ErrImageNeverPull");
-    set_trouble(wanted.container, "ErrImageNeverPull", message, shared.times.create_retry);
-    co_return fail(Kind::not_found, "{}", message);
-  }
-  const auto& last = memory.containers[wanted.container].trouble;
-  Duration delay =
-      last && last->image == image && (last->reason == "ErrImagePull" || last->reason == "ImagePullBackOff")
-          ? std::min(2 * last->delay, shared.times.pull_max)
-          : shared.times.pull_initial;
-  record(wanted.subject, EventType::normal, "Pulling", fmt::format("Pulling image \"{}\"", image));
-  SteadyTime begin = shared.loop.clock().steady();
-  auto pulled = co_await shared.runtime.pull_image(pod, image);
-  if (!pulled) {
-    bool bad_name = pulled.error().kind() == Kind::invalid;
-    std::string reason = bad_name ? "InvalidImageName" : "ErrImagePull";
-    record(wanted.subject, EventType::warning, "Failed",
-           fmt::format("Failed to pull image \"{}\": {}", image, pulled.error().message()));
-    record(wanted.container, EventType::warning, "Failed", "Error: " + reason);
-    set_trouble(wanted.container, reason, pulled.error().message(), delay, image);
-    co_return std::unexpected(std::move(pulled).error());
-  }
-  const Duration past = shared.loop.clock().steady() - begin;
-  const Duration own = past - pulled->waited;
-  shared.stats.pulled(pulled->size, own);
-  record(wanted.subject, EventType::normal, "Pulled",
-         fmt::format("Successfully pulled image \"{}\" in {} ({} including waiting). Image size: {} bytes.", image,
-                     whole_milliseconds(own), whole_milliseconds(past), pulled->size));
-  co_return std::move(pulled->ref);
-}
-
-/// Those that the container mounts, by the names of their volumes; in the order of the pod's.
-Task<std::map<std::string, std::string>> PodWorker::State::provide_image_volumes(kube::Container container) {
-  std::map<std::string, std::string> provided;
-  for (const auto& volume : std::vector(pod.spec.volumes)) {
-    const bool mounted = std::ranges::find(container.volume_mounts, volume.name, &kube::VolumeMount::name) !=
-                         container.volume_mounts.end();
-    if (volume.image && mounted) {
-      KEELSON_CO_TRY(provided[volume.name], co_await provide_image({.reference = volume.image->reference,
-                                                                    .policy = volume.image->pull_policy,
-                                                                    .container = container.name,
-                                                                    .subject = {}}));
-    }
-  }
-  co_return provided;
-}
-
 /// The container that an ephemeral one looks at; one that does not run is nobody's id, which is refused by name.
 std::string PodWorker::State::target_of(const std::string& name) const {
   auto it = std::ranges::find(pod.spec.ephemeral_containers, name,
@@ -200,7 +124,7 @@ Task<> PodWorker::State::start_container(Step step) {
     step.attempt = std::max(step.attempt, shared.runtime.logged_attempts(pod, step.name));
   }
   timeline.enter("pull", step.name);
-  auto volumes = co_await provide_image_volumes(container);
+  auto volumes = co_await provide_image_volumes(container, step.id);
   Result<std::string> image;
   if (volumes) {
     image = co_await provide_image({.reference = container.image,

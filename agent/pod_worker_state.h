@@ -2,7 +2,10 @@
 // A worker's inside, shared by its loop (pod_worker.cpp) and its steps (pod_worker_start.cpp, pod_worker_kill.cpp).
 #pragma once
 
+#include <map>
 #include <set>
+#include <string>
+#include <utility>
 
 #include "agent/pod_worker.h"
 
@@ -46,11 +49,14 @@ struct PodWorker::State : std::enable_shared_from_this<PodWorker::State> {
   asio::steady_timer one_stopped;     // cancelled when one is added
   std::optional<SteadyTime> overdue;  // when the node's own end of the pod has taken too long
   std::set<std::string> backing_off;  // instances whose back-off was told
-  bool has_left = false;              // services send the pod nothing more, as far as we can have it so
-  bool dirty = false;                 // look again without waiting
-  bool interrupted = false;           // drop what is being carried out
-  std::optional<Pass> asked;          // what the next look is for
-  Duration retry{0};                  // the wait after a step that failed and has no trouble of its own
+  // images that this plan's steps lack, by volume
+  std::map<std::string, std::pair<StartTrouble, Error>> failed_volumes;
+  bool has_left = false;      // services send the pod nothing more, as far as we can have it so
+  bool starts_users = false;  // a sandbox with a user namespace was tried, and no container since
+  bool dirty = false;         // look again without waiting
+  bool interrupted = false;   // drop what is being carried out
+  std::optional<Pass> asked;  // what the next look is for
+  Duration retry{0};          // the wait after a step that failed and has no trouble of its own
   asio::steady_timer wake;
   asio::steady_timer interrupt;
 
@@ -110,12 +116,15 @@ struct PodWorker::State : std::enable_shared_from_this<PodWorker::State> {
   Task<> create_sandbox(uint32_t attempt);
   Task<> start_container(Step step);
   std::string target_of(const std::string& name) const;
-  Task<std::string> provide_image(WantedImage wanted);
-  Task<std::map<std::string, std::string>> provide_image_volumes(kube::Container container);
   Task<> resize_container(Step step);
   Task<> post_start(kube::Container container, std::string id);
   void set_trouble(const std::string& name, std::string reason, std::string message, Duration delay,
                    std::string image = {});
+
+  // pod_worker_images.cpp
+  Task<std::string> provide_image(WantedImage wanted);
+  Task<std::string> provide_volume(kube::Volume volume, std::string container);
+  Task<std::map<std::string, std::string>> provide_image_volumes(kube::Container container, std::string sandbox);
 
   // pod_worker_kill.cpp
   Task<> leave_services(bool for_good);

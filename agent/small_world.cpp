@@ -158,7 +158,9 @@ Task<> SmallWorld::remove_sandbox(std::string id) {
 
 Task<std::string> SmallWorld::find_image(std::string image) {
   KEELSON_CO_DO(co_await enter("find_image"));
-  co_return images.contains(image) ? "sha256:" + image : "";
+  constexpr std::string_view kRef = "sha256:";
+  const std::string name = image.starts_with(kRef) ? image.substr(kRef.size()) : image;
+  co_return images.contains(name) ? std::string(kRef) + name : "";
 }
 
 Task<PulledImage> SmallWorld::pull_image(kube::Pod pod, std::string image) {

@@ -81,7 +81,7 @@ class NetworkTest : public ::testing::Test {
   size_t links() { return Netlink::open()->list_links()->size(); }
   /// DEL leaves the link to the kernel: it goes within moments.
   bool links_become(size_t count) {
-    for (int i = 0; i < 2000 && links() != count; ++i) {
+    for (int i = 0; i < 30'000 && links() != count; ++i) {
       ::usleep(1000);
     }
     return links() == count;
@@ -124,7 +124,7 @@ std::string talk(const std::string& server_ns, const std::string& client_ns, con
     auto inside = NetnsGuard::enter(client_ns);
     client = Fd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
   }
-  timeval limit{.tv_sec = 3, .tv_usec = 0};
+  timeval limit{.tv_sec = 30, .tv_usec = 0};
   ::setsockopt(client.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   ::setsockopt(server.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   if (::connect(client.get(), reinterpret_cast<sockaddr*>(&storage), size) < 0) {

@@ -52,7 +52,7 @@ TEST_F(CdiRuntimeTest, AContainerHasWhatComesWithItsDevice) {
   for (const auto& config : {by_field, by_annotation}) {
     const auto id = run_container(sandbox, config);
     v1::ExecSyncResponse said;
-    ASSERT_TRUE(exec(id, {"sh", "-c", kLook}, 20, &said).ok());
+    ASSERT_TRUE(exec(id, {"sh", "-c", kLook}, 60, &said).ok());
     EXPECT_EQ(said.stdout(), kSeen) << said.stderr();
   }
   EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
@@ -88,7 +88,7 @@ TEST_F(CdiHandlerTest, AnOciRuntimeRunsTheHooksToo) {
   config.add_cdi_devices()->set_name("vendor.com/gpu=0");
   const auto id = run_container(sandbox, config);
   v1::ExecSyncResponse said;
-  ASSERT_TRUE(exec(id, {"sh", "-c", kLook}, 20, &said).ok());
+  ASSERT_TRUE(exec(id, {"sh", "-c", kLook}, 60, &said).ok());
   EXPECT_EQ(said.stdout(), kSeen) << said.stderr();
   EXPECT_EQ(read(dir_ + "/hooked"), "ldcache\n");
   EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");

@@ -9,6 +9,7 @@
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 
+#include <atomic>
 #include <thread>
 
 #include "cri/runtime_fixture.h"
@@ -46,13 +47,13 @@ class EscapeTest : public RuntimeFixture {
   }
   std::string out(const std::string& id, std::vector<std::string> command) {
     v1::ExecSyncResponse response;
-    const auto status = exec(id, std::move(command), 30, &response);
+    const auto status = exec(id, std::move(command), 60, &response);
     EXPECT_TRUE(status.ok()) << status.error_message();
     return response.stdout() + response.stderr();
   }
   int code(const std::string& id, std::vector<std::string> command) {
     v1::ExecSyncResponse response;
-    EXPECT_TRUE(exec(id, std::move(command), 30, &response).ok());
+    EXPECT_TRUE(exec(id, std::move(command), 60, &response).ok());
     return response.exit_code();
   }
 };
@@ -64,10 +65,14 @@ TEST_F(EscapeTest, TheShimsBinaryCannotBeOverwrittenThroughProc) {
   const auto pod = sandbox("exe", v1::POD);
   const auto id = run_container(pod, attacker(v1::POD));
   std::string found;
-  std::jthread looks([&] { found = out(id, {"escape", "overwrite", "3"}); });
-  for (int i = 0; i < 60; ++i) {
+  std::atomic<bool> tried = false;
+  std::jthread looks([&] {
+    found = out(id, {"escape", "overwrite", "3"});
+    tried = true;
+  });
+  for (int i = 0; !tried; ++i) {
     v1::ExecSyncResponse ignored;
-    exec(id, {"/proc/self/exe"}, 5, &ignored);
+    exec(id, {"/proc/self/exe"}, 60, &ignored);
     auto config = container_config(fmt::format("self-{}", i), {"/proc/self/exe"});
     config.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(v1::POD);
     std::string victim;
@@ -98,8 +103,8 @@ TEST_F(EscapeTest, OnlyThreeDescriptorsAreOpenInAContainer) {
   EXPECT_EQ(out(id, {"escape", "descriptors"}), "0\n1\n2\n");
   EXPECT_EQ(out(terminal, {"escape", "descriptors"}), "0\n1\n2\n");
   for (const char* name : {"main", "terminal"}) {
-    const auto log = read_file(fmt::format("{}/logs/fds/{}.log", dir_, name)).value_or("");
-    EXPECT_EQ(std::ranges::count(log, '\n'), 3) << log;
+    wait_until(name, [&] { return std::ranges::count(log_of("fds", name), '\n') >= 3; });
+    EXPECT_EQ(std::ranges::count(log_of("fds", name), '\n'), 3) << log_of("fds", name);
   }
   EXPECT_THAT(out(id, {"cat", "/proc/self/environ"}), Not(HasSubstr("KEELSON")));
   EXPECT_TRUE(remove_sandbox(pod).ok());
@@ -278,10 +283,14 @@ TEST_F(EscapeTest, AnExecHasLeftTheNodeBeforeItIsSeen) {
   const auto pod = sandbox("exec");
   const auto id = run_container(pod, attacker(v1::CONTAINER, "SYS_PTRACE"));
   std::string found;
-  std::jthread looks([&] { found = out(id, {"escape", "roots", "3", dir_ + "/canary"}); });
-  for (int i = 0; i < 300; ++i) {
+  std::atomic<bool> tried = false;
+  std::jthread looks([&] {
+    found = out(id, {"escape", "roots", "3", dir_ + "/canary"});
+    tried = true;
+  });
+  while (!tried) {
     v1::ExecSyncResponse ignored;
-    exec(id, {"true"}, 5, &ignored);
+    exec(id, {"true"}, 60, &ignored);
   }
   looks.join();
   EXPECT_EQ(found, "seen some found 0\n");
@@ -292,8 +301,12 @@ TEST_F(EscapeTest, AContainerHasLeftTheNodeBeforeItIsSeen) {
   const auto pod = sandbox("create", v1::POD);
   const auto id = run_container(pod, attacker(v1::POD, "SYS_PTRACE"));
   std::string found;
-  std::jthread looks([&] { found = out(id, {"escape", "roots", "3", dir_ + "/canary"}); });
-  for (int i = 0; i < 60; ++i) {
+  std::atomic<bool> tried = false;
+  std::jthread looks([&] {
+    found = out(id, {"escape", "roots", "3", dir_ + "/canary"});
+    tried = true;
+  });
+  for (int i = 0; !tried; ++i) {
     auto config = container_config(fmt::format("new-{}", i), {"true"});
     config.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(v1::POD);
     std::string made;

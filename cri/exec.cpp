@@ -3,6 +3,8 @@
 #include "cri/runtime/exec.h"
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <memory>
@@ -17,7 +19,18 @@ namespace {
 
 constexpr auto kForever = std::chrono::steady_clock::time_point::max();
 
-StreamSession session_of(Parts& parts, const Located& located, Exec exec) {
+/// By the terminal itself, and not by its shim, which may be busy: the server's loop must not wait.
+Result<std::function<Result<>(TerminalSize)>> resize_by(int terminal) {
+  KEELSON_TRY(auto own, duplicate(terminal));
+  return [own = std::make_shared<Fd>(std::move(own))](TerminalSize size) -> Result<> {
+    winsize wanted{};
+    wanted.ws_col = size.width;
+    wanted.ws_row = size.height;
+    return ::ioctl(own->get(), TIOCSWINSZ, &wanted) == 0 ? Result<>() : fail_errno(errno, "set the terminal's size");
+  };
+}
+
+StreamSession session_of(Parts& parts, Exec exec) {
   auto shared = std::make_shared<Exec>(std::move(exec));
   StreamSession session;
   session.wait = [&parts, shared]() -> Result<int> {
@@ -26,21 +39,28 @@ StreamSession session_of(Parts& parts, const Located& located, Exec exec) {
     return code;
   };
   session.hang_up = [shared] { kill_exec(*shared); };
-  session.resize = [located, shared](TerminalSize size) -> Result<> {
-    const auto shim = located.sandbox->shim();
-    return shim ? shim->resize(located.container->id(), shared->id, size.width, size.height)
-                : fail(Kind::unavailable, "sandbox {} is not ready", located.sandbox->id());
-  };
   return session;
 }
 
 Result<StreamSession> open_terminal(Parts& parts, const Located& located, const v1::ExecRequest& request) {
   Fd master;
   KEELSON_TRY(auto exec, start_exec_terminal(parts, located, {request.cmd().begin(), request.cmd().end()}, master));
-  auto session = session_of(parts, located, std::move(exec));
-  if (request.stdin()) {
-    KEELSON_TRY(session.in, duplicate(master.get()));
+  StreamSession ends;
+  const auto wired = [&]() -> Result<> {
+    if (request.stdin()) {
+      KEELSON_TRY(ends.in, duplicate(master.get()));
+    }
+    KEELSON_TRY(ends.resize, resize_by(master.get()));
+    return {};
+  }();
+  if (!wired) {
+    kill_exec(exec);
+    parts.execs.drop(exec.id);
+    return std::unexpected(wired.error());
   }
+  auto session = session_of(parts, std::move(exec));
+  session.in = std::move(ends.in);
+  session.resize = std::move(ends.resize);
   session.out = std::move(master);
   return session;
 }
@@ -54,13 +74,12 @@ Result<StreamSession> open_exec(Parts& parts, const Located& located, const v1::
   KEELSON_TRY(auto err, make_pipe());
   KEELSON_TRY(auto exec, start_exec(parts, located, {request.cmd().begin(), request.cmd().end()},
                                     {in.read.get(), out.write.get(), err.write.get()}));
-  auto session = session_of(parts, located, std::move(exec));
+  auto session = session_of(parts, std::move(exec));
   if (request.stdin()) {
     session.in = std::move(in.write);
   }
   session.out = std::move(out.read);  // read even if not asked for: a full pipe would stop the process
   session.err = std::move(err.read);
-  session.resize = {};
   return session;
 }
 
@@ -85,7 +104,9 @@ Result<StreamSession> open_attach(const Located& located, const v1::AttachReques
     return located.container->read([](const auto& record) { return record.exit_code(); });
   };
   session.hang_up = [gone] { gone->store(true); };
-  if (request.tty()) {
+  if (request.tty() && session.in) {
+    KEELSON_TRY(session.resize, resize_by(session.in.get()));
+  } else if (request.tty()) {
     session.resize = [located](TerminalSize size) -> Result<> {
       const auto line = located.sandbox->shim();
       return line ? line->resize(located.container->id(), "", size.width, size.height) : Result<>();

@@ -26,13 +26,14 @@ TEST_F(HandlerFaults, WhatTheRuntimeSaysReachesTheCaller) {
 }
 
 TEST_F(HandlerFaults, ARuntimeThatHangsIsKilled) {
+  options_.shim_timeout = std::chrono::seconds(8);
   use_script("[ \"$verb\" = create ] || exit 0\nexec sleep 54321");
   std::string sandbox;
   ASSERT_TRUE(run_sandbox_of("script", sandbox_config("hangs"), &sandbox).ok());
   std::string id;
   const auto late = create(sandbox, container_config("main", {"true"}), &id);
   EXPECT_EQ(late.error_code(), Code::DEADLINE_EXCEEDED);
-  EXPECT_THAT(late.error_message(), HasSubstr("script create did not end within 2000 ms"));
+  EXPECT_THAT(late.error_message(), HasSubstr("script create did not end within 6000 ms"));
   EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
 }
 
@@ -96,7 +97,7 @@ TEST_F(HandlerFaults, AStartUnderWayIsNoNewsToANewDaemon) {
     std::this_thread::yield();
   }
   // As a daemon asks that has just come, after one that was killed over the start.
-  auto line = shim::ShimClient::connect(options_.run_dir + "/sandboxes/" + sandbox, std::chrono::seconds(5));
+  auto line = shim::ShimClient::connect(options_.run_dir + "/sandboxes/" + sandbox, std::chrono::seconds(60));
   ASSERT_TRUE(line) << line.error().message();
   const auto statuses = (*line)->state();
   ASSERT_TRUE(statuses);
@@ -132,7 +133,7 @@ TEST_F(HandlerFaults, AHandlerThatIsNoLongerConfiguredLeavesNothing) {
   ASSERT_EQ(::kill(shim, SIGKILL), 0);
   start();
   EXPECT_EQ(status_of(kept).status().state(), v1::CONTAINER_RUNNING);
-  EXPECT_EQ(status_of(dead).status().exit_code(), 137);
+  EXPECT_EQ(wait_exit(dead).exit_code(), 137);
   std::string id;
   EXPECT_EQ(create(sandbox, container_config("more", {"true"}), &id).error_code(), Code::INVALID_ARGUMENT);
   EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
@@ -160,7 +161,7 @@ TEST_F(HandlerFaults, RestartKeepsEverything) {
   ASSERT_TRUE(start_container(created).ok());
   EXPECT_EQ(wait_exit(created).exit_code(), 8);
   v1::ExecSyncResponse output;
-  ASSERT_TRUE(exec(running, {"echo", "here"}, 20, &output).ok());
+  ASSERT_TRUE(exec(running, {"echo", "here"}, 60, &output).ok());
   EXPECT_EQ(output.stdout(), "here\n");
   EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
 }

@@ -35,7 +35,6 @@ class HandlerFixture : public RuntimeFixture {
     std::ofstream(dir_ + "/script") << "#!/bin/sh\nlog=$4 verb=$7\n" << lines << "\n";
     fs::permissions(dir_ + "/script", fs::perms::owner_all);
     options_.handlers.push_back({.name = "script", .command = {dir_ + "/script"}});
-    options_.shim_timeout = std::chrono::seconds(4);
     restart();
   }
   void TearDown() override {
@@ -71,9 +70,6 @@ class HandlerFixture : public RuntimeFixture {
     std::smatch match;
     const auto info = status_of(id).info().at("info");
     return std::regex_search(info, match, std::regex("\"pid\":(\\d+)")) ? std::stoi(match[1]) : 0;
-  }
-  std::string log_of(const std::string& pod, const std::string& container) {
-    return read(dir_ + "/logs/" + pod + "/" + container + ".log");
   }
 };
 

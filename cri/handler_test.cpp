@@ -59,6 +59,7 @@ TEST_F(HandlerTest, WholeLife) {
   ASSERT_TRUE(call(&v1::RuntimeService::Stub::ContainerStats, stats, usage).ok());
   EXPECT_GT(usage.stats().memory().working_set_bytes().value(), 0U);
 
+  wait_until("it has said what it says", [&] { return log_of("life", "main").find("wrong") != std::string::npos; });
   const auto began = std::chrono::steady_clock::now();
   ASSERT_TRUE(stop_container(id, 1).ok());  // PID 1 of its namespace without a handler: SIGTERM does nothing
   EXPECT_GE(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(900));
@@ -166,7 +167,7 @@ TEST_F(HandlerTest, NewLimitsAreToldToTheRuntime) {
   EXPECT_EQ(cgroup_value(cgroup, "memory.limit_in_bytes", "memory.max"), "100663296\n");
   EXPECT_EQ(cgroup_value(cgroup, "cpu.shares", "cpu.weight"), unified() ? "20\n" : "512\n");
   v1::ExecSyncResponse output;
-  ASSERT_TRUE(exec(id, {"sh", "-c", "echo x > /dev/null && echo still"}, 20, &output).ok());
+  ASSERT_TRUE(exec(id, {"sh", "-c", "echo x > /dev/null && echo still"}, 60, &output).ok());
   EXPECT_EQ(output.stdout(), "still\n");
   EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
 }
@@ -176,20 +177,20 @@ TEST_F(HandlerTest, ExecSync) {
   const auto id = run_container(sandbox, container_config("main", {"sleep", "1000"}));
   EXPECT_EQ(status_of(id).status().user().linux().uid(), 0);
   v1::ExecSyncResponse output;
-  auto status = exec(id, {"sh", "-c", "cat /etc/hostname; echo err >&2; exit 7"}, 20, &output);
+  auto status = exec(id, {"sh", "-c", "cat /etc/hostname; echo err >&2; exit 7"}, 60, &output);
   ASSERT_TRUE(status.ok()) << status.error_message();
   EXPECT_EQ(output.stdout(), "exec\n");
   EXPECT_EQ(output.stderr(), "err\n");
   EXPECT_EQ(output.exit_code(), 7);
-  ASSERT_TRUE(exec(id, {"cat", "/proc/self/status"}, 20, &output).ok());
+  ASSERT_TRUE(exec(id, {"cat", "/proc/self/status"}, 60, &output).ok());
   EXPECT_THAT(output.stdout(), HasSubstr("Seccomp:\t2"));
   EXPECT_THAT(output.stdout(), HasSubstr("CapEff:\t00000000a80425fb"));
-  ASSERT_TRUE(exec(id, {"ls", "/proc/self/fd"}, 20, &output).ok());
+  ASSERT_TRUE(exec(id, {"ls", "/proc/self/fd"}, 60, &output).ok());
   EXPECT_EQ(output.stdout(), "0\n1\n2\n3\n");  // 3 is the listing itself
 
   status = exec(id, {"sleep", "1000"}, 1, &output);
   EXPECT_EQ(status.error_code(), Code::DEADLINE_EXCEEDED) << status.error_message();
-  status = exec(id, {"/no/such/program"}, 20, &output);
+  status = exec(id, {"/no/such/program"}, 60, &output);
   EXPECT_FALSE(status.ok());
   EXPECT_THAT(status.error_message(), HasSubstr("runc exec: "));
   EXPECT_THAT(status.error_message(), HasSubstr("/no/such/program"));
@@ -198,7 +199,7 @@ TEST_F(HandlerTest, ExecSync) {
   for (int i = 0; i < 8; ++i) {
     callers.emplace_back([&, i] {
       v1::ExecSyncResponse one;
-      EXPECT_TRUE(exec(id, {"sh", "-c", "exit " + std::to_string(i)}, 20, &one).ok());
+      EXPECT_TRUE(exec(id, {"sh", "-c", "exit " + std::to_string(i)}, 60, &one).ok());
       EXPECT_EQ(one.exit_code(), i);
     });
   }
@@ -251,7 +252,7 @@ TEST_F(HandlerTest, ExecAndAttachByUrl) {
   client.send(Channel::in, "this\n");
   all = client.read_to_end();
   EXPECT_EQ(all[Channel::out], "got this\n");
-  EXPECT_EQ(status_of(id).status().exit_code(), 6);
+  EXPECT_EQ(wait_exit(id).exit_code(), 6);
   EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
 }
 
@@ -271,7 +272,7 @@ TEST_F(HandlerTest, AContainersTerminalIsAttachedTo) {
   StreamClient client(attached.url(), "v5.channel.k8s.io");
   client.send(Channel::in, "this\n");
   EXPECT_THAT(client.read_to_end()[Channel::out], HasSubstr("got this\r\n"));
-  EXPECT_EQ(status_of(id).status().exit_code(), 2);
+  EXPECT_EQ(wait_exit(id).exit_code(), 2);
   EXPECT_THAT(log_of("terminal", "main"), HasSubstr("stdout F terminal"));
   EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
 }
@@ -288,7 +289,7 @@ TEST_F(HandlerTest, PodsShareTheirPidNamespace) {
   config.mutable_command()->at(1) = "4321";
   const auto two = run_container(sandbox, config);
   v1::ExecSyncResponse output;
-  ASSERT_TRUE(exec(two, {"sh", "-c", "cat /proc/*/cmdline"}, 20, &output).ok());
+  ASSERT_TRUE(exec(two, {"sh", "-c", "cat /proc/*/cmdline"}, 60, &output).ok());
   EXPECT_THAT(output.stdout(), HasSubstr("1234"));
   EXPECT_THAT(output.stdout(), HasSubstr("4321"));
   EXPECT_TRUE(stop_container(one, 0).ok());

@@ -66,7 +66,7 @@ TEST_F(ImageServiceFixture, LoadRunRemove) {
   config.mutable_image()->set_image("example.test/box:1");
   const auto id = run_container(sandbox, config);
   v1::ExecSyncResponse output;
-  ASSERT_TRUE(exec(id, {"id", "-u"}, 5, &output).ok());
+  ASSERT_TRUE(exec(id, {"id", "-u"}, 60, &output).ok());
   EXPECT_EQ(output.stdout(), "0\n");
   EXPECT_EQ(status_of(id).status().image_id(), list().images(0).id());
 
@@ -75,13 +75,13 @@ TEST_F(ImageServiceFixture, LoadRunRemove) {
   v1::RemoveImageResponse removed;
   grpc::ClientContext remove_context;
   EXPECT_TRUE(image_stub_->RemoveImage(&remove_context, remove, &removed).ok());
-  ASSERT_TRUE(exec(id, {"true"}, 5, &output).ok());  // a container that runs keeps its layers
+  ASSERT_TRUE(exec(id, {"true"}, 60, &output).ok());  // a container that runs keeps its layers
   stub_.reset();
   image_stub_.reset();
   channel_.reset();
   server_.reset();
   start();
-  ASSERT_TRUE(exec(id, {"ls", "/bin/busybox"}, 5, &output).ok());
+  ASSERT_TRUE(exec(id, {"ls", "/bin/busybox"}, 60, &output).ok());
   EXPECT_EQ(output.stdout(), "/bin/busybox\n");  // over a new daemon, too
   EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
   EXPECT_EQ(list().images_size(), 0);

@@ -34,7 +34,7 @@ TEST_F(PortForwardRpc, IntoThePodsOwnNetwork) {
       sandbox, container_config("main", {"sh", "-c", "echo pod > /tmp.txt; exec busybox httpd -f -p 8080 -h /"}));
   v1::ExecSyncResponse output;  // 1F90: the port, in the table of listeners
   ASSERT_TRUE(
-      exec(id, {"sh", "-c", "until busybox grep -q :1F90 /proc/net/tcp*; do busybox usleep 1000; done"}, 20, &output)
+      exec(id, {"sh", "-c", "until busybox grep -q :1F90 /proc/net/tcp*; do busybox usleep 1000; done"}, 60, &output)
           .ok());
   std::string url;
   ASSERT_EQ(port_forward(sandbox, &url).error_message(), "");
@@ -65,7 +65,7 @@ TEST_F(PortForwardRpc, WebSocketChannelsIntoThePodsOwnNetwork) {
       sandbox, container_config("main", {"sh", "-c", "echo pod > /tmp.txt; exec busybox httpd -f -p 8080 -h /"}));
   v1::ExecSyncResponse output;
   ASSERT_TRUE(
-      exec(id, {"sh", "-c", "until busybox grep -q :1F90 /proc/net/tcp*; do busybox usleep 1000; done"}, 20, &output)
+      exec(id, {"sh", "-c", "until busybox grep -q :1F90 /proc/net/tcp*; do busybox usleep 1000; done"}, 60, &output)
           .ok());
   v1::PortForwardRequest request;
   request.set_pod_sandbox_id(sandbox);

@@ -176,7 +176,7 @@ class RuntimeFixture : public testing::Test {
   template <class Request, class Response, class Method>
   grpc::Status call(Method method, const Request& request, Response& response) {
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(120));
     return (stub_.get()->*method)(&context, request, &response);
   }
 
@@ -231,6 +231,19 @@ class RuntimeFixture : public testing::Test {
     std::smatch match;
     const auto& info = response.info().at("info");
     return std::regex_search(info, match, std::regex("\"pid\":(\\d+)")) ? std::stoi(match[1]) : 0;
+  }
+
+  /// Until `condition` holds; fails the test after a minute.
+  template <class Condition>
+  void wait_until(const char* what, Condition&& condition) {
+    for (int i = 0; i < 12'000 && !condition(); ++i) {
+      ::usleep(5000);
+    }
+    ASSERT_TRUE(condition()) << what;
+  }
+  /// Its log as it is on disk; empty while there is none.
+  std::string log_of(const std::string& pod, const std::string& container) const {
+    return read_file(dir_ + "/logs/" + pod + "/" + container + ".log").value_or("");
   }
 
   std::string run_sandbox(const v1::PodSandboxConfig& config) {
@@ -316,7 +329,7 @@ class RuntimeFixture : public testing::Test {
   /// Follows the events until the container has stopped; its final status.
   v1::ContainerStatus wait_exit(const std::string& id) {
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
     const auto events = stub_->GetContainerEvents(&context, {});
     v1::ContainerEventResponse event;
     events->WaitForInitialMetadata();

@@ -49,17 +49,17 @@ TEST_F(RuntimeFixture, WholeLife) {
   EXPECT_EQ(read(cgroup_dir("memory", cgroup) + "/cgroup.procs"), std::to_string(pid_of(status)) + "\n");
 
   v1::ExecSyncResponse output;
-  ASSERT_TRUE(exec(id, {"sh", "-c", "cat /etc/hostname; echo err >&2; exit 7"}, 5, &output).ok());
+  ASSERT_TRUE(exec(id, {"sh", "-c", "cat /etc/hostname; echo err >&2; exit 7"}, 60, &output).ok());
   EXPECT_EQ(output.stdout(), "life\n");
   EXPECT_EQ(output.stderr(), "err\n");
   EXPECT_EQ(output.exit_code(), 7);
 
-  ASSERT_TRUE(exec(id, {"cat", "/proc/self/status"}, 5, &output).ok());
+  ASSERT_TRUE(exec(id, {"cat", "/proc/self/status"}, 60, &output).ok());
   EXPECT_THAT(output.stdout(), HasSubstr("Seccomp:\t2"));
   EXPECT_THAT(output.stdout(), HasSubstr("CapEff:\t00000000a80425fb"));
-  ASSERT_TRUE(exec(id, {"ls", "/proc/self/fd", "/proc/1/fd"}, 5, &output).ok());
+  ASSERT_TRUE(exec(id, {"ls", "/proc/self/fd", "/proc/1/fd"}, 60, &output).ok());
   EXPECT_EQ(output.stdout(), "/proc/1/fd:\n0\n1\n2\n\n/proc/self/fd:\n0\n1\n2\n3\n");  // 3 is the listing itself
-  ASSERT_TRUE(exec(id, {"sh", "-c", "cat < /dev/null && echo x > /dev/shm/x && echo $HOSTNAME"}, 5, &output).ok());
+  ASSERT_TRUE(exec(id, {"sh", "-c", "cat < /dev/null && echo x > /dev/shm/x && echo $HOSTNAME"}, 60, &output).ok());
   EXPECT_EQ(output.stdout(), "life\n");
 
   const auto began = std::chrono::steady_clock::now();
@@ -81,10 +81,10 @@ TEST_F(RuntimeFixture, AnImageIsAVolumeAsLongAsItsContainer) {
   mount_pages(config);
   const auto id = run_container(sandbox, config);
   v1::ExecSyncResponse output;
-  ASSERT_TRUE(exec(id, {"sh", "-c", "cat /pages/index /pages/sub/page; echo x > /pages/index"}, 5, &output).ok());
+  ASSERT_TRUE(exec(id, {"sh", "-c", "cat /pages/index /pages/sub/page; echo x > /pages/index"}, 60, &output).ok());
   EXPECT_EQ(output.stdout(), "new\nbelow\n");
   EXPECT_THAT(output.stderr(), HasSubstr("Read-only file system"));
-  ASSERT_TRUE(exec(id, {"cat", "/proc/self/mounts"}, 5, &output).ok());
+  ASSERT_TRUE(exec(id, {"cat", "/proc/self/mounts"}, 60, &output).ok());
   EXPECT_TRUE(std::regex_search(output.stdout(), std::regex(" /pages overlay ro,nosuid,nodev,noexec,")))
       << output.stdout();
   const auto told = status_of(id).status().mounts(0);
@@ -136,14 +136,10 @@ TEST_F(RuntimeFixture, StopWaitsForTheExitAndNoLonger) {
   const auto id = run_container(
       sandbox,
       container_config("main", {"sh", "-c", "trap 'exit 3' TERM; echo ready; while true; do sleep 0.05; done"}));
-  v1::ExecSyncResponse output;
+  wait_until("it is ready", [&] { return log_of("stop", "main").find("ready") != std::string::npos; });
   const auto began = std::chrono::steady_clock::now();
-  while (read(dir_ + "/logs/stop/main.log").find("ready") == std::string::npos &&
-         std::chrono::steady_clock::now() - began < std::chrono::seconds(5)) {
-    ASSERT_TRUE(exec(id, {"true"}, 5, &output).ok());
-  }
-  ASSERT_TRUE(stop_container(id, 30).ok());
-  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(10));
+  ASSERT_TRUE(stop_container(id, 60).ok());
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(40));
   EXPECT_EQ(status_of(id).status().exit_code(), 3);
   EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
 }
@@ -251,7 +247,7 @@ TEST_F(RuntimeFixture, RestartKeepsEverything) {
   EXPECT_EQ(status_of(ending).status().exit_code(), 5);
   EXPECT_TRUE(start_container(created).ok());
   v1::ExecSyncResponse output;
-  EXPECT_TRUE(exec(living, {"true"}, 5, &output).ok());
+  EXPECT_TRUE(exec(living, {"true"}, 60, &output).ok());
   EXPECT_TRUE(stop_container(living, 0).ok());
   EXPECT_EQ(status_of(living).status().exit_code(), 137);
   EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
@@ -286,16 +282,10 @@ TEST_F(RuntimeFixture, NothingOutlivesALostShimInTheNodesPidNamespace) {
     }
     return found;
   };
-  for (int i = 0; i < 1000 && strays() == 0; ++i) {
-    ::usleep(5000);
-  }
-  ASSERT_EQ(strays(), 1);
+  ASSERT_NO_FATAL_FAILURE(wait_until("it runs", [&] { return strays() == 1; }));
   ASSERT_EQ(::kill(shim_of(sandbox), SIGKILL), 0);
   EXPECT_EQ(wait_exit(id).exit_code(), 137);
-  for (int i = 0; i < 1000 && strays() > 0; ++i) {
-    ::usleep(5000);
-  }
-  EXPECT_EQ(strays(), 0);
+  wait_until("it has ended", [&] { return strays() == 0; });
   EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
 }
 
@@ -305,10 +295,10 @@ TEST_F(RuntimeFixture, SharedMemoryIsThePodsAndLimited) {
   const auto other = run_container(sandbox, container_config("other", {"sleep", "1000"}));
   v1::ExecSyncResponse output;
   ASSERT_TRUE(
-      exec(one, {"sh", "-c", "echo word > /dev/shm/file; dd if=/dev/zero of=/dev/shm/all bs=1M count=100"}, 20, &output)
+      exec(one, {"sh", "-c", "echo word > /dev/shm/file; dd if=/dev/zero of=/dev/shm/all bs=1M count=100"}, 60, &output)
           .ok());
   EXPECT_THAT(output.stderr(), HasSubstr("No space left on device"));
-  ASSERT_TRUE(exec(other, {"sh", "-c", "cat /dev/shm/file; rm /dev/shm/all"}, 5, &output).ok());
+  ASSERT_TRUE(exec(other, {"sh", "-c", "cat /dev/shm/file; rm /dev/shm/all"}, 60, &output).ok());
   EXPECT_EQ(output.stdout(), "word\n");
   ::kill(shim_of(sandbox), SIGKILL);
   EXPECT_TRUE(stop_sandbox(sandbox).ok());
@@ -329,7 +319,7 @@ TEST_F(RuntimeFixture, PodNetwork) {
   EXPECT_EQ(count_mounts(), mounts_ + 2);  // the namespace's pin, and the shared memory
   const auto id = run_container(sandbox, container_config("main", {"sleep", "1000"}));
   v1::ExecSyncResponse output;
-  ASSERT_TRUE(exec(id, {"sh", "-c", "cat /proc/net/dev /etc/resolv.conf"}, 5, &output).ok());
+  ASSERT_TRUE(exec(id, {"sh", "-c", "cat /proc/net/dev /etc/resolv.conf"}, 60, &output).ok());
   EXPECT_THAT(output.stdout(), HasSubstr("eth0"));
   EXPECT_THAT(output.stdout(), HasSubstr("nameserver 10.0.0.10"));
   EXPECT_TRUE(stop_sandbox(sandbox).ok());
@@ -389,7 +379,7 @@ TEST_F(RuntimeFixture, ExecAndAttachByUrl) {
   attached.send(Channel::in, "this\n");
   all = attached.read_to_end();
   EXPECT_EQ(all[Channel::out], "got this\n");
-  EXPECT_EQ(status_of(id).status().exit_code(), 6);
+  EXPECT_EQ(wait_exit(id).exit_code(), 6);
   EXPECT_EQ(remove_sandbox(sandbox).error_message(), "");
 }
 

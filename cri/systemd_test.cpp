@@ -40,7 +40,9 @@ class SystemdRuntimeTest : public RuntimeFixture {
   void TearDown() override {
     RuntimeFixture::TearDown();
     if (!dir_.empty()) {
-      EXPECT_EQ(output_of("systemctl list-units --all --no-legend --type scope,slice 'keelson*' 'kubepods-*'"), "");
+      wait_until("no unit is left", [] {
+        return output_of("systemctl list-units --all --no-legend --type scope,slice 'keelson*' 'kubepods-*'").empty();
+      });
     }
   }
   void start() override {
@@ -98,15 +100,16 @@ TEST_F(SystemdRuntimeTest, SandboxesAndContainersAreScopes) {
     EXPECT_EQ(limits(), before);
   }
   v1::ExecSyncResponse output;
-  ASSERT_TRUE(exec(id, {"echo", "here"}, 5, &output).ok());
+  ASSERT_TRUE(exec(id, {"echo", "here"}, 60, &output).ok());
   EXPECT_EQ(output.stdout(), "here\n");
   restart();
   EXPECT_EQ(status_of(id).status().state(), v1::CONTAINER_RUNNING);
   ASSERT_TRUE(stop_container(id, 0).ok());
   ASSERT_TRUE(remove_container(id).ok());
-  EXPECT_EQ(property(own, "LoadState"), "not-found");
+  // systemd forgets a unit when it next has nothing else to do.
+  wait_until("the container's scope has gone", [&] { return property(own, "LoadState") == "not-found"; });
   ASSERT_TRUE(remove_sandbox(sandbox).ok());
-  EXPECT_EQ(property(shims, "LoadState"), "not-found");
+  wait_until("the sandbox's scope has gone", [&] { return property(shims, "LoadState") == "not-found"; });
   EXPECT_EQ(output_of("systemctl stop kubepods-burstable-pod1_2.slice kubepods-burstable.slice kubepods.slice"), "");
 }
 

@@ -65,12 +65,9 @@ TEST_F(UserNamespaceRuntime, AWholePod) {
   const auto created = create(sandbox, config, &id);
   ASSERT_TRUE(created.ok()) << created.error_message();
   ASSERT_TRUE(start_container(id).ok());
-  const auto log = dir_ + "/logs/mapped/main.log";
-  for (int i = 0; i < 1000 && read_file(log).value_or("").find("ready") == std::string::npos; ++i) {
-    ::usleep(5000);
-  }
-  EXPECT_THAT(*read_file(log), HasSubstr("         0 3000000000      65536\n"));
-  EXPECT_THAT(*read_file(log), HasSubstr("F mapped\n"));
+  wait_until("it is ready", [&] { return log_of("mapped", "main").find("ready") != std::string::npos; });
+  EXPECT_THAT(log_of("mapped", "main"), HasSubstr("         0 3000000000      65536\n"));
+  EXPECT_THAT(log_of("mapped", "main"), HasSubstr("F mapped\n"));
   struct stat info{};
   ASSERT_EQ(::stat((dir_ + "/volume/file").c_str(), &info), 0);
   EXPECT_EQ(info.st_uid, 0U);

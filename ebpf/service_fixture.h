@@ -4,6 +4,7 @@
 
 #include <bpf/bpf.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -99,7 +100,7 @@ class ServiceFixture : public ::testing::TestWithParam<bool> {
 
   // One connection to `to`:port from `ns`; the source that the server sees, or what went wrong.
   std::string source_seen(const std::string& ns, const std::string& to, uint16_t port, Socket& listener,
-                          int patience = 500) {
+                          int patience = Socket::kPatience) {
     auto client = Socket::tcp(*net_, ns, v6());
     if (int error = client.connect(to, port, patience)) {
       return strerror(error);
@@ -118,6 +119,20 @@ class ServiceFixture : public ::testing::TestWithParam<bool> {
       return "no request";
     }
     return host_of(from);
+  }
+  // Whether the programs have counted so many within Socket::kPatience: packets may wait for their turn on a busy
+  // machine.
+  ::testing::AssertionResult counted(kl_counter counter, uint64_t wanted) const {
+    uint64_t now = 0;
+    for (int i = 0; i < Socket::kPatience / 10 && (now = programs_->counters()->at(counter)) < wanted; i++) {
+      usleep(10'000);
+    }
+    return (now == wanted ? ::testing::AssertionSuccess() : ::testing::AssertionFailure()) << now << " are counted";
+  }
+  // Which of the two has a connection to take; -1: neither within Socket::kPatience.
+  static int called(const Socket& first, const Socket& second) {
+    pollfd queues[] = {{first.fd(), POLLIN, 0}, {second.fd(), POLLIN, 0}};
+    return poll(queues, 2, Socket::kPatience) < 1 ? -1 : queues[0].revents != 0 ? 0 : 1;
   }
   // So many bytes from one end to the other; each that is sent arrives.
   static void send_many(Socket& from, Socket& to, size_t bytes) {

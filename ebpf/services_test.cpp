@@ -78,7 +78,7 @@ TEST_P(ServicesTest, PortsOfEndedFlowsAreMasqueradedWithAgainOnlyWhenAllWereUsed
   std::set<std::string> sources;
   for (int i = 0; i < 17; i++) {
     auto client = Socket::tcp(*net_, "client", v6());
-    ASSERT_EQ(client.connect(at().vip, 80, 3000), 0) << i;
+    ASSERT_EQ(client.connect(at().vip, 80), 0) << i;
     std::string from;
     auto accepted = remote.accept(&from);
     ASSERT_TRUE(accepted) << i;
@@ -139,7 +139,7 @@ TEST_P(ServicesTest, WithoutEndpointsItIsRefused) {
     auto client = Socket::tcp(*net_, from, v6());
     // The kernel drops an ICMP error that comes while connect() still holds the socket; the next SYN, after 1 s, gets
     // it.
-    EXPECT_EQ(client.connect(at().vip, 80, 2500), ECONNREFUSED) << from;
+    EXPECT_EQ(client.connect(at().vip, 80), ECONNREFUSED) << from;
     auto datagrams = Socket::udp(*net_, from, v6());
     ASSERT_EQ(datagrams.connect(at().vip, 80), 0);
     datagrams.send("anybody?");
@@ -154,7 +154,7 @@ TEST_P(ServicesTest, NothingLocalIsSilence) {
   only_local.frontends[0].uses.fill({Verdict::drop});
   program({{"s", only_local}});
   auto client = Socket::tcp(*net_, "pod1", v6());
-  EXPECT_EQ(client.connect(at().vip, 80), ETIMEDOUT);
+  EXPECT_EQ(client.connect(at().vip, 80, Socket::kSilence), ETIMEDOUT);
   EXPECT_GE(programs_->counters()->at(KL_DROP_NO_LOCAL), 1u);
 }
 
@@ -164,7 +164,7 @@ TEST_P(ServicesTest, SourceRanges) {
   limited.frontends[0].source_ranges = {*dataplane::Prefix::parse(v6() ? "fd02::/64" : "10.2.0.0/24")};
   program({{"s", limited}});
   EXPECT_EQ(source_seen("pod1", at().vip, 80, listener), host(at().pod1));
-  EXPECT_EQ(source_seen("client", at().vip, 80, listener), strerror(ETIMEDOUT));
+  EXPECT_EQ(source_seen("client", at().vip, 80, listener, Socket::kSilence), strerror(ETIMEDOUT));
 }
 
 TEST_P(ServicesTest, NewFlowsAreShared) {
@@ -200,12 +200,9 @@ TEST_P(ServicesTest, AffinityKeepsTheBackendUntilItLeaves) {
   auto who = [&] {
     auto client = Socket::tcp(*net_, "pod1", v6());
     EXPECT_EQ(client.connect(at().vip, 80), 0);
-    auto accepted = first.accept();
-    if (accepted) {
-      return 0;
-    }
-    EXPECT_TRUE(second.accept());
-    return 1;
+    const int taken = called(first, second);
+    EXPECT_TRUE((taken == 0 ? first : second).accept());
+    return taken;
   };
   int chosen = who();
   for (int i = 0; i < 8; i++) {
@@ -227,7 +224,9 @@ TEST_P(ServicesTest, AffinityLeavesAnEndpointThatTerminates) {
   auto who = [&] {
     auto client = Socket::tcp(*net_, "pod1", v6());
     EXPECT_EQ(client.connect(at().vip, 80), 0);
-    return first.accept() ? at().pod2 : second.accept() ? at().other : "nobody";
+    const int taken = called(first, second);
+    EXPECT_TRUE((taken == 0 ? first : second).accept());
+    return taken == 0 ? at().pod2 : at().other;
   };
   auto chosen = who();
   EXPECT_EQ(who(), chosen);

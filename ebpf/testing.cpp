@@ -26,10 +26,9 @@
 namespace keelson::ebpf::testing {
 namespace {
 
-constexpr int kPatience = 500;
 constexpr long kBpffs = 0xcafe4a11;
 
-bool wait_for(int fd, short events, int patience = kPatience) {
+bool wait_for(int fd, short events, int patience) {
   pollfd one{fd, events, 0};
   return poll(&one, 1, patience) == 1;
 }
@@ -267,7 +266,7 @@ void Socket::listen() {
 }
 
 std::optional<Socket> Socket::accept(std::string* from) {
-  if (!wait_for(fd(), POLLIN)) {
+  if (!wait_for(fd(), POLLIN, kPatience)) {
     return std::nullopt;
   }
   Sockaddr peer;
@@ -296,8 +295,8 @@ int Socket::send_to(const std::string& message, const std::string& address, uint
   return sendto(fd(), message.data(), message.size(), MSG_NOSIGNAL, to.get(), to.size) < 0 ? errno : 0;
 }
 
-std::optional<std::string> Socket::receive(std::string* from) {
-  if (!wait_for(fd(), POLLIN)) {
+std::optional<std::string> Socket::receive(std::string* from, int patience) {
+  if (!wait_for(fd(), POLLIN, patience)) {
     return std::nullopt;
   }
   std::string buffer(65536, 0);

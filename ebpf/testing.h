@@ -78,25 +78,30 @@ inline bool is_v6(const std::string& address) {
 /// The text of a Sockaddr without its port.
 std::string host_of(const std::string& endpoint);
 
-/// A socket in a namespace. Calls wait 500 ms at most.
+/// A socket in a namespace.
 class Socket {
  public:
+  /// How long calls wait at most, in ms: for what comes, also on a busy machine; and to see that nothing comes.
+  static constexpr int kPatience = 5000, kSilence = 500;
+
   static Socket tcp(const SmallNet& net, const std::string& ns, bool v6 = false);
   static Socket udp(const SmallNet& net, const std::string& ns, bool v6 = false);
 
   /// 0 or the errno; ETIMEDOUT after `patience` ms.
-  int connect(const std::string& address, uint16_t port, int patience = 500);
+  int connect(const std::string& address, uint16_t port, int patience = kPatience);
   void bind(const std::string& address, uint16_t port);
   void listen();
-  /// Nothing after 500 ms. `from`: the peer's address, as the socket sees it.
+  /// Nothing after kPatience. `from`: the peer's address, as the socket sees it.
   std::optional<Socket> accept(std::string* from = nullptr);
   /// All of it: 0, or the errno; EAGAIN when there was room for a part alone.
   int send(const std::string& text);
   /// How many bytes of it there was room for; 0 also on an error, which errno tells.
   size_t send_some(const std::string& bytes);
   int send_to(const std::string& text, const std::string& address, uint16_t port);
-  /// Nothing after 500 ms or on an error, which errno tells.
-  std::optional<std::string> receive(std::string* from = nullptr);
+  /// Nothing after `patience` ms or on an error, which errno tells.
+  std::optional<std::string> receive(std::string* from = nullptr, int patience = kPatience);
+  /// Nothing comes within kSilence.
+  bool is_silent() { return !receive(nullptr, kSilence); }
   std::string peer() const;
   int fd() const { return fd_.get(); }
 

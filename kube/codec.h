@@ -26,7 +26,7 @@ inline constexpr size_t kMaxValueCount = 300'000;        ///< Values of one file
 inline constexpr size_t kMaxExpandedSize = 2 * kMaxTextSize;  ///< Bytes of their texts.
 inline constexpr size_t kMaxDocumentCount = 5'000;            ///< Objects of one file.
 
-using Object = std::variant<Pod, ConfigMap, Secret, Service, EndpointSlice, Node>;
+using Object = std::variant<Pod, ConfigMap, Secret, Service, EndpointSlice, Node, RuntimeClass>;
 
 /// One thing wrong with a document, or worth a warning.
 struct Problem {
@@ -47,7 +47,7 @@ struct Document {
   /// What could be learned of its identity, also of a bad one: for events and for leaving a running pod alone.
   std::string api_version;
   std::string kind;
-  std::string ns;  ///< Empty for a kind that has none (Node).
+  std::string ns;  ///< Empty for a kind that has none (Node, RuntimeClass).
   std::string name;
   std::optional<Object> object;
   std::vector<Problem> errors;

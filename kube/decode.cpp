@@ -73,6 +73,9 @@ void complete(EndpointSlice& slice) {
   default_endpoint_slice(slice);
 }
 void complete(Node&) {}
+void complete(RuntimeClass& runtime_class) {
+  default_runtime_class(runtime_class);
+}
 FieldErrors check(const Pod& pod) {
   return validate_pod(pod);
 }
@@ -94,12 +97,21 @@ FieldErrors check(const Node& node) {
   return validate_node(node);
 }
 
+FieldErrors check(const RuntimeClass& runtime_class) {
+  return validate_runtime_class(runtime_class);
+}
+
+bool has_namespace(std::string_view kind) {
+  return kind != "Node" && kind != "RuntimeClass";
+}
+
 /// The kinds that a document may be of, by name, and where the API has them.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kKinds = {
+constexpr std::array<std::pair<std::string_view, std::string_view>, 7> kKinds = {
     {{"ConfigMap", "v1"},
      {"EndpointSlice", "discovery.k8s.io/v1"},
      {"Node", "v1"},
      {"Pod", "v1"},
+     {"RuntimeClass", "node.k8s.io/v1"},
      {"Secret", "v1"},
      {"Service", "v1"}}};
 
@@ -120,6 +132,8 @@ class ObjectDecoder {
       decode<EndpointSlice>();
     } else if (document_.kind == "Node") {
       decode<Node>();
+    } else if (document_.kind == "RuntimeClass") {
+      decode<RuntimeClass>();
     } else {
       decode<Service>();
     }
@@ -245,8 +259,8 @@ class FileDecoder {
       document.name = text_of(*metadata, "name");
       document.ns = text_of(*metadata, "namespace");
     }
-    if (document.kind == "Node") {
-      document.ns.clear();  // Nodes have none
+    if (!has_namespace(document.kind)) {
+      document.ns.clear();
     } else if (document.ns.empty()) {
       document.ns = "default";
     }

@@ -159,7 +159,7 @@ data: {a: Zmlyc3Q=, b: AAH/}
       seen,
       ElementsAre("ConfigMap a", HasSubstr("f:8: not valid YAML: "), "ConfigMap b",
                   "f:14: kind: kind \"NetworkPolicy\" of \"networking.k8s.io/v1\" is not supported by this node; it "
-                  "reads ConfigMap, EndpointSlice, Node, Pod, Secret, Service",
+                  "reads ConfigMap, EndpointSlice, Node, Pod, RuntimeClass, Secret, Service",
                   HasSubstr("f:18: not valid JSON: "), "f:20: expected an object, got a string",
                   "f:22: apiVersion: Required value",
                   "f:24: apiVersion: Unsupported value: \"v2\": supported values: \"v1\"", "Secret s"));

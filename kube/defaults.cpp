@@ -159,6 +159,10 @@ void default_config_map(ConfigMap& config_map) {
   default_meta(config_map.metadata);
 }
 
+void default_runtime_class(RuntimeClass& runtime_class) {
+  round_up(runtime_class.overhead);
+}
+
 void default_secret(Secret& secret) {
   default_meta(secret.metadata);
   if (secret.type.empty()) {

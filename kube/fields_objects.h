@@ -26,7 +26,8 @@ void fields(auto& v, Of<Secret> auto& s) {
 void fields(auto& v, Of<RuntimeClass> auto& c) {
   v("metadata", c.metadata);
   v("handler", c.handler);
-  v.ignored({"overhead", "scheduling"});
+  v.object("overhead", [&](auto& overhead) { overhead("podFixed", c.overhead); });
+  v.ignored({"scheduling"});
 }
 
 void fields(auto& v, Of<ServicePort> auto& p) {

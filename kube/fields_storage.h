@@ -23,13 +23,26 @@ constexpr Names<FsGroupPolicy, 3> names_of(FsGroupPolicy) {
            {FsGroupPolicy::none, "None"}}};
 }
 
+void fields(auto& v, Of<ClaimCondition> auto& c) {
+  v("type", c.type);
+  v("status", c.status);
+}
+
 void fields(auto& v, Of<PersistentVolumeClaim> auto& c) {
   v("metadata", c.metadata);
   v.object("spec", [&](auto& spec) {
     spec("volumeName", c.volume_name);
     spec("volumeMode", c.volume_mode);
+    spec("accessModes", c.access_modes);
+    spec.object("resources", [&](auto& resources) { resources("requests", c.requests); });
   });
-  v.object("status", [&](auto& status) { status("phase", c.phase); });
+  v.object("status", [&](auto& status) {
+    status("phase", c.phase);
+    status("capacity", c.capacity);
+    status("allocatedResources", c.allocated);
+    status("allocatedResourceStatuses", c.allocated_statuses);
+    status("conditions", c.conditions);
+  });
 }
 
 void fields(auto& v, Of<SecretReference> auto& s) {
@@ -50,6 +63,7 @@ void fields(auto& v, Of<CsiPersistentVolume> auto& c) {
   v("volumeAttributes", c.volume_attributes);
   v("nodeStageSecretRef", c.node_stage_secret);
   v("nodePublishSecretRef", c.node_publish_secret);
+  v("nodeExpandSecretRef", c.node_expand_secret);
 }
 
 void fields(auto& v, Of<ClaimReference> auto& c) {
@@ -61,6 +75,7 @@ void fields(auto& v, Of<ClaimReference> auto& c) {
 void fields(auto& v, Of<PersistentVolume> auto& p) {
   v("metadata", p.metadata);
   v.object("spec", [&](auto& spec) {
+    spec("capacity", p.capacity);
     spec("accessModes", p.access_modes);
     spec("mountOptions", p.mount_options);
     spec("volumeMode", p.volume_mode);

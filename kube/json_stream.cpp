@@ -42,7 +42,9 @@ void complete(EndpointSlice& slice) {
 void complete(Node&) {}
 void complete(OwnNode&) {}
 void complete(Pod&) {}
-void complete(RuntimeClass&) {}
+void complete(RuntimeClass& runtime_class) {
+  default_runtime_class(runtime_class);
+}
 void complete(ConfigMap& config_map) {
   default_config_map(config_map);
 }

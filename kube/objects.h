@@ -12,6 +12,7 @@
 #include "kube/endpoint_slice.h"
 #include "kube/meta.h"
 #include "kube/node.h"
+#include "kube/quantity.h"
 #include "kube/service.h"
 
 namespace keelson::kube {
@@ -34,16 +35,19 @@ struct Secret {
   bool operator==(const Secret&) const = default;
 };
 
-/// node.k8s.io/v1: by which of a runtime's handlers the pods that name it are run. It has no namespace. Overhead and
-/// scheduling are in those pods already, by admission.
+/// node.k8s.io/v1: by which of a runtime's handlers the pods that name it are run. It has no namespace. What it says of
+/// scheduling is not read.
 struct RuntimeClass {
   ObjectMeta metadata;
   std::string handler;
+  ResourceList overhead;  ///< podFixed. A pod of the API has it already, by admission.
   bool operator==(const RuntimeClass&) const = default;
 };
 
-/// What the API server fills in, in place: the namespace "default", a Secret's type. Idempotent.
+/// What the API server fills in, in place: the namespace "default", a Secret's type; quantities are rounded up to
+/// thousandths. Idempotent.
 void default_config_map(ConfigMap& config_map);
 void default_secret(Secret& secret);
+void default_runtime_class(RuntimeClass& runtime_class);
 
 }  // namespace keelson::kube

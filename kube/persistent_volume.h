@@ -12,6 +12,7 @@
 #include "common/result.h"
 #include "kube/meta.h"
 #include "kube/objects.h"
+#include "kube/quantity.h"
 #include "kube/volume.h"
 
 namespace keelson::kube {
@@ -19,11 +20,24 @@ namespace keelson::kube {
 enum class VolumeMode { filesystem, block };
 enum class AccessMode { read_write_once, read_only_many, read_write_many, read_write_once_pod };
 
+/// How a claim does, as far as a node reads it.
+struct ClaimCondition {
+  std::string type;    ///< "FileSystemResizePending", ...
+  std::string status;  ///< "True", "False", "Unknown".
+  bool operator==(const ClaimCondition&) const = default;
+};
+
 struct PersistentVolumeClaim {
   ObjectMeta metadata;
   std::string volume_name;  ///< Empty: not bound yet.
   VolumeMode volume_mode = VolumeMode::filesystem;
-  std::string phase;  ///< "Pending", "Bound", "Lost".
+  std::vector<AccessMode> access_modes;
+  ResourceList requests;         ///< spec.resources.requests: what its user wants now.
+  std::string phase;             ///< "Pending", "Bound", "Lost".
+  ResourceList capacity;         ///< What it has, as far as it is usable.
+  ResourceList allocated;        ///< What it is being grown to (KEP-1790).
+  StringMap allocated_statuses;  ///< How that goes, by resource: "NodeResizePending"; no entry: it does not.
+  std::vector<ClaimCondition> conditions;
   bool operator==(const PersistentVolumeClaim&) const = default;
 };
 
@@ -48,6 +62,7 @@ struct CsiPersistentVolume {
   StringMap volume_attributes;
   std::optional<SecretReference> node_stage_secret;
   std::optional<SecretReference> node_publish_secret;
+  std::optional<SecretReference> node_expand_secret;
   bool operator==(const CsiPersistentVolume&) const = default;
 };
 
@@ -62,6 +77,7 @@ struct ClaimReference {
 /// Exactly one source is set; `unsupported` names one that this node has not.
 struct PersistentVolume {
   ObjectMeta metadata;
+  ResourceList capacity;
   std::vector<AccessMode> access_modes;
   std::vector<std::string> mount_options;
   VolumeMode volume_mode = VolumeMode::filesystem;

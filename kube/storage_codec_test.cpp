@@ -12,7 +12,8 @@ TEST(StorageCodecTest, AVolumeOfADriverSaysAllThatANodeMustTellTheDriver) {
     "spec":{"capacity":{"storage":"1Gi"},"accessModes":["ReadWriteOnce","ReadOnlyMany"],"mountOptions":["noatime"],
       "volumeMode":"Block","claimRef":{"kind":"PersistentVolumeClaim","namespace":"shop","name":"data","uid":"c-1"},
       "csi":{"driver":"disk.example.com","volumeHandle":"vol-7","readOnly":true,"fsType":"ext4",
-        "volumeAttributes":{"tier":"fast"},"nodeStageSecretRef":{"name":"key","namespace":"kube-system"}}},
+        "volumeAttributes":{"tier":"fast"},"nodeStageSecretRef":{"name":"key","namespace":"kube-system"},
+        "nodeExpandSecretRef":{"name":"grow","namespace":"kube-system"}}},
     "status":{"phase":"Bound"}})");
   ASSERT_TRUE(volume) << volume.error().message();
   EXPECT_EQ(volume->metadata.name, "pv-1");
@@ -28,6 +29,8 @@ TEST(StorageCodecTest, AVolumeOfADriverSaysAllThatANodeMustTellTheDriver) {
   EXPECT_EQ(volume->csi->volume_attributes, (StringMap{{"tier", "fast"}}));
   EXPECT_EQ(volume->csi->node_stage_secret, (SecretReference{"key", "kube-system"}));
   EXPECT_FALSE(volume->csi->node_publish_secret);
+  EXPECT_EQ(volume->csi->node_expand_secret, (SecretReference{"grow", "kube-system"}));
+  EXPECT_EQ(volume->capacity, (ResourceList{{"storage", Quantity::of(1 << 30)}}));
 }
 
 TEST(StorageCodecTest, ASourceThatThisNodeHasNotIsNamed) {
@@ -45,6 +48,23 @@ TEST(StorageCodecTest, AClaimIsOfFilesUnlessItSaysOtherwise) {
   EXPECT_EQ(claim->volume_name, "pv-1");
   EXPECT_EQ(claim->volume_mode, VolumeMode::filesystem);
   EXPECT_EQ(claim->phase, "Bound");
+}
+
+TEST(StorageCodecTest, AClaimThatGrowsTellsHowFarItIs) {
+  auto claim = decode_persistent_volume_claim(
+      R"({"kind":"PersistentVolumeClaim","metadata":{"name":"data","namespace":"shop","uid":"c-1"},
+          "spec":{"volumeName":"pv-1","accessModes":["ReadWriteMany"],"resources":{"requests":{"storage":"3Gi"}}},
+          "status":{"phase":"Bound","capacity":{"storage":"1Gi"},"allocatedResources":{"storage":"2Gi"},
+            "allocatedResourceStatuses":{"storage":"NodeResizePending"},
+            "conditions":[{"type":"FileSystemResizePending","status":"True","lastTransitionTime":null}]}})");
+  ASSERT_TRUE(claim) << claim.error().message();
+  const auto gibibytes = [](int64_t count) { return ResourceList{{"storage", Quantity::of(count << 30)}}; };
+  EXPECT_EQ(claim->access_modes, std::vector{AccessMode::read_write_many});
+  EXPECT_EQ(claim->requests, gibibytes(3));
+  EXPECT_EQ(claim->capacity, gibibytes(1));
+  EXPECT_EQ(claim->allocated, gibibytes(2));
+  EXPECT_EQ(claim->allocated_statuses, (StringMap{{"storage", "NodeResizePending"}}));
+  EXPECT_EQ(claim->conditions, (std::vector<ClaimCondition>{{"FileSystemResizePending", "True"}}));
 }
 
 TEST(StorageCodecTest, ADriverThatSaysNothingWantsAttachmentAndTheGroupByFileSystem) {

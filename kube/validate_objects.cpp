@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Validation of ConfigMaps and Secrets.
+// Validation of ConfigMaps, Secrets and RuntimeClasses.
 #include "kube/validate.h"
 #include "kube/value.h"
 
@@ -77,6 +77,28 @@ FieldErrors validate_config_map(const ConfigMap& config_map) {
   }
   if (size > kMaxDataSize) {
     checks.too_long(root, kMaxDataSize);
+  }
+  return checks.take();
+}
+
+FieldErrors validate_runtime_class(const RuntimeClass& runtime_class) {
+  Checks checks;
+  const Path root;
+  const Path metadata = root / "metadata";
+  check_named(checks, runtime_class.metadata, metadata);
+  if (!runtime_class.metadata.ns.empty()) {
+    checks.forbidden(metadata / "namespace", "not allowed on this type");
+  }
+  if (runtime_class.handler.empty()) {
+    checks.required(root / "handler");
+  } else {
+    checks.dns_label(root / "handler", runtime_class.handler);
+  }
+  for (const auto& [name, quantity] : runtime_class.overhead) {
+    if (quantity.negative()) {
+      checks.invalid((root / "overhead" / "podFixed").key(name), quantity.to_string(),
+                     "must be greater than or equal to 0");
+    }
   }
   return checks.take();
 }

@@ -130,6 +130,14 @@ void check_names(Checks& checks, const PodSpec& spec, const Path& path) {
   }
 }
 
+void check_annotation_key(Checks& checks, std::string_view key, const Path& path) {
+  std::string lower(key);
+  for (char& c : lower) {
+    c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  }
+  checks.qualified_name(path, lower);
+}
+
 void check_labels(Checks& checks, const StringMap& labels, const Path& path) {
   for (const auto& [key, value] : labels) {
     checks.qualified_name(path, key);
@@ -155,16 +163,19 @@ void check_meta(Checks& checks, const ObjectMeta& metadata, const Path& path) {
   check_labels(checks, metadata.labels, path / "labels");
   size_t size = 0;
   for (const auto& [key, value] : metadata.annotations) {
-    std::string lower = key;
-    for (char& c : lower) {
-      c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-    }
-    checks.qualified_name(path / "annotations", lower);
+    check_annotation_key(checks, key, path / "annotations");
     size += key.size() + value.size();
   }
   if (size > kMaxAnnotationsSize) {
     checks.too_long(path / "annotations", kMaxAnnotationsSize);
   }
+}
+
+std::string annotation_key_fault(std::string_view key) {
+  Checks checks;
+  check_annotation_key(checks, key, Path());
+  const FieldErrors errors = checks.take();
+  return errors.empty() ? "" : errors.front().text;
 }
 
 FieldErrors validate_pod(const Pod& pod) {

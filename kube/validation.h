@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kube/objects.h"
@@ -28,10 +29,15 @@ FieldErrors validate_pod(const Pod& pod);
 FieldErrors validate_config_map(const ConfigMap& config_map);
 /// The same; never names a value.
 FieldErrors validate_secret(const Secret& secret);
+/// Names, no namespace, no negative overhead.
+FieldErrors validate_runtime_class(const RuntimeClass& runtime_class);
 /// The fields that routing reads: ports, addresses, ranges, affinity.
 FieldErrors validate_service(const Service& service);
 FieldErrors validate_endpoint_slice(const EndpointSlice& slice);
 /// Names, pod ranges (one a family at most), taints, no namespace.
 FieldErrors validate_node(const Node& node);
+
+/// Why this is no key of an annotation ("[prefix/]name", letters of either case); empty: it is one.
+std::string annotation_key_fault(std::string_view key);
 
 }  // namespace keelson::kube

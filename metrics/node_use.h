@@ -100,7 +100,8 @@ struct VolumeUse {
   VolumePlace place;
   WallTime at{};
   DiskUse disk;
-  bool apart = false;  ///< on a file system of its own, such as memory
+  bool apart = false;                 ///< on a file system of its own, such as memory
+  std::optional<bool> abnormal = {};  ///< whether something is wrong with it; none: nobody tells
 };
 
 struct PodUse : GroupUse {

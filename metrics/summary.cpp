@@ -126,6 +126,9 @@ json::object volume_json(const PodUse& pod, const VolumeUse& use) {
   if (!use.place.claim.empty()) {
     volume["pvcRef"] = json::object{{"name", use.place.claim}, {"namespace", pod.place.ns}};
   }
+  if (use.abnormal) {
+    volume["volumeHealthStats"] = json::object{{"abnormal", *use.abnormal}};
+  }
   return volume;
 }
 

@@ -86,9 +86,9 @@ class ConntrackTest : public ::testing::Test {
              client.receive() == "answer";
     }
   };
-  std::optional<Conversation> open(const std::string& address, uint16_t port) {
+  std::optional<Conversation> open(const std::string& address, uint16_t port, int patience) {
     auto client = Socket::tcp(*net_, "client");
-    if (client.connect(address, port) != 0) {
+    if (client.connect(address, port, patience) != 0) {
       return std::nullopt;
     }
     std::string from;
@@ -99,8 +99,8 @@ class ConntrackTest : public ::testing::Test {
     return Conversation{std::move(client), std::move(*server),
                         static_cast<uint16_t>(std::stoi(from.substr(from.rfind(':') + 1)))};
   }
-  std::optional<Conversation> by_stack() { return open("10.3.0.1", 8080); }
-  std::optional<Conversation> by_us() { return open("10.96.0.1", 80); }
+  std::optional<Conversation> by_stack(int patience = Socket::kPatience) { return open("10.3.0.1", 8080, patience); }
+  std::optional<Conversation> by_us(int patience = Socket::kPatience) { return open("10.96.0.1", 80, patience); }
 
   std::optional<SmallNet> net_;
   std::optional<NetnsGuard> inside_;
@@ -138,7 +138,7 @@ TEST_F(ConntrackTest, TheStackGivesNoPortThatIsHeld) {
   auto flow = by_stack();
   ASSERT_TRUE(flow);
   EXPECT_EQ(flow->port, kFirst + kPorts - 1);
-  EXPECT_FALSE(by_stack()) << "all ports are taken";
+  EXPECT_FALSE(by_stack(Socket::kSilence)) << "all ports are taken";
 }
 
 TEST_F(ConntrackTest, OurFlowsGetNoPortOfTheStacksAndItsConnectionGoesOn) {
@@ -159,7 +159,7 @@ TEST_F(ConntrackTest, OurFlowsGetNoPortOfTheStacksAndItsConnectionGoesOn) {
   }
   EXPECT_EQ(ports.size(), kPorts - 1u);
   EXPECT_FALSE(ports.contains(theirs->port));
-  EXPECT_FALSE(by_us()) << "all ports are taken";
+  EXPECT_FALSE(by_us(Socket::kSilence)) << "all ports are taken";
   EXPECT_TRUE(theirs->goes_on());
   // Ours are counted, theirs is not.
   auto flows = open_flows(*programs_);
@@ -189,7 +189,7 @@ TEST_F(ConntrackTest, ThePortsOfOurFlowsAreHeldWhenTheStackTakesOver) {
   auto theirs = by_stack();
   ASSERT_TRUE(theirs && theirs->goes_on());
   EXPECT_FALSE(ports.contains(theirs->port));
-  EXPECT_FALSE(by_stack()) << "all ports are taken";
+  EXPECT_FALSE(by_stack(Socket::kSilence)) << "all ports are taken";
   for (auto& one : ours) {
     EXPECT_TRUE(one.goes_on());
   }

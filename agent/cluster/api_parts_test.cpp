@@ -112,11 +112,16 @@ TEST_F(MirrorPodsTest, OneStandsForEachStaticPod) {
 TEST_F(MirrorPodsTest, ItComesBackWhenItIsDeleted) {
   want({{"default/etcd-n1", static_pod("a")}});
   auto doomed = api.pods.at("default/etcd-n1");
+  const auto uid = doomed.metadata.uid;
   doomed.metadata.deletion_timestamp = WallTime(1s);
   api.put(doomed);
   loop.advance(clock, 1s);
+  EXPECT_EQ(mirror_of(), "none") << "for as long as who has deleted it may look for it";
+  loop.advance(clock, 2s);
   EXPECT_EQ(mirror_of(), "a");
   EXPECT_FALSE(api.pods.at("default/etcd-n1").metadata.deletion_timestamp);
+  EXPECT_NE(api.pods.at("default/etcd-n1").metadata.uid, uid);
+  EXPECT_EQ(api.count("DELETE"), 1U);
   api.remove("default/etcd-n1");
   loop.advance(clock, 1s);
   EXPECT_EQ(mirror_of(), "a");
@@ -179,15 +184,18 @@ class TokenManagerTest : public PartTest<TokenManager> {
     volume.projected.emplace().sources.emplace_back().service_account_token = {
         .audience = "", .expiration_seconds = 3607, .path = "token"};
   }
-  Result<TokenMap> get() {
-    Result<TokenMap> got = fail(Kind::internal, "not answered");
-    closing_tasks.spawn("get", [](TokenManager& tokens, kube::Pod of, Result<TokenMap>& into) -> Task<> {
-      into = co_await tokens.get(std::move(of));
+  template <class T>
+  Result<T> wait_for(Task<T> task) {
+    Result<T> got = fail(Kind::internal, "not answered");
+    closing_tasks.spawn("get", [](Task<T> asking, Result<T>& into) -> Task<> {
+      into = co_await std::move(asking);
       co_return Result<>();
-    }(*part, pod, got));
+    }(std::move(task), got));
     loop.advance(clock, 100ms);
     return got;
   }
+  Result<TokenMap> get() { return wait_for<TokenMap>(part->get(pod)); }
+  Result<std::string> get_one(TokenWanted wanted) { return wait_for<std::string>(part->get_one(pod, wanted)); }
   kube::Pod pod;
   kube::Request asked;
   bool refuse = false;
@@ -239,6 +247,44 @@ TEST_F(TokenManagerTest, AFailureIsTheTextOfAnEvent) {
             "\"app\" not found");
   api.other = [](const kube::Request&) { return Result<std::string>(R"({"status":{"token":"canary"}})"); };
   EXPECT_THAT(get().error().message(), Not(HasSubstr("canary")));
+}
+
+TEST_F(TokenManagerTest, OneForAPullIsBoundToThePodAndKeptUntilItIsOld) {
+  const TokenWanted wanted{.audience = "registry", .account_uid = "sa1"};
+  EXPECT_EQ(*get_one(wanted), "token-1");
+  EXPECT_EQ(asked.path, "/api/v1/namespaces/shop/serviceaccounts/app/token");
+  EXPECT_EQ(asked.body, R"({"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","metadata":{"uid":"sa1"},)"
+                        R"("spec":{"audiences":["registry"],)"
+                        R"("boundObjectRef":{"kind":"Pod","apiVersion":"v1","name":"web","uid":"u1"}}})");
+  EXPECT_EQ(*get_one(wanted), "token-1");
+  EXPECT_EQ(*get_one({.audience = "registry", .account_uid = "sa2"}), "token-2") << "another account";
+  loop.advance(clock, 3000s);
+  EXPECT_EQ(api.requests.size(), 2U) << "nobody renews it by itself";
+  EXPECT_EQ(*get_one(wanted), "token-3");
+  refuse = true;
+  loop.advance(clock, 3000s);
+  EXPECT_EQ(*get_one(wanted), "token-3") << "still good";
+  loop.advance(clock, 700s);
+  EXPECT_EQ(get_one(wanted).error().message(), "failed to fetch token: 404: serviceaccounts \"app\" not found");
+  refuse = false;
+  EXPECT_EQ(*get_one(wanted), "token-6");
+  part->forget("u1");
+  EXPECT_EQ(*get_one(wanted), "token-7");
+}
+
+TEST_F(TokenManagerTest, AnAccountIsAskedFor) {
+  api.other = [this](const kube::Request& request) -> Result<std::string> {
+    asked = request;
+    return R"({"kind":"ServiceAccount","metadata":{"uid":"sa1","annotations":{"role":"puller"}}})";
+  };
+  const auto account = wait_for<ServiceAccount>(part->account(pod));
+  ASSERT_TRUE(account) << account.error().message();
+  EXPECT_EQ(asked.method + " " + asked.path, "GET /api/v1/namespaces/shop/serviceaccounts/app");
+  EXPECT_EQ(account->uid, "sa1");
+  EXPECT_EQ(account->annotations, (kube::StringMap{{"role", "puller"}}));
+  api.other = [](const kube::Request&) { return Result<std::string>("{}"); };
+  EXPECT_EQ(wait_for<ServiceAccount>(part->account(pod)).error().message(),
+            "the API server's answer holds no service account");
 }
 
 TEST_F(TokenManagerTest, AForgottenPodsTokensAreNotRenewed) {

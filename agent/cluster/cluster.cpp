@@ -368,6 +368,15 @@ Result<> Cluster::check_environment(const kube::Pod& pod, const kube::Container&
   return is_static(pod) ? Result<>() : state_->referred.check_environment(environment_of(pod, container));
 }
 
+Task<ServiceAccount> Cluster::service_account(kube::Pod pod) {
+  return state_->tokens.account(std::move(pod));
+}
+
+Task<std::string> Cluster::service_account_token(kube::Pod pod, std::string audience, std::string account_uid) {
+  return state_->tokens.get_one(std::move(pod),
+                                {.audience = std::move(audience), .account_uid = std::move(account_uid)});
+}
+
 void Cluster::pressed_by(const Pressures& pressures) {
   state_->ledger.pressed_by(pressures);
 }
@@ -386,6 +395,7 @@ void Cluster::pod_refused(const std::string& reason) {
 
 void Cluster::collect(Stats& stats) const {
   state_->counts.collect(state_->ledger, stats);
+  state_->statuses.collect(stats);
 }
 
 void Cluster::forget(const std::string& uid) {

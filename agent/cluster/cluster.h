@@ -73,6 +73,8 @@ class Cluster : public PodInputs {
 
   Task<TokenMap> provide(kube::Pod pod) override;
   Result<> check_environment(const kube::Pod& pod, const kube::Container& container) const override;
+  Task<ServiceAccount> service_account(kube::Pod pod) override;
+  Task<std::string> service_account_token(kube::Pod pod, std::string audience, std::string account_uid) override;
   void forget(const std::string& uid) override;
 
  private:

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::chrono::seconds kAwayRest{1};
 constexpr std::chrono::seconds kRefusedRest{10};
+constexpr std::chrono::seconds kDeletedRest{2};
 
 bool mirrors(const kube::Pod& mirror, const kube::Pod& pod) {
   const auto hash = mirror.metadata.annotations.find(kMirrorAnnotation);
@@ -74,7 +75,8 @@ std::optional<MirrorPods::Step> MirrorPods::next() const {
     const auto pod = statics_.find(name);
     const bool stays = pod == statics_.end() ? alive_(name) : mirrors(mirror, pod->second) && !meta.deletion_timestamp;
     if (!stays && !deleted_.contains(meta.uid) && !resting_.contains(name)) {
-      return Step{name, meta.uid, delete_pod_request(meta.ns, meta.name, meta.uid)};
+      return Step{name, meta.uid, delete_pod_request(meta.ns, meta.name, meta.uid),
+                  meta.deletion_timestamp.has_value()};
     }
   }
   for (const auto& [name, pod] : statics_) {
@@ -106,6 +108,9 @@ void MirrorPods::settle(const Step& step, Result<std::string> answer) {
   if (deletes && (answer || answer.error().kind() == Kind::not_found || is_other_object(answer.error()))) {
     deleted_.insert(step.uid);
     mirrors_.erase(step.name);
+    if (step.asked_for) {
+      pause(step.name, kDeletedRest);
+    }
     return;
   }
   if (answer) {
@@ -122,10 +127,12 @@ void MirrorPods::settle(const Step& step, Result<std::string> answer) {
                  answer ? "the API server's answer is no pod" : answer.error().message());
   }
   const Duration base = away ? kAwayRest : kRefusedRest;
-  resting_.insert(step.name);
-  tasks_.spawn(
-      "mirror of static pod " + step.name,
-      rest(step.name, base + Duration(std::uniform_int_distribution<Duration::rep>(0, base.count())(random_))));
+  pause(step.name, base + Duration(std::uniform_int_distribution<Duration::rep>(0, base.count())(random_)));
+}
+
+void MirrorPods::pause(const std::string& name, Duration wait) {
+  resting_.insert(name);
+  tasks_.spawn("mirror of static pod " + name, rest(name, wait));
 }
 
 Task<> MirrorPods::rest(std::string name, Duration wait) {

@@ -20,7 +20,9 @@ namespace keelson::agent {
 kube::Pod make_mirror(const kube::Pod& pod, const std::string& node_name, const std::string& node_uid);
 
 /// Makes what is missing, and deletes what is of another static pod than the one there is, of none, or about to be
-/// deleted; one request at a time. Belongs to the agent's loop.
+/// deleted; one request at a time. Where somebody has asked for the deletion, two seconds pass before the next one is
+/// made: a kubectl before 1.36 looks twice for what it has deleted, and waits for ever if between the two looks one was
+/// exchanged for another (kubernetes/kubectl#1803). Belongs to the agent's loop.
 class MirrorPods {
  public:
   /// `made` is told each mirror pod as the API has made it. `alive`: something of the static pod of this name still is
@@ -38,9 +40,11 @@ class MirrorPods {
     std::string name;
     std::string uid;  ///< Of what is deleted; empty: it is made.
     kube::Request request;
+    bool asked_for = false;  ///< the deletion, by somebody else
   };
   std::optional<Step> next() const;
   Task<> work();
+  void pause(const std::string& name, Duration wait);
   Task<> rest(std::string name, Duration wait);
   void settle(const Step& step, Result<std::string> answer);
 
@@ -54,7 +58,7 @@ class MirrorPods {
   std::map<std::string, kube::Pod> mirrors_;
   std::string node_uid_;
   std::set<std::string> deleted_;  // uids whose deletion the API has taken
-  std::set<std::string> resting_;  // names, after a refusal
+  std::set<std::string> resting_;  // names, after a refusal or a deletion
   bool working_ = false;
   TaskGroup tasks_;
 };

@@ -92,6 +92,9 @@ void StatusManager::says(const kube::Pod& pod, bool gone) {
   Entry& entry = entries_[key];
   entry.ns = pod.metadata.ns;
   entry.name = pod.metadata.name;
+  if (!entry.changed && (!entry.ours || entry.ours->status != pod.status)) {
+    entry.changed = loop_.clock().steady();
+  }
   entry.ours = OurSide{.uid = pod.metadata.uid, .status = pod.status, .gone = gone};
   if (gone && !entry.api && !entry.busy) {
     entries_.erase(key);
@@ -154,10 +157,16 @@ bool StatusManager::has_news() const {
 
 void StatusManager::look_at(const std::string& key) {
   auto it = entries_.find(key);
-  if (it == entries_.end() || it->second.busy || it->second.queued || it->second.resting || !next_request(it->second)) {
+  if (it == entries_.end() || it->second.busy || it->second.queued || it->second.resting) {
     return;
   }
   Entry& entry = it->second;
+  if (!next_request(entry)) {
+    if (entry.api) {
+      entry.changed.reset();  // the API has it so
+    }
+    return;
+  }
   if (can_wait(entry) && !entry.held) {
     if (!std::exchange(entry.holding, true)) {
       tasks_.spawn("status of pod " + key + " is held", hold(key));
@@ -185,7 +194,8 @@ void StatusManager::pump() {
     }
     it->second.busy = true;
     ++active_;
-    Sent sent{it->second.api->uid, status_to_tell(it->second), request->body, request->method == "DELETE"};
+    Sent sent{it->second.api->uid, status_to_tell(it->second), request->body, request->method == "DELETE",
+              std::exchange(it->second.changed, std::nullopt)};
     tasks_.spawn("status of pod " + key, serve(key, std::move(sent), *std::move(request)));
   }
 }
@@ -204,7 +214,7 @@ Task<> StatusManager::serve(std::string key, Sent sent, kube::Request request) {
   if (answer) {
     succeeded(key, sent, *answer);
   } else {
-    failed(key, sent.uid, answer.error());
+    failed(key, sent, answer.error());
   }
   it = entries_.find(key);
   const bool over = it != entries_.end() && !it->second.api && (!it->second.ours || it->second.ours->gone);
@@ -219,6 +229,10 @@ Task<> StatusManager::serve(std::string key, Sent sent, kube::Request request) {
 void StatusManager::succeeded(const std::string& key, const Sent& sent, const std::string& body) {
   Entry& entry = entries_.at(key);
   entry.wait = Duration(0);
+  if (sent.changed && !sent.deletes) {
+    const auto past = std::chrono::floor<std::chrono::milliseconds>(loop_.clock().steady() - *sent.changed);
+    waits_.observe(std::chrono::duration<double>(past).count());
+  }
   if (!entry.api || entry.api->uid != sent.uid) {
     return;  // it has gone meanwhile
   }
@@ -237,14 +251,15 @@ void StatusManager::succeeded(const std::string& key, const Sent& sent, const st
   }
 }
 
-void StatusManager::failed(const std::string& key, const std::string& uid, const Error& error) {
+void StatusManager::failed(const std::string& key, const Sent& sent, const Error& error) {
   Entry& entry = entries_.at(key);
   if (error.kind() == Kind::not_found || is_other_object(error)) {
-    if (entry.api && entry.api->uid == uid) {
+    if (entry.api && entry.api->uid == sent.uid) {
       entry.api.reset();
     }
     return;
   }
+  entry.changed = sent.changed ? sent.changed : entry.changed;
   if (is_away(error)) {
     if (!std::exchange(away_, true)) {
       log::warning("pods' statuses wait for the API server: {}", error.message());
@@ -260,6 +275,15 @@ void StatusManager::failed(const std::string& key, const std::string& uid, const
   entry.resting = true;
   entry.wait = std::clamp<Duration>(2 * entry.wait, std::chrono::milliseconds(500), kMostWait);
   tasks_.spawn("status of pod " + key + " again", look_again(key, jittered(entry.wait)));
+}
+
+void StatusManager::collect(Stats& stats) const {
+  stats.histogram(
+      "kubelet_pod_status_sync_duration_seconds",
+      "[ALPHA] Duration in seconds to sync a pod status update. Measures time from detection of a change to "
+      "pod status until the API is successfully updated for that pod, even if multiple intevening changes "
+      "to pod status occur.",
+      waits_);
 }
 
 Task<> StatusManager::wake_at(Duration wait) {

@@ -17,6 +17,7 @@
 
 #include "agent/cluster/api_call.h"
 #include "common/loop.h"
+#include "common/stats.h"
 #include "common/task_group.h"
 #include "kube/pod.h"
 
@@ -43,6 +44,8 @@ class StatusManager {
   bool has_news() const;
   /// Whether nothing is due.
   bool settled() const { return queue_.empty() && active_ == 0; }
+  /// kubelet_pod_status_sync_duration_seconds: from a change on the node until the API has it.
+  void collect(Stats& stats) const;
   Task<> close() { return tasks_.close(); }
 
  private:
@@ -65,6 +68,7 @@ class StatusManager {
     std::string name;
     std::optional<ApiSide> api;
     std::optional<OurSide> ours;
+    std::optional<SteadyTime> changed;  ///< On the node, first, of what no request tells of yet.
     bool busy = false;
     bool queued = false;
     bool holding = false;  ///< Until more of its news have come, or for kHold.
@@ -89,16 +93,18 @@ class StatusManager {
     kube::PodStatus status;
     std::string body;
     bool deletes = false;
+    std::optional<SteadyTime> changed;  ///< As Entry::changed.
   };
   Task<> serve(std::string key, Sent sent, kube::Request request);
   void succeeded(const std::string& key, const Sent& sent, const std::string& body);
-  void failed(const std::string& key, const std::string& uid, const Error& error);
+  void failed(const std::string& key, const Sent& sent, const Error& error);
   Duration jittered(Duration wait);
 
   Loop& loop_;
   const ApiCall call_;
   std::function<void()> back_ = [] {};
   std::mt19937_64 random_;
+  Histogram waits_{{0.010, 0.050, 0.100, 0.500, 1, 5, 10, 20, 30, 45, 60}};
   std::map<std::string, Entry> entries_;  // by "namespace/name"
   std::deque<std::string> queue_;
   size_t active_ = 0;

@@ -34,6 +34,39 @@ TEST_F(StatusManagerTest, OneRequestAtATimeAndTheNewestWins) {
   EXPECT_EQ(api.pods.at("default/web").status.pod_ip, "10.0.0.3");
 }
 
+TEST_F(StatusManagerTest, HowLongTheApiWaitsForAChangeIsTold) {
+  const auto waits = [this] {
+    Stats stats;
+    manager->collect(stats);
+    return stats.families().at("kubelet_pod_status_sync_duration_seconds").samples.at(0).histogram.at(0);
+  };
+  auto pod = make_pod("web", "u1", kube::PodPhase::running);
+  api.put(pod);
+  manager->says(pod, false);
+  loop.advance(clock, 1min);
+  EXPECT_EQ(waits().count(), 0U) << "the API had it so";
+  pod.status.pod_ip = "10.0.0.1";
+  manager->says(pod, false);
+  loop.advance(clock, 4ms);
+  pod.status.pod_ip = "10.0.0.2";
+  manager->says(pod, false);
+  loop.advance(clock, 1s);
+  EXPECT_EQ(waits().count(), 2U);
+  EXPECT_DOUBLE_EQ(waits().sum(), 0.010 + 0.016) << "the second waited for the first, and 10 ms for its own answer";
+
+  api.before = [](const kube::Request&) -> Result<> { return std::unexpected(nobody_answers()); };
+  for (const char* ip : {"10.0.0.3", "10.0.0.4"}) {
+    pod.status.pod_ip = ip;
+    manager->says(pod, false);
+    loop.advance(clock, 20s);
+  }
+  EXPECT_EQ(waits().count(), 2U);
+  api.before = [](const kube::Request&) { return Result<>(); };
+  loop.advance(clock, 10s);
+  EXPECT_EQ(waits().count(), 3U) << "one request for both";
+  EXPECT_GE(waits().sum(), 40);
+}
+
 kube::ContainerStatus waiting(const std::string& reason) {
   kube::ContainerStatus status;
   status.name = "main";

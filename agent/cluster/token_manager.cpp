@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "agent/cluster/token_request.h"
 #include "agent/config/pod_storage.h"
 #include "common/log.h"
 
@@ -37,9 +36,19 @@ TokenManager::TokenManager(Loop& loop, ApiCall call, uint64_t seed,
 TokenMap TokenManager::PodTokens::texts() const {
   TokenMap map;
   for (const auto& [key, token] : tokens) {
-    map.emplace(key, token.text);
+    map.emplace(key, token.token.text);
   }
   return map;
+}
+
+TokenManager::Shared TokenManager::pod_of(const kube::Pod& pod) {
+  Shared& known = pods_[pod.metadata.uid];
+  if (!known) {
+    known = std::make_shared<PodTokens>(loop_);
+    known->pod = pod.metadata;
+    known->service_account = service_account_of(pod);
+  }
+  return known;
 }
 
 Task<TokenMap> TokenManager::get(kube::Pod pod) {
@@ -47,13 +56,7 @@ Task<TokenMap> TokenManager::get(kube::Pod pod) {
   if (wanted.empty()) {
     co_return TokenMap();
   }
-  Shared& known = pods_[pod.metadata.uid];
-  if (!known) {
-    known = std::make_shared<PodTokens>(loop_);
-    known->pod = pod.metadata;
-    known->service_account = service_account_of(pod);
-  }
-  Shared tokens = known;
+  Shared tokens = pod_of(pod);
   for (const auto& [volume, projection] : wanted) {
     if (tokens->tokens.contains(token_key(projection))) {
       continue;
@@ -67,6 +70,34 @@ Task<TokenMap> TokenManager::get(kube::Pod pod) {
     tokens->tasks.spawn("renew tokens", renew(tokens));
   }
   co_return tokens->texts();
+}
+
+Task<std::string> TokenManager::get_one(kube::Pod pod, TokenWanted wanted) {
+  Shared known = pod_of(pod);
+  const std::pair key(wanted.audience, wanted.account_uid);
+  if (const auto it = known->single.find(key);
+      it != known->single.end() && loop_.clock().wall() < it->second.renew_at) {
+    co_return it->second.text;
+  }
+  auto issued = co_await issue(known, std::move(wanted));
+  if (issued) {
+    known->single[key] = *issued;
+    co_return std::move(issued->text);
+  }
+  const auto old = known->single.find(key);
+  if (old == known->single.end() || old->second.expires <= loop_.clock().wall() ||
+      issued.error().kind() == Kind::cancelled) {
+    co_return std::unexpected(std::move(issued).error().with_context("failed to fetch token"));
+  }
+  log::warning("pod {}: renew a token of service account {}: {}; the old one stays in use", kube::full_name(known->pod),
+               known->service_account, issued.error().message());
+  co_return old->second.text;
+}
+
+Task<ServiceAccount> TokenManager::account(kube::Pod pod) {
+  auto request = service_account_request(pod.metadata, service_account_of(pod));
+  KEELSON_CO_TRY(const auto body, co_await call_of_pod(loop_, call_, std::move(request)));
+  co_return read_service_account(body);
 }
 
 void TokenManager::forget(const std::string& uid) {
@@ -83,18 +114,22 @@ Task<> TokenManager::close() {
   co_return Result<>();
 }
 
-Task<> TokenManager::ask(Shared pod, kube::ServiceAccountTokenProjection projection) {
+Task<TokenManager::Token> TokenManager::issue(Shared pod, TokenWanted wanted) {
   const WallTime now = loop_.clock().wall();
   KEELSON_CO_TRY(const auto body,
-                 co_await call_of_pod(loop_, call_,
-                                      token_request(pod->pod, pod->service_account, projection.audience,
-                                                    projection.expiration_seconds)));
+                 co_await call_of_pod(loop_, call_, token_request(pod->pod, pod->service_account, wanted)));
   KEELSON_CO_TRY(auto answer, read_token(body));
   const Duration life = answer.expires - now;
   const Duration jitter(std::uniform_int_distribution<Duration::rep>(0, Duration(kJitter).count())(random_));
   const Duration good = std::max<Duration>(std::min<Duration>(life / 5 * 4, kOldest) - jitter, kRetry);
+  co_return Token{.text = std::move(answer.text), .renew_at = now + good, .expires = answer.expires};
+}
+
+Task<> TokenManager::ask(Shared pod, kube::ServiceAccountTokenProjection projection) {
+  TokenWanted wanted{.audience = projection.audience, .expiration_seconds = projection.expiration_seconds};
+  KEELSON_CO_TRY(auto token, co_await issue(pod, std::move(wanted)));
   auto key = token_key(projection);
-  pod->tokens.insert_or_assign(std::move(key), Token{std::move(projection), std::move(answer.text), now + good});
+  pod->tokens.insert_or_assign(std::move(key), VolumeToken{std::move(projection), std::move(token)});
   co_return Result<>();
 }
 
@@ -102,8 +137,9 @@ Task<> TokenManager::renew(Shared pod) {
   std::string trouble;
   while (true) {
     const auto next =
-        std::ranges::min_element(pod->tokens, {}, [](const auto& entry) { return entry.second.renew_at; });
-    KEELSON_CO_DO(co_await loop_.sleep(std::max<Duration>(next->second.renew_at - loop_.clock().wall(), Duration(0))));
+        std::ranges::min_element(pod->tokens, {}, [](const auto& entry) { return entry.second.token.renew_at; });
+    KEELSON_CO_DO(
+        co_await loop_.sleep(std::max<Duration>(next->second.token.renew_at - loop_.clock().wall(), Duration(0))));
     const auto projection = next->second.projection;
     auto asked = co_await ask(pod, projection);
     if (asked) {

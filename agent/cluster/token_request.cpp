@@ -15,18 +15,21 @@ std::string service_account_of(const kube::Pod& pod) {
 }
 
 kube::Request token_request(const kube::ObjectMeta& pod, const std::string& service_account,
-                            const std::string& audience, int64_t expiration_seconds) {
+                            const TokenWanted& wanted) {
   json::array audiences;
-  if (!audience.empty()) {
-    audiences.emplace_back(audience);
+  if (!wanted.audience.empty()) {
+    audiences.emplace_back(wanted.audience);
   }
-  const json::object body{
-      {"apiVersion", "authentication.k8s.io/v1"},
-      {"kind", "TokenRequest"},
-      {"spec",
-       {{"audiences", std::move(audiences)},
-        {"expirationSeconds", expiration_seconds},
-        {"boundObjectRef", {{"kind", "Pod"}, {"apiVersion", "v1"}, {"name", pod.name}, {"uid", pod.uid}}}}}};
+  json::object spec{{"audiences", std::move(audiences)}};
+  if (wanted.expiration_seconds) {
+    spec["expirationSeconds"] = *wanted.expiration_seconds;
+  }
+  spec["boundObjectRef"] = {{"kind", "Pod"}, {"apiVersion", "v1"}, {"name", pod.name}, {"uid", pod.uid}};
+  json::object body{{"apiVersion", "authentication.k8s.io/v1"}, {"kind", "TokenRequest"}};
+  if (!wanted.account_uid.empty()) {
+    body["metadata"] = {{"uid", wanted.account_uid}};
+  }
+  body["spec"] = std::move(spec);
   return {.method = "POST",
           .path = object_path(pod.ns, "serviceaccounts", service_account) + "/token",
           .body = json::serialize(body)};
@@ -43,6 +46,29 @@ Result<IssuedToken> read_token(const std::string& body) {
   }
   KEELSON_TRY(const auto time, parse_rfc3339(std::string(expires->get_string())));
   return IssuedToken{std::string(token->get_string()), time};
+}
+
+kube::Request service_account_request(const kube::ObjectMeta& pod, const std::string& service_account) {
+  return {.method = "GET", .path = object_path(pod.ns, "serviceaccounts", service_account), .body = {}};
+}
+
+Result<ServiceAccount> read_service_account(const std::string& body) {
+  boost::system::error_code error;
+  const auto value = json::parse(body, error);
+  const auto* uid = error ? nullptr : value.find_pointer("/metadata/uid", error);
+  if (uid == nullptr || !uid->is_string() || uid->get_string().empty()) {
+    return fail(Kind::invalid, "the API server's answer holds no service account");
+  }
+  ServiceAccount account{.uid = std::string(uid->get_string()), .annotations = {}};
+  const auto* annotations = value.find_pointer("/metadata/annotations", error);
+  if (annotations != nullptr && annotations->is_object()) {
+    for (const auto& [key, text] : annotations->get_object()) {
+      if (text.is_string()) {
+        account.annotations.emplace(key, text.get_string());
+      }
+    }
+  }
+  return account;
 }
 
 }  // namespace keelson::agent

@@ -12,6 +12,8 @@
 
 #include "common/duration.h"
 #include "common/fd.h"
+#include "common/sha256.h"
+#include "kube/validation.h"
 
 namespace keelson::agent {
 
@@ -61,6 +63,14 @@ class Document {
     return value.Scalar();
   }
 
+  Result<bool> flag(const YAML::Node& map, const std::string& path, const char* name) const {
+    KEELSON_TRY(const auto value, text(map, path, name));
+    if (value != "true" && value != "false") {
+      return wrong(map[name], fmt::format("{}.{}: expected true or false", path, name));
+    }
+    return value == "true";
+  }
+
   Result<std::vector<std::string>> texts(const YAML::Node& map, const std::string& path, const char* name) const {
     std::vector<std::string> list;
     const YAML::Node value = map[name];
@@ -91,13 +101,59 @@ Result<> read_env(const Document& doc, const YAML::Node& list, const std::string
   return {};
 }
 
-Result<CredentialProvider> read_provider(const Document& doc, const YAML::Node& map, const std::string& path) {
-  if (map.IsMap() && map["tokenAttributes"]) {
-    return doc.wrong(map["tokenAttributes"], path +
-                                                 ".tokenAttributes: not supported: no tokens of service accounts are "
-                                                 "given to providers");
+/// Keys of annotations, each once.
+Result<std::vector<std::string>> read_keys(const Document& doc, const YAML::Node& map, const std::string& path,
+                                           const char* name) {
+  KEELSON_TRY(auto keys, doc.texts(map, path, name));
+  std::set<std::string> seen;
+  for (const auto& key : keys) {
+    if (const auto fault = kube::annotation_key_fault(key); !fault.empty()) {
+      return doc.wrong(map[name], fmt::format("{}.{}: {}", path, name, fault));
+    }
+    if (!seen.insert(key).second) {
+      return doc.wrong(map[name], fmt::format("{}.{}: {} is there twice", path, name, key));
+    }
   }
-  KEELSON_DO(doc.known(map, path, {"name", "matchImages", "defaultCacheDuration", "apiVersion", "args", "env"}));
+  return keys;
+}
+
+/// The kubelet's rules (pkg/credentialprovider/plugin/config.go).
+Result<TokenAttributes> read_token_attributes(const Document& doc, const YAML::Node& map, const std::string& path) {
+  KEELSON_DO(doc.known(map, path,
+                       {"serviceAccountTokenAudience", "cacheType", "requireServiceAccount",
+                        "requiredServiceAccountAnnotationKeys", "optionalServiceAccountAnnotationKeys"}));
+  TokenAttributes token;
+  KEELSON_TRY(token.audience, doc.text(map, path, "serviceAccountTokenAudience"));
+  if (token.audience.empty()) {
+    return doc.wrong(map["serviceAccountTokenAudience"], path + ".serviceAccountTokenAudience: required");
+  }
+  KEELSON_TRY(const auto cache_type, doc.text(map, path, "cacheType"));
+  if (cache_type != "ServiceAccount" && cache_type != "Token") {
+    return doc.wrong(map["cacheType"],
+                     fmt::format("{}.cacheType: '{}' is not one of ServiceAccount, Token", path, cache_type));
+  }
+  token.cache_type =
+      cache_type == "Token" ? TokenAttributes::CacheType::token : TokenAttributes::CacheType::service_account;
+  KEELSON_TRY(token.require_service_account, doc.flag(map, path, "requireServiceAccount"));
+  constexpr const char* kRequired = "requiredServiceAccountAnnotationKeys";
+  KEELSON_TRY(token.required_annotations, read_keys(doc, map, path, kRequired));
+  KEELSON_TRY(token.optional_annotations, read_keys(doc, map, path, "optionalServiceAccountAnnotationKeys"));
+  if (!token.required_annotations.empty() && !token.require_service_account) {
+    return doc.wrong(map[kRequired], fmt::format("{}.{}: needs requireServiceAccount: true", path, kRequired));
+  }
+  for (const auto& key : token.required_annotations) {
+    if (std::ranges::find(token.optional_annotations, key) != token.optional_annotations.end()) {
+      return doc.wrong(map, fmt::format("{}: {} cannot be both a required and an optional annotation", path, key));
+    }
+  }
+  return token;
+}
+
+/// `version`: of the file.
+Result<CredentialProvider> read_provider(const Document& doc, const YAML::Node& map, const std::string& path,
+                                         const std::string& version) {
+  KEELSON_DO(doc.known(
+      map, path, {"name", "matchImages", "defaultCacheDuration", "apiVersion", "args", "env", "tokenAttributes"}));
   CredentialProvider provider;
   KEELSON_TRY(provider.name, doc.text(map, path, "name"));
   if (provider.name.empty() || provider.name == "." || provider.name == ".." ||
@@ -123,6 +179,13 @@ Result<CredentialProvider> read_provider(const Document& doc, const YAML::Node& 
   provider.default_cache_duration = *duration;
   KEELSON_TRY(provider.args, doc.texts(map, path, "args"));
   KEELSON_DO(read_env(doc, map["env"], path + ".env", provider));
+  if (const YAML::Node token = map["tokenAttributes"]; token && !token.IsNull()) {
+    const std::string at = path + ".tokenAttributes";
+    if (version != std::string(kGroup) + "v1" || provider.api_version != std::string(kRequests) + "v1") {
+      return doc.wrong(token, fmt::format("{}: needs version v1 of {} and {}", at, kGroup, kRequests));
+    }
+    KEELSON_TRY(provider.token, read_token_attributes(doc, token, at));
+  }
   return provider;
 }
 
@@ -146,6 +209,16 @@ Result<std::vector<std::string>> files_of(const std::string& path) {
   return files;
 }
 
+/// The kubelet's hash of its files: the length of each, of eight bytes and big-endian, and then its text.
+void add_file(Sha256& hash, const std::string& text) {
+  std::string length;
+  for (int shift = 56; shift >= 0; shift -= 8) {
+    length += static_cast<char>(static_cast<uint64_t>(text.size()) >> shift & 0xff);
+  }
+  hash.update(length);
+  hash.update(text);
+}
+
 }  // namespace
 
 Result<std::vector<CredentialProvider>> parse_credential_config(const std::string& text, const std::string& file) {
@@ -164,7 +237,7 @@ Result<std::vector<CredentialProvider>> parse_credential_config(const std::strin
   }
   std::vector<CredentialProvider> providers;
   for (size_t i = 0; root["providers"] && i < root["providers"].size(); ++i) {
-    KEELSON_TRY(auto provider, read_provider(doc, root["providers"][i], fmt::format("providers[{}]", i)));
+    KEELSON_TRY(auto provider, read_provider(doc, root["providers"][i], fmt::format("providers[{}]", i), version));
     providers.push_back(std::move(provider));
   }
   if (providers.empty()) {
@@ -173,12 +246,14 @@ Result<std::vector<CredentialProvider>> parse_credential_config(const std::strin
   return providers;
 }
 
-Result<std::vector<CredentialProvider>> load_credential_config(const std::string& path, const std::string& plugins) {
+Result<CredentialProviders> load_credential_config(const std::string& path, const std::string& plugins) {
   KEELSON_TRY(const auto files, files_of(path));
-  std::vector<CredentialProvider> all;
+  CredentialProviders all;
   std::set<std::string> names;
+  Sha256 hash;
   for (const auto& file : files) {
     KEELSON_TRY(auto text, read_file(file));
+    add_file(hash, text);
     KEELSON_TRY(auto providers, parse_credential_config(text, file));
     for (auto& provider : providers) {
       if (!names.insert(provider.name).second) {
@@ -188,9 +263,10 @@ Result<std::vector<CredentialProvider>> load_credential_config(const std::string
       if (::access(program.c_str(), X_OK) != 0) {
         return fail(Kind::invalid, "{}: providers: {} is not a program in {}", file, provider.name, plugins);
       }
-      all.push_back(std::move(provider));
+      all.list.push_back(std::move(provider));
     }
   }
+  all.hash = "sha256:" + hex_of(hash.finish());
   return all;
 }
 

@@ -10,12 +10,12 @@
 
 namespace keelson::agent {
 
-/// Reads one file's text. Kind::invalid names "FILE:LINE: field: what is wrong"; unknown fields are refused, and
-/// tokenAttributes, which would need tokens that nobody here asks for.
+/// Reads one file's text. Kind::invalid names "FILE:LINE: field: what is wrong"; unknown fields are refused, as is
+/// tokenAttributes in other versions than v1.
 Result<std::vector<CredentialProvider>> parse_credential_config(const std::string& text, const std::string& file);
 
 /// Reads a file, or all *.json, *.yaml and *.yml of a folder, in order of their names; and looks whether `plugins` has
 /// the providers' programs. Kind::invalid: no file, a name twice, a program that is not there.
-Result<std::vector<CredentialProvider>> load_credential_config(const std::string& path, const std::string& plugins);
+Result<CredentialProviders> load_credential_config(const std::string& path, const std::string& plugins);
 
 }  // namespace keelson::agent

@@ -98,7 +98,7 @@ Result<std::vector<std::string>> NodePodConfigs::prepared() {
   return state_->volumes.list();
 }
 
-/// Of a manifest there is nobody to ask: there the name is the handler's.
+/// Of a manifest that the folder, or the API, has no class for, the name is the handler's.
 Result<std::string> NodePodConfigs::handler(const kube::Pod& pod) {
   const auto& name = pod.spec.runtime_class_name;
   if (!name || name->empty()) {
@@ -332,7 +332,7 @@ Task<std::vector<cri::AuthConfig>> NodePodConfigs::credentials(kube::Pod pod, st
   std::ranges::move(find_logins(documents, image), std::back_inserter(found));
   const auto name = cri::image::parse_reference(image);
   if (s.plugins && name) {
-    KEELSON_CO_TRY(auto answers, co_await s.plugins->logins(name->name()));
+    KEELSON_CO_TRY(auto answers, co_await s.plugins->logins(pod, name->name()));
     documents.clear();
     for (auto& answer : answers) {
       documents.push_back({std::move(answer), false});
@@ -342,11 +342,11 @@ Task<std::vector<cri::AuthConfig>> NodePodConfigs::credentials(kube::Pod pod, st
   co_return found;
 }
 
-void NodePodConfigs::use_credential_providers(std::vector<CredentialProvider> providers, std::string folder) {
+void NodePodConfigs::use_credential_providers(CredentialProviders providers, std::string folder) {
   auto run = [pool = &state_->programs](Command command) -> Task<CommandOutput> {
     return blocking(*pool, [command = std::move(command)] { return run_command(command); });
   };
-  state_->plugins.emplace(state_->loop, std::move(providers), std::move(folder), std::move(run));
+  state_->plugins.emplace(state_->loop, std::move(providers), std::move(folder), std::move(run), state_->inputs);
 }
 
 void NodePodConfigs::use_allotters(std::vector<Allotter*> allotters, PodRefused refused) {
@@ -379,6 +379,9 @@ void NodePodConfigs::remove_empty_roots() {
 
 void NodePodConfigs::collect(Stats& stats) const {
   state_->cgroups.collect(stats);
+  if (state_->plugins) {
+    state_->plugins->collect(stats);
+  }
 }
 
 }  // namespace keelson::agent

@@ -66,7 +66,7 @@ class NodePodConfigs : public PodConfigs {
   Task<std::vector<cri::AuthConfig>> credentials(kube::Pod pod, std::string image) override;
 
   /// Programs of this folder are asked for credentials, too. Before the first pod.
-  void use_credential_providers(std::vector<CredentialProvider> providers, std::string folder);
+  void use_credential_providers(CredentialProviders providers, std::string folder);
 
   /// Who gives containers more than their specs say. They outlive this. `refused` is called on the agent's loop. Before
   /// the first pod.
@@ -89,7 +89,7 @@ class NodePodConfigs : public PodConfigs {
   Result<> limit_other(const std::string& cgroup, const cgroup::Limits& limits);
   /// Takes away the cgroup root and folders that are empty now; for a node that leaves nothing behind.
   void remove_empty_roots();
-  /// As PodCgroups.
+  /// As PodCgroups and CredentialPlugins.
   void collect(Stats& stats) const;
 
  private:

@@ -439,6 +439,10 @@ class SlowInputs : public PodInputs {
   Result<> check_environment(const kube::Pod&, const kube::Container& container) const override {
     return known ? Result<>() : fail(Kind::invalid, "nothing is known for {}", container.name);
   }
+  Task<ServiceAccount> service_account(kube::Pod) override { co_return fail(Kind::unavailable, "slow"); }
+  Task<std::string> service_account_token(kube::Pod, std::string, std::string) override {
+    co_return fail(Kind::unavailable, "slow");
+  }
   void forget(const std::string&) override {}
   bool known = false;
 };
@@ -459,7 +463,7 @@ TEST_F(NodePodConfigsTest, NoContainerHasAnEnvironmentOfWhatIsNotKnownYet) {
 TEST_F(NodePodConfigsTest, ARuntimeClassNamesAHandler) {
   EXPECT_EQ(configs->handler(pod).value(), "");
   pod.spec.runtime_class_name = "sandboxed";
-  EXPECT_EQ(configs->handler(pod).value(), "sandboxed") << "nobody to ask";
+  EXPECT_EQ(configs->handler(pod).value(), "sandboxed") << "there is no such class";
   objects.runtime_classes["sandboxed"].handler = "runsc";
   configs->objects_changed(objects);
   EXPECT_EQ(configs->handler(pod).value(), "runsc");

@@ -16,6 +16,12 @@ using TokenMap = std::map<std::string, std::string>;
 /// Projections of a pod with the same audience and lifetime share a token.
 std::string token_key(const kube::ServiceAccountTokenProjection& projection);
 
+/// A service account, as far as somebody here asks.
+struct ServiceAccount {
+  std::string uid;
+  kube::StringMap annotations;
+};
+
 /// All calls on the agent's loop.
 class PodInputs {
  public:
@@ -28,6 +34,11 @@ class PodInputs {
   /// that it refers to. Kind::invalid, with the kubelet's text, if not: what is unknown would be missing for as long as
   /// the container runs.
   virtual Result<> check_environment(const kube::Pod& pod, const kube::Container& container) const = 0;
+  /// The service account that the pod's spec names, as the API has it now. Kind::not_found: there is none.
+  virtual Task<ServiceAccount> service_account(kube::Pod pod) = 0;
+  /// A token of it for this audience, bound to the pod: from memory while it is good, else asked for. `account_uid`: of
+  /// the account that is meant. A secret: never print, log or put into an error what is in it.
+  virtual Task<std::string> service_account_token(kube::Pod pod, std::string audience, std::string account_uid) = 0;
   /// The pod has gone: its tokens are forgotten.
   virtual void forget(const std::string& uid) = 0;
 };

@@ -5,19 +5,30 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "common/loop.h"
 #include "kube/pod.h"
+#include "metrics/node_use.h"
 
 namespace keelson::agent {
+
+/// How full a volume is, as its driver has told.
+struct ToldUse {
+  WallTime at{};
+  metrics::DiskUse disk = {};
+  std::optional<bool> abnormal = {};  ///< Whether something is wrong with it; none: the driver does not tell.
+};
 
 /// A volume where it is on the node.
 struct MountedVolume {
   std::string path;  ///< A directory, or a file of it; of a block volume the device.
   bool read_only = false;
   bool block = false;
+  bool told = false;                ///< Its driver tells how full it is: nobody looks for himself.
+  std::optional<ToldUse> use = {};  ///< What it has told; none: not yet.
 };
 /// By the pod's name of the volume.
 using MountedVolumes = std::map<std::string, MountedVolume>;

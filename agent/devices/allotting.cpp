@@ -2,6 +2,8 @@
 // Devices for the containers of a pod, one container after the other, and all of them or none.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "agent/devices/devices_state.h"
 
 namespace keelson::devices {
@@ -12,7 +14,7 @@ constexpr const char* kReason = "UnexpectedAdmissionError";
 
 /// Our own end, as opposed to a plugin's word.
 bool is_given_up(const Error& error) {
-  return error.kind() == Kind::cancelled && error.code() == 0;
+  return error.kind() == Kind::cancelled;
 }
 
 }  // namespace
@@ -143,6 +145,12 @@ Task<> Devices::State::prepare_container(kube::Pod pod, std::string name) {
   if (container == nullptr) {
     co_return Result<>();
   }
+  if (lacks(pod.metadata.uid, *container)) {
+    KEELSON_CO_TRY(const auto refusal, co_await allot(pod));
+    if (refusal) {
+      co_return fail(Kind::exhausted, "{}", refusal->message);
+    }
+  }
   for (const auto& [resource, amount] : container->resources.limits) {
     const auto asked = plugin_options.find(resource);
     if (amount.zero() || asked == plugin_options.end() || !asked->second.pre_start) {
@@ -162,6 +170,16 @@ Task<> Devices::State::prepare_container(kube::Pod pod, std::string name) {
     }
   }
   co_return Result<>();
+}
+
+/// Of a resource that nobody knew when the pod came: its plugin has registered since, or what was known was lost.
+bool Devices::State::lacks(const std::string& uid, const kube::Container& container) const {
+  const auto known = inventory.resources();
+  const auto* has = devices_of(uid, container.name);
+  return std::ranges::any_of(container.resources.limits, [&](const auto& limit) {
+    const auto& [resource, amount] = limit;
+    return !amount.zero() && known.contains(resource) && (has == nullptr || !has->contains(resource));
+  });
 }
 
 void Devices::State::release(const std::string& uid) {

@@ -67,6 +67,7 @@ class Devices : public agent::Allotter, public plugins::PluginHandler {
   void collect(Stats& stats) const;
 
   // agent::Allotter: a refusal's reason is UnexpectedAdmissionError, and its text the kubelet's.
+  // prepare_container() makes good what allot() could not know of: a plugin that has registered since.
   Task<std::optional<agent::AllotmentRefusal>> allot(kube::Pod pod) override;
   Task<> prepare_container(kube::Pod pod, std::string container) override;
   agent::ContainerAllotment of(const kube::Pod& pod, const std::string& container) const override;

@@ -68,6 +68,7 @@ struct Devices::State {
   Result<> keep(const Allotting& work, const Wish& wish, const Assignment& assignment) const;
   Task<Ids> preferred(std::shared_ptr<Endpoint> endpoint, Choice choice, int64_t count);
   Task<> prepare_container(kube::Pod pod, std::string name);
+  bool lacks(const std::string& uid, const kube::Container& container) const;
   void release(const std::string& uid);
   /// nullptr: it has none.
   const ContainerDevices* devices_of(const std::string& uid, const std::string& container) const;

@@ -332,6 +332,49 @@ TEST_F(DevicesTest, APodThatGoesWhileItIsServedHasNothing) {
   EXPECT_EQ(refusal(pod_of("u2", 1)), "");
 }
 
+template <class T>
+Task<> keep(Task<T> task, std::optional<Result<T>>* into) {
+  *into = co_await std::move(task);
+  co_return Result<>();
+}
+
+TEST_F(DevicesTest, AQuestionThatIsGivenUpRefusesNobody) {
+  serve_and_sign_up({{"a", true}});
+  std::atomic<bool> stuck = true;
+  std::promise<void> asked;
+  std::promise<void> over;
+  plugin_.on_allocate = [&stuck, &asked, end = over.get_future().share()] {
+    if (stuck.exchange(false)) {
+      asked.set_value();
+      end.wait();
+    }
+  };
+  TaskGroup group(loop_);
+  std::optional<Result<std::optional<agent::AllotmentRefusal>>> answer;
+  group.spawn("allot", keep(devices_->allot(pod_of("u1", 1)), &answer));
+  auto began = asked.get_future();
+  until([&] { return began.wait_for(std::chrono::seconds(0)) == std::future_status::ready; });
+  group.cancel();
+  until([&] { return answer.has_value(); });
+  ASSERT_FALSE(*answer) << "a pod is not failed for an agent that ends";
+  EXPECT_EQ(answer->error().kind(), Kind::cancelled);
+  over.set_value();
+  EXPECT_EQ(refusal(pod_of("u2", 1)), "") << "nobody has it";
+  stop_plugin();
+}
+
+TEST_F(DevicesTest, APodThatCameBeforeThePluginHasDevicesFromItsNextContainerOn) {
+  EXPECT_EQ(refusal(pod_of("u1", 1)), "") << "nobody knows of the resource yet";
+  EXPECT_TRUE(wait(devices_->prepare_container(pod_of("u1", 1), "main")));
+  EXPECT_EQ(given("u1"), "");
+  serve_and_sign_up({{"a", true}});
+  EXPECT_TRUE(wait(devices_->prepare_container(pod_of("u1", 1), "main")));
+  EXPECT_EQ(given("u1"), "a");
+  EXPECT_EQ(wait(devices_->prepare_container(pod_of("u2", 1), "main")).error().message(),
+            "Allocate failed due to requested number of devices unavailable for example.com/dongle. Requested: 1, "
+            "Available: 0, which is unexpected");
+}
+
 TEST_F(DevicesTest, APluginThatEndsLeavesUnhealthyDevicesAndThenNone) {
   serve_and_sign_up({{"a", true}, {"b", true}});
   stop_plugin();

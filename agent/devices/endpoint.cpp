@@ -4,7 +4,10 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <mutex>
+#include <optional>
 #include <string_view>
+#include <utility>
 
 namespace keelson::devices {
 
@@ -35,7 +38,7 @@ Error as_go_prints(const Error& error) {
 template <class T>
 Result<T> in_go_words(Result<T> answer) {
   // What the loop has given up is nobody's answer.
-  if (answer || (answer.error().kind() == Kind::cancelled && answer.error().code() == 0)) {
+  if (answer || answer.error().kind() == Kind::cancelled) {
     return answer;
   }
   return std::unexpected(as_go_prints(answer.error()));
@@ -61,12 +64,17 @@ void add(google::protobuf::RepeatedPtrField<std::string>& list, const Ids& ids) 
 
 }  // namespace
 
-/// What the stream and the endpoint share: the stream may end after the endpoint. All of it belongs to the loop.
+/// What the stream and the endpoint share: the stream may end after the endpoint. All of it but the newest list belongs
+/// to the loop.
 struct Endpoint::Watch {
   explicit Watch(Loop& l) : loop(l) {}
   Loop& loop;
   ListListener listener;
   bool closed = false;
+  /// Of all that the plugin says while the loop is busy, the last counts: each list is whole, and a plugin that talks
+  /// without end fills no queue.
+  std::mutex mutex;
+  std::optional<std::vector<Device>> newest;  // that the loop has not seen
 };
 
 /// The stream's one life. Deletes itself at its end.
@@ -83,11 +91,14 @@ class Endpoint::Reader : public grpc::ClientReadReactor<v1beta1::ListAndWatchRes
     if (!ok) {
       return;
     }
-    watch_->loop.post([watch = watch_, devices = devices_of(response_)] {
-      if (!watch->closed) {
-        watch->listener.listed(devices);
-      }
-    });
+    if (keep(devices_of(response_))) {
+      watch_->loop.post([watch = watch_] {
+        const auto devices = take(*watch);
+        if (!watch->closed) {
+          watch->listener.listed(devices);
+        }
+      });
+    }
     StartRead(&response_);
   }
 
@@ -107,6 +118,16 @@ class Endpoint::Reader : public grpc::ClientReadReactor<v1beta1::ListAndWatchRes
   }
 
  private:
+  /// True: the loop is to be told.
+  bool keep(std::vector<Device> devices) {
+    const std::lock_guard lock(watch_->mutex);
+    return !std::exchange(watch_->newest, std::move(devices));
+  }
+  static std::vector<Device> take(Watch& watch) {
+    const std::lock_guard lock(watch.mutex);
+    return *std::exchange(watch.newest, std::nullopt);
+  }
+
   std::shared_ptr<Watch> watch_;
   std::shared_ptr<rpc::OpenCalls> calls_;
   grpc::ClientContext context_;
@@ -135,7 +156,7 @@ Task<> Endpoint::connect() {
       co_return Result<>();
     }
     const Error& error = told.error();
-    if (error.kind() == Kind::cancelled && error.code() == 0) {
+    if (error.kind() == Kind::cancelled) {
       co_return std::unexpected(error);
     }
     if (error.kind() != Kind::unavailable) {

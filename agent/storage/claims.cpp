@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "agent/config/pod_storage.h"
+#include "agent/storage/claim_growth.h"
 #include "agent/storage/names.h"
 
 namespace keelson::storage {
@@ -102,6 +103,7 @@ Task<BoundVolume> bound_volume(Loop& loop, agent::ApiCall call, kube::Pod pod, k
   }
   BoundVolume bound{.name = found->metadata.name, .volume = *std::move(found)};
   bound.volume.volume_mode = claim->volume_mode;
+  bound.claim_capacity = storage_in(claim->capacity);
   const auto& csi = bound.volume.csi;
   const auto& nfs = bound.volume.nfs;
   bound.read_only = (volume.persistent_volume_claim && volume.persistent_volume_claim->read_only) ||

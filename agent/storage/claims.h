@@ -14,8 +14,9 @@ namespace keelson::storage {
 struct BoundVolume {
   std::string name;  ///< In paths and events: the PersistentVolume's, or, without a claim, the pod's own.
   kube::PersistentVolume volume;
-  bool read_only = false;  ///< Whatever a container asks for.
-  bool ephemeral = false;  ///< A CSI driver makes it for this pod.
+  bool read_only = false;              ///< Whatever a container asks for.
+  bool ephemeral = false;              ///< A CSI driver makes it for this pod.
+  kube::Quantity claim_capacity = {};  ///< What its claim has; zero without one.
 };
 
 /// Asks the API about `volume` of `pod`. Errors are the kubelet's: error processing PVC default/data: PVC is not bound.

@@ -9,9 +9,11 @@
 #include <string>
 
 #include "agent/config/pod_storage.h"
+#include "agent/storage/claim_growth.h"
 #include "agent/storage/claims.h"
 #include "agent/storage/csi_drivers.h"
 #include "agent/storage/csi_records.h"
+#include "agent/storage/held_volume.h"
 #include "agent/storage/keyed_turns.h"
 #include "common/task_group.h"
 
@@ -36,6 +38,8 @@ class CsiVolumes {
   Task<> unmount(std::string uid);
   /// What is staged of this driver and no pod has: somebody was killed between the two.
   Task<> tidy(std::string driver);
+  /// Has the driver make a published volume larger. An error: it was cancelled.
+  Task<Growing> grow(SharedHeldVolume volume, kube::Quantity size);
   /// Publishes again what its driver wants so, for ever. Drivers do not wait for one another.
   Task<> republish();
   /// Once nothing of this runs any more but what it has begun itself; before it goes.

@@ -61,6 +61,13 @@ Result<> check(const std::string& device, const Runner& run) {
   return {};
 }
 
+/// What is on it; empty: nothing.
+Result<std::string> look_at(const std::string& device, const Runner& run) {
+  KEELSON_TRY(const auto found,
+              call(run, {"/usr/sbin/blkid", "-p", "-s", "TYPE", "-s", "PTTYPE", "-o", "export", device}, kLook));
+  return format_of(found);
+}
+
 }  // namespace
 
 Result<std::string> format_of(const CommandOutput& blkid) {
@@ -87,9 +94,7 @@ Result<std::string> format_of(const CommandOutput& blkid) {
 Result<> format_and_mount(const DiskMount& wanted, const Runner& run) {
   const std::string type = wanted.fs_type.empty() ? "ext4" : wanted.fs_type;
   const bool read_only = std::ranges::find(wanted.options, "ro") != wanted.options.end();
-  const auto found =
-      call(run, {"/usr/sbin/blkid", "-p", "-s", "TYPE", "-s", "PTTYPE", "-o", "export", wanted.device}, kLook);
-  const auto format = found ? format_of(*found) : std::unexpected(found.error());
+  const auto format = look_at(wanted.device, run);
   if (!format) {
     return fail(format.error().kind(), "failed to get disk format of disk {}: {}", wanted.device,
                 format.error().message());
@@ -113,6 +118,36 @@ Result<> format_and_mount(const DiskMount& wanted, const Runner& run) {
                 "mount failed: exit status {}\nMounting command: mount\nMounting arguments: {}\nOutput: {}",
                 mounted.exit_code, fmt::join(args.begin() + 1, args.end(), " "), mounted.error);
   }
+  return {};
+}
+
+Result<> grow_file_system(const std::string& device, const std::string& mount_path, const Runner& run) {
+  const auto format = look_at(device, run);
+  if (!format) {
+    return fail(format.error().kind(), "ResizeFS.Resize - error checking format for device {}: {}", device,
+                format.error().message());
+  }
+  if (format->empty()) {
+    return {};
+  }
+  std::vector<std::string> args;
+  if (*format == "ext3" || *format == "ext4") {
+    args = {"/usr/sbin/resize2fs", device};
+  } else if (*format == "xfs") {
+    args = {"/usr/sbin/xfs_growfs", "-d", mount_path};
+  } else if (*format == "btrfs") {
+    args = {"/usr/bin/btrfs", "filesystem", "resize", "max", mount_path};
+  } else {
+    return fail(Kind::unsupported, "ResizeFS.Resize - resize of format {} is not supported for device {} mounted at {}",
+                *format, device, mount_path);
+  }
+  const auto program = args.front().substr(args.front().rfind('/') + 1);
+  KEELSON_TRY(const auto grown, call(run, args, kWrite));
+  if (grown.exit_code != 0) {
+    return fail(Kind::internal, "resize of device {} failed: exit status {}. {} output: {}{}", args.back(),
+                grown.exit_code, program, grown.out, grown.error);
+  }
+  log::info("the file system of type {} on {} is as large as the disk now", *format, device);
   return {};
 }
 

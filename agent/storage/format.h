@@ -29,4 +29,8 @@ Result<std::string> format_of(const CommandOutput& blkid);
 /// never formatted. Blocks, for as long as a disk takes; thread-safe. Errors are the kubelet's.
 Result<> format_and_mount(const DiskMount& wanted, const Runner& run);
 
+/// Makes the file system on a disk, which is mounted at `mount_path`, as large as the disk (k8s.io/mount-utils
+/// ResizeFs): ext3, ext4, xfs and btrfs can. Nothing is on the disk: nothing is done. Blocks, as above.
+Result<> grow_file_system(const std::string& device, const std::string& mount_path, const Runner& run);
+
 }  // namespace keelson::storage

@@ -19,19 +19,26 @@ using ::testing::HasSubstr;
 class FormatTest : public ::testing::Test {
  protected:
   std::vector<std::string> mount(const DiskMount& wanted) {
-    std::vector<std::string> ran;
-    const Runner run = [&](const Command& command) -> Result<CommandOutput> {
-      ran.push_back(fmt::format("{}", fmt::join(command.args, " ")));
-      const auto name = command.args.front().substr(command.args.front().rfind('/') + 1);
-      const auto answer = answers.find(name);
-      return answer != answers.end() ? answer->second : CommandOutput{};
-    };
+    ran.clear();
     outcome = format_and_mount(wanted, run);
+    return ran;
+  }
+  /// Of the file system on /dev/sdz, which is mounted at /t.
+  std::vector<std::string> grow() {
+    ran.clear();
+    outcome = grow_file_system("/dev/sdz", "/t", run);
     return ran;
   }
   static constexpr const char* kLook = "/usr/sbin/blkid -p -s TYPE -s PTTYPE -o export /dev/sdz";
 
   std::map<std::string, CommandOutput> answers;
+  std::vector<std::string> ran;
+  const Runner run = [this](const Command& command) -> Result<CommandOutput> {
+    ran.push_back(fmt::format("{}", fmt::join(command.args, " ")));
+    const auto name = command.args.front().substr(command.args.front().rfind('/') + 1);
+    const auto answer = answers.find(name);
+    return answer != answers.end() ? answer->second : CommandOutput{};
+  };
   Result<> outcome;
 };
 
@@ -76,6 +83,31 @@ TEST_F(FormatTest, AFileSystemThatCannotBeMendedIsNotMounted) {
   answers["fsck"].exit_code = 1;
   mount({.device = "/dev/sdz", .target = "/t"});
   EXPECT_TRUE(outcome) << "they were mended";
+}
+
+TEST_F(FormatTest, AFileSystemGrowsByItsOwnProgram) {
+  const std::map<std::string, std::string> expected = {{"ext3", "/usr/sbin/resize2fs /dev/sdz"},
+                                                       {"ext4", "/usr/sbin/resize2fs /dev/sdz"},
+                                                       {"xfs", "/usr/sbin/xfs_growfs -d /t"},
+                                                       {"btrfs", "/usr/bin/btrfs filesystem resize max /t"}};
+  for (const auto& [type, program] : expected) {
+    answers["blkid"].out = "TYPE=" + type + "\n";
+    EXPECT_THAT(grow(), ElementsAre(kLook, program));
+    EXPECT_TRUE(outcome) << type;
+  }
+  answers["btrfs"] = {.exit_code = 1, .out = {}, .error = "no space"};
+  grow();
+  EXPECT_EQ(outcome.error().message(), "resize of device /t failed: exit status 1. btrfs output: no space");
+}
+
+TEST_F(FormatTest, WhatIsNoFileSystemDoesNotGrow) {
+  answers["blkid"].exit_code = 2;
+  EXPECT_THAT(grow(), ElementsAre(kLook));
+  EXPECT_TRUE(outcome) << "a disk with nothing on it is formatted as large as it is";
+  answers["blkid"] = {.exit_code = 0, .out = "TYPE=vfat\n", .error = {}};
+  EXPECT_THAT(grow(), ElementsAre(kLook));
+  EXPECT_EQ(outcome.error().message(),
+            "ResizeFS.Resize - resize of format vfat is not supported for device /dev/sdz mounted at /t");
 }
 
 }  // namespace

@@ -187,6 +187,30 @@ Result<agent::MountedVolume> LocalVolumes::map_device(const kube::Pod& pod, cons
   return agent::MountedVolume{.path = link, .read_only = bound.read_only, .block = true};
 }
 
+Result<> LocalVolumes::grow(const std::string& uid, const BoundVolume& bound) {
+  const auto& source = bound.volume.local->path;
+  struct stat info{};
+  if (bound.volume.volume_mode == kube::VolumeMode::block) {
+    return {};
+  }
+  if (::stat(source.c_str(), &info) < 0) {
+    return fail_errno(errno, "path \"{}\"", source);
+  }
+  if (S_ISDIR(info.st_mode)) {
+    return {};
+  }
+  if (!S_ISBLK(info.st_mode)) {
+    return fail(Kind::invalid, "only directory and block device are supported");
+  }
+  KEELSON_TRY(const auto turn, take_turn(bound.name));
+  const auto target = volumes_dir(root_, uid, kPlugin, bound.name);
+  KEELSON_TRY(const bool there, agent::is_mount_point(target));
+  if (!there) {
+    return fail(Kind::conflict, "{} is not mounted any more", target);
+  }
+  return grow_file_system(source, target, run_);
+}
+
 // ---- And back
 
 Result<> LocalVolumes::unmount(const std::string& uid) {

@@ -28,6 +28,8 @@ class LocalVolumes {
 
   /// Idempotent. The error is the text of a FailedMount event.
   Result<agent::MountedVolume> mount(const kube::Pod& pod, const BoundVolume& bound);
+  /// Of a mounted volume: its file system grows with its disk. Folders, and devices as they are, have nothing to grow.
+  Result<> grow(const std::string& uid, const BoundVolume& bound);
   /// All of this pod; a disk that no other pod has is unmounted, too. Idempotent.
   Result<> unmount(const std::string& uid);
   /// Disks that are mounted, and devices that are held, for no pod: somebody was killed.

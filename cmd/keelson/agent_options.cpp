@@ -5,6 +5,7 @@
 #include <set>
 
 #include "agent/config/credential_config.h"
+#include "cmd/keelson/feature_gates.h"
 #include "cmd/keelson/network_options.h"
 #include "cmd/keelson/node.h"
 
@@ -53,10 +54,13 @@ agent::PodConfigOptions pod_config_options(const NodeConfig& config, const Local
   return options;
 }
 
-storage::StorageOptions storage_options(const NodeConfig& config, agent::NodeBoard& board) {
-  return {.root = config.root, .node_name = node_name(config), .in_use = [&board](std::set<std::string> volumes) {
-            board.tell_volumes(std::move(volumes));
-          }};
+storage::StorageOptions storage_options(const NodeConfig& config, agent::NodeBoard& board,
+                                        decltype(storage::StorageOptions::record) record) {
+  return {.root = config.root,
+          .node_name = node_name(config),
+          .volume_health = gate(config, kVolumeHealth, false),
+          .in_use = [&board](std::set<std::string> volumes) { board.tell_volumes(std::move(volumes)); },
+          .record = std::move(record)};
 }
 
 agent::UsageOptions usage_options(const NodeConfig& config) {

@@ -16,8 +16,9 @@ namespace keelson::cli {
 agent::PodConfigOptions pod_config_options(const NodeConfig& config, const LocalNode& node);
 agent::UsageOptions usage_options(const NodeConfig& config);
 agent::ClusterOptions cluster_options(const NodeConfig& config, const LocalNode& node);
-/// `board`, which is told of volumes in use, outlives who has the options.
-storage::StorageOptions storage_options(const NodeConfig& config, agent::NodeBoard& board);
+/// `board`, which is told of volumes in use, outlives who has the options; `record` is told of events.
+storage::StorageOptions storage_options(const NodeConfig& config, agent::NodeBoard& board,
+                                        decltype(storage::StorageOptions::record) record);
 /// In a cluster, the manifests reach the agent with the pods of the API.
 agent::AgentOptions agent_options(const NodeConfig& config, const LocalNode& node, bool in_cluster);
 

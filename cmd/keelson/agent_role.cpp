@@ -102,7 +102,11 @@ struct AgentRole::State {
                                                        kube::ClientOptions{.stats = node_stats->requests()})
                       : nullptr),
         cluster(client ? std::make_unique<agent::Cluster>(*client, cluster_options(config, node)) : nullptr),
-        storage(client ? std::make_unique<storage::Storage>(*client, storage_options(config, board)) : nullptr),
+        storage(client ? std::make_unique<storage::Storage>(
+                             *client,
+                             storage_options(config, board,
+                                             [this](auto&&... event) { agent.events().record(std::move(event)...); }))
+                       : nullptr),
         plugins(loop, config, board, cluster.get(), storage.get()),
         service(cri::connect_runtime(loop, cri_socket(config), node_stats->runtime_calls(), config.image_socket)),
         configs(loop, pod_config_options(config, node), cluster.get(), storage.get()),
@@ -320,7 +324,13 @@ struct AgentRole::State {
     if (options) {
       options->node_stats = node_stats;
       options->collect_probes = [this](Stats& stats) { probes.collect(stats); };
-      options->stats.mounted = [this](const std::string& uid) { return configs.mounted(uid); };
+      options->stats.mounted = [this](const std::string& uid) {
+        auto mounted = configs.mounted(uid);
+        if (storage) {
+          storage->tell_use(uid, mounted);
+        }
+        return mounted;
+      };
       options->stats.more_of_agent = [this](Stats& stats) { collect(stats); };
       KEELSON_TRY(kubelet_api, agent::KubeletApi::start(*std::move(options), loop, agent));
     }

@@ -37,7 +37,7 @@ Result<> check_gates(const NodeConfig& config) {
 
 void note_gates(NodeConfig& config) {
   for (const auto& text : config.feature_gates) {
-    if (const auto name = name_of(text); name != kAlphaCpuOptions && name != kBetaCpuOptions) {
+    if (const auto name = name_of(text); name != kAlphaCpuOptions && name != kBetaCpuOptions && name != kVolumeHealth) {
       config.notes.push_back(fmt::format("featureGates: {} is not applied: there is no such gate here", text));
     }
   }

@@ -10,6 +10,7 @@ namespace keelson::cli {
 
 inline constexpr std::string_view kAlphaCpuOptions = "CPUManagerPolicyAlphaOptions";
 inline constexpr std::string_view kBetaCpuOptions = "CPUManagerPolicyBetaOptions";
+inline constexpr std::string_view kVolumeHealth = "CSIVolumeHealth";
 
 /// What the configuration says of it; else `otherwise`. The last word counts.
 bool gate(const NodeConfig& config, std::string_view name, bool otherwise);

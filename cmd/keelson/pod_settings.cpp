@@ -17,8 +17,8 @@ const Setting kSettings[] = {
     {"cpuManagerReconcilePeriod", "--cpu-manager-reconcile-period", &NodeConfig::cpu_manager_reconcile_period,
      "Role agent: how often containers that do not run on their CPUs are sent there"},
     {"featureGates", "--feature-gates", &NodeConfig::feature_gates,
-     "Role agent: gates of the kubelet's, NAME=true; those known here are CPUManagerPolicyAlphaOptions and "
-     "CPUManagerPolicyBetaOptions"},
+     "Role agent: gates of the kubelet's, NAME=true; those known here are CPUManagerPolicyAlphaOptions, "
+     "CPUManagerPolicyBetaOptions and CSIVolumeHealth"},
     {"enforceNodeAllocatable", "--enforce-node-allocatable", &NodeConfig::enforce_node_allocatable,
      "Role agent: whose cgroups are held to what they may use: pods (the node without what is reserved), and "
      "system-reserved, kube-reserved (what is reserved for them; with -compressible behind, their CPU alone), or none; "

@@ -17,6 +17,7 @@ Kind kind_of(grpc::StatusCode code) {
     case grpc::StatusCode::UNAUTHENTICATED:
       return Kind::permission;
     case grpc::StatusCode::UNAVAILABLE:
+    case grpc::StatusCode::CANCELLED:
       return Kind::unavailable;
     case grpc::StatusCode::DEADLINE_EXCEEDED:
       return Kind::timeout;
@@ -27,8 +28,6 @@ Kind kind_of(grpc::StatusCode code) {
       return Kind::conflict;
     case grpc::StatusCode::UNIMPLEMENTED:
       return Kind::unsupported;
-    case grpc::StatusCode::CANCELLED:
-      return Kind::cancelled;
     default:
       return Kind::internal;
   }
@@ -53,10 +52,16 @@ void OpenCalls::finished() {
 
 void OpenCalls::cancel_and_wait() {
   std::unique_lock lock(mutex_);
+  given_up_ = true;
   for (auto* context : contexts_) {
     context->TryCancel();
   }
   none_.wait(lock, [this] { return open_ == 0; });
+}
+
+bool OpenCalls::given_up() const {
+  const std::lock_guard lock(mutex_);
+  return given_up_;
 }
 
 }  // namespace keelson::rpc

@@ -12,7 +12,8 @@
 
 namespace keelson::rpc {
 
-/// What a peer's status code means to us.
+/// What a peer's status code means to us. Never Kind::cancelled: a peer that has given up by itself is unavailable, and
+/// whoever asked may ask again.
 Kind kind_of(grpc::StatusCode code);
 
 /// The calls that gRPC still works on. Thread-safe.
@@ -28,12 +29,15 @@ class OpenCalls {
   /// The call's callback has nothing left that belongs to the client or its loop. Once for each add().
   void finished();
   void cancel_and_wait();
+  /// cancel_and_wait() has been called.
+  bool given_up() const;
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable none_;
   std::set<grpc::ClientContext*> contexts_;
   size_t open_ = 0;
+  bool given_up_ = false;
 };
 
 template <class Request, class Response>
@@ -41,9 +45,11 @@ struct Exchange {  // owned by the loop alone once the call has ended
   grpc::ClientContext context;
   Request request;
   Response response;
+  bool given_up = false;  // by who waits for it; the loop's
 };
 
-/// Starts one call and resumes with its response on the loop.
+/// Starts one call and resumes with its response on the loop. Kind::cancelled, without a code, if it was given up here:
+/// by who waits for it, or with the client. Other errors have the status code as their code.
 template <class Async, class Request, class Response>
 Task<Response> call(asio::io_context* io, std::shared_ptr<OpenCalls> calls, Async* async,
                     void (Async::*method)(grpc::ClientContext*, const Request*, Response*,
@@ -57,16 +63,21 @@ Task<Response> call(asio::io_context* io, std::shared_ptr<OpenCalls> calls, Asyn
     using Handler = decltype(handler);
     auto slot = asio::get_associated_cancellation_slot(handler);
     if (slot.is_connected()) {
-      slot.assign([exchange](asio::cancellation_type) { exchange->context.TryCancel(); });
+      slot.assign([exchange](asio::cancellation_type) {
+        exchange->given_up = true;
+        exchange->context.TryCancel();
+      });
     }
     auto kept = std::make_shared<Handler>(std::move(handler));
     auto work = std::make_shared<decltype(asio::make_work_guard(*io))>(asio::make_work_guard(*io));
-    auto resume = [kept, exchange, work, slot](const grpc::Status& status) mutable {
+    auto resume = [kept, exchange, work, slot, calls](const grpc::Status& status) mutable {
       if (slot.is_connected()) {
         slot.clear();
       }
       if (status.ok()) {
         std::move (*kept)(Result<Response>(std::move(exchange->response)));
+      } else if (status.error_code() == grpc::StatusCode::CANCELLED && (exchange->given_up || calls->given_up())) {
+        std::move (*kept)(Result<Response>(std::unexpected(Error(Kind::cancelled, "cancelled"))));
       } else {
         std::move (*kept)(Result<Response>(
             std::unexpected(Error(kind_of(status.error_code()), status.error_message(), status.error_code()))));

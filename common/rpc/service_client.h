@@ -11,8 +11,8 @@
 
 namespace keelson::rpc {
 
-/// Calls of one service; the errors are gRPC's, as kind_of() has them, with its status code as their code. Belongs to
-/// the loop. What is still open when it goes is cancelled.
+/// Calls of one service, with the errors of call() in calls.h. Belongs to the loop. What is still open when it goes is
+/// cancelled.
 template <class Service>
 class ServiceClient {
  public:

@@ -30,6 +30,21 @@ void CallStats::count_sandbox(const std::string& handler, Duration time, const E
   }
 }
 
+void CallStats::stream_opened() {
+  const std::lock_guard guard(mutex_);
+  ++streams_;
+}
+
+void CallStats::stream_ended() {
+  const std::lock_guard guard(mutex_);
+  ++stream_errors_;
+}
+
+void CallStats::event_told(Duration late) {
+  const std::lock_guard guard(mutex_);
+  lateness_.observe(std::chrono::duration<double>(late).count());
+}
+
 void CallStats::collect(Stats& stats) const {
   const std::lock_guard guard(mutex_);
   calls_.collect(stats, "kubelet_runtime_operations_total",
@@ -43,6 +58,15 @@ void CallStats::collect(Stats& stats) const {
       "[ALPHA] Duration in seconds of the run_podsandbox operations. Broken down by RuntimeClass.Handler.");
   sandbox_errors_.collect(stats, "kubelet_run_podsandbox_errors_total",
                           "[ALPHA] Cumulative number of the run_podsandbox operation errors by RuntimeClass.Handler.");
+  stats.counter("kubelet_evented_pleg_connection_success_count",
+                "[ALPHA] The number of times a streaming client was obtained to receive CRI Events.",
+                static_cast<double>(streams_));
+  stats.counter("kubelet_evented_pleg_connection_error_count",
+                "[ALPHA] The number of errors encountered during the establishment of streaming connection with the "
+                "CRI runtime.",
+                static_cast<double>(stream_errors_));
+  stats.histogram("kubelet_evented_pleg_connection_latency_seconds",
+                  "[ALPHA] The latency of streaming connection with the CRI runtime, measured in seconds.", lateness_);
 }
 
 }  // namespace keelson::cri

@@ -53,7 +53,7 @@ class Client : public RuntimeClient {
       : loop_(loop),
         calls_(std::make_shared<rpc::OpenCalls>()),
         stats_(stats ? std::move(stats) : std::make_shared<CallStats>()),
-        watch_(std::make_shared<Watch>(loop, calls_)) {
+        watch_(std::make_shared<Watch>(loop, calls_, stats_)) {
     const auto channel = rpc::channel_to(socket, kMaxMessage);
     runtime_ = v1::RuntimeService::NewStub(channel);
     images_ = v1::ImageService::NewStub(image_socket.empty() ? channel : rpc::channel_to(image_socket, kMaxMessage));

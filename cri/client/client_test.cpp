@@ -46,6 +46,7 @@ class FaultyRuntime : public v1::RuntimeService::Service {
     writer->SendInitialMetadata();
     v1::ContainerEventResponse event;
     event.set_container_id("c" + std::to_string(++streams));
+    event.set_created_at(std::chrono::nanoseconds(real_clock().wall().time_since_epoch()).count());
     writer->Write(event);
     if (streams == 1) {
       return {grpc::StatusCode::RESOURCE_EXHAUSTED, "reader is behind"};
@@ -160,13 +161,30 @@ TEST_F(ClientTest, ClientsMayGoUnderOpenCalls) {
   EXPECT_EQ(outcome->error().kind(), Kind::cancelled);
 }
 
+TEST_F(ClientTest, WhoIsCancelledIsToldSo) {
+  serve();
+  Loop loop(real_clock(), "client-test");
+  auto client = connect_runtime(loop, socket_);
+  TaskGroup group(loop);
+  std::optional<Result<RuntimeStatus>> outcome;
+  group.spawn("hanging call", keep(&loop, client->status(kLong), &outcome));
+  loop.run_until_idle();
+  group.cancel();
+  loop.io().restart();
+  loop.run();
+  ASSERT_TRUE(outcome && !*outcome);
+  EXPECT_EQ(outcome->error().kind(), Kind::cancelled);
+  EXPECT_EQ(outcome->error().code(), 0);
+}
+
 TEST_F(ClientTest, StatusCodesBecomeKinds) {
   serve();
   Loop loop(real_clock(), "client-test");
   auto client = connect_runtime(loop, socket_);
   const std::pair<int, Kind> expected[] = {{3, Kind::invalid},    {5, Kind::not_found},    {6, Kind::exists},
                                            {7, Kind::permission}, {8, Kind::exhausted},    {9, Kind::conflict},
-                                           {2, Kind::internal},   {12, Kind::unsupported}, {14, Kind::unavailable}};
+                                           {2, Kind::internal},   {12, Kind::unsupported}, {14, Kind::unavailable},
+                                           {1, Kind::unavailable}};  // a runtime that has given up, not we
   for (auto [code, kind] : expected) {
     auto started = run(loop, client->start_container(std::to_string(code), kLong));
     ASSERT_FALSE(started);
@@ -248,7 +266,8 @@ TEST_F(ClientTest, ImagesMayBeAnothersService) {
 TEST_F(ClientTest, EventsComeAgainAfterTheStreamAndTheRuntimeEnded) {
   serve();
   Loop loop(real_clock(), "client-test");
-  auto client = connect_runtime(loop, socket_);
+  auto calls = std::make_shared<CallStats>();
+  auto client = connect_runtime(loop, socket_, calls);
   auto work = asio::make_work_guard(loop.io());
   std::vector<std::string> seen;
   int resyncs = 0;
@@ -266,6 +285,12 @@ TEST_F(ClientTest, EventsComeAgainAfterTheStreamAndTheRuntimeEnded) {
   run_until(3);
   EXPECT_EQ(seen.back(), "c3");
   EXPECT_EQ(resyncs, 3) << "one for each stream, for events may have been lost in between";
+  Stats told;
+  calls->collect(told);
+  const auto row = [&told](const char* name) { return told.families().at(name).samples.at(0); };
+  EXPECT_EQ(row("kubelet_evented_pleg_connection_success_count").value, 3);
+  EXPECT_GE(row("kubelet_evented_pleg_connection_error_count").value, 2) << "both ends";
+  EXPECT_EQ(row("kubelet_evented_pleg_connection_latency_seconds").histogram.at(0).count(), 3U);
 }
 
 TEST_F(ClientTest, ARuntimeWithoutEventsIsListed) {

@@ -37,9 +37,14 @@ class EventReader : public grpc::ClientReadReactor<v1::ContainerEventResponse> {
     const auto& pod = response_.pod_sandbox_status().metadata();
     event.pod = {pod.name(), pod.uid(), pod.namespace_(), pod.attempt()};
     watch_->loop.post([watch = watch_, event] {
-      if (!watch->closed) {
-        watch->handle(event);
+      if (watch->closed) {
+        return;
       }
+      if (event.created_at > 0) {
+        const auto now = watch->loop.clock().wall().time_since_epoch();
+        watch->stats->event_told(now - std::chrono::nanoseconds(event.created_at));
+      }
+      watch->handle(event);
     });
     StartRead(&response_);
   }
@@ -49,6 +54,7 @@ class EventReader : public grpc::ClientReadReactor<v1::ContainerEventResponse> {
       if (watch->closed) {
         return;
       }
+      watch->stats->stream_ended();
       if (none) {
         watch->poll();
         return;
@@ -75,6 +81,7 @@ class EventReader : public grpc::ClientReadReactor<v1::ContainerEventResponse> {
     watch_->loop.post([watch = watch_] {
       watch->retry = kFirstRetry;
       if (!watch->closed) {
+        watch->stats->stream_opened();
         watch->resync();
       }
     });

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "common/rpc/calls.h"
+#include "cri/client/call_stats.h"
 #include "cri/client/convert.h"
 #include "cri/proto/api.grpc.pb.h"
 
@@ -16,9 +17,11 @@ constexpr auto kFirstRetry = std::chrono::milliseconds(100);
 /// What the event stream and the object share: the stream may end after the object. All but `calls` and `closed` belong
 /// to the loop's thread.
 struct Watch {
-  Watch(Loop& l, std::shared_ptr<rpc::OpenCalls> c) : loop(l), calls(std::move(c)), timer(l.io()) {}
+  Watch(Loop& l, std::shared_ptr<rpc::OpenCalls> c, std::shared_ptr<CallStats> s)
+      : loop(l), calls(std::move(c)), stats(std::move(s)), timer(l.io()) {}
   Loop& loop;
   std::shared_ptr<rpc::OpenCalls> calls;
+  const std::shared_ptr<CallStats> stats;
   std::function<void(ContainerEvent)> handle;
   std::function<void()> resync;
   std::function<void()> poll;  ///< The runtime has no stream: find out otherwise, from now on.

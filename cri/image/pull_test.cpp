@@ -41,7 +41,7 @@ class PullTest : public ::testing::Test {
 
   Result<StoredImage> pull(const std::string& reference, const Credentials& credentials = {}) {
     return pull_image(*store_, reference, credentials,
-                      {.config_dir = dir_ + "/certs.d", .deadline = std::chrono::seconds(20)});
+                      {.config_dir = dir_ + "/certs.d", .deadline = std::chrono::seconds(60)});
   }
   std::string here(const std::string& name) const { return registry_.address() + "/" + name; }
   std::string content(const StoredImage& image, const std::string& file) const {
@@ -185,7 +185,7 @@ TEST_F(PullTest, Basic) {
 
 TEST_F(PullTest, OneFlightForManyCallers) {
   add_box();
-  registry_.set({.too_many_requests = 1});  // the first caller pauses, the others meet it
+  registry_.set({.too_many_requests = 2});  // the first caller pauses, the others meet it
   {
     std::vector<std::jthread> callers;
     for (int i = 0; i < 8; ++i) {

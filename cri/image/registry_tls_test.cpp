@@ -61,7 +61,7 @@ class RegistryTlsTest : public ::testing::Test {
     fs::remove_all(dir_ + "/store");
     auto store = ImageStore::open({.root = dir_ + "/store", .limits = {}});
     auto pulled = pull_image(**store, "r.test/box:1", {},
-                             {.config_dir = dir_ + "/certs.d", .deadline = std::chrono::seconds(20)});
+                             {.config_dir = dir_ + "/certs.d", .deadline = std::chrono::seconds(60)});
     return pulled ? "" : pulled.error().message();
   }
 

@@ -23,6 +23,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr size_t kMostOutput = 16 << 20;
 constexpr std::chrono::seconds kDrainTime{1};  // for output after the exit, when a grandchild keeps a pipe open
+constexpr int kLateReads = 32;                 // after it, if there still is some: more than two pipes hold
 constexpr std::chrono::seconds kExitTime{30};  // from the kernel's word to the shim's
 
 Result<shim::ProcessSpec> process_of(const Located& located, std::vector<std::string> args, bool tty) {
@@ -62,17 +63,22 @@ int milliseconds_to(std::optional<Clock::time_point> deadline) {
   return static_cast<int>(std::clamp<int64_t>(left, 0, 3'600'000));
 }
 
-// Reads both streams until they end, the process has ended for a while, or the deadline. False: the deadline.
+// Reads both streams until they end, the process has ended for a while, or the deadline. False: the deadline. Whoever
+// writes without end does not go beyond either.
 bool collect(const Exec& exec, Fd out, Fd err, std::optional<Clock::time_point> deadline, Outcome& outcome) {
   bool ended = !exec.process;
   if (ended) {
     deadline = std::min(deadline.value_or(Clock::time_point::max()), Clock::now() + kDrainTime);
   }
+  int late_reads = 0;
   while (out || err || !ended) {
     std::array<pollfd, 3> ready{
         {{out.get(), POLLIN, 0}, {err.get(), POLLIN, 0}, {ended ? -1 : exec.process.get(), POLLIN, 0}}};
     const int count = ::poll(ready.data(), ready.size(), milliseconds_to(deadline));
-    if (count == 0 && deadline && Clock::now() >= *deadline) {
+    if (ready[2].revents != 0) {
+      ended = true;
+      deadline = Clock::now() + kDrainTime;
+    } else if (deadline && Clock::now() >= *deadline && (count == 0 || !ended || ++late_reads > kLateReads)) {
       return ended;
     }
     if (ready[0].revents != 0 && !take(out, outcome.output)) {
@@ -80,10 +86,6 @@ bool collect(const Exec& exec, Fd out, Fd err, std::optional<Clock::time_point> 
     }
     if (ready[1].revents != 0 && !take(err, outcome.error)) {
       err.reset();
-    }
-    if (ready[2].revents != 0) {
-      ended = true;
-      deadline = Clock::now() + kDrainTime;
     }
   }
   return true;
@@ -121,8 +123,14 @@ Result<Exec> start_exec_terminal(Parts& parts, const Located& located, std::vect
     parts.execs.drop(id);
     return std::unexpected(terminal.error());
   }
+  auto exec = as_exec(std::move(id), terminal->status);
+  if (!terminal->master) {
+    kill_exec(exec);
+    parts.execs.drop(exec.id);
+    return fail(Kind::exhausted, "the command's terminal did not come: the runtime or the shim has no descriptor left");
+  }
   master = std::move(terminal->master);
-  return as_exec(std::move(id), terminal->status);
+  return exec;
 }
 
 void kill_exec(const Exec& exec) {

@@ -83,7 +83,7 @@ bool ContainerTable::known_ended(pid_t pid, int status) {
   for (auto& [id, container] : containers_) {
     if (container->process.child.pid == pid && container->process.status.state != ProcessState::exited) {
       auto& process = container->process;
-      if (hear_last_words(process)) {
+      if (hear_last_words(*container, process)) {
         return true;
       }
       if (process.waiting_verb == Verb::create && process.status.state != ProcessState::running && !process.made) {
@@ -97,7 +97,7 @@ bool ContainerTable::known_ended(pid_t pid, int status) {
     }
     for (auto& [exec_id, process] : container->execs) {
       if (process.child.pid == pid) {
-        if (hear_last_words(process)) {
+        if (hear_last_words(*container, process)) {
           return true;
         }
         if (process.child.first_step) {
@@ -147,13 +147,13 @@ void ContainerTable::note_exit(Container& container, const ProcessStatus& status
 
 /// A process may end before its channel was read: what it said there decides what the waiting caller is told. True if
 /// it was a first step, and the process that it bore takes its place.
-bool ContainerTable::hear_last_words(Process& process) {
+bool ContainerTable::hear_last_words(Container& container, Process& process) {
   if (!process.child.channel) {
     return false;
   }
   auto heard = read_child(process.child.channel.get());
   while (heard && *heard && (*heard)->what == ChildMessage::What::ready) {
-    process.made = true;
+    take_ready(container, process, **heard);
     heard = read_child(process.child.channel.get());
   }
   if (heard && *heard && (*heard)->what == ChildMessage::What::born) {

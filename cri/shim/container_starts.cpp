@@ -72,6 +72,20 @@ void ContainerTable::adopt(Process& process, ChildMessage& born) {
   process.status.pid = born.pid;
 }
 
+/// It is made, and if it is to have a terminal, this is the only descriptor of the master that there is.
+void ContainerTable::take_ready(Container& container, Process& process, ChildMessage& ready) {
+  process.made = true;
+  if (ready.descriptor) {
+    process.terminal = std::move(ready.descriptor);
+    if (process.status.exec_id.empty()) {
+      container.output.use_terminal(*duplicate(process.terminal.get()));
+    }
+  }
+  if (process.waiting_verb == Verb::create) {
+    answer_waiting(process, -1);
+  }
+}
+
 void ContainerTable::await(Process& process, uint32_t number, Verb verb) {
   process.status.pid = process.child.pid;
   process.status.created_at = now_ns();
@@ -160,17 +174,8 @@ void ContainerTable::hear_channel(int fd) {
     adopt(*process, message);
     return;
   }
-  if (message.descriptor) {
-    process->terminal = std::move(message.descriptor);
-    if (process->status.exec_id.empty()) {
-      container->output.use_terminal(*duplicate(process->terminal.get()));
-    }
-  }
   if (message.what == ChildMessage::What::ready) {
-    process->made = true;
-    if (process->waiting_verb == Verb::create) {
-      answer_waiting(*process, -1);
-    }
+    take_ready(*container, *process, message);
     return;
   }
   // End of file: exec has happened, or a container that was never started is gone.

@@ -58,6 +58,7 @@ class ContainerTable {
   void await(Process& process, uint32_t number, Verb verb);
   Process* process_of_channel(int channel, Container*& owner);
   static void adopt(Process& process, ChildMessage& born);
+  void take_ready(Container& container, Process& process, ChildMessage& ready);
   void failed(Container& container, Process& process, const Error& error);
   void answer_waiting(Process& process, int fd);
   void refuse_waiting(Process& process, const Error& error);
@@ -65,7 +66,7 @@ class ContainerTable {
   void ended(pid_t pid, int status);
   bool known_ended(pid_t pid, int status);
   void process_ended(Container& container, Process& process, int status);
-  bool hear_last_words(Process& process);
+  bool hear_last_words(Container& container, Process& process);
   void note_exit(Container& container, const ProcessStatus& status);
   Result<> kill_all(const std::string& id);
 

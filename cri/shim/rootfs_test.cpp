@@ -125,7 +125,7 @@ TEST_F(ShimTest, SharedVolumesReachTheNodeAndNothingElseDoes) {
   auto input = client_->attach("c", 1, 2, true);
   ASSERT_TRUE(client_->start("c"));
   ASSERT_TRUE(input && *input);
-  for (int i = 0; i < 500 && SharedMounts::table() == before; ++i) {
+  for (int i = 0; i < 6000 && SharedMounts::table() == before; ++i) {
     ::usleep(10'000);
   }
   EXPECT_THAT(SharedMounts::table(), testing::HasSubstr(dir_ + "/volume/made "));

@@ -79,6 +79,14 @@ class SharedPidTest : public ShimTest {
     return spec;
   }
 
+  /// Whoever is killed has gone a moment later.
+  bool is_left_by_all() const {
+    for (int i = 0; i < 12'000 && !cgroup_->members().empty(); ++i) {
+      ::usleep(5000);
+    }
+    return cgroup_->members().empty();
+  }
+
   std::unique_ptr<OwnCgroup> cgroup_;
 };
 
@@ -99,7 +107,7 @@ TEST_F(SharedPidTest, WhatWasForkedEndsWithItsContainer) {
     cgroup_ = std::make_unique<OwnCgroup>(dir_.substr(dir_.rfind('/') + 1) + std::to_string(static_cast<int>(mode)));
     launch(mode);
     EXPECT_EQ(run(sharing(mode, "sleep 1000 & sleep 1000 & exit 3")).exit_code, 3);
-    EXPECT_EQ(cgroup_->members(), "") << "mode " << static_cast<int>(mode);
+    EXPECT_TRUE(is_left_by_all()) << "mode " << static_cast<int>(mode);
     ASSERT_TRUE(client_->remove("c"));
     ASSERT_TRUE(client_->shutdown());
     client_.reset();
@@ -113,7 +121,7 @@ TEST_F(SharedPidTest, AKillReachesAll) {
   ASSERT_TRUE(client_->start("c"));
   ASSERT_TRUE(client_->signal("c", SIGKILL, false));
   EXPECT_EQ(wait_exit("c", "").signal, SIGKILL);
-  EXPECT_EQ(cgroup_->members(), "");
+  EXPECT_TRUE(is_left_by_all());
 }
 
 TEST_F(SharedPidTest, WhatOutlivesAKilledShimIsInTheCgroup) {
@@ -122,13 +130,13 @@ TEST_F(SharedPidTest, WhatOutlivesAKilledShimIsInTheCgroup) {
   auto started = client_->start("c");
   ASSERT_TRUE(started);
   auto logged = [&] { return output("c") == "\n"; };
-  for (int i = 0; i < 1000 && !logged(); ++i) {
+  for (int i = 0; i < 12'000 && !logged(); ++i) {
     ::usleep(5000);
   }
   Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, started->pid, 0)));
   ::kill(client_->pid(), SIGKILL);
   pollfd ended{pidfd.get(), POLLIN, 0};
-  ASSERT_EQ(::poll(&ended, 1, 5000), 1);
+  ASSERT_EQ(::poll(&ended, 1, 60'000), 1);
   EXPECT_NE(cgroup_->members(), "") << "the kernel does not do it";
   EXPECT_TRUE(cgroup::kill_members(cgroup_->procs()));
   EXPECT_EQ(cgroup_->members(), "");

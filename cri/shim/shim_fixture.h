@@ -117,10 +117,10 @@ class ShimTest : public ::testing::Test {
   void launch(NamespaceMode pid = NamespaceMode::container) {
     fs::create_directories(dir_ + "/run");
     const auto spec = sandbox(pid);
-    auto client = ShimClient::launch(shim_, spec, 10s);
+    auto client = ShimClient::launch(shim_, spec, 60s);
     ASSERT_TRUE(client) << client.error().message();
     client_ = std::move(*client);
-    auto events = ShimClient::connect(dir_ + "/run", 10s);
+    auto events = ShimClient::connect(dir_ + "/run", 60s);
     ASSERT_TRUE(events) << events.error().message();
     events_ = std::move(*events);
     ASSERT_TRUE(events_->subscribe());
@@ -172,7 +172,7 @@ class ShimTest : public ::testing::Test {
 
   ProcessStatus wait_exit(const std::string& container_id, const std::string& exec_id) {
     for (;;) {
-      auto event = events_->next_event(20s);
+      auto event = events_->next_event(60s);
       if (!event) {
         ADD_FAILURE() << "no exit of " << container_id << ": " << event.error().message();
         return {};

@@ -44,7 +44,7 @@ TEST_F(UserNamespaceTest, RootInsideIsNobodyOutside) {
   auto started = client_->start("c");
   ASSERT_TRUE(started) << started.error().message();
   EXPECT_EQ(info("/proc/" + std::to_string(started->pid)).st_uid, kHost);
-  for (int i = 0; i < 1000 && lines_with(output("c"), "pod-name") == 0; ++i) {
+  for (int i = 0; i < 12'000 && lines_with(output("c"), "pod-name") == 0; ++i) {
     ::usleep(5000);
   }
   EXPECT_EQ(output("c"), "0\n0\n         0     300000      65536\n1\npod-name\n");
@@ -125,7 +125,7 @@ TEST_F(UserNamespaceTest, UsersAndExecsToo) {
   ASSERT_TRUE(client_->create(spec));
   auto started = client_->start("c");
   ASSERT_TRUE(started) << started.error().message();
-  for (int i = 0; i < 1000 && lines_with(output("c"), "out") == 0; ++i) {
+  for (int i = 0; i < 12'000 && lines_with(output("c"), "out") == 0; ++i) {
     ::usleep(5000);
   }
   EXPECT_EQ(output("c"), "33\n34\nout\n") << "a pipe belongs to who writes into it";

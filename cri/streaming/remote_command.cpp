@@ -12,8 +12,9 @@ using namespace std::chrono_literals;
 using namespace asio::experimental::awaitable_operators;
 
 constexpr size_t kChunk = 32 << 10;
-constexpr size_t kMostInput = 8;  // messages that wait for the process to read
-constexpr auto kDrainTime = 1s;   // for output after the exit, when a grandchild keeps the pipe open
+constexpr size_t kMostInput = 8;       // messages that wait for the process to read
+constexpr auto kDrainTime = 1s;        // for output after the exit, when a grandchild keeps the pipe open
+constexpr size_t kMostHeld = 1 << 20;  // what a pipe can hold at most, by the kernel's own limit
 
 void adopt(asio::posix::stream_descriptor& to, Fd& from) {
   if (from) {
@@ -30,13 +31,14 @@ void close(asio::posix::stream_descriptor& descriptor) {
 }  // namespace
 
 RemoteCommand::RemoteCommand(Loop& loop, asio::thread_pool& waiter, ChannelLine& line, StreamSession session)
-    : waiter_(waiter),
+    : loop_(loop),
+      waiter_(waiter),
       line_(line),
       session_(std::make_shared<StreamSession>(std::move(session))),
       in_(loop.io()),
       out_(loop.io()),
       err_(loop.io()),
-      drain_(loop.io()),
+      pumped_(loop.io(), 1),
       input_(loop.io(), kMostInput) {
   adopt(in_, session_->in);
   adopt(out_, session_->out);
@@ -59,7 +61,6 @@ Task<> RemoteCommand::run() {
 
 Task<> RemoteCommand::finish() {
   auto [pumped, code] = co_await (pump_both() && wait_exit());
-  drain_.cancel();
   if (!code && code.error().kind() == Kind::cancelled) {
     co_return std::unexpected(code.error());
   }
@@ -69,33 +70,56 @@ Task<> RemoteCommand::finish() {
 
 Task<int> RemoteCommand::wait_exit() {
   auto code = co_await blocking(waiter_, [session = session_] { return session->wait(); });
-  drain_.expires_after(kDrainTime);
-  drain_.async_wait([this](boost::system::error_code error) {
-    if (!error) {
-      close_output();
-    }
-  });
+  if (!code && code.error().kind() == Kind::cancelled) {
+    co_return code;
+  }
+  const auto first = co_await (loop_.sleep(kDrainTime) || pumped_.async_receive(use_result));
+  if (first.index() == 0 && std::get<0>(first)) {
+    end_output();
+  }
   co_return code;
 }
 
-void RemoteCommand::close_output() {
-  close(out_);
-  close(err_);
+// Nobody waits for more to be written. A client that is slow still gets what the process has left.
+void RemoteCommand::end_output() {
+  overdue_ = true;
+  boost::system::error_code ignored;
+  out_.cancel(ignored);
+  err_.cancel(ignored);
 }
 
 Task<> RemoteCommand::pump_both() {
   auto [out, err] = co_await (pump(&out_, Channel::out) && pump(&err_, Channel::err));
+  pumped_.try_send(boost::system::error_code());
   co_return out ? err : out;
 }
 
 Task<> RemoteCommand::pump(Descriptor* from, Channel channel) {
   std::string buffer(kChunk, '\0');
-  while (from->is_open()) {
+  while (from->is_open() && !overdue_) {
     auto [error, count] = co_await from->async_read_some(asio::buffer(buffer), use_result);
-    if (error || count == 0) {  // a terminal's master answers EIO when the last process has left
+    if (error == asio::error::operation_aborted && overdue_) {
       break;
     }
+    if (error || count == 0) {  // a terminal's master answers EIO when the last process has left
+      co_return Result<>();
+    }
     KEELSON_CO_DO(co_await line_.write(channel, buffer.substr(0, count)));
+  }
+  co_return co_await pump_rest(from, channel);
+}
+
+// What was there at the end, and no more: a process that was left behind may write for ever.
+Task<> RemoteCommand::pump_rest(Descriptor* from, Channel channel) {
+  boost::system::error_code error;
+  from->non_blocking(true, error);
+  std::string buffer(kChunk, '\0');
+  for (size_t told = 0; !error && told < kMostHeld;) {
+    const auto count = from->read_some(asio::buffer(buffer), error);
+    told += count;
+    if (count > 0) {
+      KEELSON_CO_DO(co_await line_.write(channel, buffer.substr(0, count)));
+    }
   }
   co_return Result<>();
 }

@@ -29,19 +29,22 @@ class RemoteCommand {
   Task<int> wait_exit();
   Task<> pump_both();
   Task<> pump(Descriptor* from, Channel channel);
+  Task<> pump_rest(Descriptor* from, Channel channel);
   Task<> read_client();
   Task<> feed_input();
   void resize(const std::string& text);
-  void close_output();
+  void end_output();
 
+  Loop& loop_;
   asio::thread_pool& waiter_;
   ChannelLine& line_;
   std::shared_ptr<StreamSession> session_;
-  bool ended_ = false;  // the process; nobody is hung up on
+  bool ended_ = false;    // the process; nobody is hung up on
+  bool overdue_ = false;  // the output, after the end
   Descriptor in_;
   Descriptor out_;
   Descriptor err_;
-  asio::steady_timer drain_;
+  asio::experimental::channel<void(boost::system::error_code)> pumped_;              // full once all output is told
   asio::experimental::channel<void(boost::system::error_code, std::string)> input_;  // an empty text: the end
 };
 

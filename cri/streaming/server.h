@@ -31,7 +31,8 @@ struct StreamSession {
   Fd err;
   /// Sets the terminal's size; empty without one.
   std::function<Result<>(TerminalSize)> resize;
-  /// Waits for the end and returns the exit code; called once, on a thread of its own. Unblocks after hang_up().
+  /// Waits for the end and returns the exit code; called once, on a thread of its own. Unblocks after hang_up(); until
+  /// it has, the session is not over.
   std::function<Result<int>()> wait;
   /// The client is gone: end an exec's process, let go of an attached one. Called at most once.
   std::function<void()> hang_up;

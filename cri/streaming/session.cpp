@@ -2,6 +2,8 @@
 // From an accepted connection to a running session: the HTTP request, its ticket, the upgrade to either framing.
 #include "cri/streaming/session.h"
 
+#include <exception>
+
 #include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
@@ -50,20 +52,38 @@ struct Opened {
   }
 };
 
-Task<> serve_command(Loop* loop, ChannelLine* line, OpenSession open) {
-  asio::thread_pool waiter(1);
+Task<> run_command(Loop* loop, asio::thread_pool* waiter, ChannelLine* line, OpenSession open) {
   auto work = [open = std::move(open)]() -> Result<std::shared_ptr<Opened>> {
     auto opened = std::make_shared<Opened>();
     KEELSON_TRY(opened->session, open());
     return opened;
   };
-  auto session = co_await blocking(waiter, std::move(work));
+  auto session = co_await blocking(*waiter, std::move(work));
   if (!session) {
     KEELSON_CO_DO(co_await line->finish(std::unexpected(session.error())));
     co_return std::unexpected(session.error());
   }
-  RemoteCommand command(*loop, waiter, *line, *std::exchange((*session)->session, std::nullopt));
+  RemoteCommand command(*loop, *waiter, *line, *std::exchange((*session)->session, std::nullopt));
   co_return co_await command.run();
+}
+
+Task<> serve_command(Loop* loop, ChannelLine* line, OpenSession open) {
+  asio::thread_pool waiter(1);
+  Result<> served;
+  std::exception_ptr thrown;
+  try {
+    served = co_await run_command(loop, &waiter, line, std::move(open));
+  } catch (...) {
+    thrown = std::current_exception();
+  }
+  // A process that was hung up on may take its time to end. The pool's destructor would wait for it too, but hold up
+  // every other session meanwhile.
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  [[maybe_unused]] const auto ended = co_await blocking(waiter, [] { return Result<>(); });
+  if (thrown) {
+    std::rethrow_exception(thrown);
+  }
+  co_return served;
 }
 
 /// Runs a session until it ends, or has been idle for too long.

@@ -7,4 +7,4 @@ set(CRI_STREAMING_SRCS
   streaming/port_forward.cpp streaming/forward_pairs.cpp streaming/forward_socket.cpp streaming/websocket_forward.cpp)
 set(CRI_STREAMING_UNIT_TESTS streaming/streaming_test.cpp streaming/spdy_frames_test.cpp
   streaming/spdy_command_test.cpp streaming/port_forward_test.cpp streaming/tls_test.cpp
-  streaming/websocket_forward_test.cpp)
+  streaming/websocket_forward_test.cpp streaming/remote_command_test.cpp)

@@ -42,10 +42,11 @@ Task<> SpdyChannels::gather() {
   if (version_ == 1) {
     connection_.reset(std::exchange(streams_.error, 0), SpdyReset::cancel);
     if (streams_.in != 0) {
-      co_return co_await connection_.write(streams_.in, "", true);
+      KEELSON_CO_DO(co_await connection_.write(streams_.in, "", true));
     }
   }
-  co_return Result<>();
+  // A client waits for the answer to each stream, and the command may take a while to start.
+  co_return co_await connection_.flush();
 }
 
 void SpdyChannels::open(const SpdyFrame& frame) {

@@ -140,6 +140,47 @@ TEST_F(SpdyCommand, FailureToOpenIsTold) {
   EXPECT_THAT(client.read_stream(error), HasSubstr("container is gone"));
 }
 
+// client-go waits for the answer to each stream, the last one too.
+TEST_F(SpdyCommand, EveryStreamIsAnsweredBeforeTheCommandHasStarted) {
+  std::promise<void> may_start;
+  auto open = [start = may_start.get_future().share()]() -> Result<StreamSession> {
+    start.wait();
+    return run_shell("echo out");
+  };
+  SpdyClient client(*server_->offer("exec", CommandOffer{kPipe, std::move(open)}), "v4.channel.k8s.io");
+  const auto error = channel(client, "error"), in = channel(client, "stdin"), out = channel(client, "stdout");
+  EXPECT_TRUE(client.read_until(
+      [&] { return client.seen(error).replied && client.seen(in).replied && client.seen(out).replied; }));
+  may_start.set_value();
+  EXPECT_EQ(client.read_stream(out), "out\n");
+}
+
+TEST_F(SpdyCommand, AProcessThatIsSlowToEndHoldsUpNoOtherSession) {
+  std::promise<void> may_end;
+  auto open = [this, end = may_end.get_future().share()]() -> Result<StreamSession> {
+    StreamSession session;
+    session.wait = [end]() -> Result<int> {
+      end.wait();
+      return 137;
+    };
+    session.hang_up = [this] { hung_up_.set_value(); };
+    return session;
+  };
+  SpdyClient client(*server_->offer("exec", CommandOffer{kPipe, std::move(open)}), "v4.channel.k8s.io");
+  for (const auto* type : {"error", "stdin", "stdout"}) {
+    channel(client, type);
+  }
+  client.go_away();
+  ASSERT_TRUE(hung_up());
+  SpdyClient other(*server_->offer("exec", CommandOffer{kOutputs, [] { return run_shell("echo out"); }}),
+                   "v4.channel.k8s.io");
+  channel(other, "error");
+  const auto out = channel(other, "stdout");
+  channel(other, "stderr");
+  EXPECT_EQ(other.read_stream(out), "out\n");
+  may_end.set_value();
+}
+
 TEST_F(SpdyCommand, StreamsThatDoNotComeEndTheConnection) {
   start({.creation = 50ms, .idle = 1h});
   std::atomic<bool> opened = false;

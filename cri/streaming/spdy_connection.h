@@ -25,6 +25,8 @@ class SpdyConnection {
   void reply(uint32_t stream);
   /// Ends a stream both ways. Goes out with the next write or next().
   void reset(uint32_t stream, SpdyReset why);
+  /// Sends now what reply() and reset() have queued.
+  Task<> flush() { return write_queued(true); }
   /// Waits until the connection has taken the bytes.
   Task<> write(uint32_t stream, std::string bytes, bool fin = false);
   /// GOAWAY, and an orderly end of the connection.

@@ -46,7 +46,7 @@ class SpdyClient {
                      static_cast<uint16_t>(std::stoi(host_.substr(colon + 1)))});
     socket_.set_option(boost::asio::ip::tcp::no_delay(true));
     ::fcntl(socket_.native_handle(), F_SETFD, FD_CLOEXEC);
-    const timeval limit{20, 0};  // so that a test fails rather than hangs
+    const timeval limit{60, 0};  // so that a test fails rather than hangs
     ::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     if (url.starts_with("https:") && !shake_tls(trust, host_.substr(0, colon))) {
       return;

@@ -110,6 +110,7 @@ struct Collect {
   void put(const Service& object) { state.services.emplace(name_of(object.metadata), object); }
   void put(const EndpointSlice& object) { state.endpoint_slices.emplace(name_of(object.metadata), object); }
   void put(const Node& object) { state.nodes.emplace(name_of(object.metadata), object); }
+  void put(const RuntimeClass& object) { state.runtime_classes.emplace(name_of(object.metadata), object); }
 };
 
 Result<std::vector<std::string>> list_names(const std::string& path) {
@@ -227,6 +228,18 @@ Result<DesiredState> ManifestFolder::scan() {
   }
   files_ = std::move(files);
   return state;
+}
+
+void add_overheads(DesiredState& state) {
+  for (auto& [key, pod] : state.pods) {
+    if (!pod.spec.runtime_class_name || !pod.spec.overhead.empty()) {
+      continue;
+    }
+    if (const auto found = state.runtime_classes.find(*pod.spec.runtime_class_name);
+        found != state.runtime_classes.end()) {
+      pod.spec.overhead = found->second.overhead;
+    }
+  }
 }
 
 std::string manifest_uid(const Pod& pod) {

@@ -40,7 +40,7 @@ struct DesiredState {
   std::map<std::string, Service> services;
   std::map<std::string, EndpointSlice> endpoint_slices;
   std::map<std::string, Node> nodes;                    ///< By name alone.
-  std::map<std::string, RuntimeClass> runtime_classes;  ///< By name alone; of the API.
+  std::map<std::string, RuntimeClass> runtime_classes;  ///< By name alone.
   std::vector<SourceProblem> problems;
   /// False: a source has not told all it has yet, so that what is missing is not known to be unwanted.
   bool complete = true;
@@ -67,6 +67,10 @@ class ManifestFolder {
 /// The pod's uid when its manifest gives none: an UUID made from a hash of its namespace, name and whole content, so
 /// that the same manifest is the same pod for ever, and an edit is a new pod (the rule of static pods).
 std::string manifest_uid(const Pod& pod);
+
+/// Gives pods the overhead of their class, where their manifest has none: what the API server's admission does, for
+/// pods that it does not see. Their uids stay.
+void add_overheads(DesiredState& state);
 
 /// Watches by inotify and hands over each new state. Belongs to one loop.
 class FolderSource {

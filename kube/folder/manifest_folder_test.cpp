@@ -83,6 +83,28 @@ TEST_F(ManifestFolderTest, BadInputKeepsTheLastGoodVersion) {
   EXPECT_EQ(names(folder.scan().value()), "default/b=img:3 ");
 }
 
+TEST_F(ManifestFolderTest, RuntimeClassesAreReadAndTheirOverheadIsTheirPods) {
+  write("class.yaml",
+        "apiVersion: node.k8s.io/v1\nkind: RuntimeClass\nmetadata: {name: vm}\nhandler: kata\n"
+        "overhead: {podFixed: {memory: 64Mi}}\n");
+  write("pods.yaml", pod_yaml("plain") + "---\n" + pod_yaml("vm") + "  runtimeClassName: vm\n---\n" + pod_yaml("own") +
+                         "  runtimeClassName: vm\n  overhead: {memory: 8Mi}\n---\n" + pod_yaml("other") +
+                         "  runtimeClassName: other\n");
+  auto state = ManifestFolder(dir).scan().value();
+  EXPECT_TRUE(state.problems.empty());
+  EXPECT_EQ(state.runtime_classes.at("vm").handler, "kata");
+  const auto uid = state.pods.at("default/vm").metadata.uid;
+  add_overheads(state);
+  const auto memory = [&](const std::string& name) {
+    const auto& overhead = state.pods.at("default/" + name).spec.overhead;
+    return overhead.contains("memory") ? overhead.at("memory").whole() >> 20 : 0;
+  };
+  EXPECT_EQ(memory("vm"), 64);
+  EXPECT_EQ(memory("own"), 8);
+  EXPECT_EQ(memory("other") + memory("plain"), 0);
+  EXPECT_EQ(state.pods.at("default/vm").metadata.uid, uid) << "another overhead makes no other pod";
+}
+
 TEST_F(ManifestFolderTest, TheFirstOfTwoOfOneNameCounts) {
   write("1.yaml", pod_yaml("web", "first"));
   write("2.yaml", pod_yaml("web", "second"));

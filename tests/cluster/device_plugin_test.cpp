@@ -38,7 +38,7 @@ class DevicePluginTest : public MemberPodsTest {
   }
   void TearDown() override {
     if (!IsSkipped()) {
-      kubectl({"delete", "pods", "--all", "--grace-period=1", "--timeout=25s"});
+      kubectl({"delete", "pods", "--all", "--grace-period=1", "--timeout=60s"});
       plugin_.kill();
     }
     MemberPodsTest::TearDown();
@@ -47,7 +47,6 @@ class DevicePluginTest : public MemberPodsTest {
   std::string root() const { return home() + "/root"; }
   std::string folder() const { return home() + "/plugin"; }
   std::string calls() const { return read_text(folder() + "/calls"); }
-  std::string devices_of(const std::string& pod) const { return read_text(folder() + "/shared/" + pod); }
   static std::string metrics() {
     return kubectl({"get", "--raw", fmt::format("/api/v1/nodes/{}/proxy/metrics", kNode)}).out;
   }
@@ -84,9 +83,14 @@ class DevicePluginTest : public MemberPodsTest {
   static void create_user(const std::string& pod, int devices) {
     create_pod(pod, kUser, fmt::format("    resources: {{limits: {{{}: {}}}}}\n", kResource, devices));
   }
+  /// A pod is Ready a moment before its process says what it has.
+  void expect_devices(const std::string& pod, const std::string& wanted) {
+    expect_ready(pod);
+    wait_until(pod + " has " + wanted, [&] { return read_text(folder() + "/shared/" + pod) == wanted + "\n"; });
+  }
   void remove_pod(const std::string& pod) {
     kubectl({"delete", "pod", pod, "--grace-period=1", "--wait=false"});
-    wait_until(pod + " has gone", [&] { return kubectl({"get", "pod", pod}).code != 0; }, std::chrono::seconds(40));
+    wait_until(pod + " has gone", [&] { return kubectl({"get", "pod", pod}).code != 0; });
   }
 
   Background plugin_;
@@ -96,8 +100,7 @@ TEST_F(DevicePluginTest, PodsHaveDevicesForThemselves) {
   start_plugin();
   expect_told("2/2");
   create_user("first", 1);
-  expect_ready("first");
-  EXPECT_EQ(devices_of("first"), "a\n");
+  expect_devices("first", "a");
   EXPECT_THAT(calls(), HasSubstr("Allocate a\nPreStartContainer a\n"));
   create_user("greedy", 2);
   expect_soon("greedy", "reason", "UnexpectedAdmissionError");
@@ -107,12 +110,10 @@ TEST_F(DevicePluginTest, PodsHaveDevicesForThemselves) {
             "Requested: 2, Available: 1, which is unexpected");
   EXPECT_TRUE(has_event("greedy", "Warning UnexpectedAdmissionError Allocate failed due to"));
   create_user("second", 1);
-  expect_ready("second");
-  EXPECT_EQ(devices_of("second"), "b\n");
+  expect_devices("second", "b");
   remove_pod("first");
   create_user("third", 1);
-  expect_ready("third");
-  EXPECT_EQ(devices_of("third"), "a\n") << "free again";
+  expect_devices("third", "a");  // which is free again
   const auto text = metrics();
   EXPECT_THAT(text, HasSubstr("kubelet_admission_rejections_total{reason=\"UnexpectedAdmissionError\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("kubelet_device_plugin_registration_total{resource_name=\"example.com/dongle\"} 1\n"));
@@ -168,8 +169,7 @@ spec:
                .find("Insufficient example.com/dongle") != std::string::npos;
   });
   remove_pod("first");
-  expect_ready("waiting");
-  EXPECT_EQ(devices_of("waiting"), "a,b\n");
+  expect_devices("waiting", "a,b");
 }
 
 TEST_F(DevicePluginTest, TheNodeSaysHowManyAreHealthy) {
@@ -195,8 +195,7 @@ TEST_F(DevicePluginTest, APluginThatEndsIsMissedUntilItIsBack) {
   start_plugin();
   expect_told("2/2");
   create_user("late", 1);
-  expect_ready("late");
-  EXPECT_EQ(devices_of("late"), "b\n");
+  expect_devices("late", "b");
 }
 
 TEST_F(DevicePluginTest, APodKeepsItsDevicesThroughADeathOfTheAgent) {
@@ -212,8 +211,7 @@ TEST_F(DevicePluginTest, APodKeepsItsDevicesThroughADeathOfTheAgent) {
   write_devices("a Healthy\nb Healthy\nc Healthy\n");
   expect_told("3/3");
   create_user("second", 2);
-  expect_ready("second");
-  EXPECT_EQ(devices_of("second"), "b,c\n");
+  expect_devices("second", "b,c");
   create_user("third", 1);
   expect_soon("third", "reason", "UnexpectedAdmissionError");
   EXPECT_EQ(ready("first"), "True");
@@ -232,16 +230,14 @@ TEST_F(DevicePluginTest, APodThatGoesWhileTheAgentIsDeadLeavesItsDevices) {
   expect_told("3/3");
   wait_until("nothing is left of it", [this] { return fs::is_empty(root() + "/pods"); });
   create_user("second", 3);
-  expect_ready("second");
-  EXPECT_EQ(devices_of("second"), "a,b,c\n");
+  expect_devices("second", "a,b,c");
 }
 
 TEST_F(DevicePluginTest, APluginMayRegisterByTheRegistryToo) {
   start_plugin({"--registry", root() + "/plugins_registry"});
   expect_told("2/2");
   create_user("first", 2);
-  expect_ready("first");
-  EXPECT_EQ(devices_of("first"), "a,b\n");
+  expect_devices("first", "a,b");
   plugin_.stop();
   expect_told("2/0");
 }

@@ -133,9 +133,7 @@ TEST_F(FaultsTest, ADeadConnectionUnderPodsIsReplacedInTime) {
   ASSERT_GE(dead.size(), 3U) << "one for the Lease, one for the Node, one for pods";
   ASSERT_NO_FATAL_FAILURE(black_hole(dead));
   const auto since = real_clock().wall();
-  wait_until("the Lease is renewed", [&] { return lease_age() < real_clock().wall() - since; }, 20s);
-  fmt::print("the Lease was renewed {:.1f} s after the connections died\n",
-             std::chrono::duration<double>(real_clock().wall() - since - lease_age()).count());
+  ASSERT_NO_FATAL_FAILURE(expect_renewed_within(20s, since));
   // And the pods' own connection.
   ASSERT_NO_FATAL_FAILURE(start(kServer, "later", 1));
   EXPECT_EQ(ready(), "True");
@@ -171,14 +169,14 @@ TEST_F(FaultsTest, AnApiServerThatIsAwayTouchesNoPod) {
         wanted["box-1"].id = now["box-1"].id;
         return now == wanted;
       },
-      10s);
+      30s);
   fmt::print("all statuses were right {:.1f} s after the API server was back\n",
              std::chrono::duration<double>(std::chrono::steady_clock::now() - back).count());
   EXPECT_EQ(now, wanted);
   EXPECT_NE(now["box-1"].id, before.at("box-1").id);
-  EXPECT_LE(std::chrono::steady_clock::now() - back, std::chrono::seconds(scale(5, 10)));
-  wait_until("the Lease is renewed", [] { return lease_age() < 10s; }, 10s);
-  wait_until("the node is Ready", [] { return ready() == "True"; }, 10s);
+  EXPECT_LE(std::chrono::steady_clock::now() - back, std::chrono::seconds(scale(5, 30)));
+  wait_until("the Lease is renewed", [] { return lease_age() < 10s; }, 20s);
+  wait_node_ready();
 }
 
 TEST_F(FaultsTest, AnAgentThatIsKilledFlipsNothing) {
@@ -203,7 +201,7 @@ TEST_F(FaultsTest, AnAgentThatIsKilledFlipsNothing) {
     ASSERT_NO_FATAL_FAILURE(join(flags()));
   }
   const auto renewed = lease("{.spec.renewTime}");
-  wait_until("the Lease is renewed", [&] { return lease("{.spec.renewTime}") > renewed; }, 15s);
+  wait_until("the Lease is renewed", [&] { return lease("{.spec.renewTime}") > renewed; }, 20s);
   // The last one probes; and then it is known that the watch has seen all there was to see.
   ASSERT_EQ(keelson({"exec", "box-0", "--", "rm", "/tmp/ready"}).code, 0);
   wait_until("the watch sees what is so",
@@ -272,7 +270,7 @@ spec:
   std::ranges::sort(times);
   const auto p99 = times[times.size() * 99 / 100];
   fmt::print("create -> Ready beside pods that hang: median {:.0f} ms, p99 {:.0f} ms\n", times[times.size() / 2], p99);
-  EXPECT_LE(p99, scale(1'000, 5'000));
+  EXPECT_LE(p99, scale(1'000, 20'000));
   EXPECT_EQ(ready(), "True");
   EXPECT_THAT(seen("node.watch"), Not(HasSubstr("False")));
   // They hung all the time.
@@ -285,7 +283,7 @@ spec:
   // With the plugin mended, all of them can be ended.
   std::ofstream(home() + "/aside") << plain;
   fs::rename(home() + "/aside", conflist);
-  kubectl_ok({"delete", "pods", "--all", "--grace-period=1", "--timeout=25s"});
+  kubectl_ok({"delete", "pods", "--all", "--grace-period=1", "--timeout=60s"});
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ TEST_F(KubectlTest, LogsExecCopyForwardAttachDebugDescribe) {
     command += word + " ";
   }
   command += "'tty; until stty size | grep -v \"^0 0\"; do sleep 0.1; done'";
-  auto terminal = run({"timeout", "20", "script", "-qec", command, "/dev/null"}).out;
+  auto terminal = run({"timeout", "80", "script", "-qec", command, "/dev/null"}).out;
   if (terminal.starts_with("^@")) {  // script's own end of input, echoed until kubectl has the terminal
     terminal.erase(0, 2);
   }
@@ -51,11 +51,12 @@ TEST_F(KubectlTest, LogsExecCopyForwardAttachDebugDescribe) {
 
   kubectl_ok({"run", "web", "--image=keelson.example/server:1", "--restart=Never", "--command", "--", "/server",
               "--fail-after", "0"});
-  expect_soon("web runs", {"get", "pod", "web", "-o", "jsonpath={.status.phase}"}, "Running");
+  // With nobody to take the first connection, port-forward would end.
+  expect_soon("web listens", {"logs", "web"}, "listening on port 8080\n");
   {
     auto forward = kubectl_in_background({"port-forward", "pod/web", "18080:8080"}, "kubectl-forward");
     ASSERT_NO_FATAL_FAILURE(wait_for_line("kubectl-forward", "Forwarding from 127.0.0.1:18080"));
-    EXPECT_EQ(run({"curl", "-sS", "-m", "10", "http://127.0.0.1:18080/hostname"}).out, "web");
+    EXPECT_EQ(run({"curl", "-sS", "-m", "30", "http://127.0.0.1:18080/hostname"}).out, "web");
   }
   {
     auto attach = kubectl_in_background({"attach", "box"}, "kubectl-attach");
@@ -67,6 +68,7 @@ TEST_F(KubectlTest, LogsExecCopyForwardAttachDebugDescribe) {
   wait_until("the ephemeral container's log is there",
              [&] { return kubectl({"logs", "box", "-c", "probe"}).out == "from the side\n"; });
 
+  ASSERT_TRUE(control_plane_->has_event("box", "Started"));
   const auto described = kubectl_ok({"describe", "pod", "box"});
   for (const char* part :
        {"Node:             member-1/10.250.0.1", "Status:           Running", "Started    ", "Created"}) {
@@ -84,7 +86,7 @@ TEST_F(KubectlTest, DrainEmptiesTheNode) {
   kubectl_ok({"create", "deployment", "web", "--image=keelson.example/server:1", "--replicas=3", "--", "/server",
               "--fail-after", "0"});
   ASSERT_NO_FATAL_FAILURE(expect_rolled_out("deployment/web"));
-  kubectl_ok({"drain", kNode, "--timeout=25s", "--grace-period=1"});
+  kubectl_ok({"drain", kNode, "--timeout=60s", "--grace-period=1"});
   expect_soon("nothing runs", {"get", "pods", "-o", "jsonpath={.items[?(@.status.phase==\"Running\")].metadata.name}"},
               "");
   EXPECT_NE(kubectl_ok({"get", "node", kNode}).find("SchedulingDisabled"), std::string::npos);

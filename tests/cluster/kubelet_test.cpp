@@ -4,6 +4,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <regex>
@@ -40,7 +41,7 @@ class KubeletTest : public NodeTest {
   }
   void TearDown() override {
     if (kubelet_.pid() > 0) {
-      kubectl({"delete", "pods", "--all", "--wait", "--timeout=20s"});
+      kubectl({"delete", "pods", "--all", "--wait", "--timeout=60s"});
       kubelet_.stop();
       ::umount2((home() + "/kubelet").c_str(), MNT_DETACH);  // the kubelet binds it onto itself
       for_each_hierarchy([](const std::string& root) { run({"find", root, "-depth", "-type", "d", "-delete"}); });
@@ -161,7 +162,7 @@ TEST_F(KubeletTest, KubectlGetsIn) {
   auto attached = kubectl_in_background({"attach", "open"}, "attach.log");
   auto forward = kubectl_in_background({"port-forward", "pod/open", "18080:8080"}, "forward.log");
   wait_until("the page comes through port-forward",
-             [] { return run({"curl", "-s", "-m", "5", "http://127.0.0.1:18080/"}).out == "page\n"; });
+             [] { return run({"curl", "-s", "-m", "30", "http://127.0.0.1:18080/"}).out == "page\n"; });
   EXPECT_TRUE(attached.alive()) << run({"cat", home() + "/attach.log"}).out;
 }
 
@@ -171,7 +172,8 @@ TEST_F(KubeletTest, APodOfItsOwnUsers) {
     volumeMounts: [{name: data, mountPath: /data}])",
          "  hostUsers: false\n  volumes: [{name: data, emptyDir: {}}]\n");
   expect_ready("mapped");
-  const auto log = kubectl({"logs", "mapped"}).out;
+  std::string log;
+  wait_until("it has printed", [&] { return std::ranges::count(log = kubectl({"logs", "mapped"}).out, '\n') == 2; });
   EXPECT_TRUE(std::regex_match(log, std::regex(" +0 +[1-9][0-9]+ +65536\n1\n"))) << log;
   EXPECT_EQ(kubectl({"exec", "mapped", "--", "id", "-u"}).out, "0\n");
 }
@@ -183,14 +185,16 @@ TEST_F(KubeletTest, TheRuntimeMayDieUnderIt) {
   const auto id = container_field("steady", "containerID");
   kill_node();
   start_runtime();
-  EXPECT_EQ(kubectl({"exec", "steady", "--", "echo", "still"}).out, "still\n");
+  // The kubelet waits a little before it tries the runtime's socket again.
+  wait_until("kubectl gets in again",
+             [this] { return kubectl({"exec", "steady", "--", "echo", "still"}).out == "still\n"; });
   create("later", R"(
     command: [sleep, "1000"])");
   expect_ready("later");
   EXPECT_EQ(container_field("steady", "containerID"), id);
   EXPECT_EQ(container_field("steady", "restartCount"), "0");
   EXPECT_EQ(kubectl({"logs", "steady"}).out.substr(0, 6), "0\n1\n2\n");
-  EXPECT_EQ(kubectl({"delete", "pod", "steady", "--timeout=20s"}).code, 0);
+  EXPECT_EQ(kubectl({"delete", "pod", "steady", "--timeout=60s"}).code, 0);
 }
 
 }  // namespace

@@ -55,10 +55,12 @@ TEST_F(MembershipTest, IsANodeAmongNodes) {
   }());
   EXPECT_EQ(kubectl({"describe", "node", kNode}).code, 0);
 
-  EXPECT_EQ(lease("{.spec.holderIdentity} {.spec.leaseDurationSeconds}"), fmt::format("{} 40", kNode));
+  wait_until("the Lease is there", [] {
+    return lease("{.spec.holderIdentity} {.spec.leaseDurationSeconds}") == fmt::format("{} 40", kNode);
+  });
   EXPECT_EQ(lease("{.metadata.ownerReferences[0].uid}"), node("{.metadata.uid}"));
   const auto first = lease("{.spec.renewTime}");
-  wait_until("the Lease is renewed", [&] { return lease("{.spec.renewTime}") > first; }, 12s);
+  wait_until("the Lease is renewed", [&] { return lease("{.spec.renewTime}") > first; }, 20s);
 }
 
 TEST_F(MembershipTest, KilledAndStartedAgainItWasNeverAway) {
@@ -72,11 +74,12 @@ TEST_F(MembershipTest, KilledAndStartedAgainItWasNeverAway) {
       control_plane_->kubectl_command({"get", "node", kNode, "--watch", "-o",
                                        "jsonpath={.status.conditions[?(@.type==\"Ready\")].status}{\"\\n\"}"}),
       seen);
+  wait_until("the watch begins", [&] { return !read_text(seen).empty(); });
   for (int i = 0; i < 3; ++i) {
     kill_node();
     const auto renewed = lease("{.spec.renewTime}");
     join();
-    wait_until("the Lease is renewed", [&] { return lease("{.spec.renewTime}") > renewed; }, 12s);
+    wait_until("the Lease is renewed", [&] { return lease("{.spec.renewTime}") > renewed; });
     EXPECT_EQ(node(kTransitions), before);
   }
   wait_node_ready();
@@ -90,10 +93,11 @@ TEST_F(MembershipTest, ANetworkThatIsNotThereYetIsSaid) {
   const auto list = home() + "/cni/net.d/10-keelson.conflist";
   fs::rename(list, home() + "/aside");
   join();
-  wait_until("the node is there, not Ready", [] { return ready() == "False"; });
-  EXPECT_THAT(
-      node("{.status.conditions[3].message}"),
-      StartsWith("container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:"));
+  wait_until("the node is there, and says why it is not Ready", [] {
+    return node("{.status.conditions[3].message}")
+        .starts_with("container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:");
+  });
+  EXPECT_EQ(ready(), "False");
   const auto created = kubectl({"create", "-f", "-"}, fmt::format(R"(apiVersion: v1
 kind: Pod
 metadata: {{name: waits}}
@@ -109,10 +113,10 @@ spec:
                                         "ready: NetworkReady=false reason:NetworkPluginNotReady message:"));
   EXPECT_THAT(control_plane_->events_of("waits"), Not(HasSubstr("FailedCreatePodSandBox")));
   fs::rename(home() + "/aside", list);
-  wait_node_ready(3s);
+  wait_node_ready(10s);
   wait_until("the pod has its network",
              [] { return !kubectl({"get", "pod", "waits", "-o", "jsonpath={.status.podIP}"}).out.empty(); });
-  kubectl({"delete", "pod", "waits", "--grace-period=1", "--timeout=25s"});
+  kubectl({"delete", "pod", "waits", "--grace-period=1", "--timeout=60s"});
 }
 
 TEST_F(MembershipTest, ADeadConnectionIsReplacedInTime) {
@@ -123,8 +127,7 @@ TEST_F(MembershipTest, ADeadConnectionIsReplacedInTime) {
   ASSERT_GE(dead.size(), 2U) << "one for the Lease, one for the Node";
   ASSERT_NO_FATAL_FAILURE(black_hole(dead));
   const auto since = real_clock().wall();
-  wait_until("the Lease is renewed", [&] { return lease_age() < real_clock().wall() - since; }, 20s);
-  EXPECT_LT(real_clock().wall() - since, 20s);
+  ASSERT_NO_FATAL_FAILURE(expect_renewed_within(20s, since));
   const auto now = connections();
   EXPECT_TRUE(std::ranges::any_of(now, [&](const auto& port) { return !dead.contains(port); }));
   EXPECT_EQ(ready(), "True");
@@ -136,8 +139,11 @@ TEST_F(MembershipTest, AnApiServerThatWasAwayIsToldSoon) {
   const auto before = node(kTransitions);
   control_plane_->kill_api_server();
   std::this_thread::sleep_for(20s);  // the outage itself
+  const auto start = real_clock().wall();
   control_plane_->start_api_server();
-  wait_until("the Lease is renewed", [] { return lease_age() < 6s; }, 7s);
+  // What the start takes, and the longest wait between two tries.
+  const auto limit = std::chrono::ceil<std::chrono::seconds>(real_clock().wall() - start) + 7s;
+  ASSERT_NO_FATAL_FAILURE(expect_renewed_within(limit, start));
   EXPECT_EQ(node(kTransitions), before);
 }
 
@@ -154,7 +160,8 @@ topologyManagerPolicy: best-effort
   wait_node_ready();
   EXPECT_EQ(node("{.status.capacity.pods}"), "42");
   EXPECT_THAT(node("{.spec.taints}"), HasSubstr("fresh"));
-  EXPECT_THAT(log(), HasSubstr("topologyManagerPolicy: best-effort is not applied: memory and devices are not pinned"));
+  EXPECT_THAT(whole_log(),
+              HasSubstr("topologyManagerPolicy: best-effort is not applied: memory and devices are not pinned"));
 }
 
 }  // namespace

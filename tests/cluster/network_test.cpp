@@ -92,7 +92,7 @@ class NetworkRoleTest : public ::testing::Test {
   }
   /// Until the log says this `count` times.
   void wait_for(const std::string& text, int count = 1) {
-    for (int i = 0; i < 1500; i++) {
+    for (int i = 0; i < 6000; i++) {
       auto all = read_text(log());
       int found = 0;
       for (size_t at = all.find(text); at != all.npos; at = all.find(text, at + 1)) {

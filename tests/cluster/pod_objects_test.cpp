@@ -22,14 +22,14 @@ TEST_F(PodsTest, ObjectsAreWaitedForAndTheirUpdatesReachTheVolume) {
   create("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {color: blue}\n");
   expect_soon("reads", ".status.containerStatuses[0].state.waiting.reason", "CreateContainerConfigError");
   create("apiVersion: v1\nkind: Secret\nmetadata: {name: late}\nstringData: {key: canary-of-the-secret}\n");
-  expect_ready("reads", 5s);
+  expect_ready("reads", 10s);
   EXPECT_EQ(in_pod("reads", {"cat", "/settings/color"}), "blue");
   EXPECT_EQ(in_pod("reads", {"sh", "-c", "echo $KEY"}), "canary-of-the-secret\n");
   EXPECT_THAT(in_pod("reads", {"env"}), HasSubstr("KUBERNETES_SERVICE_HOST=10.96.0.1"));
   ASSERT_EQ(kubectl({"patch", "configmap", "settings", "-p", R"({"data":{"color":"red"}})"}).code, 0);
-  wait_until("the update is there", [this] { return in_pod("reads", {"cat", "/settings/color"}) == "red"; }, 5s);
+  wait_until("the update is there", [this] { return in_pod("reads", {"cat", "/settings/color"}) == "red"; }, 10s);
   EXPECT_EQ(restarts("reads"), 0);
-  EXPECT_EQ(log().find("canary"), std::string::npos);
+  EXPECT_EQ(whole_log().find("canary"), std::string::npos);
   kubectl({"delete", "configmap/settings", "secret/late"});
 }
 
@@ -55,13 +55,13 @@ TEST_F(PodsTest, TheTokenOfItsServiceAccount) {
   const auto token = in_pod("user", {"cat", folder + "token"});
   ASSERT_FALSE(token.empty());
   const auto review =
-      run({"curl", "-sk", "-m", "10", "-H", "Authorization: Bearer " + token, "-H", "Content-Type: application/json",
+      run({"curl", "-sk", "-m", "60", "-H", "Authorization: Bearer " + token, "-H", "Content-Type: application/json",
            "-d", R"({"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"})",
            std::string(kApiServer) + "/apis/authentication.k8s.io/v1/selfsubjectreviews"})
           .out;
   EXPECT_THAT(review, HasSubstr("system:serviceaccount:default:app"));
   EXPECT_THAT(review, HasSubstr(field("user", ".metadata.uid"))) << "bound to the pod";
-  EXPECT_EQ(log().find(token), std::string::npos);
+  EXPECT_EQ(whole_log().find(token), std::string::npos);
   kubectl({"delete", "configmap/kube-root-ca.crt"});
 }
 
@@ -74,7 +74,7 @@ TEST_F(PodsTest, LabelsReachTheDownwardApi) {
   ASSERT_EQ(kubectl({"label", "pod", "named", "tier=front"}).code, 0);
   wait_until(
       "the label is there",
-      [this] { return in_pod("named", {"cat", "/about/labels"}).find("tier=\"front\"") != std::string::npos; }, 5s);
+      [this] { return in_pod("named", {"cat", "/about/labels"}).find("tier=\"front\"") != std::string::npos; }, 10s);
 }
 
 }  // namespace

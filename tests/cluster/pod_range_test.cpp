@@ -25,7 +25,7 @@ TEST_F(PodRangeTest, NoPodStartsBeforeItIsKnownAndAllAreInIt) {
   expect_ready("host");
   ASSERT_TRUE(has_event("early", "NetworkNotReady network is not ready: "));
   EXPECT_TRUE(has_event("early", "waits for the range of pods' addresses"));
-  EXPECT_EQ(MemberTest::ready(), "False");
+  wait_until("the node is there, not Ready", [] { return MemberTest::ready() == "False"; });
   ASSERT_EQ(
       kubectl({"patch", "node", kNode, "-p", R"({"spec":{"podCIDR":"10.99.7.0/24","podCIDRs":["10.99.7.0/24"]}})"})
           .code,

@@ -38,8 +38,9 @@ TEST_F(PodsTest, APodComesUpAndGoesWithinItsGrace) {
   wait_until("the watch begins", [this] { return read_text(home() + "/watch.log").starts_with("Running"); });
   EXPECT_EQ(kubectl({"delete", "pod", "web", "--grace-period=20", "--timeout=15s"}).code, 0)
       << "well before its grace is over";
-  EXPECT_THAT(read_text(home() + "/watch.log"), HasSubstr("Succeeded 0;")) << "its end was said before it went";
-  EXPECT_FALSE(pod("web").is_object());
+  wait_until("its end was said before it went",
+             [this] { return read_text(home() + "/watch.log").find("Succeeded 0;") != std::string::npos; });
+  wait_gone("web");
   for (const char* reason : {"Pulled", "Created", "Started", "Killing"}) {
     EXPECT_TRUE(control_plane_->has_event("web", reason));
   }
@@ -52,7 +53,7 @@ TEST_F(PodsTest, AShorterGraceCutsADeletionShortAndAForcedOneLeavesNothing) {
   expect_ready("forced");
   EXPECT_EQ(kubectl({"delete", "pod", "stubborn", "--grace-period=600", "--wait=false"}).code, 0);
   expect_soon("stubborn", ".metadata.deletionGracePeriodSeconds", "600");
-  EXPECT_EQ(kubectl({"delete", "pod", "stubborn", "--grace-period=1", "--timeout=20s"}).code, 0);
+  EXPECT_EQ(kubectl({"delete", "pod", "stubborn", "--grace-period=1", "--timeout=60s"}).code, 0);
   EXPECT_EQ(kubectl({"delete", "pod", "forced", "--grace-period=0", "--force"}).code, 0);
   wait_gone("forced");
 }
@@ -67,14 +68,7 @@ TEST_F(PodsTest, ARestartOfTheAgentChangesNoStatus) {
   expect_ready("plain");
   expect_ready("probed");
   expect_soon("job", ".status.phase", "Succeeded");
-  std::string last;
-  int same = 0;
-  wait_until("their statuses rest", [&] {
-    const auto now = kubectl({"get", "pods", "-o", "jsonpath={.items[*].metadata.resourceVersion}"}).out;
-    same = now == std::exchange(last, now) ? same + 1 : 0;
-    return same == 10;
-  });
-  const auto versions = kubectl({"get", "pods", "-o", "jsonpath={.items[*].metadata.resourceVersion}"}).out;
+  const auto versions = versions_at_rest();
   const auto pid = process_of("plain", "main");
   for (int i = 0; i < 3; ++i) {
     restart();
@@ -84,7 +78,7 @@ TEST_F(PodsTest, ARestartOfTheAgentChangesNoStatus) {
     expect_ready(name);
     wait_ready("plain");
     wait_ready("probed");
-    EXPECT_EQ(kubectl({"delete", "pod", name, "--timeout=20s"}).code, 0);
+    EXPECT_EQ(kubectl({"delete", "pod", name, "--timeout=60s"}).code, 0);
   }
   EXPECT_EQ(kubectl({"get", "pods", "-o", "jsonpath={.items[*].metadata.resourceVersion}"}).out, versions)
       << kubectl({"get", "pods", "-o", "yaml"}).out;
@@ -97,6 +91,7 @@ TEST_F(PodsTest, WhileTheApiIsAwayAllGoesOn) {
   create_pod("ends", "while ! [ -e /tmp/go ]; do sleep 0.1; done; exit 3", "", "  restartPolicy: Never\n");
   expect_ready("steady");
   expect_ready("ends");
+  versions_at_rest();
   const auto version = field("steady", ".metadata.resourceVersion");
   const auto pid = process_of("steady", "main");
   control_plane_->kill_api_server();
@@ -106,7 +101,7 @@ TEST_F(PodsTest, WhileTheApiIsAwayAllGoesOn) {
     return ends.is_object() && ends.at("status").at("phase") == "Failed";
   });
   control_plane_->start_api_server();
-  expect_soon("ends", ".status.phase", "Failed", 5s);
+  expect_soon("ends", ".status.phase", "Failed", 10s);
   EXPECT_EQ(field("ends", ".status.containerStatuses[0].state.terminated.exitCode"), "3");
   EXPECT_EQ(field("steady", ".metadata.resourceVersion"), version);
   EXPECT_EQ(process_of("steady", "main"), pid);
@@ -117,6 +112,7 @@ TEST_F(PodsTest, WhileTheApiIsAwayAllGoesOn) {
 TEST_F(PodsTest, AnAgentThatFindsTheApiAwayLeavesPodsAlone) {
   create_pod("steady", "while true; do sleep 1; done");
   expect_ready("steady");
+  versions_at_rest();
   const auto version = field("steady", ".metadata.resourceVersion");
   const auto pid = std::stoi(process_of("steady", "main"));
   control_plane_->kill_api_server();
@@ -155,8 +151,9 @@ spec:
   EXPECT_EQ(field(name, ".metadata.ownerReferences[0].kind"), "Node");
   const auto uid = field(name, ".metadata.uid");
   const auto pid = process_of(name, "main");
-  // The next one is there at once: kubectl would not always see that this one has gone.
-  EXPECT_EQ(kubectl({"delete", "pod", name, "--wait=false"}).code, 0);
+  // kubectl waits until this one has gone, and sees that it has: the next is not there at once.
+  const auto deleted = kubectl({"delete", "pod", name, "--timeout=25s"});
+  EXPECT_EQ(deleted.code, 0) << deleted.error;
   wait_until("another mirror", [&] {
     const auto now = field(name, ".metadata.uid");
     return !now.empty() && now != uid;

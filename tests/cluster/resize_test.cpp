@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
-#include <thread>
-
 #include "common/cgroup/tree.h"
 #include "common/fd.h"
 #include "tests/support/member_pods.h"
@@ -12,7 +10,6 @@
 namespace keelson::testing {
 namespace {
 
-using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 
 constexpr uint64_t kMiB = 1 << 20;
@@ -56,18 +53,26 @@ class ResizeTest : public MemberPodsTest {
     EXPECT_TRUE(tree);
     return {tree->usage(path).memory_limit / kMiB, tree->usage(path.substr(0, path.rfind('/'))).memory_limit / kMiB};
   }
+  /// That both are so, or become so: the pod's is lowered after the container's.
+  void expect_memory_limits(const std::string& pod, uint64_t wanted) {
+    wait_until(fmt::format("the limits of {} are {} MiB", pod, wanted),
+               [&] { return memory_limits(pod) == std::pair(wanted, wanted); });
+  }
+  void expect_no_condition(const std::string& pod, const std::string& type) {
+    wait_until(fmt::format("{} has no {}", pod, type), [&] { return condition(pod, type).empty(); });
+  }
 };
 
 TEST_F(ResizeTest, MoreAndLessWhileItRuns) {
   create_pod("web", "{requests: {cpu: 100m, memory: 32Mi}, limits: {cpu: 200m, memory: 64Mi}}");
   expect_ready("web");
-  EXPECT_EQ(memory_limits("web"), (std::pair<uint64_t, uint64_t>(64, 64)));
+  expect_memory_limits("web", 64);
   const auto id = field("web", kContainer + ".containerID");
   resize("web", R"({"requests":{"cpu":"150m","memory":"48Mi"},"limits":{"cpu":"400m","memory":"96Mi"}})");
   expect_soon("web", kContainer + ".resources",
               R"({"limits":{"cpu":"400m","memory":"96Mi"},"requests":{"cpu":"150m","memory":"48Mi"}})");
   EXPECT_EQ(field("web", kContainer + ".allocatedResources"), R"({"cpu":"150m","memory":"48Mi"})");
-  EXPECT_EQ(memory_limits("web"), (std::pair<uint64_t, uint64_t>(96, 96)));
+  expect_memory_limits("web", 96);
   EXPECT_TRUE(has_event("web", R"(Normal ResizeCompleted Pod resize completed: {"containers":[{"name":"main",)"
                                R"("resources":{"limits":{"cpu":"400m","memory":"96Mi"},)"
                                R"("requests":{"cpu":"150m","memory":"48Mi"}}}]})"));
@@ -75,8 +80,8 @@ TEST_F(ResizeTest, MoreAndLessWhileItRuns) {
   join({"--client-ca-file", control_plane_->authority_file(), "--max-pods", "10"});
   resize("web", R"({"limits":{"cpu":"200m","memory":"48Mi"}})");
   expect_soon("web", kContainer + ".resources.limits", R"({"cpu":"200m","memory":"48Mi"})");
-  EXPECT_EQ(memory_limits("web"), (std::pair<uint64_t, uint64_t>(48, 48)));
-  EXPECT_EQ(condition("web", "PodResizeInProgress"), "");
+  expect_memory_limits("web", 48);
+  expect_no_condition("web", "PodResizeInProgress");
   EXPECT_EQ(field("web", kContainer + ".containerID"), id) << "the same container";
   EXPECT_EQ(field("web", kContainer + ".restartCount"), "0");
 }
@@ -88,7 +93,7 @@ TEST_F(ResizeTest, ByRestartWhereThePolicySaysSo) {
   resize("web", R"({"limits":{"memory":"96Mi"}})");
   expect_soon("web", kContainer + ".restartCount", "1");
   expect_ready("web");
-  EXPECT_EQ(memory_limits("web"), (std::pair<uint64_t, uint64_t>(96, 96)));
+  expect_memory_limits("web", 96);
 }
 
 TEST_F(ResizeTest, WhatTheNodeHasNotWaitsOrCannotBe) {
@@ -105,24 +110,25 @@ TEST_F(ResizeTest, WhatTheNodeHasNotWaitsOrCannotBe) {
   wait_until("it cannot be", [&] { return condition("small", "PodResizePending").starts_with("Infeasible"); });
   resize("small", R"({"requests":{"cpu":"500m"}})");
   wait_until("it waits again", [&] { return condition("small", "PodResizePending").starts_with("Deferred"); });
-  kubectl({"delete", "pod", "large", "--grace-period=1", "--timeout=25s"});
+  kubectl({"delete", "pod", "large", "--grace-period=1", "--timeout=60s"});
   expect_soon("small", kContainer + ".allocatedResources.cpu", "500m");
-  EXPECT_EQ(condition("small", "PodResizePending"), "");
+  expect_no_condition("small", "PodResizePending");
 }
 
 TEST_F(ResizeTest, NoLessMemoryThanIsInUse) {
   create_pod("eater", "{requests: {memory: 64Mi}, limits: {memory: 128Mi}}", "",
-             "trap 'exit 0' TERM; x=$(head -c 50000000 /dev/zero | tr '\\\\0' x); while true; do sleep 0.1; done");
+             "trap 'exit 0' TERM; x=$(head -c 50000000 /dev/zero | tr '\\\\0' x); touch /tmp/full; while true; do "
+             "sleep 0.1; done");
   expect_ready("eater");
-  std::this_thread::sleep_for(3s);
+  wait_until("it has eaten", [&] { return keelson({"exec", "eater", "--", "test", "-e", "/tmp/full"}).code == 0; });
   resize("eater", R"({"requests":{"memory":"16Mi"},"limits":{"memory":"32Mi"}})");
   wait_until("it is told", [&] { return condition("eater", "PodResizeInProgress").starts_with("Error"); });
   EXPECT_THAT(condition("eater", "PodResizeInProgress"), HasSubstr("below current usage"));
-  EXPECT_EQ(memory_limits("eater"), (std::pair<uint64_t, uint64_t>(128, 128)));
+  expect_memory_limits("eater", 128);
   EXPECT_EQ(field("eater", kContainer + ".restartCount"), "0");
   resize("eater", R"({"limits":{"memory":"160Mi"}})");
   expect_soon("eater", kContainer + ".resources.limits.memory", "160Mi");
-  EXPECT_EQ(condition("eater", "PodResizeInProgress"), "");
+  expect_no_condition("eater", "PodResizeInProgress");
 }
 
 }  // namespace

@@ -6,9 +6,8 @@
 
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 
-#include "tests/support/member_pods.h"
+#include "tests/support/storage_fixture.h"
 
 namespace keelson::testing {
 namespace {
@@ -17,122 +16,6 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 namespace fs = std::filesystem;
 
-constexpr const char* kDriver = "disk.example.com";
-
-/// With the controllers that bind claims and make attachments; nobody attaches but the tests.
-class StorageTest : public MemberPodsTest {
- protected:
-  static void SetUpTestSuite() { start_cluster(ControlPlane::Parts::all); }
-
-  void SetUp() override {
-    MemberPodsTest::SetUp();
-    if (!IsSkipped()) {
-      join({"--client-ca-file", control_plane_->authority_file()});
-      wait_node_ready();
-    }
-  }
-  void TearDown() override {
-    if (!IsSkipped()) {
-      kubectl({"delete", "pods", "--all", "--grace-period=1", "--timeout=25s"});
-      driver_.kill();
-      kubectl({"delete", "pvc,pv,csidrivers", "--all", "--timeout=20s"});
-      kubectl({"delete", "csinode", kNode, "--ignore-not-found"});
-    }
-    MemberPodsTest::TearDown();
-  }
-
-  std::string root() const { return home() + "/root"; }
-  std::string folder() const { return home() + "/driver"; }
-
-  static void create(const std::string& yaml) {
-    const auto created = kubectl({"create", "-f", "-"}, yaml);
-    ASSERT_EQ(created.code, 0) << created.error << yaml;
-  }
-  /// A claim, and the volume that it is bound to; `source` is the volume's, in YAML's short form.
-  static void create_claim(const std::string& name, const std::string& source, const std::string& more = "") {
-    create(fmt::format(R"(apiVersion: v1
-kind: PersistentVolume
-metadata: {{name: {0}-volume}}
-spec:
-  capacity: {{storage: 1Gi}}
-  accessModes: [ReadWriteOnce]
-  persistentVolumeReclaimPolicy: Retain
-  claimRef: {{namespace: default, name: {0}}}
-  nodeAffinity: {{required: {{nodeSelectorTerms: [{{matchExpressions: [{{key: kubernetes.io/hostname, operator: In, values: [{3}]}}]}}]}}}}
-{2}  {1}
----
-apiVersion: v1
-kind: PersistentVolumeClaim
-metadata: {{name: {0}}}
-spec:
-  accessModes: [ReadWriteOnce]
-  storageClassName: ""
-{2}  volumeName: {0}-volume
-  resources: {{requests: {{storage: 1Gi}}}}
-)",
-                       name, source, more, kNode));
-  }
-  /// A pod that has the claim at /data, or as the device /dev/data.
-  static void create_user(const std::string& pod, const std::string& claim, const std::string& command,
-                          const std::string& spec = "") {
-    MemberPodsTest::create_pod(
-        pod, command, "    volumeMounts: [{name: data, mountPath: /data}]\n",
-        fmt::format("  volumes: [{{name: data, persistentVolumeClaim: {{claimName: {}}}}}]\n{}", claim, spec));
-  }
-  void start_driver(const std::vector<std::string>& flags = {"--capability", "STAGE_UNSTAGE_VOLUME"}) {
-    std::vector<std::string> command = {fs::path(::getenv("KEELSON_BIN")).parent_path() / "test/csi-driver",
-                                        "--name",
-                                        kDriver,
-                                        "--folder",
-                                        folder(),
-                                        "--registry",
-                                        root() + "/plugins_registry"};
-    command.insert(command.end(), flags.begin(), flags.end());
-    driver_ = Background(command, home() + "/driver.log");
-    wait_until("the driver is registered", [this] { return calls().find("registered yes") != std::string::npos; });
-  }
-  void stop_driver() {
-    driver_.stop();
-    fs::remove(folder() + "/calls");
-  }
-  static void create_driver_object(const std::string& spec) {
-    create(fmt::format("apiVersion: storage.k8s.io/v1\nkind: CSIDriver\nmetadata: {{name: {}}}\nspec: {}\n", kDriver,
-                       spec));
-  }
-  std::string calls() const { return read_text(folder() + "/calls"); }
-  size_t count(const std::string& call) const {
-    const auto text = calls();
-    size_t found = 0;
-    for (size_t at = text.find(call); at != std::string::npos; at = text.find(call, at + 1)) {
-      ++found;
-    }
-    return found;
-  }
-  static std::string csi_source(const std::string& handle, const std::string& more = "") {
-    return fmt::format("csi: {{driver: {}, volumeHandle: {}{}}}", kDriver, handle, more);
-  }
-  void expect_gone(const std::string& pod) {
-    wait_until(pod + " has gone", [&] { return kubectl({"get", "pod", pod}).code != 0; }, std::chrono::seconds(40));
-  }
-  void remove_pod(const std::string& pod) {
-    kubectl({"delete", "pod", pod, "--grace-period=1", "--wait=false"});
-    expect_gone(pod);
-  }
-  /// Neither a record nor a mount of any volume of the driver is left.
-  void expect_nothing_left() {
-    std::istringstream mounts(read_text("/proc/self/mountinfo"));
-    for (std::string line; std::getline(mounts, line);) {
-      const bool of_driver =
-          line.find("kubernetes.io~csi") != std::string::npos || line.find("kubernetes.io/csi") != std::string::npos;
-      EXPECT_FALSE(of_driver && line.find(root()) != std::string::npos) << line;
-    }
-    const auto devices = root() + "/plugins/kubernetes.io/csi/" + kDriver;
-    EXPECT_TRUE(!fs::exists(devices) || fs::is_empty(devices));
-  }
-
-  Background driver_;
-};
-
 TEST_F(StorageTest, AClaimOfALocalFolderOutlivesItsPods) {
   const auto place = home() + "/disk";
   fs::create_directories(place);
@@ -140,7 +23,7 @@ TEST_F(StorageTest, AClaimOfALocalFolderOutlivesItsPods) {
   create_user("writer", "data", fmt::format("echo kept > /data/file; {}", kRuns),
               "  securityContext: {fsGroup: 4321}\n");
   expect_ready("writer");
-  EXPECT_EQ(read_text(place + "/file"), "kept\n");
+  expect_file(place + "/file", "kept\n");
   EXPECT_EQ(run({"stat", "-c", "%g", place}).out, "4321\n");
   remove_pod("writer");
   EXPECT_THAT(read_text("/proc/self/mountinfo"), Not(HasSubstr("local-volume")));
@@ -188,7 +71,7 @@ spec:
                              "  volumes: [{name: scratch, ephemeral: {volumeClaimTemplate: {spec: {accessModes: "
                              "[ReadWriteOnce], storageClassName: \"\", resources: {requests: {storage: 1Gi}}}}}}]\n");
   expect_ready("worker");
-  EXPECT_TRUE(fs::exists(home() + "/disk/here"));
+  expect_file(home() + "/disk/here", "");
 }
 
 TEST_F(StorageTest, ADriverThatRegistersIsToldToTheCluster) {
@@ -215,6 +98,7 @@ TEST_F(StorageTest, AVolumeIsStagedOncePublishedForEachPodAndGivenBack) {
   create_claim("data", csi_source("vol-1", ", fsType: ext4, volumeAttributes: {tier: fast}"));
   create_user("first", "data", fmt::format("echo one > /data/file; {}", kRuns), "  securityContext: {fsGroup: 77}\n");
   expect_ready("first");
+  expect_file(folder() + "/volumes/vol-1/file", "one\n");
   create_user("second", "data", fmt::format("grep -q one /data/file && {}", kRuns));
   expect_ready("second");
   EXPECT_EQ(count("NodeStageVolume vol-1"), 1) << calls();
@@ -271,7 +155,7 @@ TEST_F(StorageTest, ADriverMakesAVolumeForAPodAlone) {
   EXPECT_THAT(calls(), HasSubstr("mode=SINGLE_NODE_WRITER readonly csi.storage.k8s.io/ephemeral=true"));
   EXPECT_THAT(calls(), HasSubstr(" size=big word=open-sesame"));
   EXPECT_EQ(count("NodeStageVolume"), 0);
-  EXPECT_THAT(log(), Not(HasSubstr("open-sesame")));
+  EXPECT_THAT(whole_log(), Not(HasSubstr("open-sesame")));
   remove_pod("inline");
   expect_nothing_left();
   kubectl({"delete", "secret", "key"});
@@ -318,7 +202,7 @@ TEST_F(StorageTest, APodStaysUntilItsDriverHasTakenTheVolumeBack) {
   kubectl({"delete", "pod", "holder", "--grace-period=1", "--wait=false"});
   wait_until("its container has ended", [this] { return process_of("holder", "main").empty(); });
   wait_until("the driver is missed", [this] {
-    return log().find("driver name disk.example.com not found in the list of registered CSI drivers") !=
+    return whole_log().find("driver name disk.example.com not found in the list of registered CSI drivers") !=
            std::string::npos;
   });
   EXPECT_THAT(read_text("/proc/self/mountinfo"), HasSubstr("kubernetes.io~csi/data-volume"));
@@ -343,7 +227,7 @@ TEST_F(StorageTest, ABlockVolumeIsADevice) {
                              "    volumeDevices: [{name: data, devicePath: /dev/data}]\n",
                              "  volumes: [{name: data, persistentVolumeClaim: {claimName: raw}}]\n");
   expect_ready("writer");
-  EXPECT_EQ(read_text(image).substr(0, 3), "raw");
+  expect_file(image, "raw");
   create_user("misled", "raw", kRuns);
   EXPECT_TRUE(has_event("misled", "volumeMode Block"));
   remove_pod("writer");

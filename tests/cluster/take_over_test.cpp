@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <set>
 #include <thread>
+#include <tuple>
 #include <utility>
 
 #include <boost/json.hpp>
@@ -163,11 +164,11 @@ class TakeOverTest : public ::testing::TestWithParam<ProxyMode> {
                        turn % 3 == 0   ? 80
                        : turn % 3 == 1 ? 30443
                                        : 30080,
-                       3000) != 0) {
+                       10'000) != 0) {
       return std::nullopt;
     }
     pollfd waiting[] = {{servers_[0].fd(), POLLIN, 0}, {servers_[1].fd(), POLLIN, 0}};
-    if (::poll(waiting, 2, 3000) <= 0) {
+    if (::poll(waiting, 2, 10'000) <= 0) {
       return std::nullopt;
     }
     auto server = servers_[waiting[0].revents & POLLIN ? 0 : 1].accept();
@@ -189,17 +190,20 @@ class TakeOverTest : public ::testing::TestWithParam<ProxyMode> {
   }
   // How many of these our programs have a row for.
   int ours(const std::vector<Conversation>& all) const {
-    auto rows = senders_in_table();
+    auto rows = flows_in_table();
     return static_cast<int>(std::ranges::count_if(all, [&](const auto& one) {
-      sockaddr_in local{};
+      sockaddr_in local{}, peer{};
       socklen_t size = sizeof local;
       ::getsockname(one.client.fd(), reinterpret_cast<sockaddr*>(&local), &size);
-      return rows.contains({local.sin_addr.s_addr, local.sin_port});
+      ::getpeername(one.client.fd(), reinterpret_cast<sockaddr*>(&peer), &size);
+      return rows.contains({local.sin_addr.s_addr, local.sin_port, peer.sin_addr.s_addr, peer.sin_port});
     }));
   }
-  // Address and port, as packets have them.
-  std::set<std::pair<uint32_t, uint16_t>> senders_in_table() const {
-    std::set<std::pair<uint32_t, uint16_t>> senders;
+  // Address and port of the sender and of the receiver, as packets have them. (A sender's port alone may serve many
+  // connections, each to another receiver.)
+  using Flow = std::tuple<uint32_t, uint16_t, uint32_t, uint16_t>;
+  std::set<Flow> flows_in_table() const {
+    std::set<Flow> flows;
     std::error_code none;  // which is no row
     for (const auto& entry : fs::recursive_directory_iterator(daemon_->pins(), none)) {
       if (entry.path().filename() != "connections4") {
@@ -211,12 +215,12 @@ class TakeOverTest : public ::testing::TestWithParam<ProxyMode> {
         for (int way = 0; way < KL_CT_WAYS; way++) {
           const auto& row = bucket.row[way];
           if (bucket.tag[way] && !(row.flags & KL_CT_REPLY)) {
-            senders.emplace(row.src, row.sport);
+            flows.emplace(row.src, row.sport, row.dst, row.dport);
           }
         }
       }
     }
-    return senders;
+    return flows;
   }
   // Opens connections all the time while `change` happens; how many failed.
   template <class Change>
@@ -254,6 +258,7 @@ TEST_P(TakeOverTest, TheSameObjectsComeToTheSameAndADifferenceIsFound) {
   EXPECT_EQ(same.code, 0) << same.out << same.error;
   EXPECT_THAT(same.out, HasSubstr("kube-proxy's rules do the same"));
 
+  proxy_.stop();  // each half a minute it would write the rule anew
   net_->in("node", GetParam() == ProxyMode::iptables
                        ? "iptables -t nat -D KUBE-SERVICES $(iptables -t nat -L KUBE-SERVICES -n --line-numbers | awk "
                          "'/10.96.0.13/ {print $1; exit}')"

@@ -78,15 +78,16 @@ TEST_F(TopTest, NodesPodsAndContainers) {
                   "--secure-port=4443", "--kubelet-request-timeout=5s", "--cert-dir=" + home() + "/metrics-server",
                   "--metric-resolution=10s", "--kubelet-insecure-tls", "--kubelet-preferred-address-types=InternalIP"},
                  home() + "/metrics-server.log");
-  // Two scrapes make a rate.
+  // Two scrapes make a rate; and by the last one the shell has its 15 MB.
   std::string pods;
   wait_until(
       "kubectl top pod knows both",
       [&] {
         pods = kubectl({"top", "pod"}).out;
-        return !line_of(pods, "busy").empty() && !line_of(pods, "idle").empty();
+        const auto busy = line_of(pods, "busy");
+        return busy.size() == 3 && std::stoi(busy[2]) >= 13 && !line_of(pods, "idle").empty();
       },
-      std::chrono::seconds(90));
+      std::chrono::seconds(150));
   if (HasFatalFailure()) {
     FAIL() << pods << run({"tail", "-n", "20", home() + "/metrics-server.log"}).out;
   }

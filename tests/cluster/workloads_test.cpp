@@ -88,9 +88,13 @@ TEST_F(WorkloadsTest, ComeUpAreServedAndGo) {
   // Every pod of the Deployment answers behind the Service, for a client in another pod.
   kubectl_ok({"run", "client", "--image=keelson.example/busybox:1", "--restart=Never", "--", "sleep", "1000"});
   expect_soon("the client runs", {"get", "pod", "client", "-o", "jsonpath={.status.phase}"}, "Running");
+  const auto ask = [&] { return kubectl({"exec", "client", "--", "wget", "-qO-", "http://10.96.7.7/hostname"}); };
+  wait_until("the Service is routed", [&] { return ask().code == 0; });
   std::set<std::string> answered;
   for (int i = 0; i < 60 && answered.size() < 3; ++i) {
-    answered.insert(kubectl_ok({"exec", "client", "--", "wget", "-qO-", "http://10.96.7.7/hostname"}));
+    const auto answer = ask();
+    EXPECT_EQ(answer.code, 0) << answer.error;
+    answered.insert(answer.out);
   }
   EXPECT_EQ(answered.size(), 3U);
   const auto address = kubectl_ok({"get", "pod", "db-1", "-o", "jsonpath={.status.podIP}"});

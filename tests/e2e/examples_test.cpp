@@ -104,7 +104,7 @@ TEST_F(ExamplesTest, LivenessFailureRestartsWithTheStatusInTheEvent) {
   MirrorRegistry registry(home() + "/registry", {"gcr.io/google_containers/liveness:latest"});
   start_node();
   apply("liveness.yaml", kLiveness);
-  wait_until("the first restart", [&] { return restarts("liveness-http") >= 1; }, 90s);
+  wait_until("the first restart", [&] { return restarts("liveness-http") >= 1; }, 150s);
   auto events = keelson({"events", "--for", "pod/liveness-http"}).out;
   EXPECT_NE(events.find("Liveness probe failed: HTTP probe failed with statuscode: 500"), std::string::npos) << events;
   EXPECT_NE(events.find("Container liveness failed liveness probe, will be restarted"), std::string::npos) << events;

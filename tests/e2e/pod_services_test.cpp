@@ -81,7 +81,7 @@ TEST_F(PodServicesTest, AServiceFollowsThePodsThatItSelects) {
   apply("service.yaml", kService);
   apply("visitor.yaml", kVisitor);
   wait_ready("visitor");
-  EXPECT_NE(visit().find("Connection refused"), std::string::npos) << visit();
+  wait_until("nobody serves it", [&] { return visit().find("Connection refused") != std::string::npos; });
   apply("server.yaml", kServer);
   wait_ready("web-0");
   wait_until("the service answers", [&] { return visit() == "served\n"; });

@@ -202,7 +202,7 @@ class RemovalTest : public ::testing::TestWithParam<Way> {
   /// With load, until this is so.
   template <class Condition>
   void pass_until(const char* what, Condition&& condition) {
-    for (auto end = std::chrono::steady_clock::now() + 60s; !condition();) {
+    for (auto end = std::chrono::steady_clock::now() + 120s; !condition();) {
       ASSERT_LT(std::chrono::steady_clock::now(), end) << what;
       send(begun_);
       std::this_thread::sleep_for(5ms);

@@ -91,7 +91,7 @@ class ServiceNode : public ::testing::Test {
   std::string source_seen(const std::string& ns, const std::string& to, uint16_t port, Socket& listener,
                           std::string* peer = nullptr) {
     auto client = Socket::tcp(*net_, ns);
-    if (int error = client.connect(to, port, 1500)) {
+    if (int error = client.connect(to, port, 10'000)) {
       return strerror(error);
     }
     if (peer) {

@@ -67,7 +67,10 @@ TEST_F(ServiceVerbsTest, ConnectionsListedCountedAndForgotten) {
   auto listener = server("pod2", "10.2.0.2");
   auto client = Socket::tcp(*net_, "client");
   ASSERT_EQ(client.connect("10.1.0.1", 30080), 0);
-  auto listed = ask({"ct", "list", "-o", "wide", "--no-headers", "--service", "web:http"});
+  Output listed;
+  for (int i = 0; i < 500 && listed.out.find("ESTABLISHED") == listed.out.npos; i++) {
+    listed = ask({"ct", "list", "-o", "wide", "--no-headers", "--service", "web:http"});
+  }
   EXPECT_EQ(listed.code, 0) << listed.error;
   EXPECT_TRUE(listed.out.starts_with("TCP   10.1.0.3:")) << listed.out;
   EXPECT_NE(listed.out.find("   10.1.0.1:30080   10.2.0.2:8080   ESTABLISHED   "), listed.out.npos) << listed.out;
@@ -111,7 +114,7 @@ TEST_F(ServiceVerbsTest, TheHashIsTheKernels) {
   for (uint16_t port = 40000; port < 40006; port++) {
     auto client = Socket::tcp(*net_, "client");
     client.bind("10.1.0.3", port);
-    ASSERT_EQ(client.connect("10.96.0.1", 80, 1500), 0) << port;
+    ASSERT_EQ(client.connect("10.96.0.1", 80, 10'000), 0) << port;
     auto from = "10.1.0.3:" + std::to_string(port);
     auto why = boost::json::parse(ask({"why", from, "10.96.0.1:80", "-o", "json"}).out);
     auto chosen = why.at_pointer("/endpoints/0/chosen") == true ? "10.2.0.2:8080" : "10.3.0.1:8080";
@@ -122,9 +125,9 @@ TEST_F(ServiceVerbsTest, TheHashIsTheKernels) {
 
 TEST_F(ServiceVerbsTest, DropsAndRejectsAreKeptAndFlowsFollowed) {
   auto refused = Socket::tcp(*net_, "pod1");
-  EXPECT_EQ(refused.connect("10.96.0.9", 80, 1500), ECONNREFUSED);
+  EXPECT_EQ(refused.connect("10.96.0.9", 80, 10'000), ECONNREFUSED);
   std::string last;
-  for (int i = 0; i < 100 && last.find("10.96.0.9:80") == last.npos; i++) {
+  for (int i = 0; i < 1000 && last.find("10.96.0.9:80") == last.npos; i++) {
     last = ask({"flows", "--drop"}).out;
   }
   EXPECT_NE(last.find("REJECTED  TCP  10.2.0.1:"), last.npos) << last;
@@ -134,7 +137,7 @@ TEST_F(ServiceVerbsTest, DropsAndRejectsAreKeptAndFlowsFollowed) {
   Background follower(command_line({"flows", "-f", "-o", "json"}), output);
   std::string text;
   // Until it follows.
-  for (int i = 0; i < 500 && text.find("flows_new") == text.npos; i++) {
+  for (int i = 0; i < 2000 && (text.find("flows_new") == text.npos || !text.ends_with('\n')); i++) {
     connect_once();
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
     text = read_text(output);
@@ -150,7 +153,7 @@ TEST_F(ServiceVerbsTest, DropsAndRejectsAreKeptAndFlowsFollowed) {
 }
 
 TEST_F(ServiceVerbsTest, StatusTellsOfProgramsAndTables) {
-  auto status = ask({"status", "--wait", "--timeout", "20"});
+  auto status = ask({"status", "--wait", "--timeout", "60"});
   EXPECT_EQ(status.code, 0) << status.error;
   EXPECT_NE(status.out.find("in sync, 3 services routed on here"), status.out.npos) << status.out;
   EXPECT_NE(status.out.find("eth0   uplink   tc-ingress,tc-egress\n"), status.out.npos) << status.out;

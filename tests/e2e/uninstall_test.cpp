@@ -179,7 +179,7 @@ TEST_F(UninstallTest, NothingOfUsIsLeft) {
   auto done = keelson({"uninstall"});
   EXPECT_EQ(done.code, 0) << done.error;
   // The kernel frees them when the last packet has left them.
-  for (int i = 0; i < 500 && alive(before) != KernelObjects(); i++) {
+  for (int i = 0; i < 6000 && alive(before) != KernelObjects(); i++) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   EXPECT_EQ(alive(before), KernelObjects());

@@ -140,7 +140,7 @@ TEST_F(UpgradeTest, KilledWhileItTakesOver) {
   auto outside = load("client", 50, "10.1.0.1 30080");
   for (auto step : {Step::made, Step::complete, Step::leads, Step::leads}) {
     bool hit = false;
-    for (int i = 0; i < 20 && !hit; i++) {
+    for (int i = 0; i < 60 && !hit; i++) {
       hit = killed_at(step, i % 2 ? ours_ : theirs_);
     }
     EXPECT_TRUE(hit) << static_cast<int>(step);

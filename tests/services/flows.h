@@ -23,9 +23,10 @@ class Flows {
  public:
   explicit Flows(World& world) : world_(world) {}
 
-  std::string send(const Send& send);
+  /// `may_be_silent`: no answer may be the right one, so it is not waited for as long as on a busy machine.
+  std::string send(const Send& send, bool may_be_silent);
   /// On a flow that was kept: "goes on" (the same server), "moved to pod2", or how it ended.
-  std::string use(const std::string& name);
+  std::string use(const std::string& name, bool may_be_silent);
   /// The server's side of a kept TCP flow sends a segment that belongs to no connection: an old one, come late.
   void stray(const std::string& name);
 
@@ -50,6 +51,7 @@ class Flows {
   Seen answered(const Send& send, int fd, const std::string& text, const std::string& from, uint16_t port) const;
 
   World& world_;
+  bool may_be_silent_ = false;  ///< Of the step that is carried out.
   std::map<std::string, Flow> flows_;
   std::map<std::string, std::vector<std::string>> servers_;  ///< That a named step has met, one after the other.
 };

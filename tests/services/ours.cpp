@@ -25,7 +25,7 @@ using keelson::testing::Background;
 using keelson::testing::read_text;
 
 constexpr const char* kMarker = "10.96.255.253";
-constexpr auto kPatience = std::chrono::seconds(20);
+constexpr auto kPatience = std::chrono::seconds(120);
 
 class Ours : public Proxy {
  public:

@@ -48,9 +48,9 @@ Answers carry_out(World& world, Proxy& proxy, const Scenario& scenario) {
     answers.emplace_back();
     down = proxy_is_down(down, step.kind);
     if (step.kind == Step::Kind::send) {
-      answers.back() = flows.send(step.send);
+      answers.back() = flows.send(step.send, step.may_be_silent());
     } else if (step.kind == Step::Kind::use) {
-      answers.back() = flows.use(step.name);
+      answers.back() = flows.use(step.name, step.may_be_silent());
     } else if (step.kind == Step::Kind::stray) {
       flows.stray(step.name);
     } else if (step.kind == Step::Kind::wait) {

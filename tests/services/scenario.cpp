@@ -213,6 +213,10 @@ bool Step::differs() const {
   return std::ranges::any_of(wanted, [&](const auto& one) { return one.second != wanted.at(Side::ours); });
 }
 
+bool Step::may_be_silent() const {
+  return std::ranges::any_of(wanted, [](const auto& one) { return one.second.find("no answer") != std::string::npos; });
+}
+
 std::string Scenario::id() const {
   return fmt::format("{}/{}/v{}", file, name, family);
 }

@@ -48,6 +48,8 @@ struct Step {
   std::string why;                     ///< Of a difference between them. "not yet: ...": ours is to become as theirs.
 
   bool differs() const;
+  /// That none answers is what somebody wants: then nobody waits long for it.
+  bool may_be_silent() const;
 };
 
 struct Scenario {

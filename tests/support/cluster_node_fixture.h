@@ -32,7 +32,7 @@ class ClusterNodeTest : public MemberTest {
     if (!IsSkipped()) {
       // Before the node goes, so that it ends them as it would.
       kubectl({"delete", "deployments,statefulsets,daemonsets,jobs", "--all", "--wait=false"});
-      kubectl({"delete", "pods", "--all", "--grace-period=1", "--timeout=25s"});
+      kubectl({"delete", "pods", "--all", "--grace-period=1", "--timeout=60s"});
     }
     MemberTest::TearDown();
     if (!IsSkipped()) {
@@ -78,7 +78,7 @@ class ClusterNodeTest : public MemberTest {
     }
   }
   void expect_rolled_out(const std::string& workload) {
-    auto done = kubectl({"rollout", "status", workload, "--timeout=25s"});
+    auto done = kubectl({"rollout", "status", workload, "--timeout=80s"});
     ASSERT_EQ(done.code, 0) << done.out << done.error << kubectl({"get", "pods,events", "-o", "wide"}).out << log();
   }
   std::string pins() const { return "/sys/fs/bpf/" + home().substr(home().rfind('/') + 1); }

@@ -119,6 +119,9 @@ void ControlPlane::start() {
                       "http://127.0.0.1:2380"},
                      home_ + "/etcd.log");
   start_api_server();
+  // The API server makes it once it is ready itself.
+  wait_for({"get", "service", "kubernetes", "-o", "name"}, "service/kubernetes\n", api_server_,
+           home_ + "/kube-apiserver.log");
   if (parts_ == Parts::all) {
     start_controllers();
   }
@@ -185,7 +188,7 @@ void ControlPlane::start_controllers() {
 
 void ControlPlane::wait_for(const std::vector<std::string>& arguments, const std::string& answer, Background& program,
                             const std::string& log) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(120);
   while (kubectl(arguments).out != answer) {
     ASSERT_TRUE(program.alive() && std::chrono::steady_clock::now() < end)
         << run({"tail", "-n", "5", log, home_ + "/etcd.log"}).out;
@@ -201,7 +204,7 @@ std::vector<std::string> ControlPlane::kubectl_command(const std::vector<std::st
 
 Output ControlPlane::kubectl(const std::vector<std::string>& arguments, const std::string& input) {
   auto command = kubectl_command(arguments);
-  command.insert(command.begin(), {"timeout", "30"});
+  command.insert(command.begin(), {"timeout", "90"});
   return run(command, input);
 }
 
@@ -212,7 +215,7 @@ std::string ControlPlane::events_of(const std::string& object) {
 }
 
 ::testing::AssertionResult ControlPlane::has_event(const std::string& object, const std::string& part) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(15);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
   std::string events;
   do {
     events = events_of(object);

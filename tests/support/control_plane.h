@@ -44,16 +44,17 @@ class ControlPlane {
   void audit_nodes() { audits_ = true; }
   std::string audit_log() const { return home_ + "/audit.log"; }
 
-  /// etcd, then the API server; returns once /readyz says ok (some 3 s), and once there are service accounts if there
-  /// shall be any. Fails the test if that does not come about within 60 s.
+  /// etcd, then the API server; returns once /readyz says ok (some 3 s), once the Service default/kubernetes is there,
+  /// and once there are service accounts if there shall be any. Fails the test if one of these does not come about
+  /// within two minutes.
   void start();
   /// The API server alone: SIGKILL and its end; and again, on the same state, until /readyz says ok.
   void kill_api_server();
   void start_api_server();
 
-  /// As admin. A call that hangs fails (124) after 30 s.
+  /// As admin. A call that hangs fails (124) after 90 s.
   Output kubectl(const std::vector<std::string>& arguments, const std::string& input = "");
-  /// Whether an Event about the object has `part` in its "Warning Evicted The node was low on ...", now or within 15 s:
+  /// Whether an Event about the object has `part` in its "Warning Evicted The node was low on ...", now or within 30 s:
   /// events come after what they tell of.
   ::testing::AssertionResult has_event(const std::string& object, const std::string& part);
   /// All such lines of now.

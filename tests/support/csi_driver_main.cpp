@@ -2,11 +2,14 @@
 // csi-driver --name NAME --folder DIR --registry DIR [--node-id ID] [--capability NAME]...
 // A CSI driver's node part whose volumes are folders: volume V is DIR/volumes/V, staged and published by bind mounts.
 // It registers by a socket in the kubelet's plugins_registry. Each call is a line of DIR/calls; while DIR/refuse-<call>
-// exists, that call fails with its text. SIGTERM ends it: its sockets go, and nothing else.
+// exists, that call fails with its text, and while DIR/hang-NodeGetVolumeStats exists, that one does not answer. Of each
+// volume it tells the same use, and as long as DIR/abnormal exists that something is wrong, in its words. SIGTERM ends
+// it: its sockets go, and nothing else.
 #include <grpcpp/grpcpp.h>
 #include <signal.h>
 #include <sys/mount.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -14,21 +17,29 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
-#include "agent/plugins/proto/registration.grpc.pb.h"
 #include "agent/storage/proto/csi.grpc.pb.h"
+#include "tests/support/plugin_server.h"
 
 namespace {
 
 namespace fs = std::filesystem;
+using keelson::testing::flag;
+using keelson::testing::hold_sigterm;
+using keelson::testing::plugin_info;
+using keelson::testing::PluginRegistration;
+using keelson::testing::read_flags;
+using keelson::testing::serve;
+using keelson::testing::stop;
 using Strings = google::protobuf::Map<std::string, std::string>;
 
 struct Options {
   std::string name;
   std::string folder;
   std::string registry;
-  std::string node_id = "node-of-the-driver";
+  std::string node_id;
   std::vector<std::string> capabilities;
 };
 
@@ -129,6 +140,39 @@ class Driver final : public csi::v1::Node::Service {
     }
     return status;
   }
+  grpc::Status NodeExpandVolume(grpc::ServerContext*, const csi::v1::NodeExpandVolumeRequest* request,
+                                csi::v1::NodeExpandVolumeResponse* answer) override {
+    const auto size = request->capacity_range().required_bytes();
+    answer->set_capacity_bytes(size);
+    return begin("NodeExpandVolume", request->volume_id() + " bytes=" + std::to_string(size) +
+                                         (is_mounted(request->volume_path()) ? " published" : "") +
+                                         (is_mounted(request->staging_target_path()) ? " staged" : "") +
+                                         sorted(request->secrets()));
+  }
+  grpc::Status NodeGetVolumeStats(grpc::ServerContext* context, const csi::v1::NodeGetVolumeStatsRequest* request,
+                                  csi::v1::NodeGetVolumeStatsResponse* answer) override {
+    const auto status = begin("NodeGetVolumeStats", request->volume_id());
+    while (fs::exists(options_.folder + "/hang-NodeGetVolumeStats") && !context->IsCancelled()) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    for (const auto unit : {csi::v1::VolumeUsage::BYTES, csi::v1::VolumeUsage::INODES}) {
+      auto* usage = answer->add_usage();
+      usage->set_unit(unit);
+      usage->set_total(unit == csi::v1::VolumeUsage::BYTES ? 1000 : 10);
+      usage->set_used(unit == csi::v1::VolumeUsage::BYTES ? 400 : 4);
+      usage->set_available(unit == csi::v1::VolumeUsage::BYTES ? 600 : 6);
+    }
+    if (std::ifstream words(options_.folder + "/abnormal"); words) {
+      answer->mutable_volume_condition()->set_abnormal(true);
+      answer->mutable_volume_condition()->set_message({std::istreambuf_iterator<char>(words), {}});
+    }
+    return status;
+  }
+
+  void note(const std::string& line) {
+    const std::lock_guard lock(mutex_);
+    std::ofstream(options_.folder + "/calls", std::ios::app) << line << std::endl;
+  }
 
  private:
   std::string volume(const std::string& id) const {
@@ -137,8 +181,7 @@ class Driver final : public csi::v1::Node::Service {
     return path;
   }
   grpc::Status begin(const std::string& call, const std::string& about) {
-    const std::lock_guard lock(mutex_);
-    std::ofstream(options_.folder + "/calls", std::ios::app) << call << " " << about << std::endl;
+    note(call + " " + about);
     std::ifstream refusal(options_.folder + "/refuse-" + call);
     return refusal ? failed({std::istreambuf_iterator<char>(refusal), {}}) : grpc::Status::OK;
   }
@@ -147,77 +190,35 @@ class Driver final : public csi::v1::Node::Service {
   std::mutex mutex_;
 };
 
-class Registration final : public pluginregistration::Registration::Service {
- public:
-  explicit Registration(const Options& options) : options_(options) {}
-  grpc::Status GetInfo(grpc::ServerContext*, const pluginregistration::InfoRequest*,
-                       pluginregistration::PluginInfo* answer) override {
-    answer->set_type("CSIPlugin");
-    answer->set_name(options_.name);
-    answer->set_endpoint(options_.folder + "/csi.sock");
-    answer->add_supported_versions("1.0.0");
-    return grpc::Status::OK;
-  }
-  grpc::Status NotifyRegistrationStatus(grpc::ServerContext*, const pluginregistration::RegistrationStatus* status,
-                                        pluginregistration::RegistrationStatusResponse*) override {
-    std::ofstream(options_.folder + "/calls", std::ios::app)
-        << "registered " << (status->plugin_registered() ? "yes" : status->error()) << std::endl;
-    return grpc::Status::OK;
-  }
-
- private:
-  const Options& options_;
-};
-
-std::unique_ptr<grpc::Server> serve(grpc::Service& service, const std::string& socket) {
-  fs::remove(socket);
-  grpc::ServerBuilder builder;
-  builder.AddListeningPort("unix:" + socket, grpc::InsecureServerCredentials());
-  builder.RegisterService(&service);
-  return builder.BuildAndStart();
-}
-
 }  // namespace
 
 int main(int count, char** values) {
-  Options options;
-  for (int i = 1; i + 1 < count; i += 2) {
-    const std::string flag = values[i];
-    const std::string value = values[i + 1];
-    if (flag == "--name") {
-      options.name = value;
-    } else if (flag == "--folder") {
-      options.folder = value;
-    } else if (flag == "--registry") {
-      options.registry = value;
-    } else if (flag == "--node-id") {
-      options.node_id = value;
-    } else if (flag == "--capability") {
-      options.capabilities.push_back(value);
-    }
-  }
+  auto flags = read_flags(count, values);
+  const Options options{.name = flag(flags, "--name"),
+                        .folder = flag(flags, "--folder"),
+                        .registry = flag(flags, "--registry"),
+                        .node_id = flag(flags, "--node-id", "node-of-the-driver"),
+                        .capabilities = flags["--capability"]};
   if (options.name.empty() || options.folder.empty() || options.registry.empty()) {
     std::cerr << "usage: csi-driver --name NAME --folder DIR --registry DIR [--node-id ID] [--capability NAME]...\n";
     return 2;
   }
-  sigset_t ends;
-  ::sigemptyset(&ends);
-  ::sigaddset(&ends, SIGTERM);
-  ::pthread_sigmask(SIG_BLOCK, &ends, nullptr);
+  const sigset_t ends = hold_sigterm();
   fs::create_directories(options.folder);
   fs::create_directories(options.registry);
   Driver driver(options);
-  Registration registration(options);
+  PluginRegistration registration(plugin_info("CSIPlugin", options.name, options.folder + "/csi.sock", "1.0.0"),
+                                  [&driver](const std::string& what) { driver.note(what); });
   const auto registry_socket = options.registry + "/" + options.name + "-reg.sock";
-  const auto driver_server = serve(driver, options.folder + "/csi.sock");
-  const auto registration_server = serve(registration, registry_socket);
+  auto driver_server = serve(driver, options.folder + "/csi.sock");
+  auto registration_server = serve(registration, registry_socket);
   if (!driver_server || !registration_server) {
     return 1;
   }
   int signal = 0;
   ::sigwait(&ends, &signal);
   fs::remove(registry_socket);
-  registration_server->Shutdown();
-  driver_server->Shutdown();
+  stop(registration_server);
+  stop(driver_server);
   return 0;
 }

@@ -19,11 +19,18 @@
 #include <thread>
 
 #include "agent/devices/proto/device_plugin.grpc.pb.h"
-#include "agent/plugins/proto/registration.grpc.pb.h"
+#include "tests/support/plugin_server.h"
 
 namespace {
 
 namespace fs = std::filesystem;
+using keelson::testing::flag;
+using keelson::testing::hold_sigterm;
+using keelson::testing::plugin_info;
+using keelson::testing::PluginRegistration;
+using keelson::testing::read_flags;
+using keelson::testing::serve;
+using keelson::testing::stop;
 
 constexpr auto kLook = std::chrono::milliseconds(50);
 
@@ -110,43 +117,6 @@ class Plugin final : public v1beta1::DevicePlugin::Service {
   std::mutex mutex_;
 };
 
-class Registration final : public pluginregistration::Registration::Service {
- public:
-  Registration(const Options& options, Plugin& plugin) : options_(options), plugin_(plugin) {}
-  grpc::Status GetInfo(grpc::ServerContext*, const pluginregistration::InfoRequest*,
-                       pluginregistration::PluginInfo* answer) override {
-    answer->set_type("DevicePlugin");
-    answer->set_name(options_.resource);
-    answer->set_endpoint(options_.folder + "/plugin.sock");
-    answer->add_supported_versions("v1beta1");
-    return grpc::Status::OK;
-  }
-  grpc::Status NotifyRegistrationStatus(grpc::ServerContext*, const pluginregistration::RegistrationStatus* status,
-                                        pluginregistration::RegistrationStatusResponse*) override {
-    plugin_.note("registered " + (status->plugin_registered() ? "yes" : status->error()));
-    return grpc::Status::OK;
-  }
-
- private:
-  const Options& options_;
-  Plugin& plugin_;
-};
-
-std::unique_ptr<grpc::Server> serve(grpc::Service& service, const std::string& socket) {
-  fs::remove(socket);
-  grpc::ServerBuilder builder;
-  builder.AddListeningPort("unix:" + socket, grpc::InsecureServerCredentials());
-  builder.RegisterService(&service);
-  return builder.BuildAndStart();
-}
-
-void stop(std::unique_ptr<grpc::Server>& server) {
-  if (server) {
-    server->Shutdown(std::chrono::system_clock::now());
-    server.reset();
-  }
-}
-
 void sign_up(const Options& options, Plugin& plugin) {
   const auto channel =
       grpc::CreateChannel("unix:" + options.node + "/kubelet.sock", grpc::InsecureChannelCredentials());
@@ -156,7 +126,7 @@ void sign_up(const Options& options, Plugin& plugin) {
   request.set_resource_name(options.resource);
   grpc::ClientContext context;
   context.set_wait_for_ready(true);
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
   v1beta1::Empty answer;
   const auto status = v1beta1::Registration::NewStub(channel)->Register(&context, request, &answer);
   plugin.note("registered " + (status.ok() ? "yes" : status.error_message()));
@@ -176,7 +146,9 @@ bool is_to_end(const sigset_t& ends) {
 }
 
 void run_by_registry(const Options& options, Plugin& plugin, const sigset_t& ends) {
-  Registration registration(options, plugin);
+  PluginRegistration registration(
+      plugin_info("DevicePlugin", options.resource, options.folder + "/plugin.sock", "v1beta1"),
+      [&plugin](const std::string& what) { plugin.note(what); });
   const auto registry_socket = options.registry + "/dongle-reg.sock";
   auto plugin_server = serve(plugin, options.folder + "/plugin.sock");
   auto registration_server = serve(registration, registry_socket);
@@ -206,28 +178,16 @@ void run_by_node(const Options& options, Plugin& plugin, const sigset_t& ends) {
 }  // namespace
 
 int main(int count, char** values) {
-  Options options;
-  for (int i = 1; i + 1 < count; i += 2) {
-    const std::string flag = values[i];
-    const std::string value = values[i + 1];
-    if (flag == "--resource") {
-      options.resource = value;
-    } else if (flag == "--folder") {
-      options.folder = value;
-    } else if (flag == "--node") {
-      options.node = value;
-    } else if (flag == "--registry") {
-      options.registry = value;
-    }
-  }
+  const auto flags = read_flags(count, values);
+  const Options options{.resource = flag(flags, "--resource"),
+                        .folder = flag(flags, "--folder"),
+                        .node = flag(flags, "--node"),
+                        .registry = flag(flags, "--registry")};
   if (options.resource.empty() || options.folder.empty() || options.node.empty()) {
     std::cerr << "usage: device-plugin --resource NAME --folder DIR --node DIR [--registry DIR]\n";
     return 2;
   }
-  sigset_t ends;
-  ::sigemptyset(&ends);
-  ::sigaddset(&ends, SIGTERM);
-  ::pthread_sigmask(SIG_BLOCK, &ends, nullptr);
+  const sigset_t ends = hold_sigterm();
   fs::create_directories(options.folder + "/shared");
   Plugin plugin(options);
   if (options.registry.empty()) {

@@ -179,7 +179,7 @@ void KubeProxy::clean_up() {
 }
 
 std::string KubeProxy::get(const std::string& url) const {
-  auto done = run(command({"curl", "--silent", "--max-time", "5", "--write-out", "\n%{http_code}", url}));
+  auto done = run(command({"curl", "--silent", "--max-time", "30", "--write-out", "\n%{http_code}", url}));
   auto line = done.out.rfind('\n');
   return line == std::string::npos ? "000 " : done.out.substr(line + 1) + " " + done.out.substr(0, line);
 }

@@ -57,7 +57,7 @@ struct Login1::State {
         socket());
     daemon = Background({kDaemon, "--config-file=" + home + "/bus.conf", "--nofork", "--nopidfile"},
                         home + "/dbus-daemon.log");
-    for (int i = 0; i < 500 && ::access(socket().c_str(), F_OK) != 0; ++i) {
+    for (int i = 0; i < 6000 && !takes_connections(socket()); ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
   }

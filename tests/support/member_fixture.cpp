@@ -8,8 +8,6 @@
 #include <iterator>
 #include <sstream>
 
-#include "common/clock.h"
-
 namespace keelson::testing {
 
 namespace fs = std::filesystem;
@@ -67,6 +65,20 @@ void MemberTest::wait_node_ready(std::chrono::seconds limit) {
 std::chrono::nanoseconds MemberTest::lease_age() {
   const auto renewed = parse_rfc3339(lease("{.spec.renewTime}"));
   return renewed ? real_clock().wall() - *renewed : Duration(std::chrono::hours(1));
+}
+
+void MemberTest::expect_renewed_within(std::chrono::seconds limit, WallTime since) {
+  WallTime in_vain = since;
+  wait_until("the Lease is renewed", [&] {
+    const auto asked = real_clock().wall();
+    if (parse_rfc3339(lease("{.spec.renewTime}")).value_or(WallTime()) > since) {
+      return true;
+    }
+    in_vain = asked;
+    return false;
+  });
+  fmt::print("the Lease was renewed {:.1f} s later\n", std::chrono::duration<double>(in_vain - since).count());
+  EXPECT_LE(in_vain - since, limit);
 }
 
 std::set<std::string> MemberTest::connections() const {

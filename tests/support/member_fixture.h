@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "common/clock.h"
 #include "tests/support/control_plane.h"
 #include "tests/support/node_fixture.h"
 
@@ -31,9 +32,12 @@ class MemberTest : public NodeTest {
   static std::string lease(const std::string& path);
   /// "True", "False", "Unknown"; empty if there is no Node.
   static std::string ready();
-  void wait_node_ready(std::chrono::seconds limit = std::chrono::seconds(30));
+  void wait_node_ready(std::chrono::seconds limit = std::chrono::seconds(60));
   /// Since the Lease was renewed; very long if there is none.
   static std::chrono::nanoseconds lease_age();
+  /// That the Lease is renewed after `since`, and was not asked for in vain later than `limit` after that: what kubectl
+  /// itself takes does not count. Prints how soon it was.
+  void expect_renewed_within(std::chrono::seconds limit, WallTime since);
   /// Local ports of the node's connections to the API server.
   std::set<std::string> connections() const;
   /// Packets of connections with these local ports vanish from now on, in both directions, and nobody says so; until

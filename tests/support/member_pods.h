@@ -28,7 +28,7 @@ class MemberPodsTest : public MemberTest {
   }
   void TearDown() override {
     if (!IsSkipped()) {
-      kubectl({"delete", "pods", "--all", "--grace-period=1", "--timeout=25s"});
+      kubectl({"delete", "pods", "--all", "--grace-period=1", "--timeout=60s"});
     }
     MemberTest::TearDown();
   }
@@ -58,7 +58,7 @@ spec:
   }
   static std::string ready(const std::string& pod) { return field(pod, "conditions[?(@.type==\"Ready\")].status"); }
   void expect_soon(const std::string& pod, const std::string& path, const std::string& wanted,
-                   std::chrono::seconds limit = std::chrono::seconds(40)) {
+                   std::chrono::seconds limit = std::chrono::seconds(60)) {
     wait_until(fmt::format("{}: {} is {}", pod, path, wanted), [&] { return field(pod, path) == wanted; }, limit);
     if (HasFatalFailure()) {
       FAIL() << kubectl({"get", "pods,events", "-o", "wide"}).out << log();

@@ -59,10 +59,10 @@ class NodeTest : public ::testing::Test {
   boost::json::value pod(const std::string& name);
   /// Polls until `condition` holds; fails the test, with the pods, events and the node's log, after `limit`.
   void wait_until(const std::string& what, const std::function<bool()>& condition,
-                  std::chrono::seconds limit = std::chrono::seconds(30));
+                  std::chrono::seconds limit = std::chrono::seconds(60));
   /// Until the pod's Ready condition is True.
-  void wait_ready(const std::string& name, std::chrono::seconds limit = std::chrono::seconds(30));
-  void wait_gone(const std::string& name, std::chrono::seconds limit = std::chrono::seconds(30));
+  void wait_ready(const std::string& name, std::chrono::seconds limit = std::chrono::seconds(60));
+  void wait_gone(const std::string& name, std::chrono::seconds limit = std::chrono::seconds(60));
 
   /// The pid on the host of the container's first process; empty while none runs.
   std::string process_of(const std::string& pod_name, const std::string& container);
@@ -70,11 +70,13 @@ class NodeTest : public ::testing::Test {
   int restarts(const std::string& pod_name);
 
   Inventory inventory() const;
-  /// That inventory() is, or within 5 s becomes, `wanted`.
+  /// That inventory() is, or within 30 s becomes, `wanted`.
   void expect_inventory(const Inventory& wanted);
   pid_t node_pid() const { return node_.pid(); }
   const std::string& home() const { return home_; }
   std::string cgroup_root() const;
+  /// What the node has logged; and its last lines, to be told with a failure.
+  std::string whole_log() const;
   std::string log() const;
 
  private:

@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/support/cluster_images.h"
@@ -43,7 +44,7 @@ class PodsTest : public NodeTest {
       for (const auto& file : std::filesystem::directory_iterator(home() + "/manifests")) {
         std::filesystem::remove(file.path());
       }
-      const auto gone = kubectl({"delete", "pods", "--all", "--wait", "--timeout=25s"});
+      const auto gone = kubectl({"delete", "pods", "--all", "--wait", "--timeout=60s"});
       EXPECT_EQ(gone.code, 0) << gone.error << log();
     }
     NodeTest::TearDown();
@@ -65,14 +66,28 @@ class PodsTest : public NodeTest {
     return field(pod, ".status.conditions[?(@.type==\"" + type + "\")].status");
   }
   void expect_soon(const std::string& pod, const std::string& path, const std::string& wanted,
-                   std::chrono::seconds limit = std::chrono::seconds(30)) {
+                   std::chrono::seconds limit = std::chrono::seconds(60)) {
     wait_until(fmt::format("{}: {} is {}", pod, path, wanted), [&] { return field(pod, path) == wanted; }, limit);
     if (HasFatalFailure()) {
       FAIL() << kubectl({"get", "pod", pod, "-o", "yaml"}).out << kubectl({"get", "events"}).out;
     }
   }
-  void expect_ready(const std::string& pod, std::chrono::seconds limit = std::chrono::seconds(30)) {
+  void expect_ready(const std::string& pod, std::chrono::seconds limit = std::chrono::seconds(60)) {
     expect_soon(pod, ".status.conditions[?(@.type==\"Ready\")].status", "True", limit);
+  }
+  /// Of all pods, once no status has changed for ten looks: there may be more to tell than that a pod is Ready.
+  std::string versions_at_rest() {
+    std::string last;
+    int same = 0;
+    wait_until(
+        "the statuses rest",
+        [&] {
+          const auto now = kubectl({"get", "pods", "-o", "jsonpath={.items[*].metadata.resourceVersion}"}).out;
+          same = now == std::exchange(last, now) ? same + 1 : 0;
+          return same == 10;
+        },
+        std::chrono::seconds(180));
+    return last;
   }
   static void create(const std::string& yaml) {
     const auto created = kubectl({"create", "-f", "-"}, yaml);

@@ -51,7 +51,9 @@ void read_both(int out, int error, Output* result) {
   pollfd fds[2] = {{out, POLLIN, 0}, {error, POLLIN, 0}};
   std::string* sinks[2] = {&result->out, &result->error};
   while (fds[0].fd >= 0 || fds[1].fd >= 0) {
-    ::poll(fds, 2, -1);
+    if (::poll(fds, 2, -1) < 0) {
+      continue;  // EINTR
+    }
     for (int i = 0; i < 2; ++i) {
       char buffer[8192];
       if (fds[i].fd >= 0 && fds[i].revents != 0) {

@@ -20,9 +20,14 @@ std::string_view merge_key(std::string_view field) {
                                                        : "";
 }
 
+/// What is said about a list or an item of it: "replace", "delete"; empty: nothing.
+std::string_view directive_of(const json::value& item) {
+  const auto* found = item.is_object() ? item.as_object().if_contains("$patch") : nullptr;
+  return found != nullptr ? std::string_view(found->as_string()) : std::string_view();
+}
+
 bool replaces(const json::array& list) {
-  return std::ranges::any_of(
-      list, [](const json::value& item) { return item.is_object() && item.as_object().contains("$patch"); });
+  return std::ranges::any_of(list, [](const json::value& item) { return directive_of(item) == "replace"; });
 }
 
 void merge_list(json::array& into, const json::array& patch, std::string_view key) {
@@ -31,13 +36,18 @@ void merge_list(json::array& into, const json::array& patch, std::string_view ke
     into.clear();
   }
   for (const auto& item : patch) {
-    if (item.as_object().contains("$patch")) {
+    const auto directive = directive_of(item);
+    if (directive == "replace") {
       continue;
     }
     auto* const found =
         whole ? into.end()
               : std::ranges::find_if(into, [&](const json::value& one) { return one.at(key) == item.at(key); });
-    if (found == into.end()) {
+    if (directive == "delete") {
+      if (found != into.end()) {
+        into.erase(found);
+      }
+    } else if (found == into.end()) {
       into.push_back(json::object());
       strategic_merge(into.back().as_object(), item.as_object());
     } else {

@@ -24,7 +24,7 @@ class TlsClient {
   /// Plain.
   explicit TlsClient(uint16_t port) : stream_(io_, tls_) {
     lower().connect({boost::asio::ip::address_v4::loopback(), port});
-    timeval limit{.tv_sec = 10, .tv_usec = 0};
+    timeval limit{.tv_sec = 60, .tv_usec = 0};
     ::setsockopt(lower().native_handle(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   }
   /// What became of the handshake.

@@ -26,7 +26,7 @@ clean() {
   fi
   local hierarchy attempt
   for hierarchy in "${hierarchies[@]}"; do
-    for attempt in $(seq 100); do
+    for attempt in $(seq 1000); do
       find "$hierarchy/${name:?}" -depth -type d -delete 2>/dev/null || true
       [ -d "$hierarchy/${name:?}" ] || break
       sleep 0.05
@@ -87,7 +87,7 @@ exec env -i container=keelson-test PATH="$PATH" SYSTEMD_UNIT_PATH=/run/systemd/s
   exec unshare --cgroup --pid --mount --net --ipc --uts --fork --kill-child=KILL bash -c "$inside" inside "$layout"
 ) &
 parent=$!
-for _ in $(seq 200); do
+for _ in $(seq 1200); do
   first=$(cat "/proc/$parent/task/$parent/children" 2>/dev/null || true)
   first=${first%% *}
   [ -z "$first" ] || [ ! -S "/proc/$first/root/run/systemd/private" ] || break
