@@ -9,6 +9,7 @@
 #include "agent/config/resources.h"
 #include "agent/config/volumes.h"
 #include "agent/eviction/ranking.h"
+#include "agent/node/machine.h"
 #include "common/cgroup/counters.h"
 #include "common/fd.h"
 #include "common/log.h"
@@ -23,6 +24,13 @@ using metrics::Depth;
 constexpr auto kAskLimit = std::chrono::seconds(10);
 constexpr auto kDisksAge = std::chrono::seconds(30);
 constexpr auto kDisksLimit = std::chrono::seconds(2);  // an answer without them is better than a scrape that times out
+
+metrics::MachineIds machine_ids() {
+  auto machine = read_identity("");
+  return {.machine = std::move(machine.machine_id),
+          .system = std::move(machine.system_uuid),
+          .boot = std::move(machine.boot_id)};
+}
 
 std::vector<KnownPod> pods_of(const Agent& agent, const UsageOptions& options) {
   std::vector<KnownPod> list;
@@ -158,6 +166,7 @@ struct NodeUsage::State {
 
   metrics::NodePlaces node_places() const {
     metrics::NodePlaces node{.name = options.node_name,
+                             .ids = ids,
                              .root = options.root,
                              .pod_cgroups = {},
                              .system = {{"kubelet", ::getpid()}},
@@ -231,6 +240,7 @@ struct NodeUsage::State {
   std::map<std::string, cri::FileUse> layers;
   std::optional<metrics::DiskUse> images;
   std::string images_path;
+  const metrics::MachineIds ids = machine_ids();
   asio::thread_pool kernel{1};
 };
 

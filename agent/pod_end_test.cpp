@@ -182,6 +182,25 @@ TEST_F(PodEndTest, AnEndThatFailsIsTold) {
   EXPECT_NE(message_of("web", "FailedKillPod").find("error killing pod: "), std::string::npos);
 }
 
+TEST_F(PodEndTest, APodThatEndsBeforeItHasBegunFailsAtNothing) {
+  for (const std::string_view step : {"prepare", "create_sandbox"}) {
+    world.before_call = [&](std::string_view call) {
+      if (call == step) {
+        world.hung.insert("u1");
+      }
+      return Result<>();
+    };
+    want({make_pod("web", "u1")});
+    EXPECT_EQ(world.calls.back(), step);
+    world.before_call = [](std::string_view) { return Result<>(); };
+    world.hung.clear();
+    want({});
+    loop.advance(clock, 60s);
+  }
+  EXPECT_EQ(message_of("web", "FailedMount"), "");
+  EXPECT_EQ(message_of("web", "FailedCreatePodSandBox"), "");
+}
+
 TEST_F(PodEndTest, AnEvictionThatTakesTooLongIsTold) {
   want({make_pod("web", "u1")});
   world.before_call = [this](std::string_view call) {

@@ -23,8 +23,9 @@ Task<> PodWorker::State::prepare() {
   timeline.enter("mounts");
   auto done = co_await shared.runtime.prepare(pod);
   timeline.leave();
-  if (!done && memory.verdict) {
-    co_return std::unexpected(std::move(done).error());  // it was refused, and has been told so
+  // It was refused, and has been told so; or it ends before it has begun, and fails at nothing.
+  if (!done && (memory.verdict || done.error().kind() == Kind::cancelled)) {
+    co_return std::unexpected(std::move(done).error());
   }
   if (!done) {
     record({}, EventType::warning, "FailedMount", done.error().message());
@@ -78,10 +79,11 @@ Task<> PodWorker::State::create_sandbox(uint32_t attempt) {
   timeline.enter("sandbox");
   auto id = co_await shared.runtime.create_sandbox(pod, attempt);
   timeline.leave();
+  if (!id && id.error().kind() == Kind::cancelled) {
+    co_return std::unexpected(std::move(id).error());
+  }
   if (!id) {
-    if (id.error().kind() != Kind::cancelled) {
-      shared.stats.sandbox_failed();
-    }
+    shared.stats.sandbox_failed();
     record({}, EventType::warning, "FailedCreatePodSandBox", "Failed to create pod sandbox: " + id.error().message());
     Duration delay = shared.times.sandbox_retry;
     if (memory.sandbox_trouble) {

@@ -113,12 +113,15 @@ asio::awaitable<std::invoke_result_t<F>> blocking(asio::thread_pool& pool, F fun
 }
 
 /// The task's result, or Kind::timeout when `limit` has passed first; the task is then cancelled and awaited, so it
-/// must not ignore cancellation (blocking() and every Asio call obey).
+/// must not ignore cancellation (blocking() and every Asio call obey). Kind::cancelled: who waits for it was.
 template <class T>
 Task<T> with_deadline(Loop& loop, Duration limit, asio::awaitable<Result<T>> task) {
   using namespace asio::experimental::awaitable_operators;
   auto outcome = co_await (std::move(task) || loop.sleep(limit));
   if (outcome.index() == 1) {
+    if (const auto& slept = std::get<1>(outcome); !slept) {
+      co_return std::unexpected(slept.error());  // who waits for this is cancelled: no time has passed
+    }
     co_return fail(Kind::timeout, "no answer within {} ms", limit / std::chrono::milliseconds(1));
   }
   co_return std::get<0>(std::move(outcome));

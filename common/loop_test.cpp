@@ -87,6 +87,31 @@ TEST(WithDeadline, TimesOutOrPassesTheResult) {
   EXPECT_EQ(group.count(), 0U);
 }
 
+Task<> end_late(Loop* loop) {
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  co_return co_await loop->sleep(1s);
+}
+
+Task<> await_late(Loop* loop, std::optional<Kind>* kind) {
+  if (auto result = co_await with_deadline(*loop, 1h, end_late(loop)); !result) {
+    *kind = result.error().kind();
+  }
+  co_return Result<>();
+}
+
+TEST(WithDeadline, WhoIsCancelledIsNotToldOfATimeout) {
+  FakeClock clock;
+  Loop loop(clock, "test");
+  TaskGroup group(loop);
+  std::optional<Kind> kind;
+  group.spawn("late", await_late(&loop, &kind));
+  loop.run_until_idle();
+  group.cancel();
+  loop.advance(clock, 1s);
+  EXPECT_EQ(kind, Kind::cancelled) << "though its task has ended after the wait";
+  EXPECT_EQ(group.count(), 0U);
+}
+
 Task<> run_blocking(Loop* loop, asio::thread_pool* pool, std::shared_future<void> release, std::vector<Kind>* kinds) {
   auto work = [release]() -> Result<int> {
     release.wait();

@@ -43,7 +43,8 @@ Result<pid_t> spawn(const Command& command, int in, int out, int error) {
   ::sigfillset(&all);
   ::posix_spawnattr_setsigmask(&attributes, &none);
   ::posix_spawnattr_setsigdefault(&attributes, &all);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  ::posix_spawnattr_setpgroup(&attributes, 0);  // of its own
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
   auto args = c_strings(command.args);
   auto env = c_strings(command.env);
   pid_t pid = -1;
@@ -129,7 +130,7 @@ Result<CommandOutput> run_command(const Command& command) {
   CommandOutput output;
   auto exchanged = exchange(command, in.write, out.read, error.read, output);
   if (!exchanged) {
-    ::kill(pid, SIGKILL);
+    ::kill(-pid, SIGKILL);
   }
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {

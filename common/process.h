@@ -24,8 +24,9 @@ struct CommandOutput {
   std::string error;
 };
 
-/// Runs a program to its end. Blocks; thread-safe. It inherits no descriptor but its three streams. When the deadline
-/// passes it is killed and the answer is Kind::timeout. A program that cannot be started is the errno's kind and names
+/// Runs a program to its end. Blocks; thread-safe. It inherits no descriptor but its three streams, and has a process
+/// group of its own. When the deadline passes it is killed, with what it has started in its group (mount(8) waits for
+/// mount.nfs(8)), and the answer is Kind::timeout. A program that cannot be started is the errno's kind and names
 /// the path; one that exits with another code than 0 is not an error here.
 Result<CommandOutput> run_command(const Command& command);
 

@@ -2,6 +2,9 @@
 #include "common/process.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
 
 namespace keelson {
 namespace {
@@ -33,6 +36,29 @@ TEST(RunCommand, LimitsAndMissingPrograms) {
       run_command({.args = {"/bin/sh", "-c", "yes"}, .env = {"PATH=/bin:/usr/bin"}, .max_output = 1000}).error().kind(),
       Kind::exhausted);
   EXPECT_EQ(run_command({.args = {"/bin/sh", "-c", "kill -9 $$"}})->exit_code, 137);
+}
+
+/// What runs; a zombie does not.
+bool runs(const std::string& pid) {
+  std::ifstream status("/proc/" + pid + "/stat");
+  std::string id, name, state;
+  return static_cast<bool>(status >> id >> name >> state) && state != "Z";
+}
+
+TEST(RunCommand, WhatAProgramHasStartedIsKilledWithIt) {
+  const auto file = ::testing::TempDir() + "/started-" + std::to_string(::getpid());
+  const auto output = run_command({.args = {"/bin/sh", "-c", "sleep 1000 & echo $! >" + file + "; yes"},
+                                   .env = {"PATH=/bin:/usr/bin"},
+                                   .max_output = 1000});
+  ASSERT_EQ(output.error().kind(), Kind::exhausted);
+  std::string pid;
+  std::ifstream(file) >> pid;
+  ASSERT_FALSE(pid.empty());
+  for (int i = 0; i < 6000 && runs(pid); ++i) {
+    ::usleep(10'000);
+  }
+  EXPECT_FALSE(runs(pid));
+  ::unlink(file.c_str());
 }
 
 }  // namespace

@@ -32,6 +32,17 @@ TEST_P(ServicesTest, DatagramsLeaveAnEndpointThatIsGone) {
   EXPECT_TRUE(first.is_silent());
 }
 
+// As network/KUBE_PROXY.md says, and `keelson check` warns of.
+TEST_P(ServicesTest, FiltersOfForwardedPacketsDoNotSeeWhatGoesToServices) {
+  auto listener = server("pod2", at().pod2);
+  program({{"s", service(Protocol::tcp, at().vip, {at().pod2})}});
+  net_->in("node",
+           "nft add table inet policies && "
+           "nft 'add chain inet policies forward { type filter hook forward priority 0; policy drop; }'");
+  EXPECT_EQ(source_seen("pod1", at().pod2, 8080, listener, Socket::kSilence), strerror(ETIMEDOUT));
+  EXPECT_EQ(source_seen("pod1", at().vip, 80, listener), host(at().pod1));
+}
+
 TEST_P(ServicesTest, AnOpenConnectionOutlivesItsEndpointAndTheDaemon) {
   auto listener = server("other", at().other);
   program({{"s", service(Protocol::tcp, at().vip, {at().other})}});

@@ -104,22 +104,23 @@ void collect_devices(const std::vector<cgroup::DeviceUse>& devices, const BlockD
                   own);
     for (const auto& [operation, bytes] : {std::pair("Read", use.read_bytes), std::pair("Write", use.written_bytes)}) {
       stats.counter(
-          "container_blkio_device_usage_total", "Blkio device bytes usage", plain(bytes),
+          "container_blkio_device_usage_total", "Blkio Device bytes usage", plain(bytes),
           with(own,
                {{"major", std::to_string(use.major)}, {"minor", std::to_string(use.minor)}, {"operation", operation}}));
     }
   }
 }
 
-void collect_pressure(const char* name, const std::optional<cgroup::Pressure>& pressure, const StatLabels& labels,
-                      Stats& stats) {
+/// `what`: in a sentence.
+void collect_pressure(const char* name, const char* what, const std::optional<cgroup::Pressure>& pressure,
+                      const StatLabels& labels, Stats& stats) {
   if (pressure) {
     stats.counter(fmt::format("container_pressure_{}_waiting_seconds_total", name),
-                  fmt::format("Total time duration tasks in the container have waited due to {} congestion.", name),
+                  fmt::format("Total time duration tasks in the container have waited due to {} congestion.", what),
                   static_cast<double>(pressure->some.total_microseconds) / 1e6, labels);
     stats.counter(
         fmt::format("container_pressure_{}_stalled_seconds_total", name),
-        fmt::format("Total time duration no tasks in the container could make progress due to {} congestion.", name),
+        fmt::format("Total time duration no tasks in the container could make progress due to {} congestion.", what),
         static_cast<double>(pressure->full.total_microseconds) / 1e6, labels);
   }
 }
@@ -140,14 +141,22 @@ void collect_group(const GroupUse& group, const BlockDevices& known, const StatL
   }
   for (const auto& [type, count] :
        {std::pair("pgfault", counters.page_faults), std::pair("pgmajfault", counters.major_page_faults)}) {
-    stats.counter("container_memory_failures_total", "Cumulative count of memory allocation failures.", plain(count),
-                  with(labels, {{"failure_type", type}, {"scope", "hierarchy"}}));
+    // As on cgroup v2, which has one number for both.
+    for (const char* scope : {"container", "hierarchy"}) {
+      stats.counter("container_memory_failures_total", "Cumulative count of memory allocation failures.", plain(count),
+                    with(labels, {{"failure_type", type}, {"scope", scope}}));
+    }
   }
   collect_devices(counters.devices, known, labels, stats);
-  collect_pressure("cpu", counters.cpu_pressure, labels, stats);
-  collect_pressure("memory", counters.memory_pressure, labels, stats);
-  collect_pressure("io", counters.io_pressure, labels, stats);
+  collect_pressure("cpu", "CPU", counters.cpu_pressure, labels, stats);
+  collect_pressure("memory", "memory", counters.memory_pressure, labels, stats);
+  collect_pressure("io", "IO", counters.io_pressure, labels, stats);
   stats.gauge("container_last_seen", "Last time a container was seen by the exporter", time_of(group.at), labels);
+}
+
+void collect_start(WallTime time, const StatLabels& labels, Stats& stats) {
+  stats.gauge("container_start_time_seconds", "Start time of the container since unix epoch in seconds.", time_of(time),
+              labels);
 }
 
 void collect_links(const std::vector<LinkUse>& links, const StatLabels& labels, Stats& stats) {
@@ -155,19 +164,19 @@ void collect_links(const std::vector<LinkUse>& links, const StatLabels& labels, 
     const char* name;
     uint64_t LinkUse::Direction::* field;
     const char* help;
-  } numbers[] = {{"bytes", &LinkUse::Direction::bytes, "Cumulative count of bytes {}"},
-                 {"packets", &LinkUse::Direction::packets, "Cumulative count of packets {}"},
-                 {"packets_dropped", &LinkUse::Direction::dropped, "Cumulative count of packets dropped, of those {}"},
-                 {"errors", &LinkUse::Direction::errors, "Cumulative count of errors among packets {}"}};
+  } numbers[] = {{"bytes", &LinkUse::Direction::bytes, "Cumulative count of bytes {}ed"},
+                 {"packets", &LinkUse::Direction::packets, "Cumulative count of packets {}ed"},
+                 {"packets_dropped", &LinkUse::Direction::dropped, "Cumulative count of packets dropped while {}ing"},
+                 {"errors", &LinkUse::Direction::errors, "Cumulative count of errors encountered while {}ing"}};
   for (const auto& link : links) {
     const auto own = with(labels, {{"interface", link.name}});
     for (const auto& number : numbers) {
-      const auto tell = [&](const char* way, const char* done, const LinkUse::Direction& direction) {
+      const auto tell = [&](const char* way, const char* stem, const LinkUse::Direction& direction) {
         stats.counter(fmt::format("container_network_{}_{}_total", way, number.name),
-                      fmt::format(fmt::runtime(number.help), done), plain(direction.*number.field), own);
+                      fmt::format(fmt::runtime(number.help), stem), plain(direction.*number.field), own);
       };
-      tell("receive", "received", link.received);
-      tell("transmit", "transmitted", link.sent);
+      tell("receive", "receiv", link.received);
+      tell("transmit", "transmitt", link.sent);
     }
   }
 }
@@ -182,14 +191,33 @@ void collect_disk(const NodeUse& node, const DiskUse& part, const StatLabels& la
   stats.gauge("container_fs_inodes_total", "Number of Inodes", plain(node.disk.inodes), own);
 }
 
-/// Of disks the kernel counts it for the machine alone.
-void collect_busy(const NodeUse& node, const StatLabels& labels, Stats& stats) {
+void collect_disk_direction(const std::string& verb, const std::string& doing, const BlockDevice::Direction& numbers,
+                            const StatLabels& labels, Stats& stats) {
+  stats.counter(fmt::format("container_fs_sector_{}s_total", verb),
+                fmt::format("Cumulative count of sector {}s completed", verb), plain(numbers.sectors), labels);
+  stats.counter(fmt::format("container_fs_{}s_merged_total", verb), fmt::format("Cumulative count of {}s merged", verb),
+                plain(numbers.merged), labels);
+  stats.counter(fmt::format("container_fs_{}_seconds_total", verb),
+                fmt::format("Cumulative count of seconds spent {}", doing),
+                std::chrono::duration<double>(numbers.time).count(), labels);
+}
+
+/// What the kernel counts of disks for the machine alone.
+void collect_block_devices(const NodeUse& node, const StatLabels& labels, Stats& stats) {
   for (const auto& use : node.counters.devices) {
-    if (const auto known = node.block_devices.find({use.major, use.minor}); known != node.block_devices.end()) {
-      stats.counter("container_fs_io_time_seconds_total", "Cumulative count of seconds spent doing I/Os",
-                    std::chrono::duration<double>(known->second.busy).count(),
-                    with(labels, {{"device", "/dev/" + known->second.name}}));
+    const auto known = node.block_devices.find({use.major, use.minor});
+    if (known == node.block_devices.end()) {
+      continue;
     }
+    const BlockDevice& device = known->second;
+    const auto own = with(labels, {{"device", "/dev/" + device.name}});
+    collect_disk_direction("read", "reading", device.reads, own, stats);
+    collect_disk_direction("write", "writing", device.writes, own, stats);
+    stats.gauge("container_fs_io_current", "Number of I/Os currently in progress", plain(device.in_progress), own);
+    stats.counter("container_fs_io_time_seconds_total", "Cumulative count of seconds spent doing I/Os",
+                  std::chrono::duration<double>(device.busy).count(), own);
+    stats.counter("container_fs_io_time_weighted_seconds_total", "Cumulative weighted I/O time in seconds",
+                  std::chrono::duration<double>(device.weighted).count(), own);
   }
 }
 
@@ -211,8 +239,7 @@ void collect_container(const NodeUse& node, const PodUse& pod, const ContainerUs
   const StatLabels labels = {{"container", use.place.name}, {"id", use.cgroup},          {"image", use.place.image},
                              {"name", use.place.id},        {"namespace", pod.place.ns}, {"pod", pod.place.name}};
   collect_group(use, node.block_devices, labels, stats);
-  stats.gauge("container_start_time_seconds", "Start time of the container since unix epoch in seconds.",
-              time_of(use.place.started), labels);
+  collect_start(use.place.started, labels, stats);
   collect_processes(use.processes, labels, stats);
   if (use.place.layer) {
     collect_disk(node, *use.place.layer, labels, stats);
@@ -220,16 +247,18 @@ void collect_container(const NodeUse& node, const PodUse& pod, const ContainerUs
 }
 
 void collect_machine(const NodeUse& node, Stats& stats) {
-  stats.gauge("machine_cpu_cores", "Number of logical CPU cores.", node.cpus);
-  stats.gauge("machine_cpu_physical_cores", "Number of physical CPU cores.", node.cores);
-  stats.gauge("machine_cpu_sockets", "Number of CPU sockets.", node.sockets);
+  const StatLabels ids = {
+      {"boot_id", node.ids.boot}, {"machine_id", node.ids.machine}, {"system_uuid", node.ids.system}};
+  stats.gauge("machine_cpu_cores", "Number of logical CPU cores.", node.cpus, ids);
+  stats.gauge("machine_cpu_physical_cores", "Number of physical CPU cores.", node.cores, ids);
+  stats.gauge("machine_cpu_sockets", "Number of CPU sockets.", node.sockets, ids);
   for (const char* mode : {"memory_mode", "app_direct_mode"}) {
     stats.gauge("machine_nvm_capacity", "NVM capacity value labeled by NVM mode (memory mode or app direct mode).", 0,
-                {{"mode", mode}});
+                with(ids, {{"mode", mode}}));
   }
-  stats.gauge("machine_nvm_avg_power_budget_watts", "NVM power budget.", 0);
-  stats.gauge("machine_memory_bytes", "Amount of memory installed on the machine.", plain(node.memory_capacity));
-  stats.gauge("machine_swap_bytes", "Amount of swap memory available on the machine.", plain(node.swap_capacity));
+  stats.gauge("machine_nvm_avg_power_budget_watts", "NVM power budget.", 0, ids);
+  stats.gauge("machine_memory_bytes", "Amount of memory installed on the machine.", plain(node.memory_capacity), ids);
+  stats.gauge("machine_swap_bytes", "Amount of swap memory available on the machine.", plain(node.swap_capacity), ids);
   stats.gauge("machine_scrape_error", "1 if there was an error while getting machine metrics, 0 otherwise.", 0);
   stats.gauge("container_scrape_error", "1 if there was an error while getting container metrics, 0 otherwise", 0);
 }
@@ -243,17 +272,17 @@ void collect_cadvisor(const NodeUse& node, Stats& stats) {
   collect_machine(node, stats);
   const auto root = labels_of("/", "", "");
   collect_group(node, node.block_devices, root, stats);
-  collect_busy(node, root, stats);
+  collect_block_devices(node, root, stats);
   collect_links(node.links, root, stats);
   collect_disk(node, node.disk, root, stats);
-  stats.gauge("container_start_time_seconds", "Start time of the container since unix epoch in seconds.",
-              time_of(node.booted), root);
+  collect_start(node.booted, root, stats);
   for (const auto& group : node.groups) {
     collect_group(group, node.block_devices, labels_of(group.cgroup, "", ""), stats);
   }
   for (const auto& pod : node.pods) {
     const auto labels = labels_of(pod.cgroup, pod.place.ns, pod.place.name);
     collect_group(pod, node.block_devices, labels, stats);
+    collect_start(pod.place.started, labels, stats);
     collect_links(pod.links, labels, stats);
     for (const auto& container : pod.containers) {
       collect_container(node, pod, container, stats);

@@ -16,7 +16,7 @@
 
 namespace keelson::metrics {
 
-// "major minor name reads merged sectors ms writes merged sectors ms now ms_busy ..."
+// "major minor name reads merged sectors ms writes merged sectors ms now ms_busy ms_weighted ..."
 BlockDevices parse_block_devices(std::string_view text) {
   BlockDevices devices;
   std::istringstream lines{std::string(text)};
@@ -24,13 +24,19 @@ BlockDevices parse_block_devices(std::string_view text) {
     std::istringstream fields(line);
     std::pair<uint32_t, uint32_t> number;
     std::string name;
-    std::array<uint64_t, 10> values{};
+    std::array<uint64_t, 11> values{};
     fields >> number.first >> number.second >> name;
     for (auto& value : values) {
       fields >> value;
     }
     if (fields) {
-      devices[number] = {.name = std::move(name), .busy = std::chrono::milliseconds(values[9])};
+      using Time = std::chrono::milliseconds;
+      devices[number] = {.name = std::move(name),
+                         .reads = {.merged = values[1], .sectors = values[2], .time = Time(values[3])},
+                         .writes = {.merged = values[5], .sectors = values[6], .time = Time(values[7])},
+                         .in_progress = values[8],
+                         .busy = Time(values[9]),
+                         .weighted = Time(values[10])};
     }
   }
   return devices;

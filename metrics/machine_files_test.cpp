@@ -24,6 +24,15 @@ TEST(BlockDevices, AreReadFromDiskstats) {
   ASSERT_EQ(devices.size(), 2U) << "a line that ends early tells nothing";
   EXPECT_EQ(devices.at({8, 0}).name, "sda");
   EXPECT_EQ(devices.at({8, 0}).busy, std::chrono::milliseconds(1234));
+  const auto& other = devices.at({259, 3});
+  EXPECT_EQ(other.reads.merged, 2U);
+  EXPECT_EQ(other.reads.sectors, 3U);
+  EXPECT_EQ(other.reads.time, std::chrono::milliseconds(4));
+  EXPECT_EQ(other.writes.merged, 6U);
+  EXPECT_EQ(other.writes.sectors, 7U);
+  EXPECT_EQ(other.writes.time, std::chrono::milliseconds(8));
+  EXPECT_EQ(other.in_progress, 9U);
+  EXPECT_EQ(other.weighted, std::chrono::milliseconds(11));
   EXPECT_EQ(devices.at({259, 3}).name, "nvme0n1p3");
 }
 

@@ -50,6 +50,7 @@ TEST(ProcessStatsTest, AreThoseOfThisProcess) {
   EXPECT_GE(value("process_virtual_memory_bytes"), value("process_resident_memory_bytes"));
   auto now = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
   EXPECT_NEAR(value("process_start_time_seconds"), now, 60);
+  EXPECT_GE(value("go_goroutines"), 1);
   auto open = value("process_open_fds");
   int fd = ::dup(0);
   Stats again;

@@ -185,6 +185,7 @@ NodeUse NodeReader::read(const NodePlaces& places, Depth depth) {
   ++turn_;
   NodeUse node;
   node.name = places.name;
+  node.ids = places.ids;
   node.cgroup = "/";
   read_group(node);
   read_machine(node);

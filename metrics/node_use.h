@@ -59,8 +59,14 @@ struct SystemPlace {
   pid_t process = 0;
 };
 
+/// Which machine this is, as the Node's nodeInfo says it.
+struct MachineIds {
+  std::string machine, system, boot;
+};
+
 struct NodePlaces {
   std::string name;
+  MachineIds ids = {};
   std::string root;                      ///< the agent's folder: what is on its disk counts as the node's
   std::vector<std::string> pod_cgroups;  ///< of all pods, and of the QoS classes: "/kubepods", ...
   std::vector<SystemPlace> system = {};
@@ -111,16 +117,24 @@ struct PodUse : GroupUse {
   std::vector<VolumeUse> volumes;
 };
 
-/// A disk or a part of one.
+/// A disk or a part of one; counted since boot.
 struct BlockDevice {
-  std::string name;                   ///< "sda1"
-  std::chrono::milliseconds busy{0};  ///< since boot
+  struct Direction {
+    uint64_t merged = 0, sectors = 0;
+    std::chrono::milliseconds time{0};  ///< of all requests together
+  };
+  std::string name;  ///< "sda1"
+  Direction reads = {}, writes = {};
+  uint64_t in_progress = 0;               ///< now
+  std::chrono::milliseconds busy{0};      ///< with any
+  std::chrono::milliseconds weighted{0};  ///< as often as there were requests
 };
 /// By major and minor number.
 using BlockDevices = std::map<std::pair<uint32_t, uint32_t>, BlockDevice>;
 
 struct NodeUse : GroupUse {
   std::string name;
+  MachineIds ids;
   WallTime booted{};
   unsigned cpus = 0, cores = 0, sockets = 0;
   uint64_t memory_capacity = 0, swap_capacity = 0;

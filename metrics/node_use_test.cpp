@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // From files of a cgroup tree to the Summary API, cAdvisor's names and the resource metrics.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <unistd.h>
 
@@ -48,11 +49,12 @@ class NodeUseTest : public ::testing::Test {
     put("v2/kubepods/pod1/c0ffee/cpu.max", "50000 100000\n");
     put("v2/kubepods/pod1/c0ffee/memory.current", "4000\n");
     put("v2/kubepods/pod1/c0ffee/memory.max", "10000\n");
-    put("v2/kubepods/pod1/c0ffee/memory.stat", "anon 1000\ninactive_file 500\n");
+    put("v2/kubepods/pod1/c0ffee/memory.stat", "anon 1000\ninactive_file 500\npgfault 9\npgmajfault 4\n");
     put("v2/kubepods/pod1/c0ffee/cgroup.procs", std::to_string(::getppid()) + "\n");
     put("logs/main/0.log", std::string(8192, 'x'));
     put("volume/file", std::string(8192, 'y'));
     places_ = {.name = "n1",
+               .ids = {.machine = "m-1", .system = "s-1", .boot = "b-1"},
                .root = dir_,
                .pod_cgroups = {"/kubepods"},
                .pods = {{.ns = "shop",
@@ -133,7 +135,13 @@ TEST_F(NodeUseTest, TheNodesOwnProcessesAreToldByTheirCgroups) {
 
 TEST_F(NodeUseTest, DevicesHaveTheNamesOfTheirFiles) {
   auto use = read();
-  use.block_devices = {{{8, 0}, {.name = "sda", .busy = 1500ms}}};
+  use.block_devices = {{{8, 0},
+                        {.name = "sda",
+                         .reads = {.merged = 2, .sectors = 3, .time = 250ms},
+                         .writes = {.merged = 5, .sectors = 6, .time = 750ms},
+                         .in_progress = 8,
+                         .busy = 1500ms,
+                         .weighted = 2500ms}}};
   use.counters.devices = {{.major = 8, .minor = 0, .reads = 5}, {.major = 99, .minor = 1, .reads = 6}};
   use.pods[0].containers[0].counters.devices = {{.major = 8, .minor = 0, .writes = 7}};
   Stats stats;
@@ -142,7 +150,17 @@ TEST_F(NodeUseTest, DevicesHaveTheNamesOfTheirFiles) {
   const std::string root = R"(container="",id="/",image="",name="",namespace="",pod="")";
   EXPECT_THAT(text, HasSubstr("container_fs_reads_total{" + root + ",device=\"/dev/sda\"} 5\n"));
   EXPECT_THAT(text, HasSubstr("container_fs_reads_total{" + root + ",device=\"99:1\"} 6\n")) << "it has no name";
-  EXPECT_THAT(text, HasSubstr("container_fs_io_time_seconds_total{" + root + ",device=\"/dev/sda\"} 1.5\n"));
+  for (const auto& [name, value] : {std::pair("reads_merged_total", "2"),
+                                    {"sector_reads_total", "3"},
+                                    {"read_seconds_total", "0.25"},
+                                    {"writes_merged_total", "5"},
+                                    {"sector_writes_total", "6"},
+                                    {"write_seconds_total", "0.75"},
+                                    {"io_current", "8"},
+                                    {"io_time_seconds_total", "1.5"},
+                                    {"io_time_weighted_seconds_total", "2.5"}}) {
+    EXPECT_THAT(text, HasSubstr(fmt::format("container_fs_{}{{{},device=\"/dev/sda\"}} {}\n", name, root, value)));
+  }
   EXPECT_THAT(text, HasSubstr("namespace=\"shop\",pod=\"web\",device=\"/dev/sda\"} 7\n"));
 }
 
@@ -190,8 +208,15 @@ TEST_F(NodeUseTest, HasTheNamesOfCadvisor) {
   EXPECT_THAT(text, HasSubstr("container_file_descriptors{" + own + "} "));
   EXPECT_THAT(text, HasSubstr("container_sockets{" + own + "} "));
   EXPECT_THAT(text, HasSubstr("container_ulimits_soft{" + own + ",ulimit=\"max_open_files\"} "));
-  EXPECT_THAT(text, HasSubstr("machine_cpu_sockets "));
-  EXPECT_THAT(text, HasSubstr("machine_memory_bytes "));
+  const std::string ids = R"(boot_id="b-1",machine_id="m-1",system_uuid="s-1")";
+  EXPECT_THAT(text, HasSubstr("machine_cpu_sockets{" + ids + "} "));
+  EXPECT_THAT(text, HasSubstr("machine_memory_bytes{" + ids + "} "));
+  EXPECT_THAT(text, HasSubstr("machine_nvm_capacity{" + ids + ",mode=\"memory_mode\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("container_start_time_seconds{" + pod + "} 1700000000\n"));
+  for (const char* scope : {"container", "hierarchy"}) {
+    EXPECT_THAT(text, HasSubstr("container_memory_failures_total{" + own + ",failure_type=\"pgmajfault\",scope=\"" +
+                                scope + "\"} 4\n"));
+  }
   EXPECT_THAT(text, HasSubstr("# TYPE container_memory_failcnt counter\n"));
 }
 

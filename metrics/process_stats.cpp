@@ -73,6 +73,9 @@ Result<> collect_process(Stats& stats) {
               number(24) * static_cast<double>(::sysconf(_SC_PAGESIZE)));
   stats.gauge("process_virtual_memory_max_bytes", "Most virtual memory the process may have; -1: no limit.",
               limit_of(RLIMIT_AS));
+  stats.gauge("go_goroutines",
+              "Threads of this process, which is no Go program; the name is what dashboards of its peers ask for.",
+              number(20));
   stats.gauge("process_open_fds", "Open file descriptors.", static_cast<double>(open_files()));
   stats.gauge("process_max_fds", "Most file descriptors the process may have open.", limit_of(RLIMIT_NOFILE));
   return {};

@@ -53,9 +53,11 @@ void collect_resource(const NodeUse& node, Stats& stats) {
       collect_container(pod, container, stats);
     }
   }
-  for (const char* name : {"scrape_error", "resource_scrape_error"}) {
-    stats.gauge(name, "1 if there was an error while getting container metrics, 0 otherwise", 0);
-  }
+  stats.gauge("resource_scrape_error", "[STABLE] 1 if there was an error while getting container metrics, 0 otherwise",
+              0);
+  stats.gauge("scrape_error",
+              "[ALPHA] (Deprecated since 1.29.0) 1 if there was an error while getting container metrics, 0 otherwise",
+              0);
 }
 
 }  // namespace keelson::metrics

@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "agent/critical_pod.h"
 #include "kube/pod_qos.h"
@@ -23,7 +24,10 @@ void add_lack(std::optional<Rejection>& rejection, const std::string& resource, 
                       fmt::format("Node didn't have enough resource: {}, requested: {}, used: {}, capacity: {}",
                                   resource, requested, used, capacity));
   }
-  rejection->shortage[resource] = requested + used - capacity;
+  // A pod may ask for as much as there are numbers.
+  const int64_t over = used - capacity;
+  const int64_t most = std::numeric_limits<int64_t>::max();
+  rejection->shortage[resource] = over > most - requested ? most : requested + over;
 }
 
 Rejection fails(const std::string& predicate, std::string_view why) {

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 namespace keelson::agent {
 namespace {
 
@@ -56,6 +58,16 @@ TEST(AdmissionTest, Resources) {
   EXPECT_EQ(refusal(wants),
             "OutOfhugepages-2Mi: Node didn't have enough resource: hugepages-2Mi, requested: 2097152, used: 0, "
             "capacity: 0");
+}
+
+TEST(AdmissionTest, WhatIsLackingIsNeverLessThanNothing) {
+  auto wants = pod("9E", "9E");
+  wants.spec.priority = 2'000'001'000;  // of a critical one
+  const auto other = pod("3", "3E");
+  const auto refused = admit(wants, {&other}, node());
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->shortage,
+            (Shortage{{"cpu", std::numeric_limits<int64_t>::max()}, {"memory", std::numeric_limits<int64_t>::max()}}));
 }
 
 TEST(AdmissionTest, UnsafeSysctlsAreForbiddenUnlessAllowed) {

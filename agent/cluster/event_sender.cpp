@@ -45,6 +45,9 @@ bool EventSender::is_spam(const kube::Event& event) {
   const SteadyTime now = loop_.clock().steady();
   if (objects_.size() > kRemembered) {
     std::erase_if(objects_, [&](const auto& entry) { return entry.second.full(now); });
+    if (objects_.size() > kRemembered) {
+      objects_.erase(objects_.begin());  // all have told of something lately
+    }
   }
   const auto object = fmt::format("{}/{}/{}/{}", about.kind, about.ns, about.name, about.uid);
   return !objects_.try_emplace(object, limits_.about_one_object).first->second.take(now);

@@ -135,12 +135,12 @@ void PodLedger::synced(std::vector<kube::Pod> pods, bool some_left_out) {
   }
   synced_ = true;
   left_out_ = some_left_out;
+  std::erase_if(resizes_, [&](const auto& entry) { return !is_there(entry.first); });
   if (options_.has_manifests && !folder_read_) {
     return;  // of what was adopted, something may be static
   }
   some_left_ = std::erase_if(admitted_, [&](const auto& uid) { return !is_there(uid); }) > 0 || some_left_;
   std::erase_if(refused_, [&](const auto& entry) { return !is_there(entry.first); });
-  std::erase_if(resizes_, [&](const auto& entry) { return !is_there(entry.first); });
   for (auto* uids : {&ended_, &stopped_, &preempted_}) {
     std::erase_if(*uids, [&](const auto& uid) { return !is_there(uid); });
   }

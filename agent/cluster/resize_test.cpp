@@ -76,6 +76,17 @@ class ResizeTest : public ::testing::Test {
   PodLedger ledger{{.node_name = "n1", .allocatable = {{"cpu", kube::Quantity::of(4)}}, .labels = {}}};
 };
 
+TEST_F(ResizeTest, APodThatWentBeforeTheFolderWasReadIsNotJudged) {
+  ledger = PodLedger(
+      {.node_name = "n1", .has_manifests = true, .allocatable = {{"cpu", kube::Quantity::of(4)}}, .labels = {}});
+  ledger.node_is(kube::OwnNode());
+  ledger.synced({resized(accepted(make_pod("a", 1)), 9)}, false);
+  EXPECT_EQ(cpus("a"), 1) << "it never fits";
+  ledger.synced({}, false);
+  EXPECT_THAT(ledger.wanted(kNow).pods, IsEmpty());
+  EXPECT_THAT(ledger.resizes(), IsEmpty());
+}
+
 TEST_F(ResizeTest, WhatFitsIsGiven) {
   const auto pod = make_pod("a", 1);
   ledger.synced({pod}, false);

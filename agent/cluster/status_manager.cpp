@@ -184,8 +184,8 @@ void StatusManager::pump() {
     const auto key = std::move(queue_.front());
     queue_.pop_front();
     auto it = entries_.find(key);
-    if (it == entries_.end()) {
-      continue;
+    if (it == entries_.end() || !it->second.queued) {
+      continue;  // it is of an entry that has gone; one that came in its place has its own turn
     }
     it->second.queued = false;
     auto request = next_request(it->second);  // as it is now, not as it was when it came into the queue

@@ -282,6 +282,23 @@ TEST_F(StatusManagerTest, AMirrorStandsForItsStaticPod) {
   EXPECT_EQ(api.count("DELETE"), 0U) << "mirrors have their own keeper";
 }
 
+TEST_F(StatusManagerTest, APodInThePlaceOfOneThatWaitedHasOneRequestAtATime) {
+  for (int i = 0; i < 8; ++i) {
+    const auto name = fmt::format("p{}", i);
+    api.put(make_pod(name, name));
+    manager->says(make_pod(name, name, kube::PodPhase::running), false);  // as many as go at once
+  }
+  api.put(make_pod("web", "u1"));
+  manager->says(make_pod("web", "u1", kube::PodPhase::running), false);
+  manager->says(make_pod("web", "u1", kube::PodPhase::succeeded), true);
+  api.remove("default/web");
+  api.put(make_pod("web", "u2"));
+  manager->says(make_pod("web", "u2", kube::PodPhase::running), false);
+  loop.advance(clock, 1s);
+  EXPECT_EQ(phase("web"), kube::PodPhase::running);
+  EXPECT_EQ(api.requests.size(), 9U);
+}
+
 TEST_F(StatusManagerTest, AfterFiveMinutesAwayAllIsRightWithinFiveSeconds) {
   for (int i = 0; i < 100; ++i) {
     api.put(make_pod(fmt::format("p{}", i), fmt::format("u{}", i)));

@@ -379,6 +379,7 @@ void NodePodConfigs::remove_empty_roots() {
 
 void NodePodConfigs::collect(Stats& stats) const {
   state_->cgroups.collect(stats);
+  state_->options.volume_stats->collect(stats);
   if (state_->plugins) {
     state_->plugins->collect(stats);
   }

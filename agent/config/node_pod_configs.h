@@ -16,6 +16,7 @@
 #include "agent/config/pod_inputs.h"
 #include "agent/config/pod_storage.h"
 #include "agent/config/resources.h"
+#include "agent/config/volume_stats.h"
 #include "agent/pod_configs.h"
 #include "common/cgroup/limits.h"
 #include "common/stats.h"
@@ -37,6 +38,8 @@ struct PodConfigOptions {
   bool seccomp_default = false;  ///< RuntimeDefault for what says nothing, instead of Unconfined
   ClusterDns dns;
   NodeFacts node;
+  /// Told of what is done with volumes; shared with who mounts those of storage.
+  std::shared_ptr<VolumeStats> volume_stats = std::make_shared<VolumeStats>();
 };
 
 /// Belongs to the agent's loop; file work runs on a small pool of threads.
@@ -89,7 +92,7 @@ class NodePodConfigs : public PodConfigs {
   Result<> limit_other(const std::string& cgroup, const cgroup::Limits& limits);
   /// Takes away the cgroup root and folders that are empty now; for a node that leaves nothing behind.
   void remove_empty_roots();
-  /// As PodCgroups and CredentialPlugins.
+  /// As PodCgroups, VolumeStats and CredentialPlugins.
   void collect(Stats& stats) const;
 
  private:

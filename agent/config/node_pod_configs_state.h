@@ -35,7 +35,7 @@ struct NodePodConfigs::State {
         node(std::make_shared<const NodeFacts>(options.node)),
         inputs(i),
         storage(s),
-        volumes(options.root),
+        volumes(options.root, options.volume_stats),
         cgroups(options.systemd_cgroups ? cgroup::Driver::systemd : cgroup::Driver::cgroupfs, options.cgroup_root),
         links{.folder = options.container_logs_dir, .pod_logs_dir = options.pod_logs_dir},
         users(options.root, options.ids_per_pod),

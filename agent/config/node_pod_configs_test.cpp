@@ -133,6 +133,32 @@ TEST_F(NodePodConfigsTest, NothingOfAPodIsLeft) {
   EXPECT_EQ(cgroup_value(root + "/kubepods/besteffort/podu1", "cpu", "cgroup.procs"), "none");
 }
 
+TEST_F(NodePodConfigsTest, VolumesAreCountedFromWhenThePodIsToHaveThemUntilTheyHaveGone) {
+  const auto count = [this](const std::string& state) {
+    Stats stats;
+    configs->collect(stats);
+    double all = 0;
+    const auto family = stats.families().find("volume_manager_total_volumes");
+    for (const auto& row : family == stats.families().end() ? std::vector<StatSample>() : family->second.samples) {
+      all += row.labels.at(1).second == state + "_state_of_world" ? row.value : 0;
+    }
+    return all;
+  };
+  const auto secret = objects.secrets.extract("shop/s");
+  configs->objects_changed(objects);
+  EXPECT_FALSE(run(configs->prepare(pod)));
+  EXPECT_EQ(count("desired"), 3);
+  EXPECT_EQ(count("actual"), 1) << "the ConfigMap's, and nothing behind the secret that is not there";
+  objects.secrets["shop/s"] = secret.mapped();
+  configs->objects_changed(objects);
+  ASSERT_TRUE(run(configs->prepare(pod)));
+  EXPECT_EQ(count("desired"), 3);
+  EXPECT_EQ(count("actual"), 3);
+  ASSERT_TRUE(run(configs->release(pod)));
+  EXPECT_EQ(count("desired"), 0);
+  EXPECT_EQ(count("actual"), 0);
+}
+
 TEST_F(NodePodConfigsTest, ARefreshThatWasQueuedMakesNothingAnew) {
   for (int i = 1; i <= 50; ++i) {
     ASSERT_TRUE(run(configs->prepare(pod)));

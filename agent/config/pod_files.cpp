@@ -85,6 +85,11 @@ Task<> NodePodConfigs::prepare(kube::Pod pod) {
     s->tokens[pod.metadata.uid] = std::make_shared<const TokenMap>(std::move(given));
   }
   const auto mounting = with_used_volumes(pod);
+  for (const auto& volume : mounting.spec.volumes) {
+    if (const auto plugin = volume_plugin(volume); !plugin.empty()) {
+      s->options.volume_stats->wanted(pod.metadata.uid, volume.name, plugin);
+    }
+  }
   KEELSON_CO_DO(co_await s->mount_storage(mounting));
   if (turn->cleanings != before) {
     co_return fail(Kind::cancelled, "pod {} has gone", pod.metadata.uid);
@@ -152,6 +157,7 @@ void NodePodConfigs::State::forget(const std::string& uid) {
 /// Takes away what a pod has: `work` in the pod's turn, once storage has what is its own.
 Task<> NodePodConfigs::State::take_away(std::string uid, std::function<Result<>()> work) {
   forget(uid);
+  options.volume_stats->unwanted(uid);
   auto turn = works.of(uid);
   const uint64_t cleanings = ++turn->cleanings;
   if (storage != nullptr) {
@@ -161,7 +167,9 @@ Task<> NodePodConfigs::State::take_away(std::string uid, std::function<Result<>(
     KEELSON_TRY(auto lock, take_turn(*turn, cleanings, uid));
     return work();
   };
-  co_return co_await blocking(pool, in_turn);
+  KEELSON_CO_DO(co_await blocking(pool, in_turn));
+  options.volume_stats->gone(uid);
+  co_return Result<>();
 }
 
 Task<> NodePodConfigs::release(kube::Pod pod) {

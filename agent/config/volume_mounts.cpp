@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -54,6 +55,10 @@ Result<bool> is_mount_point(const std::string& path) {
 }
 
 Result<> unmount_and_remove(const std::string& folder) {
+  struct stat info{};
+  if (::lstat(folder.c_str(), &info) < 0 && errno == ENOENT) {
+    return {};
+  }
   KEELSON_TRY(auto mounts, mounts_below(folder));
   for (const auto& mount : mounts) {
     if (::umount2(mount.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT) {

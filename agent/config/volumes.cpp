@@ -60,6 +60,20 @@ Result<> make_sub_folders(int root, const std::string& sub_path) {
   return {};
 }
 
+/// None: there is no such folder.
+Result<std::vector<std::string>> names_in(const std::string& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (auto entry = fs::directory_iterator(folder, error); !error && entry != fs::directory_iterator();
+       entry.increment(error)) {
+    names.push_back(entry->path().filename());
+  }
+  if (error && error.value() != ENOENT && error.value() != ENOTDIR) {
+    return fail_errno(error.value(), "list {}", folder);
+  }
+  return names;
+}
+
 Result<> told(const kube::Volume& volume, Result<> outcome) {
   if (!outcome) {
     return std::unexpected(mount_error(outcome.error(), volume.name));
@@ -156,7 +170,13 @@ Result<> Volumes::mount_all(const kube::Pod& pod, const kube::DesiredState& obje
                             const std::vector<std::string>& pod_ips, const TokenMap* tokens) const {
   KEELSON_DO(make_directories(pod_dir(pod.metadata.uid), 0750));
   for (const auto& volume : pod.spec.volumes) {
-    KEELSON_DO(told(volume, mount_one(pod, volume, objects, node, pod_ips, tokens)));
+    const auto mount = [&] { return mount_one(pod, volume, objects, node, pod_ips, tokens); };
+    if (const auto plugin = volume_plugin(volume); plugin.empty() || is_of_storage(volume)) {
+      KEELSON_DO(told(volume, mount()));
+    } else {
+      KEELSON_DO(told(volume, stats_->timed(plugin, "volume_mount", mount)));
+      stats_->mounted(pod.metadata.uid, volume.name);
+    }
   }
   return {};
 }
@@ -165,33 +185,48 @@ Result<> Volumes::refresh(const kube::Pod& pod, const kube::DesiredState& object
                           const std::vector<std::string>& pod_ips, const TokenMap* tokens) const {
   for (const auto& volume : pod.spec.volumes) {
     if (is_of_objects(volume)) {
-      KEELSON_DO(told(volume, write_objects(pod, volume, objects, node, pod_ips, tokens)));
+      KEELSON_DO(told(volume, stats_->timed(volume_plugin(volume), "volume_mount", [&] {
+        return write_objects(pod, volume, objects, node, pod_ips, tokens);
+      })));
+    }
+  }
+  return {};
+}
+
+/// Those in folders of plugins. Of CSI drivers there is nothing left but folders: who asks drivers has told of them.
+Result<> Volumes::remove_each(const std::string& uid) const {
+  constexpr std::string_view kPrefix = "kubernetes.io~";
+  const auto folder = pod_dir(uid) + "/volumes";
+  KEELSON_TRY(const auto plugins, names_in(folder));
+  for (const auto& plugin : plugins) {
+    if (!plugin.starts_with(kPrefix) || plugin == "kubernetes.io~csi") {
+      continue;
+    }
+    KEELSON_TRY(const auto names, names_in(folder + "/" + plugin));
+    for (const auto& name : names) {
+      KEELSON_DO(stats_->timed("kubernetes.io/" + plugin.substr(kPrefix.size()), "volume_unmount",
+                               [&] { return unmount_and_remove(fmt::format("{}/{}/{}", folder, plugin, name)); }));
     }
   }
   return {};
 }
 
 Result<> Volumes::remove_volumes(const std::string& uid) const {
-  for (const char* folder : {"volume-subpaths", "volumes", "volumeDevices", "plugins"}) {
+  KEELSON_DO(unmount_and_remove(pod_dir(uid) + "/volume-subpaths"));
+  KEELSON_DO(remove_each(uid));
+  for (const char* folder : {"volumes", "volumeDevices", "plugins"}) {
     KEELSON_DO(unmount_and_remove(fmt::format("{}/{}", pod_dir(uid), folder)));
   }
   return {};
 }
 
 Result<> Volumes::remove_all(const std::string& uid) const {
+  KEELSON_DO(remove_volumes(uid));
   return unmount_and_remove(pod_dir(uid));
 }
 
 Result<std::vector<std::string>> Volumes::list() const {
-  std::vector<std::string> uids;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(root_ + "/pods", error)) {
-    uids.push_back(entry.path().filename());
-  }
-  if (error && error.value() != ENOENT) {
-    return fail_errno(error.value(), "list {}/pods", root_);
-  }
-  return uids;
+  return names_in(root_ + "/pods");
 }
 
 Result<std::string> Volumes::sub_path(const kube::Pod& pod, const std::string& volume_path, const std::string& volume,

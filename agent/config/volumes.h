@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "agent/config/atomic_folder.h"
 #include "agent/config/field_values.h"
 #include "agent/config/pod_inputs.h"
+#include "agent/config/volume_stats.h"
 #include "kube/folder/manifest_folder.h"
 
 namespace keelson::agent {
@@ -17,8 +19,9 @@ namespace keelson::agent {
 /// Thread-compatible; calls block on mounts and disks.
 class Volumes {
  public:
-  /// `root` is the agent's state folder; pods/ is below.
-  explicit Volumes(std::string root) : root_(std::move(root)) {}
+  /// `root` is the agent's state folder; pods/ is below. `stats` is told of each mount and unmount.
+  explicit Volumes(std::string root, std::shared_ptr<VolumeStats> stats = std::make_shared<VolumeStats>())
+      : root_(std::move(root)), stats_(std::move(stats)) {}
 
   std::string pod_dir(const std::string& uid) const { return root_ + "/pods/" + uid; }
   /// Where a volume is on the node; a hostPath is its own path.
@@ -50,7 +53,9 @@ class Volumes {
                      const NodeFacts& node, const std::vector<std::string>& pod_ips, const TokenMap* tokens) const;
   Result<> write_objects(const kube::Pod& pod, const kube::Volume& volume, const kube::DesiredState& objects,
                          const NodeFacts& node, const std::vector<std::string>& pod_ips, const TokenMap* tokens) const;
+  Result<> remove_each(const std::string& uid) const;
   std::string root_;
+  std::shared_ptr<VolumeStats> stats_;
 };
 
 /// The names of the volumes that a container mounts, or has as a device. The others are passed over, as by the kubelet:

@@ -55,6 +55,22 @@ class VolumesTest : public ::testing::Test {
     pod.spec.volumes.back().name = name;
     return pod.spec.volumes.back();
   }
+  /// Of a plugin's volumes, how many were mounted, unmounted, or could not be.
+  uint64_t told(const std::string& plugin, const std::string& operation, const std::string& status = "success") {
+    Stats all;
+    stats->collect(all);
+    const StatLabels wanted = {{"migrated", "false"},
+                               {"operation_name", operation},
+                               {"status", status},
+                               {"volume_plugin", "kubernetes.io/" + plugin}};
+    const auto family = all.families().find("storage_operation_duration_seconds");
+    for (const auto& row : family == all.families().end() ? std::vector<StatSample>() : family->second.samples) {
+      if (row.labels == wanted) {
+        return row.histogram.at(0).count();
+      }
+    }
+    return 0;
+  }
   Result<> mount() { return volumes.mount_all(pod, objects, {}, {}); }
   size_t mounts() {
     std::istringstream table(read_file("/proc/self/mountinfo").value());
@@ -71,7 +87,8 @@ class VolumesTest : public ::testing::Test {
   }
 
   const std::string dir = make_dir();
-  const Volumes volumes{dir + "/state"};
+  const std::shared_ptr<VolumeStats> stats = std::make_shared<VolumeStats>();
+  const Volumes volumes{dir + "/state", stats};
   kube::Pod pod;
   kube::DesiredState objects;
 };
@@ -123,6 +140,27 @@ TEST_F(VolumesTest, OnRootMismatchLooksAtTheRootAlone) {
   ASSERT_EQ(::chown((dir + "/volume/later").c_str(), 0, 0), 0);
   ASSERT_TRUE(give_to_group(dir + "/volume", security));
   EXPECT_EQ(at(dir + "/volume/later").st_gid, 0U);
+}
+
+TEST_F(VolumesTest, EachMountAndUnmountIsTold) {
+  add_volume("scratch").empty_dir.emplace();
+  add_volume("more").empty_dir.emplace();
+  add_volume("secret").secret = kube::KeyedVolume{.name = "s"};
+  add_volume("claim").persistent_volume_claim.emplace();
+  EXPECT_FALSE(mount()) << "there is no such secret";
+  EXPECT_EQ(told("empty-dir", "volume_mount"), 2U);
+  EXPECT_EQ(told("secret", "volume_mount", "fail-unknown"), 1U);
+  objects.secrets["shop/s"].data = {{"key", "0"}};
+  ASSERT_TRUE(mount());
+  EXPECT_EQ(told("secret", "volume_mount"), 1U);
+  ASSERT_TRUE(volumes.refresh(pod, objects, {}, {}));
+  EXPECT_EQ(told("secret", "volume_mount"), 2U);
+  ASSERT_TRUE(volumes.remove_volumes("u1"));
+  EXPECT_EQ(told("empty-dir", "volume_unmount"), 2U);
+  EXPECT_EQ(told("secret", "volume_unmount"), 1U);
+  EXPECT_EQ(mounts(), 0U);
+  ASSERT_TRUE(volumes.remove_volumes("u1"));
+  EXPECT_EQ(told("secret", "volume_unmount"), 1U) << "there was nothing";
 }
 
 TEST_F(VolumesTest, RefreshTouchesObjectVolumesAlone) {

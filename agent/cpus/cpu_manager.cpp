@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "common/log.h"
 #include "kube/meta.h"
 
@@ -61,7 +63,9 @@ Result<std::unique_ptr<CpuManager>> CpuManager::make(Loop& loop, cri::RuntimeCli
 
 Result<> CpuManager::start(StaticOptions options) {
   if (options_.policy == kStatic) {
-    const auto count = static_cast<int>((options_.reserved_milli + kMilli - 1) / kMilli);
+    // No machine has so many, whatever the settings say.
+    const auto milli = std::min(options_.reserved_milli, kMilli * CpuSet::kMost);
+    const auto count = static_cast<int>((milli + kMilli - 1) / kMilli);
     KEELSON_TRY(policy_,
                 StaticPolicy::make(machine_, options, options_.reserved, count).context("cpuManagerPolicy: static"));
     log::info("CPU manager: CPUs {} are for the system, {} can be given", policy_->reserved().to_string(),
@@ -89,6 +93,9 @@ void CpuManager::adopt(Result<std::optional<CpuState>> found) {
     state_ = *state;
     for (const auto& wrong : policy_->mend(state_)) {
       log::warning("{}: {}; what fits stays, the rest is given anew", file_, wrong);
+    }
+    for (const auto& [pod, containers] : state_.own) {
+      unclaimed_.insert(pod);
     }
   }
 }
@@ -134,6 +141,7 @@ Task<std::optional<agent::AllotmentRefusal>> CpuManager::allot(kube::Pod pod) {
   if (!policy_) {
     co_return refusal;
   }
+  unclaimed_.erase(pod.metadata.uid);
   KEELSON_CO_DO(co_await remember_running());
   CpuState changed = state_;
   refusal = policy_->allocate(changed, pod);
@@ -158,6 +166,7 @@ agent::ContainerAllotment CpuManager::of(const kube::Pod& pod, const std::string
 }
 
 void CpuManager::release(const std::string& uid) {
+  unclaimed_.erase(uid);
   if (!policy_ || !state_.own.contains(uid)) {
     return;
   }

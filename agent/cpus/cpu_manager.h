@@ -102,6 +102,7 @@ class CpuManager : public agent::Allotter {
   bool give_all_back_ = false;  // the policy was static: what runs is to have all CPUs again
   std::map<std::string, std::map<std::string, int>> wanted_;  // of each pod, by uid: who is to have how many CPUs
   bool all_wanted_known_ = false;
+  std::set<std::string> unclaimed_;              // pods of an earlier run: nobody has asked for them, nor ended them
   std::map<std::string, CpuSet> told_;           // what containers were given here, by their ids
   std::map<std::string, std::string> troubles_;  // told of in the log, by id
   bool away_ = false;                            // the runtime, and that was told

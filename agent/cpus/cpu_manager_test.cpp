@@ -8,6 +8,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <limits>
 
 #include "agent/cpus/test_machines.h"
 #include "agent/cpus/test_pods.h"
@@ -156,6 +157,9 @@ TEST_F(CpuManagerTest, SettingsAreRefusedInTheKubeletsWords) {
   EXPECT_EQ(refused({.policy = "static", .policy_options = {{"x", "true"}}, .reserved_milli = 1}),
             "cpuManagerPolicyOptions: new static policy error: unknown CPU Manager Policy option: \"x\"");
   EXPECT_EQ(refused({.policy = "static", .reserved_milli = 1001}), "accepted") << "two, then";
+  EXPECT_EQ(refused({.policy = "static", .reserved_milli = std::numeric_limits<int64_t>::max()}),
+            "cpuManagerPolicy: static: [cpumanager] unable to reserve the required amount of CPUs (size of  did not "
+            "equal 8192)");
 }
 
 TEST_F(CpuManagerTest, WhoHasItsOwnHasNoQuotaAndTheOthersShare) {
@@ -267,6 +271,7 @@ TEST_F(CpuManagerTest, PodsThatNobodyKnowsLeaveNothing) {
   want({pod_of("own", "1"), pod_of("left", "1")});
   ASSERT_EQ(allot(wanted_[0]), "1");
   ASSERT_EQ(allot(wanted_[1]), "2");
+  restart();
   runs("left");
   want({}, false);
   reconcile();
@@ -275,6 +280,16 @@ TEST_F(CpuManagerTest, PodsThatNobodyKnowsLeaveNothing) {
   reconcile();
   EXPECT_EQ(manager_->cpus_of("own", "main"), CpuSet());
   EXPECT_EQ(manager_->cpus_of("left", "main"), CpuSet({2})) << "it runs";
+}
+
+TEST_F(CpuManagerTest, APodThatEndsKeepsItsCpusUntilItHasEnded) {
+  want({pod_of("own", "1")});
+  ASSERT_EQ(allot(wanted_[0]), "1");
+  want({});
+  reconcile();  // of a list that is older than its container
+  EXPECT_EQ(manager_->cpus_of("own", "main"), CpuSet({1}));
+  manager_->release("own");
+  EXPECT_EQ(manager_->cpus_of("own", "main"), CpuSet());
 }
 
 TEST_F(CpuManagerTest, WhoIsToHaveItsOwnIsNotSentToThePoolBefore) {

@@ -71,13 +71,14 @@ Task<std::vector<CpuManager::Running>> CpuManager::running() {
   co_return found;
 }
 
-/// Pods that came and went while this agent was away: nobody releases them.
+/// Pods that came and went while this agent was away: nobody releases them. All others are released by whoever ends
+/// them, and none of them for want of its containers: what is there may be older than a pod.
 void CpuManager::drop_stale(const std::set<std::string>& there) {
   if (!all_wanted_known_) {
     return;
   }
   std::vector<std::string> stale;
-  for (const auto& [uid, containers] : state_.own) {
+  for (const auto& uid : unclaimed_) {
     if (!there.contains(uid) && !wanted_.contains(uid)) {
       stale.push_back(uid);
     }

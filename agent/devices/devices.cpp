@@ -63,6 +63,7 @@ Devices::State::State(Loop& l, DevicesOptions o)
 void Devices::State::restore() {
   auto text = read_file(file);
   if (!text && text.error().kind() == Kind::not_found) {
+    first_life = true;
     return;
   }
   auto checkpoint = text ? decode(*text) : std::unexpected(text.error());
@@ -88,7 +89,7 @@ Result<> Devices::State::write() {
     return {};
   }
   KEELSON_DO(make_directories(folder));
-  KEELSON_DO(write_file_atomic(file, text, 0600).context("failed to write checkpoint file"));
+  KEELSON_DO(write_file_atomic(file, text, 0600, Durability::power).context("failed to write checkpoint file"));
   written = std::move(text);
   return {};
 }
@@ -105,6 +106,9 @@ Task<> Devices::State::run() {
   KEELSON_CO_DO(make_directories(folder));
   label_for_containers(folder);
   remove_sockets(folder);
+  if (first_life) {
+    write_or_tell();  // the next one is not
+  }
   for (const auto& [resource, ids] : inventory.healthy()) {
     tasks.spawn("wait for plugin " + resource, expire(resource, ++lives[resource]));
   }
@@ -239,7 +243,9 @@ void Devices::retain(const std::set<std::string>& uids) {
 }
 
 agent::DeviceResources Devices::totals() const {
-  return state_->inventory.totals();
+  auto totals = state_->inventory.totals();
+  totals.first_life = state_->first_life;
+  return totals;
 }
 
 std::set<std::string> Devices::resources() const {

@@ -55,7 +55,8 @@ class Devices : public agent::Allotter, public plugins::PluginHandler {
   /// Of these pods something is on the node, or will be: what others have is free.
   void retain(const std::set<std::string>& uids);
 
-  /// What the Node's status has of them: a resource whose plugin has gone for good is there with zero.
+  /// What the Node's status has of them: a resource whose plugin has gone for good is there with zero. A first life is
+  /// one that has found no file of an earlier one.
   agent::DeviceResources totals() const;
   /// Of which allot() says who has how many.
   std::set<std::string> resources() const;

@@ -78,6 +78,7 @@ struct Devices::State {
   const std::string folder;
   const std::string file;
   Inventory inventory;
+  bool first_life = false;                                     // there was no checkpoint
   std::set<std::string> earlier_boot;                          // uids of pods whose devices are to be looked at again
   std::map<std::string, std::weak_ptr<Allotting>> allotting;   // by uid
   std::map<std::string, std::shared_ptr<Endpoint>> endpoints;  // that live, by resource

@@ -397,6 +397,13 @@ TEST_F(DevicesTest, APluginThatIsBackInTimeStays) {
   EXPECT_EQ(allocatable(), 2);
 }
 
+TEST_F(DevicesTest, ANodeBeginsAnewOnceWithPluginsOrWithout) {
+  EXPECT_TRUE(devices_->totals().first_life);
+  end();
+  begin();
+  EXPECT_FALSE(devices_->totals().first_life);
+}
+
 TEST_F(DevicesTest, ANewAgentKeepsDevicesForTheirPods) {
   serve_and_sign_up({{"a", true}, {"b", true}});
   EXPECT_EQ(refusal(pod_of("u1", 1)), "");

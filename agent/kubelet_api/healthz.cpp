@@ -78,10 +78,10 @@ Task<http::Response> Healthz::answer(http::Request request) {
 
 void Healthz::collect(Stats& stats) const {
   for (const auto& [check, count] : counts_) {
-    stats.gauge("kubernetes_healthcheck", "Whether the health check has passed, when last asked.", count.last ? 1 : 0,
-                {{"name", check}, {"type", "healthz"}});
+    stats.gauge("kubernetes_healthcheck", "[STABLE] This metric records the result of a single healthcheck.",
+                count.last ? 1 : 0, {{"name", check}, {"type", "healthz"}});
     for (const bool good : {true, false}) {
-      stats.counter("kubernetes_healthchecks_total", "Health checks by result.",
+      stats.counter("kubernetes_healthchecks_total", "[STABLE] This metric records the results of all healthcheck.",
                     static_cast<double>(good ? count.good : count.bad),
                     {{"name", check}, {"status", good ? "success" : "error"}, {"type", "healthz"}});
     }

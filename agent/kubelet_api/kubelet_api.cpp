@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <string_view>
 #include <thread>
@@ -194,8 +195,10 @@ struct KubeletApi::State {
     options.node_stats->collect(all);
     if (certificate && certificate->expires()) {
       all.gauge("kubelet_certificate_manager_server_ttl_seconds",
-                "[ALPHA] Gauge of the shortest TTL (time-to-live) of the Kubelet's serving certificate.",
-                std::chrono::duration<double>(*certificate->expires() - loop.clock().wall()).count());
+                "[ALPHA] Gauge of the shortest TTL (time-to-live) of the Kubelet's serving certificate. The value is "
+                "in seconds until certificate expiry (negative if already expired). If serving certificate is invalid "
+                "or unused, the value will be +INF.",
+                std::trunc(std::chrono::duration<double>(*certificate->expires() - loop.clock().wall()).count()));
     }
     requests.collect(all);
   }

@@ -139,7 +139,7 @@ TEST_F(KubeletApiTest, AnswersWhomItKnows) {
   EXPECT_THAT(ask("GET /stats/summary"), HasSubstr("\"podRef\":{\"name\":\"web\""));
   EXPECT_THAT(ask("GET /stats/summary?only_cpu_and_memory=true"), HasSubstr("\"nodeName\":\"n1\""));
   EXPECT_THAT(ask("GET /metrics/resource"), HasSubstr("node_memory_working_set_bytes "));
-  EXPECT_THAT(ask("GET /metrics/cadvisor"), HasSubstr("machine_memory_bytes "));
+  EXPECT_THAT(ask("GET /metrics/cadvisor"), HasSubstr("machine_memory_bytes{boot_id=\""));
   EXPECT_THAT(ask("GET /metrics/probes"), HasSubstr("prober_probe_total{result=\"successful\"} 3\n"));
   EXPECT_THAT(ask("GET /metrics/slis"), HasSubstr("kubernetes_healthcheck{name=\"syncloop\",type=\"healthz\"} 1\n"));
   const auto own = ask("GET /metrics");

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/kubelet_api/stats_endpoints.h"
 
-#include <sys/utsname.h>
-
 #include <algorithm>
 #include <array>
 
 #include "agent/claim_usage.h"
 #include "agent/config/node_cgroups.h"
 #include "agent/kubelet_api/pod_counters.h"
+#include "agent/node/machine.h"
 #include "common/log.h"
 #include "common/on_loop.h"
 #include "metrics/cadvisor.h"
@@ -71,10 +70,15 @@ struct StatsEndpoints::State {
     KEELSON_CO_TRY(const auto use, co_await usage.read(Depth::disks));
     Stats stats;
     metrics::collect_cadvisor(use, stats);
-    utsname kernel_name{};
-    ::uname(&kernel_name);
-    stats.gauge("cadvisor_version_info", "Whose kernel's numbers these are.", 1,
-                {{"cadvisorVersion", ""}, {"kernelVersion", kernel_name.release}});
+    stats.gauge("cadvisor_version_info",
+                "A metric with a constant '1' value labeled by kernel version, OS version, docker version, cadvisor "
+                "version & cadvisor revision.",
+                1,
+                {{"cadvisorRevision", ""},
+                 {"cadvisorVersion", ""},
+                 {"dockerVersion", ""},
+                 {"kernelVersion", machine.kernel_version},
+                 {"osVersion", machine.os_image}});
     co_return text_of(stats);
   }
 
@@ -137,6 +141,7 @@ struct StatsEndpoints::State {
   Loop& agents_loop;
   Agent& agent;
   const StatsOptions options;
+  const Machine machine = read_identity("");
   NodeUsage usage;
   const std::shared_ptr<PodCounters> counters;  // the agent's thread's
 };

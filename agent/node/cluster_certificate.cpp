@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include <boost/asio/ip/address.hpp>
+
 #include "common/atomic_file.h"
 #include "common/fd.h"
 #include "common/log.h"
@@ -30,6 +32,52 @@ const kube::CertificateCondition* refusal(const kube::CertificateRequest& reques
 
 std::string joined(const std::vector<std::string>& list) {
   return fmt::format("{}", fmt::join(list, ","));
+}
+
+/// An address as a certificate has it; empty: it is none, or one of a link alone.
+std::string certified_ip(const std::string& text) {
+  boost::system::error_code wrong;
+  const auto address = asio::ip::make_address(text, wrong);
+  if (wrong || text.find('%') != std::string::npos) {
+    return "";
+  }
+  return address.is_v6() && address.to_v6().is_v4_mapped()
+             ? asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string()
+             : address.to_string();
+}
+
+void sort_once(std::vector<std::string>& list) {
+  std::ranges::sort(list);
+  const auto twice = std::ranges::unique(list);
+  list.erase(twice.begin(), twice.end());
+}
+
+/// Names and addresses as the certificate will have them: a node's name may be an address, and not all that stands
+/// among a Node's addresses is one.
+CertificateSubject certified(const CertificateSubject& wanted) {
+  CertificateSubject subject{
+      .common_name = wanted.common_name, .organization = wanted.organization, .dns_names = {}, .ips = {}};
+  for (const auto* list : {&wanted.ips, &wanted.dns_names}) {
+    for (const auto& text : *list) {
+      if (const auto ip = certified_ip(text); !ip.empty()) {
+        subject.ips.push_back(ip);
+      } else if (list == &wanted.dns_names && !text.empty()) {
+        subject.dns_names.push_back(text);
+      }
+    }
+  }
+  sort_once(subject.ips);
+  sort_once(subject.dns_names);
+  return subject;
+}
+
+/// As client-go asks: a signer may add names, but leave none out.
+bool has_all(const CertificateSubject& has, const CertificateSubject& wanted) {
+  const auto among = [](const std::vector<std::string>& list) {
+    return [&list](const std::string& one) { return std::ranges::find(list, one) != list.end(); };
+  };
+  return has.common_name == wanted.common_name && has.organization == wanted.organization &&
+         std::ranges::all_of(wanted.dns_names, among(has.dns_names)) && std::ranges::all_of(wanted.ips, among(has.ips));
 }
 
 ClusterCertificateOptions named(const std::string& cert_dir, const std::string& name) {
@@ -60,7 +108,7 @@ ClusterCertificateOptions serving_certificate(const std::string& cert_dir, const
   options.signer = "kubernetes.io/kubelet-serving";
   options.usages = {"digital signature", "server auth"};
   options.subject = [node, names = std::move(names)]() -> std::optional<CertificateSubject> {
-    auto subject = names();
+    auto subject = certified(names());
     if (subject.dns_names.empty() && subject.ips.empty()) {
       return std::nullopt;
     }
@@ -87,6 +135,10 @@ Task<> ClusterCertificate::run() {
       KEELSON_CO_DO(co_await wait_for_renewal(*facts));
     }
     KEELSON_CO_DO(co_await renew());
+    if (const auto fresh = current(); !fresh || !good(*fresh)) {
+      log::warning("the {} that was received is not as it was asked for; it is asked for anew", options_.what);
+      KEELSON_CO_DO(co_await loop_.sleep(options_.subject_check));
+    }
   }
 }
 
@@ -108,7 +160,7 @@ std::optional<CertificateFacts> ClusterCertificate::current() const {
 bool ClusterCertificate::good(const CertificateFacts& facts) const {
   const WallTime now = loop_.clock().wall();
   const auto subject = options_.subject();
-  return now < facts.not_after && (!subject || facts.subject == *subject);
+  return now < facts.not_after && (!subject || has_all(facts.subject, *subject));
 }
 
 NodeApi& ClusterCertificate::api() const {

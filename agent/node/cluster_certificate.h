@@ -34,13 +34,15 @@ struct ClusterCertificateOptions {
   std::function<std::optional<CertificateSubject>()> subject;  ///< nullopt: not known (any more, or yet).
   uint64_t seed = 0;                                           ///< Of the moment of renewal.
   CertificateStats* stats = nullptr;                           ///< Told of it; outlives it, may be null.
-  /// Looked at so often whether the subject is another.
+  /// Looked at so often whether the subject has more than the certificate; and so long nothing is asked for again when
+  /// a signer has left something out.
   Duration subject_check = std::chrono::minutes(1);
 };
 
 /// Of a node as a client of the API server: CN system:node:<name>, O system:nodes.
 ClusterCertificateOptions client_certificate(const std::string& cert_dir, const std::string& node);
-/// Of a node as a server, for these names and addresses; while it has none, it is not known.
+/// Of a node as a server, for these names and addresses, as the kubelet takes them from a Node: a name that is an
+/// address counts as one, and what is no address is left out. While it has none, it is not known.
 ClusterCertificateOptions serving_certificate(const std::string& cert_dir, const std::string& node,
                                               std::function<CertificateSubject()> subject);
 

@@ -209,6 +209,41 @@ TEST_F(ClusterCertificateTest, TheServersFollowsItsAddresses) {
   EXPECT_EQ(own_.requests.size(), 1U) << "while its addresses are not known, it keeps what it has";
 }
 
+TEST_F(ClusterCertificateTest, WhatIsNoAddressIsNotAskedForWithoutEnd) {
+  const CertificateSubject names{.common_name = {},
+                                 .organization = {},
+                                 .dns_names = {"n1", "10.0.0.9", "", "n1"},
+                                 .ips = {"10.0.0.1", "2001:DB8::1", "fe80::1%eth0", "", "::ffff:10.0.0.1"}};
+  options_ = serving_certificate(dir_, "n1", [&names] { return names; });
+  start();
+  sign(bootstrap_, 1000h);
+  advance(1h);
+  EXPECT_EQ(bootstrap_.requests.size() + own_.requests.size(), 1U) << "it has all that there is";
+  const auto subject = read_certificate(text(options_.file))->subject;
+  EXPECT_THAT(subject.ips, ElementsAre("10.0.0.1", "10.0.0.9", "2001:db8::1"));
+  EXPECT_THAT(subject.dns_names, ElementsAre("n1"));
+}
+
+TEST_F(ClusterCertificateTest, ASignerMayAddNamesAndIsNotAskedWithoutPauseForThoseThatItLeavesOut) {
+  CertificateSubject names{.common_name = {}, .organization = {}, .dns_names = {"n1"}, .ips = {"10.0.0.1"}};
+  options_ = serving_certificate(dir_, "n1", [&names] { return names; });
+  const auto sign_for = [&](FakeSigner& signer, const std::vector<std::string>& dns_names) {
+    auto subject = *options_.subject();
+    subject.dns_names = dns_names;
+    signer.newest().certificate_pem = *self_sign(text(options_.pending_key), subject, clock_.wall(), 1000h);
+    advance(1min);
+  };
+  start();
+  sign_for(bootstrap_, {});
+  EXPECT_TRUE(fs::exists(options_.file)) << "better than none";
+  EXPECT_EQ(own_.requests.size(), 0U);
+  advance(1min);
+  ASSERT_EQ(own_.requests.size(), 1U);
+  sign_for(own_, {"n1", "n1.of.a.cloud"});
+  advance(1h);
+  EXPECT_EQ(own_.requests.size(), 1U);
+}
+
 TEST_F(ClusterCertificateTest, AServerWithoutAddressesWaits) {
   CertificateSubject names;
   options_ = serving_certificate(dir_, "n1", [&names] { return names; });

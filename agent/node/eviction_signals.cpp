@@ -114,7 +114,7 @@ Result<double> parse_share(std::string_view text) {
   double percent = 0;
   const char* const last = text.data() + text.size() - (text.ends_with('%') ? 1 : 0);
   const auto [end, error] = std::from_chars(text.data(), last, percent);
-  if (!text.ends_with('%') || error != std::errc() || end != last || percent < 0 || percent > 100) {
+  if (!text.ends_with('%') || error != std::errc() || end != last || !(percent >= 0 && percent <= 100)) {
     return fail(Kind::invalid, "'{}' is not a percentage from 0% to 100%", text);
   }
   return percent / 100;

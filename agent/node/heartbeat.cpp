@@ -2,6 +2,8 @@
 #include "agent/node/heartbeat.h"
 
 #include <algorithm>
+#include <atomic>
+#include <memory>
 #include <random>
 #include <thread>
 
@@ -119,8 +121,16 @@ class OwnSources : public NodeSources {
   Task<std::vector<cri::Image>> images() override { return runtime_->list_images(kSourceDeadline); }
 
  private:
+  /// One look at a time: where one hangs, the next would only stand behind it, and one more each time.
   Task<Machine> read() {
-    auto look = [folder = state_dir_]() -> Result<Machine> { return read_machine("", folder); };
+    if (looking_->exchange(true)) {
+      co_return fail(Kind::timeout, "the disk of {} has not answered since an earlier look", state_dir_);
+    }
+    auto look = [folder = state_dir_, looking = looking_]() -> Result<Machine> {
+      auto machine = read_machine("", folder);
+      *looking = false;
+      return machine;
+    };
     co_return co_await blocking(disk_, std::move(look));
   }
 
@@ -129,6 +139,7 @@ class OwnSources : public NodeSources {
   const AddressRules rules_;
   NameLookup name_;
   std::unique_ptr<cri::RuntimeClient> runtime_;
+  const std::shared_ptr<std::atomic<bool>> looking_ = std::make_shared<std::atomic<bool>>(false);
   asio::thread_pool disk_{1};
 };
 

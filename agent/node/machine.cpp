@@ -145,7 +145,7 @@ std::string lower(std::string text) {
 
 }  // namespace
 
-Machine read_machine(const std::string& root, const std::string& state_dir) {
+Machine read_identity(const std::string& root) {
   Machine machine;
   machine.machine_id = text_of(root + "/etc/machine-id");
   if (machine.machine_id.empty()) {
@@ -161,6 +161,11 @@ Machine read_machine(const std::string& root, const std::string& state_dir) {
   machine.kernel_version = name.release;
   machine.architecture = go_architecture(name.machine);
   machine.os_image = os_image(root);
+  return machine;
+}
+
+Machine read_machine(const std::string& root, const std::string& state_dir) {
+  Machine machine = read_identity(root);
   machine.cpus = count_of_range(text_of(root + "/sys/devices/system/cpu/online"));
   read_memory(root, machine);
   machine.huge_pages = huge_pages(root + "/sys/kernel/mm/hugepages");

@@ -35,5 +35,7 @@ struct Machine {
 /// `root` is put before the paths of /proc, /sys and /etc: "" for this machine, a folder for a test. `state_dir` is
 /// taken as it is. Blocks on the disk, for ever where `state_dir` is on a dead network file system.
 Machine read_machine(const std::string& root, const std::string& state_dir);
+/// Of it, what stays while it runs: its ids, kernel, os_image and architecture. Does not block.
+Machine read_identity(const std::string& root);
 
 }  // namespace keelson::agent

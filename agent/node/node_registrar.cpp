@@ -196,12 +196,20 @@ Task<> NodeRegistrar::try_report() {
   if (too_early_for(existing)) {
     co_return Result<>();
   }
-  const auto status = make_node_status(options_.settings, view_, existing.status, loop_.clock().wall());
+  auto before = existing.status;
+  const bool begins_anew = view_.devices.first_life && !begun_anew_;
+  if (begins_anew) {
+    take_away_extended(before);
+  }
+  const auto status = make_node_status(options_.settings, view_, before, loop_.clock().wall());
   const bool due = !reported_ || loop_.clock().steady() - *reported_ >= report_after_;
   if (!due && !differs(existing.status, status)) {
+    begun_anew_ = begun_anew_ || begins_anew;
     co_return Result<>();
   }
-  co_return co_await send(existing, status);
+  KEELSON_CO_DO(co_await send(existing, status));
+  begun_anew_ = begun_anew_ || begins_anew;
+  co_return Result<>();
 }
 
 Task<> NodeRegistrar::send(const kube::FullNode& existing, const kube::NodeStatus& status) {

@@ -115,6 +115,7 @@ class NodeRegistrar {
   bool was_ready_ = false;
   bool failing_ = false;
   bool unschedulable_ = false;  ///< As last told.
+  bool begun_anew_ = false;     ///< What the Node had of an earlier life has been taken away.
 };
 
 }  // namespace keelson::agent

@@ -331,6 +331,29 @@ TEST_F(NodeRegistrarTest, OneThatWasDeletedIsNotMadeAgain) {
   EXPECT_TRUE(api_.node.is_null()) << "as by the kubelet: who deletes a Node wants it gone";
 }
 
+TEST_F(NodeRegistrarTest, ANodeThatBeginsAnewHasNoneOfItsOldDevices) {
+  const auto dongles = [this] { return api_.typed_node().status.capacity.at("example.com/dongle").whole(); };
+  api_.node = {{"kind", "Node"},
+               {"metadata", {{"name", "n1"}, {"resourceVersion", "1"}}},
+               {"status",
+                {{"conditions", boost::json::array()},
+                 {"capacity", {{"example.com/dongle", "8"}}},
+                 {"allocatable", {{"example.com/dongle", "8"}}}}}};
+  NodeBoard board;
+  options_.board = &board;
+  start();
+  EXPECT_EQ(dongles(), 8) << "its agent may know of them";
+  board.tell_devices({.capacity = {}, .allocatable = {}, .first_life = true});
+  registrar_->look_now();
+  loop_.run_until_idle();
+  EXPECT_EQ(dongles(), 0);
+  EXPECT_TRUE(api_.typed_node().status.allocatable.at("example.com/dongle").zero());
+  api_.node.at("status").at("capacity").at("example.com/dongle") = "4";
+  api_.touch(api_.node);
+  advance(10min);
+  EXPECT_EQ(dongles(), 4) << "somebody has told of them since";
+}
+
 TEST_F(NodeRegistrarTest, IfOthersRegisterItWaitsForThem) {
   options_.register_node = false;
   start();

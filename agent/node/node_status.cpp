@@ -11,6 +11,7 @@
 #include "agent/node/node_addresses.h"
 #include "agent/runtime_conditions.h"
 #include "common/duration.h"
+#include "kube/resource_names.h"
 
 namespace keelson::agent {
 
@@ -274,6 +275,16 @@ kube::FullNode make_node(const NodeSettings& settings, const NodeView& view, Wal
   }
   node.status = make_node_status(settings, view, {}, now);
   return node;
+}
+
+void take_away_extended(kube::NodeStatus& status) {
+  for (auto* list : {&status.capacity, &status.allocatable}) {
+    for (auto& [name, amount] : *list) {
+      if (kube::is_extended_resource(name)) {
+        amount = kube::Quantity::of(0);
+      }
+    }
+  }
 }
 
 bool differs(const kube::NodeStatus& a, const kube::NodeStatus& b) {

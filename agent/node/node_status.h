@@ -69,6 +69,10 @@ kube::NodeStatus make_node_status(const NodeSettings& settings, const NodeView& 
 /// A Node as it registers, its status included.
 kube::FullNode make_node(const NodeSettings& settings, const NodeView& view, WallTime now);
 
+/// A node that is new under an old name: of extended resources ("vendor.com/x") it has none, until somebody tells of
+/// them again.
+void take_away_extended(kube::NodeStatus& status);
+
 /// Whether there is news: anything but the times of heartbeats.
 bool differs(const kube::NodeStatus& a, const kube::NodeStatus& b);
 

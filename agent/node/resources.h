@@ -40,6 +40,7 @@ Result<ReservedList> parse_reservation(const std::vector<std::string>& texts);
 struct DeviceResources {
   kube::ResourceList capacity;
   kube::ResourceList allocatable;  ///< Of the healthy devices.
+  bool first_life = false;         ///< No record is left of an earlier one: what the Node has of others is no more.
   bool operator==(const DeviceResources&) const = default;
 };
 

@@ -102,6 +102,7 @@ TEST(Allocatable, AShareIsOfWhatThereIs) {
 
 TEST(Reservation, WrongOnesAreNamed) {
   EXPECT_EQ(parse_reservation({"memory=101%"}).error().message(), "memory: '101%' is not a percentage from 0% to 100%");
+  EXPECT_EQ(parse_reservation({"memory=nan%"}).error().message(), "memory: 'nan%' is not a percentage from 0% to 100%");
   EXPECT_EQ(parse_reservation({"memory"}).error().message(), "'memory' is not RESOURCE=AMOUNT, such as memory=1Gi");
   EXPECT_EQ(parse_reservation({"pods=1"}).error().message(),
             "'pods' cannot be reserved; use any of cpu, memory, ephemeral-storage, pid");

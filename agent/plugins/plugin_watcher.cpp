@@ -26,6 +26,7 @@ using RegistrationCalls = RegistrationClient::Async;
 constexpr std::chrono::seconds kFirstRetry{1};
 constexpr std::chrono::seconds kLastRetry{60};
 constexpr std::chrono::seconds kAnswer{10};
+constexpr int64_t kSecond = 1'000'000'000;  // in ns
 
 }  // namespace
 
@@ -57,29 +58,29 @@ Task<> PluginWatcher::close() {
 }
 
 void PluginWatcher::scan() {
-  std::map<std::string, ino_t> now;
+  std::map<std::string, SocketId> now;
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(folder_, ignored)) {
     struct stat info{};
     const std::string path = entry.path();
     if (!entry.path().filename().string().starts_with('.') && ::stat(path.c_str(), &info) == 0 &&
         S_ISSOCK(info.st_mode)) {
-      now[path] = info.st_ino;
+      now[path] = {.inode = info.st_ino, .made_ns = info.st_mtim.tv_sec * kSecond + info.st_mtim.tv_nsec};
     }
   }
   for (auto it = sockets_.begin(); it != sockets_.end();) {
     const auto still = now.find(it->first);
-    if (still != now.end() && still->second == it->second.inode) {
+    if (still != now.end() && still->second == it->second.id) {
       ++it;
       continue;
     }
     gone(it->second);
     it = sockets_.erase(it);
   }
-  for (const auto& [path, inode] : now) {
+  for (const auto& [path, id] : now) {
     if (!sockets_.contains(path)) {
-      sockets_[path] = {.inode = inode, .plugin = {}};
-      tasks_.spawn("plugin " + path, greet(path, inode));
+      sockets_[path] = {.id = id, .plugin = {}};
+      tasks_.spawn("plugin " + path, greet(path, id));
     }
   }
 }
@@ -92,16 +93,16 @@ void PluginWatcher::gone(const Socket& socket) {
   }
 }
 
-bool PluginWatcher::is_there(const std::string& path, ino_t inode) const {
+bool PluginWatcher::is_there(const std::string& path, const SocketId& id) const {
   const auto found = sockets_.find(path);
-  return found != sockets_.end() && found->second.inode == inode;
+  return found != sockets_.end() && found->second.id == id;
 }
 
 /// Until it is registered, or has gone.
-Task<> PluginWatcher::greet(std::string path, ino_t inode) {
+Task<> PluginWatcher::greet(std::string path, SocketId id) {
   std::string trouble;
-  for (Duration wait = kFirstRetry; is_there(path, inode); wait = std::min<Duration>(2 * wait, kLastRetry)) {
-    auto done = co_await register_plugin(path, inode);
+  for (Duration wait = kFirstRetry; is_there(path, id); wait = std::min<Duration>(2 * wait, kLastRetry)) {
+    auto done = co_await register_plugin(path, id);
     if (done || done.error().kind() == Kind::cancelled) {
       co_return done;
     }
@@ -114,7 +115,7 @@ Task<> PluginWatcher::greet(std::string path, ino_t inode) {
   co_return Result<>();
 }
 
-Task<> PluginWatcher::register_plugin(std::string path, ino_t inode) {
+Task<> PluginWatcher::register_plugin(std::string path, SocketId id) {
   RegistrationClient client(loop_, path);
   KEELSON_CO_TRY(const auto info,
                  co_await client.ask(&RegistrationCalls::GetInfo, pluginregistration::InfoRequest(), kAnswer));
@@ -129,9 +130,10 @@ Task<> PluginWatcher::register_plugin(std::string path, ino_t inode) {
   if (taken) {
     taken = co_await handler->second->plugin_registered(plugin);
   }
-  if (!is_there(path, inode)) {
-    const bool succeeded =
-        std::ranges::any_of(sockets_, [&](const auto& entry) { return entry.second.plugin.name == plugin.name; });
+  if (!is_there(path, id)) {
+    const bool succeeded = std::ranges::any_of(sockets_, [&](const auto& entry) {
+      return entry.second.plugin.type == plugin.type && entry.second.plugin.name == plugin.name;
+    });
     if (taken && !succeeded) {
       handler->second->plugin_gone(plugin);
     }

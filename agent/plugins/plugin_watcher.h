@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -41,15 +42,21 @@ class PluginWatcher {
   Task<> close();
 
  private:
-  struct Socket {
+  /// Which socket it is. Its inode alone does not say: a file system gives the number of what has gone to the next.
+  struct SocketId {
     ino_t inode = 0;
+    int64_t made_ns = 0;  // nobody writes to it afterwards; that others may use it changes another time
+    bool operator==(const SocketId&) const = default;
+  };
+  struct Socket {
+    SocketId id;
     Plugin plugin;  // its name is empty until it has told it
   };
   void scan();
   void gone(const Socket& socket);
-  Task<> greet(std::string path, ino_t inode);
-  Task<> register_plugin(std::string path, ino_t inode);
-  bool is_there(const std::string& path, ino_t inode) const;
+  Task<> greet(std::string path, SocketId id);
+  Task<> register_plugin(std::string path, SocketId id);
+  bool is_there(const std::string& path, const SocketId& id) const;
 
   Loop& loop_;
   const std::string folder_;

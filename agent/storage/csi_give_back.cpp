@@ -31,7 +31,11 @@ Task<> CsiVolumes::unmount(std::string uid) {
   const bool waited = std::erase_if(waiting_, [&](const auto& entry) { return entry.first.first == uid; }) > 0;
   KEELSON_CO_TRY(const auto records, pod_records(options_.root, uid));
   for (const auto& record : records) {
-    if (auto done = co_await unpublish(uid, record); !done) {
+    const SteadyTime began = loop_.clock().steady();
+    auto done = co_await unpublish(uid, record);
+    options_.volume_stats->done("kubernetes.io/csi:" + record.driver, "volume_unmount", loop_.clock().steady() - began,
+                                done ? nullptr : &done.error());
+    if (!done) {
       Error error = std::move(done).error();
       co_return std::unexpected(
           Error(error.kind(),

@@ -5,10 +5,12 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 
 #include "agent/config/pod_storage.h"
+#include "agent/config/volume_stats.h"
 #include "agent/storage/claim_growth.h"
 #include "agent/storage/claims.h"
 #include "agent/storage/csi_drivers.h"
@@ -24,6 +26,7 @@ struct CsiVolumesOptions {
   std::string node_name;
   /// A Node's status.volumesInUse, each time it changes: what may not be detached.
   std::function<void(std::set<std::string>)> in_use;
+  std::shared_ptr<agent::VolumeStats> volume_stats = std::make_shared<agent::VolumeStats>();
 };
 
 /// Belongs to one loop. `drivers` outlives it.

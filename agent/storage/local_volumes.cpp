@@ -24,6 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kPlugin = "local-volume";
+constexpr const char* kPluginName = "kubernetes.io/local-volume";
 constexpr std::chrono::seconds kTurn{10};
 
 /// Names in it; a folder that is not there has none.
@@ -217,7 +218,8 @@ Result<> LocalVolumes::unmount(const std::string& uid) {
   KEELSON_TRY(const auto mounted, names_in(volumes_dir(root_, uid, kPlugin)));
   for (const auto& volume : mounted) {
     auto turn = take_turn(volume);
-    auto done = turn ? unmount_one(uid, volume) : std::unexpected(turn.error());
+    const auto work = [&] { return turn ? unmount_one(uid, volume) : std::unexpected(turn.error()); };
+    auto done = stats_->timed(kPluginName, "volume_unmount", work);
     if (!done) {
       return told(done.error(), "UnmountVolume.TearDown", volume);
     }
@@ -226,7 +228,8 @@ Result<> LocalVolumes::unmount(const std::string& uid) {
               names_in(fmt::format("{}/pods/{}/volumeDevices/kubernetes.io~{}", root_, uid, kPlugin)));
   for (const auto& volume : mapped) {
     auto turn = take_turn(volume);
-    auto done = turn ? unmap_device(uid, volume) : std::unexpected(turn.error());
+    const auto work = [&] { return turn ? unmap_device(uid, volume) : std::unexpected(turn.error()); };
+    auto done = stats_->timed(kPluginName, "unmap_volume", work);
     if (!done) {
       return told(done.error(), "UnmapVolume.UnmapBlockVolume", volume);
     }

@@ -15,6 +15,7 @@
 #include <string>
 
 #include "agent/config/pod_storage.h"
+#include "agent/config/volume_stats.h"
 #include "agent/storage/claims.h"
 #include "agent/storage/format.h"
 
@@ -23,8 +24,10 @@ namespace keelson::storage {
 /// Thread-safe; calls block on disks. Pods that share a volume take turns.
 class LocalVolumes {
  public:
-  /// `root` is the agent's state folder. `run`: who runs mkfs, fsck and mount.
-  explicit LocalVolumes(std::string root, Runner run = run_command) : root_(std::move(root)), run_(std::move(run)) {}
+  /// `root` is the agent's state folder. `run`: who runs mkfs, fsck and mount. `stats` is told of each unmount.
+  explicit LocalVolumes(std::string root, Runner run = run_command,
+                        std::shared_ptr<agent::VolumeStats> stats = std::make_shared<agent::VolumeStats>())
+      : root_(std::move(root)), run_(std::move(run)), stats_(std::move(stats)) {}
 
   /// Idempotent. The error is the text of a FailedMount event.
   Result<agent::MountedVolume> mount(const kube::Pod& pod, const BoundVolume& bound);
@@ -50,6 +53,7 @@ class LocalVolumes {
 
   const std::string root_;
   const Runner run_;
+  const std::shared_ptr<agent::VolumeStats> stats_;
   std::mutex mutex_;
   std::map<std::string, std::unique_ptr<std::timed_mutex>> turns_;  // by volume; as many as there ever were
 };

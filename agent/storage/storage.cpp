@@ -12,6 +12,7 @@
 #include "agent/storage/simple_volumes.h"
 #include "agent/storage/volume_growth.h"
 #include "common/log.h"
+#include "common/process.h"
 #include "common/task_group.h"
 
 namespace keelson::storage {
@@ -20,6 +21,16 @@ namespace {
 
 /// How long a pod waits for another's mount from the same server before it says so and tries again.
 constexpr std::chrono::seconds kServerWait{20};
+
+/// As a metric says it.
+std::string plugin_of(const BoundVolume& bound) {
+  if (bound.volume.csi) {
+    return "kubernetes.io/csi:" + bound.volume.csi->driver;
+  }
+  return bound.volume.local ? "kubernetes.io/local-volume"
+         : bound.volume.nfs ? "kubernetes.io/nfs"
+                            : "kubernetes.io/host-path";
+}
 
 }  // namespace
 
@@ -30,8 +41,12 @@ struct Storage::State {
         call(agent::limited(loop, agent::api_call(client), agent::kDefaultRequests)),
         node(loop, call, options.node_name),
         drivers(loop, node, [this](const std::string& name) { tasks.spawn("staged volumes", csi.tidy(name)); }),
-        csi(loop, call, drivers, {.root = options.root, .node_name = options.node_name, .in_use = options.in_use}),
-        local(options.root),
+        csi(loop, call, drivers,
+            {.root = options.root,
+             .node_name = options.node_name,
+             .in_use = options.in_use,
+             .volume_stats = options.volume_stats}),
+        local(options.root, run_command, options.volume_stats),
         growth(loop, call, held,
                {.node_name = options.node_name,
                 .grow = [this](SharedHeldVolume volume, kube::Quantity size) { return grow(std::move(volume), size); },
@@ -59,10 +74,24 @@ struct Storage::State {
     }
     auto one = std::make_shared<const HeldVolume>(
         HeldVolume{.pod = pod.metadata, .name = volume.name, .bound = *std::move(bound)});
-    KEELSON_CO_TRY(auto mounted, co_await mount(std::move(pod), one->bound, cleanings));
+    KEELSON_CO_TRY(auto mounted, co_await mount_counted(std::move(pod), one, cleanings));
     KEELSON_CO_DO(co_await growth.at_mount(one));
     held[{one->pod.uid, one->name}] = one;
     usage.ask(one);
+    co_return mounted;
+  }
+
+  Task<agent::MountedVolume> mount_counted(kube::Pod pod, SharedHeldVolume one, uint64_t cleanings) {
+    const auto plugin = plugin_of(one->bound);
+    const bool block = one->bound.volume.volume_mode == kube::VolumeMode::block;
+    options.volume_stats->wanted(one->pod.uid, one->name, plugin);
+    const SteadyTime began = loop.clock().steady();
+    auto mounted = co_await mount(std::move(pod), one->bound, cleanings);
+    options.volume_stats->done(plugin, block ? "map_volume" : "volume_mount", loop.clock().steady() - began,
+                               mounted ? nullptr : &mounted.error());
+    if (mounted) {
+      options.volume_stats->mounted(one->pod.uid, one->name);
+    }
     co_return mounted;
   }
 

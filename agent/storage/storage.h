@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "agent/config/pod_storage.h"
+#include "agent/config/volume_stats.h"
 #include "agent/event_recorder.h"
 #include "agent/plugins/plugin_watcher.h"
 #include "kube/client/client.h"
@@ -24,6 +25,8 @@ struct StorageOptions {
   /// An event about a pod or a claim; on the loop.
   std::function<void(kube::ObjectReference about, agent::EventType type, std::string_view reason, std::string message)>
       record;
+  /// Told of each volume, its mount and unmount.
+  std::shared_ptr<agent::VolumeStats> volume_stats = std::make_shared<agent::VolumeStats>();
 };
 
 /// Belongs to the agent's loop; `client`, which is the agent's, outlives it.

@@ -24,8 +24,10 @@ std::vector<std::string> loopbacks(const std::vector<std::string>& addresses) {
 
 }  // namespace
 
-agent::PodConfigOptions pod_config_options(const NodeConfig& config, const LocalNode& node) {
+agent::PodConfigOptions pod_config_options(const NodeConfig& config, const LocalNode& node,
+                                           std::shared_ptr<agent::VolumeStats> stats) {
   agent::PodConfigOptions options;
+  options.volume_stats = std::move(stats);
   options.root = config.root;
   const char* home = ::getenv("HOME");
   options.login_files = agent::login_files(config.root, home != nullptr ? home : "/root");
@@ -55,12 +57,14 @@ agent::PodConfigOptions pod_config_options(const NodeConfig& config, const Local
 }
 
 storage::StorageOptions storage_options(const NodeConfig& config, agent::NodeBoard& board,
-                                        decltype(storage::StorageOptions::record) record) {
+                                        decltype(storage::StorageOptions::record) record,
+                                        std::shared_ptr<agent::VolumeStats> stats) {
   return {.root = config.root,
           .node_name = node_name(config),
           .volume_health = gate(config, kVolumeHealth, false),
           .in_use = [&board](std::set<std::string> volumes) { board.tell_volumes(std::move(volumes)); },
-          .record = std::move(record)};
+          .record = std::move(record),
+          .volume_stats = std::move(stats)};
 }
 
 agent::UsageOptions usage_options(const NodeConfig& config) {

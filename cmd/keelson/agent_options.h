@@ -13,12 +13,15 @@
 
 namespace keelson::cli {
 
-agent::PodConfigOptions pod_config_options(const NodeConfig& config, const LocalNode& node);
+/// `stats` are those of storage_options(), too: one node's volumes.
+agent::PodConfigOptions pod_config_options(const NodeConfig& config, const LocalNode& node,
+                                           std::shared_ptr<agent::VolumeStats> stats);
 agent::UsageOptions usage_options(const NodeConfig& config);
 agent::ClusterOptions cluster_options(const NodeConfig& config, const LocalNode& node);
 /// `board`, which is told of volumes in use, outlives who has the options; `record` is told of events.
 storage::StorageOptions storage_options(const NodeConfig& config, agent::NodeBoard& board,
-                                        decltype(storage::StorageOptions::record) record);
+                                        decltype(storage::StorageOptions::record) record,
+                                        std::shared_ptr<agent::VolumeStats> stats);
 /// In a cluster, the manifests reach the agent with the pods of the API.
 agent::AgentOptions agent_options(const NodeConfig& config, const LocalNode& node, bool in_cluster);
 

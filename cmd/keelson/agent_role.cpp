@@ -104,12 +104,13 @@ struct AgentRole::State {
         cluster(client ? std::make_unique<agent::Cluster>(*client, cluster_options(config, node)) : nullptr),
         storage(client ? std::make_unique<storage::Storage>(
                              *client,
-                             storage_options(config, board,
-                                             [this](auto&&... event) { agent.events().record(std::move(event)...); }))
+                             storage_options(
+                                 config, board, [this](auto&&... event) { agent.events().record(std::move(event)...); },
+                                 volume_stats))
                        : nullptr),
         plugins(loop, config, board, cluster.get(), storage.get()),
         service(cri::connect_runtime(loop, cri_socket(config), node_stats->runtime_calls(), config.image_socket)),
-        configs(loop, pod_config_options(config, node), cluster.get(), storage.get()),
+        configs(loop, pod_config_options(config, node, volume_stats), cluster.get(), storage.get()),
         pulls(loop, node.pods.pulls),
         runtime(*service, configs, node.pods.calls, &pulls),
         pleg(loop, runtime, {.seen = [this](SteadyTime when) { board.tell_alive(when); }}),
@@ -343,6 +344,7 @@ struct AgentRole::State {
   agent::NodeLimits limits;
   agent::NodeBoard board;
   const std::shared_ptr<agent::NodeStats> node_stats = std::make_shared<agent::NodeStats>();
+  const std::shared_ptr<agent::VolumeStats> volume_stats = std::make_shared<agent::VolumeStats>();
   Loop loop;
   std::unique_ptr<kube::Client> client;  // with the next two: nullptr where there is no API server
   std::unique_ptr<agent::Cluster> cluster;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cmd/keelson/cpu_options.h"
 
+#include <algorithm>
+#include <limits>
+
 #include "cmd/keelson/feature_gates.h"
 #include "common/duration.h"
 
@@ -10,7 +13,8 @@ namespace {
 
 int64_t cpu_of(const kube::ResourceList& reserved) {
   const auto cpu = reserved.find("cpu");
-  return cpu == reserved.end() ? 0 : cpu->second.milli();
+  // Two of them are added.
+  return cpu == reserved.end() ? 0 : std::min(cpu->second.milli(), std::numeric_limits<int64_t>::max() / 2);
 }
 
 Result<std::map<std::string, std::string>> options_of(const std::vector<std::string>& texts) {

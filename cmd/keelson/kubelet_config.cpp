@@ -22,7 +22,7 @@ struct Reading {
   NodeConfig config;
   bool update_given = false;
   bool report_given = false;
-  std::map<std::string, std::string> eviction_hard;
+  std::optional<std::map<std::string, std::string>> eviction_hard;
   std::optional<bool> serialize_pulls;
   std::optional<int64_t> parallel_pulls;
   bool server = true;
@@ -232,7 +232,7 @@ const Field kFields[] = {
 
     {"mergeDefaultEvictionSettings", Type::flag,
      [](Reading& r, const YAML::Node& v) { r.merge_evictions = v.as<bool>(); }, ""},
-    {"evictionHard", Type::pairs, &set_eviction_hard, ""},
+    {"evictionHard", Type::pairs, &set_eviction_hard, "", "", true},
     {"evictionSoft", Type::pairs, &set_pairs<&NodeConfig::eviction_soft, '<'>, ""},
     {"evictionSoftGracePeriod", Type::pairs, &set_pairs<&NodeConfig::eviction_soft_grace_period>, ""},
     {"evictionPressureTransitionPeriod", Type::duration, &set_text<&NodeConfig::eviction_pressure_transition_period>,
@@ -297,13 +297,13 @@ const Field kFields[] = {
     {"runOnce", Type::flag, nullptr, "the daemon goes on"},
 };
 
-/// {memory.available: 100Mi} as "memory.available<100Mi", instead of the defaults or beside them.
-void apply_eviction_hard(Reading& reading) {
+/// {memory.available: 100Mi} as "memory.available<100Mi", instead of the defaults or beside them; {} is no threshold.
+void apply_eviction_hard(Reading& reading, const std::map<std::string, std::string>& given) {
   auto& hard = reading.config.eviction_hard;
   std::erase_if(hard, [&](const std::string& threshold) {
-    return !reading.merge_evictions || reading.eviction_hard.contains(threshold.substr(0, threshold.find('<')));
+    return !reading.merge_evictions || given.contains(threshold.substr(0, threshold.find('<')));
   });
-  for (const auto& [signal, amount] : reading.eviction_hard) {
+  for (const auto& [signal, amount] : given) {
     hard.push_back(fmt::format("{}<{}", signal, amount));
   }
 }
@@ -347,8 +347,8 @@ Result<NodeConfig> parse_kubelet_config(std::span<const ConfigText> files, NodeC
   std::vector<std::string> told;
   const std::string name = "KubeletConfiguration";
   KEELSON_DO(read_component<Reading>(all, {kApiVersion, kKind, name}, kFields, reading, told));
-  if (!reading.eviction_hard.empty()) {
-    apply_eviction_hard(reading);
+  if (reading.eviction_hard) {
+    apply_eviction_hard(reading, *reading.eviction_hard);
   }
   KEELSON_DO(apply_pulls(reading));
   auto& config = reading.config;

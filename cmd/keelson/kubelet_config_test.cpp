@@ -131,6 +131,8 @@ TEST(KubeletConfig, WhoRunsOnWhichCpusIsAsTheFileSays) {
 TEST(KubeletConfig, EvictionThresholdsReplaceTheDefaultsOrNot) {
   EXPECT_THAT(parsed(std::string(kHead) + "evictionHard: {memory.available: 1Gi}\n").eviction_hard,
               ElementsAre("memory.available<1Gi"));
+  EXPECT_THAT(parsed(std::string(kHead) + "evictionHard: {}\n").eviction_hard, IsEmpty());
+  EXPECT_EQ(parsed(std::string(kHead) + "evictionHard:\n").eviction_hard, NodeConfig().eviction_hard);
   EXPECT_THAT(parsed(std::string(kHead) +
                      "evictionHard: {memory.available: 1Gi, pid.available: 5%}\nmergeDefaultEvictionSettings: true\n")
                   .eviction_hard,

@@ -44,7 +44,7 @@ std::vector<pid_t> other_children(pid_t parent, const std::vector<pid_t>& known)
 
 bool ends(const Fd& process) {
   pollfd ended{process.get(), POLLIN, 0};
-  return ::poll(&ended, 1, 20'000) == 1;
+  return ::poll(&ended, 1, 60'000) == 1;
 }
 
 Fd process_of(pid_t pid) {

@@ -1,47 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "network/kube_proxy/presence.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "common/fd.h"
-#include "common/process.h"
+#include "network/kube_proxy/netfilter.h"
 
 namespace keelson::network {
 namespace {
 
-constexpr auto kDeadline = std::chrono::seconds(60);
-constexpr size_t kMostOutput = 1 << 28;
-
-Result<std::string> output_of(const std::string& program, std::vector<std::string> arguments) {
-  for (const char* folder : {"/usr/sbin/", "/sbin/", "/usr/local/sbin/", "/usr/bin/"}) {
-    auto path = folder + program;
-    if (access(path.c_str(), X_OK) != 0) {
-      continue;
-    }
-    arguments.insert(arguments.begin(), path);
-    KEELSON_TRY(auto done, run_command({.args = std::move(arguments),
-                                        .env = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
-                                        .input = "",
-                                        .deadline = kDeadline,
-                                        .max_output = kMostOutput}));
-    if (done.exit_code != 0) {
-      return fail(Kind::unavailable, "{}: {}", path, done.error.substr(0, done.error.find('\n')));
-    }
-    return done.out;
-  }
-  return fail(Kind::unsupported, "{} is not installed", program);
-}
-
 /// nftables: the table, as JSON. Kind::not_found: there is none.
 Result<std::string> nft_table(dataplane::Family family) {
   bool v4 = family == dataplane::Family::ipv4;
-  KEELSON_TRY(auto tables, output_of("nft", {"list", "tables"}));
+  KEELSON_TRY(auto tables, run_nft({"list", "tables"}));
   if (tables.find(v4 ? "table ip kube-proxy\n" : "table ip6 kube-proxy\n") == tables.npos) {
     return fail(Kind::not_found, "no table kube-proxy");
   }
-  return output_of("nft", {"-j", "list", "table", v4 ? "ip" : "ip6", "kube-proxy"});
+  return run_nft({"-j", "list", "table", v4 ? "ip" : "ip6", "kube-proxy"});
 }
 
 bool has_rules(const std::string& dump) {
@@ -49,17 +24,8 @@ bool has_rules(const std::string& dump) {
 }
 
 /// iptables of one of its two backends. Kind::not_found: none of kube-proxy's rules.
-Result<std::string> iptables_rules(dataplane::Family family, const std::string& backend) {
-  std::string program = family == dataplane::Family::ipv4 ? "iptables" : "ip6tables";
-  // To ask the old backend for a table would make it.
-  if (backend == "legacy") {
-    auto names =
-        read_file(family == dataplane::Family::ipv4 ? "/proc/net/ip_tables_names" : "/proc/net/ip6_tables_names");
-    if (!names || names->find("nat") == names->npos) {
-      return fail(Kind::not_found, "no legacy tables");
-    }
-  }
-  KEELSON_TRY(auto dump, output_of(fmt::format("{}-{}-save", program, backend), {}));
+Result<std::string> kube_proxy_rules(dataplane::Family family, IptablesBackend backend) {
+  KEELSON_TRY(auto dump, save_iptables(family, backend));
   if (!has_rules(dump)) {
     return fail(Kind::not_found, "no chain KUBE-SERVICES");
   }
@@ -96,8 +62,8 @@ Presence find_other_proxies() {
     std::string of = family == dataplane::Family::ipv4 ? "" : ", IPv6";
     look(presence, nft_table(family), "kube-proxy (nftables" + of + ")",
          {"\"chain\": {", "table kube-proxy", "chains"});
-    for (const char* backend : {"nft", "legacy"}) {
-      look(presence, iptables_rules(family, backend), "kube-proxy (iptables" + of + ")",
+    for (auto backend : {IptablesBackend::nft, IptablesBackend::legacy}) {
+      look(presence, kube_proxy_rules(family, backend), "kube-proxy (iptables" + of + ")",
            {"-A KUBE-SERVICES ", "chain KUBE-SERVICES", "rules"});
     }
   }
@@ -120,8 +86,8 @@ Result<Ruleset> read_kube_proxy_rules(dataplane::Family family) {
     return Ruleset::from_nftables(*table);
   }
   std::string why = table.error().message();
-  for (const char* backend : {"nft", "legacy"}) {
-    auto dump = iptables_rules(family, backend);
+  for (auto backend : {IptablesBackend::nft, IptablesBackend::legacy}) {
+    auto dump = kube_proxy_rules(family, backend);
     if (dump) {
       return Ruleset::from_iptables(*dump);
     }

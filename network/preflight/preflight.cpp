@@ -2,6 +2,7 @@
 #include "network/preflight/preflight.h"
 
 #include <arpa/inet.h>
+#include <fmt/format.h>
 #include <linux/magic.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -18,6 +19,7 @@
 #include "network/preflight/api_trial.h"
 #include "network/preflight/capabilities.h"
 #include "network/preflight/kernel_trial.h"
+#include "network/preflight/packet_filters.h"
 
 namespace keelson::network {
 namespace {
@@ -222,6 +224,31 @@ Finding check_other_proxies() {
   return ok("service proxies", "no other has rules here");
 }
 
+std::string joined(const std::vector<std::string>& texts) {
+  return fmt::format("{}", fmt::join(texts, "; "));
+}
+
+Finding check_packet_filters() {
+  const auto filters = find_packet_filters();
+  if (!filters.found.empty()) {
+    std::vector<std::string> found;
+    for (const auto& filter : filters.found) {
+      found.push_back(filter.name + ": " + filter.evidence);
+    }
+    return {"packet filters", Outcome::warning, joined(found),
+            "they do not see what tc sends to endpoints of services (from outside, UDP, and from sockets outside "
+            "socketCgroup): it passes netfilter by, and no setting keeps it in the stack. A policy that must hold for "
+            "that needs services left to kube-proxy on this node (--service-mode shadow routes nothing); TCP that is "
+            "translated at connect(), and what does not go to services, they see as before"};
+  }
+  if (!filters.not_looked.empty()) {
+    return {"packet filters", Outcome::warning, "not all could be looked for: " + joined(filters.not_looked),
+            "make sure that no policy of pods, such as Calico's, is to hold for what comes by services: packets pass "
+            "netfilter by"};
+  }
+  return ok("packet filters", "no rules here keep forwarded packets back");
+}
+
 Finding check_api_server(const std::string& kubeconfig) {
   auto server = try_api_server(kubeconfig);
   if (server) {
@@ -258,6 +285,7 @@ std::vector<Finding> preflight(const PreflightOptions& options) {
   findings.push_back(check_features());
   findings.push_back(check_links(options.links));
   findings.push_back(check_other_proxies());
+  findings.push_back(check_packet_filters());
   for (const auto& port : options.ports) {
     findings.push_back(check_port(port));
   }

@@ -64,9 +64,9 @@ TEST_F(PreflightTest, AGoodNodeIsFoundGoodAndLeftAsItWas) {
     std::erase_if(names, [](const auto& name) { return name.find(std::to_string(getpid())) == name.npos; });
     return names;
   };
-  EXPECT_THAT(outcomes(),
-              ::testing::ElementsAre("capabilities: ok", "bpffs: ok", "cgroup v2: ok", "kernel: ok",
-                                     "kernel features: ok", "links: ok", "service proxies: ok", "port 10256: ok"))
+  EXPECT_THAT(outcomes(), ::testing::ElementsAre("capabilities: ok", "bpffs: ok", "cgroup v2: ok", "kernel: ok",
+                                                 "kernel features: ok", "links: ok", "service proxies: ok",
+                                                 "packet filters: ok", "port 10256: ok"))
       << told_;
   EXPECT_THAT(told_, ::testing::HasSubstr("takes the programs, at links and at sockets"));
   EXPECT_THAT(told_, ::testing::HasSubstr("uplink eth0, 2 pod links"));
@@ -86,6 +86,23 @@ TEST_F(PreflightTest, APortIsTriedAtTheAddressThatWouldServe) {
   EXPECT_THAT(told_, ::testing::HasSubstr("10.9.9.9:1: Cannot assign"));
 }
 
+// What they are passed by for: ServicesTest.FiltersOfForwardedPacketsDoNotSeeWhatGoesToServices.
+TEST_F(PreflightTest, PoliciesThatPacketsPassByAreTold) {
+  net_->in("node",
+           "iptables-nft -N cali-FORWARD && iptables-nft -A FORWARD -j cali-FORWARD && "
+           "ip6tables-nft -A FORWARD -s fd01::66 -j DROP && nft add table inet policies && "
+           "nft 'add chain inet policies forward { type filter hook forward priority 0; policy drop; }'");
+  EXPECT_THAT(outcomes(), ::testing::Contains("packet filters: warning"));
+  EXPECT_THAT(told_, ::testing::HasSubstr("packet filters: Calico: chain FORWARD leads to cali-FORWARD; "
+                                          "iptables (IPv6): rules of chain FORWARD keep packets back; "
+                                          "nftables table inet policies: chain forward may keep packets back"));
+  for (const auto& finding : look()) {
+    if (finding.subject == "packet filters") {
+      EXPECT_THAT(finding.advice, ::testing::HasSubstr("no setting keeps it in the stack"));
+    }
+  }
+}
+
 TEST_F(PreflightTest, WhatIsWrongIsNamed) {
   options_.bpf_dir = "/tmp/keelson";
   options_.socket_cgroup = "/tmp";
@@ -98,7 +115,7 @@ TEST_F(PreflightTest, WhatIsWrongIsNamed) {
   EXPECT_THAT(outcomes(),
               ::testing::ElementsAre("capabilities: ok", "bpffs: failed", "cgroup v2: failed", "kernel: failed",
                                      "kernel features: ok", "links: failed", "service proxies: warning",
-                                     "port 10256: warning", "API server: failed"));
+                                     "packet filters: ok", "port 10256: warning", "API server: failed"));
   EXPECT_THAT(told_, ::testing::HasSubstr("/tmp/keelson is on no bpffs"));
   EXPECT_THAT(told_, ::testing::HasSubstr("socketCgroup /tmp is no cgroup of version 2"));
   EXPECT_THAT(told_, ::testing::HasSubstr("no link eth7"));

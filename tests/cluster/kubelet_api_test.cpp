@@ -67,6 +67,8 @@ spec:
     image: keelson.example/busybox:1
     command: [sh, -c, "{}"]
     env: [{{name: CANARY, valueFrom: {{secretKeyRef: {{name: canary, key: key}}}}}}]
+    volumeMounts: [{{name: scratch, mountPath: /scratch}}]
+  volumes: [{{name: scratch, emptyDir: {{}}}}]
 )",
                        kCanary, kNode, command));
     wait_ready("web");
@@ -189,19 +191,32 @@ TEST_F(KubeletApiTest, WhatOperatorsWatchIsTold) {
         "kubelet_runtime_operations_duration_seconds_count{operation_type=\"status\"}",
         "kubelet_run_podsandbox_duration_seconds_count{runtime_handler=\"\"} 1",
         "kubelet_pod_worker_duration_seconds_count{operation_type=\"create\"} 1",
-        "kubelet_pleg_relist_duration_seconds_count ", "kubelet_pleg_relist_interval_seconds_bucket{",
-        "kubelet_pleg_last_seen_seconds ", "kubelet_cgroup_manager_duration_seconds_count{operation_type=\"create\"}",
-        "kubelet_pod_start_sli_duration_seconds_count 1", "kubelet_pod_start_total_duration_seconds_count 1",
-        "kubelet_started_pods_total 1", "kubelet_started_containers_total{container_type=\"container\"} 1",
+        "kubelet_pleg_relist_duration_seconds_count ",
+        "kubelet_pleg_relist_interval_seconds_bucket{",
+        "kubelet_pleg_last_seen_seconds ",
+        "kubelet_cgroup_manager_duration_seconds_count{operation_type=\"create\"}",
+        "kubelet_pod_start_sli_duration_seconds_count 1",
+        "kubelet_pod_start_total_duration_seconds_count 1",
+        "kubelet_started_pods_total 1",
+        "kubelet_started_containers_total{container_type=\"container\"} 1",
         "kubelet_desired_pods{static=\"\"} 1",
-        "kubelet_working_pods{config=\"desired\",lifecycle=\"sync\",static=\"\"} 1", "kubelet_mirror_pods 0",
+        "kubelet_working_pods{config=\"desired\",lifecycle=\"sync\",static=\"\"} 1",
+        "kubelet_mirror_pods 0",
         "kubelet_http_inflight_requests{long_running=\"false\",method=\"GET\",path=\"metrics\"",
+        "kubelet_pod_worker_start_duration_seconds_count 1",
+        "kubelet_pod_status_sync_duration_seconds_count ",
+        "kubelet_evented_pleg_connection_success_count 1",
+        "volume_manager_total_volumes{plugin_name=\"kubernetes.io/empty-dir\",state=\"desired_state_of_world\"} 1",
+        "volume_manager_total_volumes{plugin_name=\"kubernetes.io/empty-dir\",state=\"actual_state_of_world\"} 1",
+        "storage_operation_duration_seconds_count{migrated=\"false\",operation_name=\"volume_mount\",status="
+        "\"success\",volume_plugin=\"kubernetes.io/empty-dir\"} ",
+        "go_goroutines ",
         "kubelet_cgroup_version "}) {
     ASSERT_NO_FATAL_FAILURE(expect_told(row, HasSubstr(std::string("\n") + row)));
   }
   const auto cadvisor = raw("/metrics/cadvisor");
   EXPECT_THAT(cadvisor, ::testing::ContainsRegex("\ncontainer_file_descriptors\\{container=\"main\"[^}]*\\} [1-9]"));
-  EXPECT_THAT(cadvisor, ::testing::ContainsRegex("\nmachine_cpu_sockets [1-9]"));
+  EXPECT_THAT(cadvisor, ::testing::ContainsRegex("\nmachine_cpu_sockets\\{boot_id=\"[^\"]+\",[^}]*\\} [1-9]"));
 }
 
 TEST_F(KubeletApiTest, TheApiServerProxiesTheRest) {

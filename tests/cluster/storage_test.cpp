@@ -172,6 +172,15 @@ TEST_F(StorageTest, WhatADriverRefusesIsToldAndTriedAgain) {
                         "on fire"));
   fs::remove(folder() + "/refuse-NodeStageVolume");
   expect_ready("unlucky");
+  const auto told = kubectl({"get", "--raw", fmt::format("/api/v1/nodes/{}/proxy/metrics", kNode)}).out;
+  for (const char* row : {"storage_operation_duration_seconds_count{migrated=\"false\",operation_name=\"volume_mount\","
+                          "status=\"fail-unknown\",volume_plugin=\"kubernetes.io/csi:disk.example.com\"} ",
+                          "storage_operation_duration_seconds_count{migrated=\"false\",operation_name=\"volume_mount\","
+                          "status=\"success\",volume_plugin=\"kubernetes.io/csi:disk.example.com\"} 1\n",
+                          "volume_manager_total_volumes{plugin_name=\"kubernetes.io/csi:disk.example.com\",state="
+                          "\"actual_state_of_world\"} 1\n"}) {
+    EXPECT_THAT(told, HasSubstr(row));
+  }
 }
 
 TEST_F(StorageTest, AVolumeThatIsNotUnstagedIsTriedAgain) {
