@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ranges>
 
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
@@ -101,6 +102,10 @@ struct PodEndpoints::State {
   struct Route {
     std::string_view path;
     std::string_view methods;  // "GET POST"
+    bool takes(std::string_view method) const {
+      return std::ranges::any_of(std::views::split(methods, ' '),
+                                 [&](auto one) { return std::string_view(one.begin(), one.end()) == method; });
+    }
     Handler handler;
   };
 
@@ -272,7 +277,7 @@ struct PodEndpoints::State {
     if (route == std::end(kRoutes)) {
       co_return std::nullopt;
     }
-    if (route->methods.find(request.method) == std::string_view::npos) {
+    if (!route->takes(request.method)) {
       co_return http::text(fmt::format("/{} is asked by {}\n", path, route->methods), 405);
     }
     const bool session = path == "exec" || path == "attach" || path == "portForward";

@@ -61,7 +61,8 @@ Result<LogOptions> log_options(const Target& target, WallTime now) {
     return fail(Kind::invalid, "tailLines: cannot be counted for one stream alone");
   }
   if (since) {
-    options.since = now - std::chrono::seconds(*since);
+    const auto known = std::chrono::floor<std::chrono::seconds>(now.time_since_epoch());
+    options.since = now - std::min(std::chrono::seconds(*since), known);
   }
   if (const auto from = target.text("sinceTime"); !from.empty()) {
     if (since) {

@@ -3,6 +3,7 @@
 #include "http/exchange.h"
 
 #include <algorithm>
+#include <optional>
 #include <sstream>
 
 #include <boost/asio/write.hpp>
@@ -131,6 +132,22 @@ Task<> write_piece(std::shared_ptr<Stream> stream, std::string piece) {
   co_return Result<>();
 }
 
+Task<> write_head(std::shared_ptr<Stream> stream, wire::response_serializer<wire::empty_body>* head) {
+  auto [failed, size] = co_await wire::async_write_header(*stream, *head, use_result);
+  if (failed) {
+    co_return fail_asio(failed, "write answer");
+  }
+  co_return Result<>();
+}
+
+Task<> write_end(std::shared_ptr<Stream> stream) {
+  auto [failed, size] = co_await asio::async_write(*stream, wire::make_chunk_last(), use_result);
+  if (failed) {
+    co_return fail_asio(failed, "end body");
+  }
+  co_return Result<>();
+}
+
 /// A client that has left is noticed even while nothing is written.
 Task<> wait_gone(std::shared_ptr<Stream> stream) {
   char rest[256];
@@ -147,10 +164,7 @@ Task<> write_stream(Loop* loop, std::shared_ptr<Stream> stream, Response respons
   fill_head(head, response);
   head.chunked(true);
   wire::response_serializer<wire::empty_body> serializer(head);
-  auto [failed, size] = co_await wire::async_write_header(*stream, serializer, use_result);
-  if (failed) {
-    co_return fail_asio(failed, "write answer");
-  }
+  KEELSON_CO_DO(co_await with_deadline<void>(*loop, kPieceLimit, write_head(stream, &serializer)));
   Sink sink = [loop, stream](std::string piece) {
     return with_deadline<void>(*loop, kPieceLimit, write_piece(stream, std::move(piece)));
   };
@@ -160,11 +174,7 @@ Task<> write_stream(Loop* loop, std::shared_ptr<Stream> stream, Response respons
     co_return std::get<1>(std::move(ended));
   }
   KEELSON_CO_DO(std::get<0>(std::move(ended)));
-  auto [unsent, sent] = co_await asio::async_write(*stream, wire::make_chunk_last(), use_result);
-  if (unsent) {
-    co_return fail_asio(unsent, "end body");
-  }
-  co_return Result<>();
+  co_return co_await with_deadline<void>(*loop, kPieceLimit, write_end(stream));
 }
 
 Task<> drain(std::shared_ptr<Stream> stream) {
@@ -199,10 +209,16 @@ class Shared final : public Connection {
 /// One connection's state between its requests.
 class Exchange {
  public:
-  Exchange(Loop& loop, std::shared_ptr<Stream> stream, Answer answer, const ServerOptions& options)
-      : loop_(loop), stream_(std::move(stream)), answer_(std::move(answer)), options_(options), buffer_(kMaxHead * 2) {}
+  Exchange(Loop& loop, std::shared_ptr<Stream> stream, Answer answer, const ServerOptions& options, Waiting& waiting)
+      : loop_(loop),
+        stream_(std::move(stream)),
+        answer_(std::move(answer)),
+        options_(options),
+        waiting_(waiting),
+        buffer_(kMaxHead * 2) {}
 
   Task<> run() {
+    place_.emplace(waiting_, *stream_);
     if (stream_->secure()) {
       KEELSON_CO_DO(co_await with_deadline<void>(loop_, kRequestLimit, stream_->accept_tls()));
       if (auto shown = stream_->peer_certificates(); !shown.empty()) {
@@ -211,6 +227,9 @@ class Exchange {
     }
     bool more = true;
     for (bool first = true; more; first = false) {
+      if (!place_) {
+        place_.emplace(waiting_, *stream_);
+      }
       const Duration limit = first ? Duration(kRequestLimit) : options_.idle;
       KEELSON_CO_TRY(const bool begun, co_await with_deadline<bool>(loop_, limit, wait_request(stream_, &buffer_)));
       if (!begun) {
@@ -231,6 +250,7 @@ class Exchange {
     if (!read) {
       co_return co_await refuse(std::move(read).error());
     }
+    place_.reset();
     read->request.certificates = certificates_;
     const bool keep = options_.keep_alive && read->keep_alive && read->request.method != "HEAD";
     Result<Response> response = co_await answer_(std::move(read->request));
@@ -264,14 +284,17 @@ class Exchange {
   std::shared_ptr<Stream> stream_;
   const Answer answer_;
   const ServerOptions options_;
+  Waiting& waiting_;
+  std::optional<Waiting::Place> place_;
   beast::flat_buffer buffer_;
   std::shared_ptr<const std::vector<std::string>> certificates_;
 };
 
 }  // namespace
 
-Task<> serve_connection(Loop& loop, std::shared_ptr<Stream> stream, Answer answer, ServerOptions options) {
-  Exchange exchange(loop, std::move(stream), std::move(answer), options);
+Task<> serve_connection(Loop& loop, std::shared_ptr<Stream> stream, Answer answer, ServerOptions options,
+                        Waiting& waiting) {
+  Exchange exchange(loop, std::move(stream), std::move(answer), options, waiting);
   co_return co_await exchange.run();
 }
 

@@ -16,6 +16,7 @@
 #include "common/task_group.h"
 #include "http/exchange.h"
 #include "http/stream.h"
+#include "http/waiting.h"
 
 namespace keelson::http {
 namespace {
@@ -57,9 +58,10 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
         answer(std::move(a)),
         options(std::move(o)),
         acceptor(l.io()),
-        one_ended(l.io()),
+        room(l.io()),
+        waiting([this] { room.cancel(); }),
         connections(l) {
-    one_ended.expires_at(asio::steady_timer::time_point::max());
+    room.expires_at(asio::steady_timer::time_point::max());
   }
   Loop& loop;
   std::string name;
@@ -67,16 +69,19 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
   const ServerOptions options;
   Acceptor acceptor;
   std::string socket_path;
-  asio::steady_timer one_ended;  // cancelled when a connection has ended, and by close()
+  asio::steady_timer room;  // cancelled when a connection has ended or waits, and by close()
+  Waiting waiting;
   size_t open = 0;
   TaskGroup connections;
+
+  bool is_full() const { return open >= options.max_connections + waiting.dropped(); }
 
   /// One connection, counted.
   struct Place {
     explicit Place(std::shared_ptr<State> s) : state(std::move(s)) { ++state->open; }
     ~Place() {
       --state->open;
-      state->one_ended.cancel();
+      state->room.cancel();
     }
     Place(const Place&) = delete;
     Place& operator=(const Place&) = delete;
@@ -86,7 +91,9 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
   /// A client that went away is its own affair.
   static Task<> serve(std::shared_ptr<State> self, std::shared_ptr<Stream> stream) {
     const Place place(self);
-    if (auto done = co_await serve_connection(self->loop, std::move(stream), self->answer, self->options); !done) {
+    if (auto done =
+            co_await serve_connection(self->loop, std::move(stream), self->answer, self->options, self->waiting);
+        !done) {
       log::debug("{}: {}", self->name, done.error().message());
     }
     co_return Result<>();
@@ -180,19 +187,12 @@ Result<uint16_t> Server::listen_tcp(const std::string& address, uint16_t port) {
 void Server::close() {
   boost::system::error_code ignored;
   state_->acceptor.close(ignored);
-  state_->one_ended.cancel();
+  state_->room.cancel();
 }
 
 Task<> Server::run() {
   auto state = state_;
   while (true) {
-    if (state->acceptor.is_open() && state->open >= state->options.max_connections) {
-      co_await state->one_ended.async_wait(use_result);
-      if ((co_await asio::this_coro::cancellation_state).cancelled() == asio::cancellation_type::none) {
-        continue;
-      }
-      state->acceptor.close();
-    }
     Stream::Socket socket(state->loop.io());
     auto [failed] = co_await state->acceptor.async_accept(socket, use_result);
     if (failed == asio::error::operation_aborted || !state->acceptor.is_open()) {
@@ -209,7 +209,15 @@ Task<> Server::run() {
       KEELSON_CO_DO(co_await state->loop.sleep(std::chrono::seconds(1)));
       continue;
     }
-    state->take(std::move(socket));
+    while (state->acceptor.is_open() && state->is_full() && !state->waiting.drop_longest()) {
+      co_await state->room.async_wait(use_result);
+      if ((co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none) {
+        state->acceptor.close();
+      }
+    }
+    if (state->acceptor.is_open()) {
+      state->take(std::move(socket));
+    }
   }
 }
 

@@ -67,7 +67,8 @@ struct ServerOptions {
   bool keep_alive = false;                   ///< Otherwise one request a connection.
   Duration idle = std::chrono::seconds(90);  ///< How long a connection is kept for another request.
   size_t max_body = 0;                       ///< Bytes of a request's; more is refused with 413.
-  size_t max_connections = 1024;             ///< More wait to be accepted.
+  /// One more makes that one go which has been without a request longest; it waits while there is none.
+  size_t max_connections = 1024;
 };
 
 /// Belongs to its loop. Must not be destroyed while run() has not ended.

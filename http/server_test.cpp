@@ -113,6 +113,21 @@ TEST_F(ServerTest, AnswersAndTellsErrors) {
   EXPECT_TRUE(get("/stream").ends_with("\r\n\r\n4\r\none \r\n3\r\ntwo\r\n0\r\n\r\n"));
 }
 
+// Whoever stands between could read the body as another request.
+TEST_F(ServerTest, ABodyHasOneLength) {
+  port_ = server_.listen_tcp("127.0.0.1", 0).value();
+  start();
+  for (const char* headers :
+       {"Content-Length: 3\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nContent-Length: 3",
+        "Content-Length: 3\r\nContent-Length: 4", "Content-Length: +3", "Content-Length : 3"}) {
+    const auto client = connect_tcp(port_);
+    ASSERT_TRUE(write_all(client.get(), fmt::format("POST / HTTP/1.1\r\nHost: x\r\n{}\r\n\r\n", headers)));
+    char answer[12] = {};
+    EXPECT_EQ(::recv(client.get(), answer, sizeof answer, MSG_WAITALL), 12) << headers;
+    EXPECT_EQ(std::string(answer, 12), "HTTP/1.1 400") << headers;
+  }
+}
+
 TEST_F(ServerTest, AStreamEndsWithItsClient) {
   endless_ = true;
   port_ = server_.listen_tcp("127.0.0.1", 0).value();
@@ -161,6 +176,9 @@ TEST(Target, IsTakenApart) {
   EXPECT_EQ(target.all("command"), (std::vector<std::string>{"sh", "-c", "a&b"}));
   EXPECT_FALSE(target.flag("tty"));
   EXPECT_TRUE(target.flag("stdin"));
+  const auto plus = parse_target("/logs/c++.log?q=a+b").value();
+  EXPECT_EQ(plus.path.back(), "c++.log");
+  EXPECT_EQ(plus.text("q"), "a b");
   EXPECT_FALSE(parse_target("/a%2"));
   EXPECT_FALSE(parse_target("/a%zz"));
 }

@@ -8,11 +8,12 @@ namespace keelson::http {
 
 namespace {
 
-Result<std::string> decode(std::string_view text) {
+/// `blank`: what stands for a blank beside "%20": '+' in a query, nothing in a path.
+Result<std::string> decode(std::string_view text, char blank) {
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] != '%') {
-      out += text[i] == '+' ? ' ' : text[i];
+      out += text[i] == blank ? ' ' : text[i];
       continue;
     }
     unsigned int value = 0;
@@ -59,15 +60,15 @@ Result<Target> parse_target(std::string_view target) {
     return piece;
   };
   while (!path.empty()) {
-    KEELSON_TRY(auto segment, decode(take(path, '/')));
+    KEELSON_TRY(auto segment, decode(take(path, '/'), ' '));
     if (!segment.empty()) {
       parsed.path.push_back(std::move(segment));
     }
   }
   while (!query.empty()) {
     std::string_view pair = take(query, '&');
-    KEELSON_TRY(auto key, decode(take(pair, '=')));
-    KEELSON_TRY(auto value, decode(pair));
+    KEELSON_TRY(auto key, decode(take(pair, '='), '+'));
+    KEELSON_TRY(auto value, decode(pair, '+'));
     if (!key.empty()) {
       parsed.query.emplace(std::move(key), std::move(value));
     }

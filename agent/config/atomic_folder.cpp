@@ -18,6 +18,23 @@ namespace {
 
 constexpr const char* kData = "..data";
 
+/// As the kubelet's AtomicWriter: whoever made the object, its files stay in the folder.
+Result<> check_path(const std::string& path) {
+  if (path.empty()) {
+    return fail(Kind::invalid, "invalid path: must not be empty string");
+  }
+  if (path.starts_with('/')) {
+    return fail(Kind::invalid, "invalid path: must be relative path: {}", path);
+  }
+  if (("/" + path + "/").find("/../") != std::string::npos) {
+    return fail(Kind::invalid, "invalid path: must not contain '..': {}", path);
+  }
+  if (path.starts_with("..")) {
+    return fail(Kind::invalid, "invalid path: must not start with '..': {}", path);
+  }
+  return {};
+}
+
 bool same(const std::string& version, const VolumeFiles& files) {
   std::error_code error;
   size_t count = 0;
@@ -78,6 +95,9 @@ Result<> replace_link(const std::string& target, const std::string& link) {
 }  // namespace
 
 Result<> write_atomic_folder(const std::string& folder, const VolumeFiles& files, int64_t owner_group) {
+  for (const auto& [path, file] : files) {
+    KEELSON_DO(check_path(path));
+  }
   KEELSON_DO(make_directories(folder));
   std::error_code ignored;
   auto current = fs::read_symlink(folder + "/" + kData, ignored).string();

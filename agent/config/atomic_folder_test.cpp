@@ -38,6 +38,17 @@ TEST_F(AtomicFolderTest, AVersionOfAKubeletGoesWithItsNextChange) {
   EXPECT_EQ(std::distance(fs::directory_iterator(dir), fs::directory_iterator()), 3) << "..data, its target, password";
 }
 
+TEST_F(AtomicFolderTest, NoFileLeavesIt) {
+  const std::string volume = dir + "/volume";
+  for (const char* path : {"", "/etc/passwd", "../out", "a/../../out", "a/..", "..data", "..2026"}) {
+    const auto written = write_atomic_folder(volume, {{path, {.data = "x"}}}, -1);
+    ASSERT_FALSE(written) << path;
+    EXPECT_TRUE(written.error().message().starts_with("invalid path: must ")) << written.error().message();
+  }
+  EXPECT_TRUE(fs::is_empty(dir));
+  EXPECT_TRUE(write_atomic_folder(volume, {{"a..b/c...", {.data = "x"}}}, -1));
+}
+
 TEST_F(AtomicFolderTest, AReaderSeesOneVersion) {
   auto version = [](int i) {
     return VolumeFiles{{"a", {.data = std::to_string(i)}}, {"sub/b", {.data = std::to_string(i)}}};

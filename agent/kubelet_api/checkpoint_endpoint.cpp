@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include <boost/json/array.hpp>
@@ -19,6 +20,8 @@ namespace {
 constexpr auto kAskLimit = std::chrono::seconds(10);
 /// The kubelet's runtimeRequestTimeout, where the caller names none.
 constexpr auto kUsualLimit = std::chrono::minutes(2);
+/// More could not be waited for.
+constexpr int64_t kMostSeconds = 365LL * 24 * 3600;
 
 /// The container's id. The errors are the kubelet's.
 Result<std::string> find_container(const Agent& agent, const std::string& ns, const std::string& name,
@@ -51,7 +54,7 @@ Result<std::optional<int64_t>> timeout_of(const http::Target& target) {
   if (error != std::errc() || end != text.data() + text.size() || seconds < 0) {
     return fail(Kind::not_found, "cannot parse value of timeout parameter");
   }
-  return std::optional(seconds);
+  return std::optional(std::min(seconds, kMostSeconds));
 }
 
 }  // namespace

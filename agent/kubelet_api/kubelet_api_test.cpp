@@ -125,6 +125,7 @@ TEST_F(KubeletApiTest, ACheckpointIsTheRuntimesAffair) {
   EXPECT_THAT(ask("POST /checkpoint/default/gone/main"), HasSubstr("pod does not exist"));
   EXPECT_THAT(ask("POST /checkpoint/default/web/main?timeout=soon"),
               HasSubstr("cannot parse value of timeout parameter"));
+  EXPECT_THAT(ask("POST /checkpoint/default/web/main?timeout=9223372036854775807"), HasSubstr(" 500 "));
   EXPECT_THAT(ask("GET /checkpoint/default/web/main"), HasSubstr(" 405 "));
 }
 
@@ -160,6 +161,10 @@ TEST_F(KubeletApiTest, AnswersWhomItKnows) {
   EXPECT_THAT(ask("GET /debug/pprof/profile?seconds=x"), StartsWith("HTTP/1.1 400"));
   EXPECT_THAT(ask("GET /debug/pprof/goroutine"), StartsWith("HTTP/1.1 404"));
   EXPECT_THAT(ask("GET /nothing"), StartsWith("HTTP/1.1 404"));
+  for (const char* verb : {"ET", "POS", "GETS", "get", "HEAD"}) {  // no verb that anybody has been asked about
+    EXPECT_THAT(ask(fmt::format("{} /pods", verb)), StartsWith("HTTP/1.1 405")) << verb;
+    EXPECT_THAT(ask(fmt::format("{} /run/default/web/main?cmd=id", verb)), StartsWith("HTTP/1.1 405")) << verb;
+  }
   EXPECT_THAT(ask("POST /exec/default/web/main?command=id&output=1"), EndsWith("\r\n\r\nUpgrade request required\n"));
   EXPECT_THAT(ask("POST /exec/default/web/main?command=id&output=1", "Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\n"),
               StartsWith("HTTP/1.1 503"))

@@ -30,6 +30,12 @@ struct Transfer {
   std::optional<Error> error;
 };
 
+/// "https://host:port" of a URL.
+std::string_view origin_of(std::string_view url) {
+  const auto scheme = url.find("://");
+  return url.substr(0, scheme == url.npos ? 0 : url.find_first_of("/?#", scheme + 3));
+}
+
 size_t on_body(char* data, size_t one, size_t count, void* user) {
   auto& transfer = *static_cast<Transfer*>(user);
   long status = 0;
@@ -182,6 +188,11 @@ Result<HttpResponse> HttpClient::send(const HttpRequest& request) {
   long status = 0;
   ::curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
   transfer.response.status = static_cast<int>(status);
+  const char* last = nullptr;
+  ::curl_easy_getinfo(handle, CURLINFO_EFFECTIVE_URL, &last);
+  if (last == nullptr || origin_of(last) != origin_of(request.url)) {
+    transfer.response.challenges.clear();
+  }
   Result<HttpResponse> out = transfer.response;
   if (transfer.error) {
     out = std::unexpected(*std::move(transfer.error));

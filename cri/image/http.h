@@ -35,7 +35,9 @@ struct HttpRequest {
 
 struct HttpResponse {
   int status = 0;
-  std::vector<std::string> challenges;  ///< WWW-Authenticate
+  /// WWW-Authenticate of the host that was asked. What one that it has redirected to wants is not told: our credentials
+  /// are none of its affair (as CVE-2020-15157).
+  std::vector<std::string> challenges;
   std::string content_digest;           ///< Docker-Content-Digest
   std::chrono::seconds retry_after{0};  ///< Retry-After in seconds; 0 if none
 };

@@ -183,6 +183,25 @@ TEST_F(PullTest, Basic) {
   EXPECT_THAT(failed.error().message(), HasSubstr("wants credentials"));
 }
 
+// As CVE-2020-15157: where a registry sends us for a blob is any host's place to ask for the registry's password.
+TEST_F(PullTest, CredentialsAreNotForWhomARedirectLeadsTo) {
+  add_box();
+  registry_.want_basic("user", "secret");
+  TestRegistry elsewhere;
+  elsewhere.add("box", "1", {.config = "{}", .layers = {make_layer({{"file", "text"}}, false)}});
+  registry_.set({.redirect_blobs_to = elsewhere.address()});
+  EXPECT_TRUE(pull(here("box:1"), {.username = "user", .password = "secret"})) << "blobs may be elsewhere";
+
+  ASSERT_TRUE(store_->remove(here("box:1")));
+  elsewhere.want_token("user", "secret");
+  auto failed = pull(here("box:1"), {.username = "user", .password = "secret"});
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().kind(), Kind::permission);
+  EXPECT_THAT(elsewhere.requests(), Not(::testing::Contains(HasSubstr("/token"))));
+  EXPECT_THAT(elsewhere.requests().back(), HasSubstr("/blobs/")) << "it has not been asked";
+  EXPECT_THAT(elsewhere.requests().back(), HasSubstr(" 401"));
+}
+
 TEST_F(PullTest, OneFlightForManyCallers) {
   add_box();
   registry_.set({.too_many_requests = 2});  // the first caller pauses, the others meet it

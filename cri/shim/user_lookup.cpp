@@ -2,6 +2,8 @@
 // passwd(5) and group(5), read as text: the container's files are not ours to trust to libc's NSS.
 #include "cri/shim/user_lookup.h"
 
+#include <sys/stat.h>
+
 #include <charconv>
 #include <optional>
 #include <string_view>
@@ -37,6 +39,10 @@ std::optional<uint32_t> number(std::string_view text) {
 
 /// The lines of a file as fields; an absent file has none.
 Result<std::string> contents(const std::string& path) {
+  struct stat info{};
+  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
+    return fail(Kind::invalid, "{} is no regular file", path);  // to open it may wait for ever, or do something
+  }
   auto text = read_file(path, kMaxFile);
   if (!text && text.error().kind() == Kind::not_found) {
     return std::string();

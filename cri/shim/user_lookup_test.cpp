@@ -2,6 +2,7 @@
 #include "cri/shim/user_lookup.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 
@@ -58,6 +59,13 @@ TEST_F(UserLookupTest, MissingNamesAreErrors) {
   EXPECT_EQ(find_user(root_, "web:none").error().message(), "group none is not in the container's /etc/group");
   EXPECT_EQ(find_user(root_ + "/absent", "web").error().kind(), Kind::not_found);
   EXPECT_EQ(find_user(root_ + "/absent", "7:8")->gid, 8U);
+}
+
+// An image may have anything there; nobody waits for the other end of a pipe.
+TEST_F(UserLookupTest, OnlyFilesAreRead) {
+  std::filesystem::remove(root_ + "/etc/passwd");
+  ASSERT_EQ(::mkfifo((root_ + "/etc/passwd").c_str(), 0644), 0);
+  EXPECT_EQ(find_user(root_, "web").error().message(), root_ + "/etc/passwd is no regular file");
 }
 
 }  // namespace

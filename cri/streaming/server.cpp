@@ -22,6 +22,8 @@ namespace {
 
 using asio::ip::tcp;
 
+constexpr size_t kMostWaiting = 256;
+
 class HttpServer final : public StreamingServer {
  public:
   explicit HttpServer(StreamingTimes times)
@@ -29,7 +31,7 @@ class HttpServer final : public StreamingServer {
         connections_(loop_),
         closing_(loop_),
         acceptor_(loop_.io()),
-        room_{loop_, tokens_, connections_, times} {}
+        room_{loop_, tokens_, connections_, times, waiting_} {}
 
   ~HttpServer() override {
     if (thread_.joinable()) {
@@ -86,6 +88,10 @@ class HttpServer final : public StreamingServer {
       }
       if (!error) {
         prepare(socket);
+        // Anybody on the node may connect; who has no ticket must not keep those out who do.
+        if (self->waiting_.size() >= kMostWaiting) {
+          self->waiting_.drop_longest();
+        }
         self->connections_.spawn("streaming session", serve_quietly(self->room_, self->wrap(std::move(socket))));
       } else {
         KEELSON_CO_DO(
@@ -132,6 +138,7 @@ class HttpServer final : public StreamingServer {
 
   Loop loop_;
   Tokens tokens_;
+  keelson::http::Waiting waiting_;
   TaskGroup connections_;
   TaskGroup closing_;
   tcp::acceptor acceptor_;

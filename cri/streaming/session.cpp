@@ -179,7 +179,9 @@ Task<> serve_websocket(Arrived* arrived, Offer offer) {
 
 Task<> serve_connection(SessionRoom room, keelson::http::Stream socket) {
   beast::flat_buffer buffer;
+  std::optional<keelson::http::Waiting::Place> place(std::in_place, room.waiting, socket);
   KEELSON_CO_TRY(auto request, co_await with_deadline(room.loop, room.times.request, read_request(&socket, &buffer)));
+  place.reset();
   Arrived arrived{room, std::move(socket), std::move(request), beast::buffers_to_string(buffer.data())};
   const auto way = upgrade_of(arrived.request);
   if (way == Upgrade::none) {

@@ -6,6 +6,7 @@
 #include "common/task_group.h"
 #include "cri/streaming/tokens.h"
 #include "http/stream.h"
+#include "http/waiting.h"
 
 namespace keelson::cri {
 
@@ -15,6 +16,7 @@ struct SessionRoom {
   Tokens& tokens;
   TaskGroup& tasks;  // owns what a session spawns, and is closed before the rest goes
   StreamingTimes times;
+  keelson::http::Waiting& waiting;  // those that have not said yet what they want
 };
 
 /// Serves one accepted connection to its end. Errors of the connection are the client's.

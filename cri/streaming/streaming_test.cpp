@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <list>
 
 #include "cri/streaming/server.h"
 #include "cri/streaming/test_client.h"
@@ -119,6 +120,26 @@ TEST_F(StreamingTest, LostClientEndsTheProcess) {
   ASSERT_FALSE(client.error());
   client.vanish();
   EXPECT_EQ(hung_up->get_future().wait_for(10s), std::future_status::ready);
+}
+
+// Any process of the node's network may connect.
+TEST_F(StreamingTest, ThoseWhoShowNoTicketKeepNobodyOut) {
+  StreamingOptions options;
+  options.times.request = 1h;
+  server_ = *StreamingServer::start(options);
+  const auto url = offer("echo out");
+  const auto port = static_cast<uint16_t>(std::stoi(url.substr(url.rfind(':') + 1)));
+  boost::asio::io_context io;
+  std::list<boost::asio::ip::tcp::socket> silent;
+  for (int i = 0; i < 300; ++i) {
+    silent.emplace_back(io).connect({boost::asio::ip::address_v4::loopback(), port});
+  }
+  StreamClient client(url, "v5.channel.k8s.io");
+  ASSERT_FALSE(client.error()) << client.error().message();
+  EXPECT_EQ(client.read_to_end().at(Channel::out), "out\n");
+  char byte = 0;
+  EXPECT_EQ(::recv(silent.front().native_handle(), &byte, 1, 0), 0) << "it is still held";
+  EXPECT_EQ(::recv(silent.back().native_handle(), &byte, 1, MSG_DONTWAIT), -1) << "it could still ask";
 }
 
 TEST_F(StreamingTest, ShutdownEndsSessions) {

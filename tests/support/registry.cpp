@@ -199,6 +199,11 @@ Response TestRegistry::State::answer(const Request& request) {
     response.set(http::field::www_authenticate, challenge);
     return response;
   }
+  if (!faults.redirect_blobs_to.empty() && path.find("/blobs/") != std::string::npos) {
+    Response response{http::status::temporary_redirect, 11};
+    response.set(http::field::location, "http://" + faults.redirect_blobs_to + path);
+    return response;
+  }
   return read(request, path);
 }
 

@@ -22,6 +22,7 @@ struct RegistryFaults {
   int too_many_requests = 0;       ///< so many requests get 429 first
   uint64_t wrong_blobs_from = 0;   ///< a byte is another one in each blob of that many bytes or more; 0: in none
   bool ignore_ranges = false;
+  std::string redirect_blobs_to = {};  ///< "127.0.0.1:<port>"; empty: they are here
 };
 
 /// PEM texts.
