@@ -193,7 +193,8 @@ struct NodeUsage::State {
           .started = pod.status.start_time.value_or(pod.metadata.creation_timestamp.value_or(WallTime())),
           .host_network = pod.spec.host_network,
           .containers = containers_of(observed),
-          .volumes = volumes_of(pod, volumes)});
+          .volumes = volumes_of(pod, volumes),
+          .hosts_file = volumes.hosts_file(pod.metadata.uid)});
       for (auto& container : place.containers) {
         if (const auto known = layers.find(container.id); known != layers.end()) {
           container.layer = disk_of(known->second);

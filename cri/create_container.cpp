@@ -12,6 +12,7 @@
 #include "cri/runtime/image_volumes.h"
 #include "cri/runtime/lifecycle.h"
 #include "cri/runtime/resources.h"
+#include "cri/runtime/sandbox_files.h"
 #include "cri/runtime/signals.h"
 #include "cri/runtime/undo.h"
 #include "cri/service.h"
@@ -109,6 +110,8 @@ Result<> build(Parts& parts, const Located& located, const v1::PodSandboxConfig&
   KEELSON_TRY(const int target, target_pid_of(parts, *located.sandbox, config));
   const auto dir = parts.container_dir(record.id());
   KEELSON_DO(make_folders(dir));
+  const auto files = parts.sandbox_files_dir(record.sandbox_id());
+  KEELSON_DO(provide_sandbox_files(files, sandbox_config));  // a sandbox may be older than this place for them
   KEELSON_TRY(auto volumes, acquire_image_volumes(parts.images, config, record.id(), dir));
   KEELSON_TRY(const auto hold,
               parts.cgroups.create(record.cgroup(), limits_of(config.linux().resources())).context("linux.resources"));
@@ -122,6 +125,7 @@ Result<> build(Parts& parts, const Located& located, const v1::PodSandboxConfig&
                         .id = record.id(),
                         .container_dir = dir,
                         .sandbox_dir = parts.sandbox_dir(record.sandbox_id()),
+                        .sandbox_files_dir = files,
                         .seccomp_dir = parts.options.seccomp_dir,
                         .layers = std::move(layers),
                         .cgroup_procs = parts.cgroups.procs_files(record.cgroup()),

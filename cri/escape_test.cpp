@@ -17,6 +17,7 @@
 namespace keelson::cri {
 namespace {
 
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -354,6 +355,18 @@ TEST_F(EscapeTest, AUserOfTheNodeReachesNothingThatAContainerWrites) {
   EXPECT_EQ(looked_at_by_nobody(written), EACCES);
   EXPECT_EQ(looked_at_by_nobody(shared), EACCES);
   EXPECT_EQ(looked_at_by_nobody(dir_ + "/canary"), 0) << "nothing of the test would be seen";
+  EXPECT_TRUE(remove_sandbox(pod).ok());
+}
+
+// The run directory is memory; a pod that filled it would stop the node (as CVE-2020-8557 did by /etc/hosts).
+TEST_F(EscapeTest, WhatAPodWritesToItsSmallFilesIsOnTheDisk) {
+  const auto pod = sandbox("writer");
+  const auto id = run_container(pod, attacker());
+  for (const std::string name : {"hostname", "hosts", "resolv.conf"}) {
+    ASSERT_EQ(code(id, {"sh", "-c", "echo more >> /etc/" + name}), 0);
+    EXPECT_THAT(read_file(options_.state_dir + "/sandboxes/" + pod + "/" + name).value_or(""), EndsWith("more\n"));
+    EXPECT_FALSE(fs::exists(options_.run_dir + "/sandboxes/" + pod + "/" + name));
+  }
   EXPECT_TRUE(remove_sandbox(pod).ok());
 }
 

@@ -63,6 +63,7 @@ Result<std::unique_ptr<Parts>> make_parts(RuntimeOptions options, ImageSource& i
   // What a container's root has written (programs that run as their owner, say) is not for users of the node
   // (CVE-2021-41103), nor is a pod's shared memory.
   KEELSON_DO(make_private_directory(options.state_dir + "/containers"));
+  KEELSON_DO(make_private_directory(options.state_dir + "/sandboxes"));
   KEELSON_DO(make_private_directory(options.run_dir + "/sandboxes"));
   KEELSON_TRY(auto records, Records::open(options.state_dir));
   KEELSON_TRY(auto cgroups,

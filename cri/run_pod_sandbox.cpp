@@ -99,7 +99,7 @@ Result<> make_folders(const Parts& parts, const SandboxRecord& record) {
   if (!record.config().log_directory().empty()) {
     KEELSON_DO(make_directories(record.config().log_directory(), 0755).context("config.log_directory"));
   }
-  return write_sandbox_files(dir, record.config());
+  return provide_sandbox_files(parts.sandbox_files_dir(record.id()), record.config());
 }
 
 Result<> launch_shim(Parts& parts, const std::shared_ptr<Sandbox>& sandbox) {

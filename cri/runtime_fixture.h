@@ -121,6 +121,7 @@ class RuntimeFixture : public testing::Test {
     EXPECT_EQ(count_mounts(), mounts_) << "a mount was left";
     EXPECT_FALSE(fs::exists(cgroup_dir("memory", options_.default_cgroup_parent))) << "a cgroup was left";
     EXPECT_EQ(entries(options_.run_dir + "/sandboxes"), 0) << "a sandbox folder was left";
+    EXPECT_EQ(entries(options_.state_dir + "/sandboxes"), 0) << "files of a sandbox were left";
     EXPECT_EQ(entries(options_.state_dir + "/containers"), 0) << "a container folder was left";
     EXPECT_TRUE(remove_tree(dir_));
   }

@@ -159,6 +159,10 @@ PodUse NodeReader::read_pod(const PodPlace& place, Depth depth) {
     for (const auto& volume : place.volumes) {
       use.volumes.push_back(read_volume(place, volume));
     }
+    struct stat hosts{};
+    if (::stat(place.hosts_file.c_str(), &hosts) == 0) {
+      use.hosts_file = {.used = static_cast<uint64_t>(hosts.st_blocks) * 512, .inodes_used = 1};
+    }
   }
   return use;
 }

@@ -51,6 +51,7 @@ struct PodPlace {
   bool host_network = false;               ///< its links are the node's, and count there
   std::vector<ContainerPlace> containers;  ///< those that run
   std::vector<VolumePlace> volumes;
+  std::string hosts_file{};  ///< its containers' /etc/hosts, which they may write to (CVE-2020-8557)
 };
 
 /// A process of the node's own that the Summary API tells of, with all that are in its cgroup.
@@ -115,6 +116,7 @@ struct PodUse : GroupUse {
   std::vector<LinkUse> links;  ///< unknown (none) while no process runs
   std::vector<ContainerUse> containers;
   std::vector<VolumeUse> volumes;
+  DiskUse hosts_file;
 };
 
 /// A disk or a part of one; counted since boot.

@@ -68,7 +68,8 @@ class NodeUseTest : public ::testing::Test {
                                          .log_path = dir_ + "/logs/main/0.log",
                                          .started = clock_.wall(),
                                          .layer = DiskUse{.used = 77, .inodes_used = 3}}},
-                         .volumes = {{.name = "data", .path = dir_ + "/volume"}}}}};
+                         .volumes = {{.name = "data", .path = dir_ + "/volume"}},
+                         .hosts_file = dir_ + "/etc-hosts"}}};
   }
   ~NodeUseTest() override { fs::remove_all(dir_); }
   void put(const std::string& file, const std::string& text) {
@@ -93,6 +94,14 @@ class NodeUseTest : public ::testing::Test {
   NodeReader reader_{
       cgroup::CounterReader({cgroup::Hierarchy{.root = dir_ + "/v2", .controllers = {}, .second = true}}), clock_};
 };
+
+TEST_F(NodeUseTest, WhatAPodWritesToItsHostsIsThePods) {
+  const auto before = ephemeral_storage(read().pods.at(0));
+  put("etc-hosts", std::string(100'000, '#'));
+  const auto after = ephemeral_storage(read().pods.at(0));
+  EXPECT_GE(after.used, before.used + 100'000);
+  EXPECT_EQ(after.inodes_used, before.inodes_used + 1);
+}
 
 TEST_F(NodeUseTest, IsToldByTheSummary) {
   const auto summary = json::parse(summary_json(read(), false));

@@ -216,7 +216,7 @@ json::object node_json(const Scope& scope) {
 }  // namespace
 
 DiskUse ephemeral_storage(const PodUse& pod) {
-  DiskUse sum;
+  DiskUse sum = pod.hosts_file;
   const auto add = [&sum](const DiskUse& part) {
     sum.used += part.used;
     sum.inodes_used += part.inodes_used;

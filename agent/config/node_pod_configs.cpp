@@ -176,9 +176,9 @@ Result<> NodePodConfigs::State::add_files(const ContainerOrder& order, const kub
   if (!mounts("/etc/hosts")) {
     auto text =
         make_hosts(order.pod, order.pod_ips, options.dns, order.pod.spec.host_network ? host_text("/etc/hosts") : "");
-    KEELSON_DO(write_file_atomic(hosts_file(uid), text, 0644));
+    KEELSON_DO(write_file_atomic(volumes.hosts_file(uid), text, 0644));
     out.mounts.push_back(
-        {.container_path = "/etc/hosts", .host_path = hosts_file(uid), .selinux_relabel = options.selinux});
+        {.container_path = "/etc/hosts", .host_path = volumes.hosts_file(uid), .selinux_relabel = options.selinux});
   }
   if (!container.termination_message_path.empty() && !mounts(container.termination_message_path)) {
     auto file = message_file(uid, container.name, order.attempt);

@@ -70,7 +70,6 @@ struct NodePodConfigs::State {
   asio::thread_pool pool;
   asio::thread_pool programs;  // credential providers, which may take a minute
 
-  std::string hosts_file(const std::string& uid) const { return volumes.pod_dir(uid) + "/etc-hosts"; }
   std::string container_dir(const std::string& uid, const std::string& container) const {
     return volumes.pod_dir(uid) + "/containers/" + container;
   }

@@ -24,6 +24,8 @@ class Volumes {
       : root_(std::move(root)), stats_(std::move(stats)) {}
 
   std::string pod_dir(const std::string& uid) const { return root_ + "/pods/" + uid; }
+  /// What its containers have as /etc/hosts.
+  std::string hosts_file(const std::string& uid) const { return pod_dir(uid) + "/etc-hosts"; }
   /// Where a volume is on the node; a hostPath is its own path.
   std::string path_of(const kube::Pod& pod, const kube::Volume& volume) const;
 

@@ -186,6 +186,7 @@ class CdiSpecTest : public CdiTest {
             .id = "c1",
             .container_dir = "/state/c1",
             .sandbox_dir = "/run/s1",
+            .sandbox_files_dir = "/state/s1",
             .seccomp_dir = "",
             .layers = {"/base"},
             .cgroup_procs = {},

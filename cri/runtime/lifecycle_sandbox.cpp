@@ -86,6 +86,7 @@ Result<> take_away(Parts& parts, Sandbox& sandbox) {
     parts.cgroups.remove_if_empty(parent);
   }
   KEELSON_DO(remove_tree(parts.sandbox_dir(sandbox.id())));
+  KEELSON_DO(remove_tree(parts.sandbox_files_dir(sandbox.id())));
   return sandbox.forget();
 }
 

@@ -41,12 +41,14 @@ struct Parts {
   /// By handler; what `RUNTIME features` has told at start.
   std::map<std::string, HandlerFeatures> handler_features{};
 
-  /// On the state disk: small files and shared memory are in run_dir.
+  /// On the state disk: run_dir is memory that the whole node needs, and what containers write has no bound.
   std::string container_dir(const std::string& id) const { return options.state_dir + "/containers/" + id; }
   /// The lowest layer of every container: empty folders and files for what is always mounted, so that no container's
   /// own layer needs them.
   std::string mount_points_dir() const { return options.state_dir + "/mount-points"; }
-  /// The shim's socket, the sandbox's files.
+  /// hostname, hosts, resolv.conf.
+  std::string sandbox_files_dir(const std::string& id) const { return options.state_dir + "/sandboxes/" + id; }
+  /// The shim's socket, shared memory.
   std::string sandbox_dir(const std::string& id) const { return options.run_dir + "/sandboxes/" + id; }
   /// Where a handler's runtime keeps its state (--root).
   std::string handler_dir(const std::string& handler) const { return options.run_dir + "/oci/" + handler; }

@@ -150,6 +150,7 @@ Result<> reconcile(Parts& parts) {
     known.insert(located.container->id());
   }
   remove_strays(parts.options.run_dir + "/sandboxes", known, parts.options.shim_timeout);
+  remove_strays(parts.options.state_dir + "/sandboxes", known, parts.options.shim_timeout);
   remove_strays(parts.options.state_dir + "/containers", known, parts.options.shim_timeout);
   return {};
 }

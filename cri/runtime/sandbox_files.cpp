@@ -20,7 +20,6 @@ std::string joined(const List& items) {
   return text;
 }
 
-// Plain writes: a torn file has an incomplete record and goes with its sandbox.
 Result<> write_plain(const std::string& path, std::string_view text) {
   KEELSON_TRY(const auto file, open_file(path, O_WRONLY | O_CREAT | O_TRUNC, 0644));
   return write_all(file.get(), text);
@@ -48,7 +47,12 @@ std::string resolv_conf(const ::runtime::v1::DNSConfig& dns) {
   return text;
 }
 
-Result<> write_sandbox_files(const std::string& dir, const ::runtime::v1::PodSandboxConfig& config) {
+// Plain writes: a torn file has an incomplete record and goes with its sandbox.
+Result<> provide_sandbox_files(const std::string& dir, const ::runtime::v1::PodSandboxConfig& config) {
+  if (::access((dir + "/resolv.conf").c_str(), F_OK) == 0) {  // the last
+    return {};
+  }
+  KEELSON_DO(make_directories(dir, 0711));
   const auto hostname = config.hostname().empty() ? own_hostname() : config.hostname();
   KEELSON_DO(write_plain(dir + "/hostname", hostname + "\n"));
   auto hosts = read_file("/etc/hosts");

@@ -12,7 +12,7 @@ namespace keelson::cri {
 /// resolv.conf of a DNSConfig; empty config: nullopt-like empty text, the node's own file is then used.
 std::string resolv_conf(const ::runtime::v1::DNSConfig& dns);
 
-/// Writes hostname, hosts and resolv.conf into `dir`, which exists.
-Result<> write_sandbox_files(const std::string& dir, const ::runtime::v1::PodSandboxConfig& config);
+/// Makes `dir` with hostname, hosts and resolv.conf in it, unless they are there.
+Result<> provide_sandbox_files(const std::string& dir, const ::runtime::v1::PodSandboxConfig& config);
 
 }  // namespace keelson::cri

@@ -39,7 +39,8 @@ struct SpecInput {
   const ImageDefaults& image;
   std::string id;
   std::string container_dir;              ///< has upper/ and work/; where the root is mounted
-  std::string sandbox_dir;                ///< has hostname, hosts, resolv.conf, shm/
+  std::string sandbox_dir;                ///< has shm/
+  std::string sandbox_files_dir;          ///< has hostname, hosts, resolv.conf
   std::string seccomp_dir;                ///< root of Localhost profiles given by relative path
   std::vector<std::string> layers;        ///< top first
   std::vector<std::string> cgroup_procs;  ///< one a hierarchy

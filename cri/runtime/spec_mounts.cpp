@@ -88,7 +88,7 @@ void add_sandbox_files(const SpecInput& input, std::vector<shim::Mount>& mounts)
   };
   for (const std::string name : {"hostname", "hosts", "resolv.conf"}) {
     if (!own("/etc/" + name)) {
-      mounts.push_back(bind_mount(input.sandbox_dir + "/" + name, "/etc/" + name, read_only));
+      mounts.push_back(bind_mount(input.sandbox_files_dir + "/" + name, "/etc/" + name, read_only));
       mounts.back().idmapped = true;
     }
   }

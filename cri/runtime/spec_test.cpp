@@ -34,6 +34,7 @@ class SpecTest : public testing::Test {
             .id = "c1",
             .container_dir = "/state/c1",
             .sandbox_dir = "/run/s1",
+            .sandbox_files_dir = "/state/s1",
             .seccomp_dir = "/seccomp",
             .layers = {"/top", "/base"},
             .cgroup_procs = {"/sys/fs/cgroup/memory/p/c1/cgroup.procs", "/sys/fs/cgroup/unified/p/c1/cgroup.procs"},
@@ -163,7 +164,7 @@ TEST_F(SpecTest, MountsInOrderOfDepthAndOverOurs) {
   EXPECT_LT(position("/data"), position("/data/deep/er"));
   EXPECT_EQ(mount_at(built, "/data/deep/er")->flags, MS_RDONLY);
   EXPECT_EQ(mount_at(built, "/etc/hosts")->source, "/tmp");
-  EXPECT_EQ(mount_at(built, "/etc/resolv.conf")->source, "/run/s1/resolv.conf");
+  EXPECT_EQ(mount_at(built, "/etc/resolv.conf")->source, "/state/s1/resolv.conf");
   EXPECT_EQ(std::ranges::count(built.mounts, "/dev/shm", &shim::Mount::target), 1);
   EXPECT_EQ(mount_at(built, "/shared")->propagation, MS_SHARED);
   EXPECT_EQ(mount_at(built, "/data")->propagation, MS_PRIVATE);

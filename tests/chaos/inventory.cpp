@@ -155,6 +155,7 @@ Found found(const Node& node) {
     }
   }
   out.sandbox_folders = names_in(node.run_dir() + "/sandboxes");
+  out.sandbox_files = names_in(node.state_dir() + "/sandboxes");
   out.container_folders = names_in(node.state_dir() + "/containers");
   out.known_to_runc = names_in(node.run_dir() + "/oci/runc");
   look_at_cgroups(node, &out);
@@ -185,6 +186,7 @@ std::vector<std::string> disagreements(const Listed& listed, const Found& seen) 
   tell(seen.memories - sandboxes, "shared memory of no sandbox", &out);
   tell(listed.ready - seen.sandbox_folders, "ready, but has no folder", &out);
   tell(seen.sandbox_folders - sandboxes, "a folder of no sandbox", &out);
+  tell(seen.sandbox_files - sandboxes, "files of no sandbox", &out);
   tell(containers - seen.container_folders, "a container without its folder", &out);
   tell(seen.container_folders - containers, "a folder of no container", &out);
   tell(seen.known_to_runc - containers, "runc knows a container that is not listed", &out);

@@ -39,6 +39,7 @@ struct Found {
   Ids namespaces;  ///< pinned
   Ids memories;    ///< shared memory, mounted
   Ids sandbox_folders;
+  Ids sandbox_files;
   Ids container_folders;
   Ids cgroups;   ///< in any hierarchy
   Ids occupied;  ///< cgroups with a process in any hierarchy
