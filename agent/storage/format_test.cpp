@@ -95,6 +95,7 @@ TEST_F(FormatTest, AFileSystemGrowsByItsOwnProgram) {
     EXPECT_THAT(grow(), ElementsAre(kLook, program));
     EXPECT_TRUE(outcome) << type;
   }
+  answers["blkid"].out = "TYPE=btrfs\n";
   answers["btrfs"] = {.exit_code = 1, .out = {}, .error = "no space"};
   grow();
   EXPECT_EQ(outcome.error().message(), "resize of device /t failed: exit status 1. btrfs output: no space");
