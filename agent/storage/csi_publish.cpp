@@ -114,7 +114,7 @@ Task<kube::StringMap> CsiVolumes::tokens(SharedMounting m) {
   co_return kube::StringMap{{"csi.storage.k8s.io/serviceAccount.tokens", boost::json::serialize(given)}};
 }
 
-Task<Growing> CsiVolumes::grow(SharedHeldVolume volume, kube::Quantity size) {
+Task<Growing> CsiVolumes::grow(SharedHeldVolume volume, int64_t bytes) {
   using End = Growing::End;
   const auto& source = *volume->bound.volume.csi;
   const auto driver = drivers_.find(source.driver);
@@ -141,7 +141,7 @@ Task<Growing> CsiVolumes::grow(SharedHeldVolume volume, kube::Quantity size) {
   csi::v1::NodeExpandVolumeRequest request;
   request.set_volume_id(record.handle);
   request.set_volume_path(folder + "/mount");
-  request.mutable_capacity_range()->set_required_bytes(size.whole());
+  request.mutable_capacity_range()->set_required_bytes(bytes);
   if ((*driver)->can(RpcType::STAGE_UNSTAGE_VOLUME)) {
     request.set_staging_target_path(globalmount(options_.root, record));
   }

@@ -42,7 +42,7 @@ class CsiVolumes {
   /// What is staged of this driver and no pod has: somebody was killed between the two.
   Task<> tidy(std::string driver);
   /// Has the driver make a published volume larger. An error: it was cancelled.
-  Task<Growing> grow(SharedHeldVolume volume, kube::Quantity size);
+  Task<Growing> grow(SharedHeldVolume volume, int64_t bytes);
   /// Publishes again what its driver wants so, for ever. Drivers do not wait for one another.
   Task<> republish();
   /// Once nothing of this runs any more but what it has begun itself; before it goes.

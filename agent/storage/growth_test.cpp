@@ -95,7 +95,7 @@ class VolumeGrowthTest : public ::testing::Test {
   VolumeGrowthTest()
       : growth_(loop_, [this](kube::Request request, Duration) { return serve(std::move(request)); }, held_,
                 {.node_name = "node-1",
-                 .grow = [this](SharedHeldVolume, kube::Quantity size) { return grow(size); },
+                 .grow = [this](SharedHeldVolume, int64_t bytes) { return grow(bytes); },
                  .record =
                      [this](const kube::ObjectReference& about, agent::EventType, std::string_view reason,
                             const std::string& message) {
@@ -130,8 +130,8 @@ class VolumeGrowthTest : public ::testing::Test {
   }
   void merge(const json::object& patch) { keelson::testing::strategic_merge(claim_, patch); }
 
-  Task<Growing> grow(kube::Quantity size) {
-    grown_.push_back(size.to_string());
+  Task<Growing> grow(int64_t bytes) {
+    grown_.push_back(gibibytes(bytes >> 30).to_string());
     co_return answer_;
   }
 

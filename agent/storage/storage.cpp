@@ -49,7 +49,7 @@ struct Storage::State {
         local(options.root, run_command, options.volume_stats),
         growth(loop, call, held,
                {.node_name = options.node_name,
-                .grow = [this](SharedHeldVolume volume, kube::Quantity size) { return grow(std::move(volume), size); },
+                .grow = [this](SharedHeldVolume volume, int64_t bytes) { return grow(std::move(volume), bytes); },
                 .record = options.record}),
         usage(loop, drivers, held, {.root = options.root, .health = options.volume_health, .record = options.record}),
         tasks(loop) {
@@ -95,9 +95,10 @@ struct Storage::State {
     co_return mounted;
   }
 
-  Task<Growing> grow(SharedHeldVolume volume, kube::Quantity size) {
+  // By bytes: clang 19 passes a Quantity (an __int128) on from a coroutine as if its frame were aligned otherwise.
+  Task<Growing> grow(SharedHeldVolume volume, int64_t bytes) {
     if (volume->bound.volume.csi) {
-      co_return co_await csi.grow(std::move(volume), size);
+      co_return co_await csi.grow(std::move(volume), bytes);
     }
     const auto done = co_await blocking(pool, [this, volume] { return local.grow(volume->pod.uid, volume->bound); });
     if (!done && done.error().kind() == Kind::cancelled) {

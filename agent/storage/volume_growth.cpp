@@ -72,7 +72,7 @@ Task<bool> VolumeGrowth::expand(SharedHeldVolume volume, kube::PersistentVolumeC
   if (growth.told && !growth.recorded) {
     KEELSON_CO_TRY(claim, co_await patch(claim, growing_patch(claim)));
   }
-  KEELSON_CO_TRY(auto how, co_await options_.grow(volume, growth.size));
+  KEELSON_CO_TRY(auto how, co_await options_.grow(volume, growth.size.whole()));
   if (how.end != Growing::End::done) {
     co_return co_await not_grown(volume, std::move(claim), growth, std::move(how));
   }

@@ -19,7 +19,7 @@ namespace keelson::storage {
 struct VolumeGrowthOptions {
   std::string node_name;
   /// Makes a volume larger that is a local one or a CSI driver's, and mounted. An error: it was cancelled.
-  std::function<Task<Growing>(SharedHeldVolume volume, kube::Quantity size)> grow;
+  std::function<Task<Growing>(SharedHeldVolume volume, int64_t bytes)> grow;
   Record record;
 };
 
