@@ -97,8 +97,8 @@ TEST_F(UserNamespaceTest, AnImageThatIsMountedHasItsOwners) {
 TEST_F(UserNamespaceTest, RootInsideMayNothingOutside) {
   launch_mapped();
   auto spec = container("c", {"sh", "-c",
-                              "umount /sys 2>&1; mount -o remount,bind,rw /sys 2>&1; mount -t tmpfs none /etc && echo "
-                              "mounted; echo 1 > /proc/sys/vm/drop_caches; mknod /block b 8 0 2>&1; grep CapEff "
+                              "exec 2>&1; umount /sys; mount -o remount,bind,rw /sys; mount -t tmpfs none /etc && echo "
+                              "mounted; echo 1 > /proc/sys/vm/drop_caches; mknod /block b 8 0; grep CapEff "
                               "/proc/self/status; cat /proc/timer_list; hostname other && hostname"});
   auto& caps = spec.process.capabilities;
   caps.bounding = caps.permitted = caps.effective = 0x1ffffffffff;

@@ -175,7 +175,7 @@ void ControlPlane::start_controllers() {
   const auto log = home_ + "/kube-controller-manager.log";
   controllers_ =
       Background({program_, "kube-controller-manager", "--kubeconfig=" + admin_kubeconfig(), "--leader-elect=false",
-                  "--use-service-account-credentials", "--bind-address=127.0.0.1",
+                  "--use-service-account-credentials", "--bind-address=127.0.0.1", "--pvclaimbinder-sync-period=2s",
                   "--cert-dir=" + home_ + "/kube-controller-manager", "--root-ca-file=" + authority_file(),
                   "--service-account-private-key-file=" + home_ + "/service-account.key",
                   "--cluster-signing-cert-file=" + authority_file(), "--cluster-signing-key-file=" + home_ + "/ca.key"},
