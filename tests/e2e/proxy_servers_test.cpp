@@ -218,6 +218,7 @@ std::set<std::string> types_of(const std::string& metrics) {
 }
 
 const std::set<std::string> kNames = {
+    "go_goroutines gauge",
     "keelson_network_connection_rows_max gauge",
     "keelson_network_connection_rows_used gauge",
     "keelson_network_drops_total counter",
